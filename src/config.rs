@@ -1,0 +1,432 @@
+//! Every setting: its flag, its environment variable, its default and its help, nowhere else.
+//!
+//! The doc comments are the help text. A role takes [`RoleConfig`]; lab commands take their own
+//! groups. An environment variable that is set but empty counts as not set, as the OpenTelemetry
+//! specification asks and compose files need.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// Names the role where no subcommand is given.
+pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
+/// Set by `up` for its children: standard input is a lifeline, its end means the parent is gone.
+pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
+/// `PORT` and its kind must not leak from one child of `up` into another.
+pub const PORT_VARIABLE: &str = "PORT";
+
+/// Everything one role needs to run.
+#[derive(Args, Clone, Debug)]
+pub struct RoleConfig {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub http: HttpConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub log: LogConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub otel: OtelConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub upstream: UpstreamConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub store: StoreConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub queue: QueueConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub notify: NotifyConfig,
+}
+
+/// Where a role listens and how it stops.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpConfig {
+    /// Address to listen on; containers set 0.0.0.0
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: std::net::IpAddr,
+    /// Port to listen on; 0 takes a free one [default: the role's own, 3000 to 3004]
+    #[arg(long, env = "PORT")]
+    pub port: Option<u16>,
+    /// HTTP worker threads
+    #[arg(long, env = "HTTP_WORKERS", default_value_t = 2, value_parser = at_least_one)]
+    pub http_workers: usize,
+    /// Longest time one request may take, in seconds
+    #[arg(long, env = "REQUEST_TIMEOUT", default_value = "10", value_parser = seconds)]
+    pub request_timeout: Duration,
+    /// Longest time to finish requests and messages in hand after SIGTERM, in seconds
+    #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
+    pub shutdown_grace: Duration,
+}
+
+/// What goes to standard output, and how.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logs")]
+pub struct LogConfig {
+    /// Level, or tracing-subscriber directives such as `info,o11y_lab::queue=debug`
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = log_filter)]
+    pub log_level: String,
+    /// One JSON object a line, or text for a terminal
+    #[arg(long, env = "LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for a person.
+    Pretty,
+}
+
+/// The standard OpenTelemetry variables. They stay strings here: the specification wants unknown
+/// values reported and ignored, not refused, and `runtime::telemetry` does that.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "OpenTelemetry (the specification's variables)")]
+pub struct OtelConfig {
+    /// `true` turns tracing off
+    #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOL")]
+    pub otel_sdk_disabled: Option<String>,
+    /// Overrides service.name
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    pub otel_service_name: Option<String>,
+    /// More resource attributes: key=value,key=value, percent-encoded
+    #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "PAIRS")]
+    pub otel_resource_attributes: Option<String>,
+    /// otlp or none [default: otlp]
+    #[arg(long, env = "OTEL_TRACES_EXPORTER", value_name = "NAME")]
+    pub otel_traces_exporter: Option<String>,
+    /// tracecontext, baggage, b3, b3multi, xray or none, separated by commas [default: tracecontext,baggage]
+    #[arg(long, env = "OTEL_PROPAGATORS", value_name = "NAMES")]
+    pub otel_propagators: Option<String>,
+    /// always_on, always_off, traceidratio or parentbased_ before one of them [default: parentbased_always_on]
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", value_name = "NAME")]
+    pub otel_traces_sampler: Option<String>,
+    /// The ratio of a traceidratio sampler, 0 to 1 [default: 1]
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO")]
+    pub otel_traces_sampler_arg: Option<String>,
+    /// Base URL of the OTLP/HTTP receiver; /v1/traces is added [default: http://localhost:4318]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+    /// Full URL for traces, used as it is
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_name = "URL")]
+    pub otel_exporter_otlp_traces_endpoint: Option<String>,
+    /// http/protobuf is what this program speaks [default: http/protobuf]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", value_name = "NAME")]
+    pub otel_exporter_otlp_protocol: Option<String>,
+    /// The same, for traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", value_name = "NAME")]
+    pub otel_exporter_otlp_traces_protocol: Option<String>,
+    /// Headers for the receiver: key=value,key=value, percent-encoded
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", value_name = "PAIRS", hide_env_values = true)]
+    pub otel_exporter_otlp_headers: Option<String>,
+    /// The same, for traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_HEADERS", value_name = "PAIRS", hide_env_values = true)]
+    pub otel_exporter_otlp_traces_headers: Option<String>,
+    /// Longest time one export may take, in milliseconds [default: 10000]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", value_name = "MS")]
+    pub otel_exporter_otlp_timeout: Option<String>,
+    /// The same, for traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", value_name = "MS")]
+    pub otel_exporter_otlp_traces_timeout: Option<String>,
+    /// gzip or none [default: none]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_COMPRESSION", value_name = "NAME")]
+    pub otel_exporter_otlp_compression: Option<String>,
+    /// The same, for traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", value_name = "NAME")]
+    pub otel_exporter_otlp_traces_compression: Option<String>,
+    /// PEM file with the certificate authority of an https receiver [default: the system's]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_CERTIFICATE", value_name = "FILE")]
+    pub otel_exporter_otlp_certificate: Option<String>,
+    /// The same, for traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", value_name = "FILE")]
+    pub otel_exporter_otlp_traces_certificate: Option<String>,
+    /// Longest time spans wait before an export, in milliseconds [default: 5000]
+    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", value_name = "MS")]
+    pub otel_bsp_schedule_delay: Option<String>,
+    /// Most spans waiting for export; more are dropped and counted [default: 2048]
+    #[arg(long, env = "OTEL_BSP_MAX_QUEUE_SIZE", value_name = "N")]
+    pub otel_bsp_max_queue_size: Option<String>,
+    /// Most spans in one export [default: 512]
+    #[arg(long, env = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", value_name = "N")]
+    pub otel_bsp_max_export_batch_size: Option<String>,
+    /// Longest time one export may take, in milliseconds, where shorter than the OTLP timeout [default: 30000]
+    #[arg(long, env = "OTEL_BSP_EXPORT_TIMEOUT", value_name = "MS")]
+    pub otel_bsp_export_timeout: Option<String>,
+    /// Most attributes a span keeps [default: 128]
+    #[arg(long, env = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
+    pub otel_span_attribute_count_limit: Option<String>,
+    /// Most events a span keeps [default: 128]
+    #[arg(long, env = "OTEL_SPAN_EVENT_COUNT_LIMIT", value_name = "N")]
+    pub otel_span_event_count_limit: Option<String>,
+    /// Most links a span keeps [default: 128]
+    #[arg(long, env = "OTEL_SPAN_LINK_COUNT_LIMIT", value_name = "N")]
+    pub otel_span_link_count_limit: Option<String>,
+    /// deployment.environment.name
+    #[arg(long, env = "DEPLOYMENT_ENVIRONMENT", default_value = "lab", value_name = "NAME")]
+    pub deployment_environment: String,
+    /// The ECS agent's metadata address; AWS sets it, and the task's id goes into the resource
+    #[arg(long, env = "ECS_CONTAINER_METADATA_URI_V4", value_name = "URL", hide = true)]
+    pub ecs_metadata_uri: Option<String>,
+}
+
+/// The services a role calls.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Upstreams (gateway, order)")]
+pub struct UpstreamConfig {
+    /// Where user-service is
+    #[arg(long, env = "USER_SERVICE_URL", default_value = "http://127.0.0.1:3001", value_parser = http_url)]
+    pub user_service_url: String,
+    /// Where order-service is
+    #[arg(long, env = "ORDER_SERVICE_URL", default_value = "http://127.0.0.1:3002", value_parser = http_url)]
+    pub order_service_url: String,
+    /// Longest time to connect to a service, in milliseconds
+    #[arg(long, env = "UPSTREAM_CONNECT_TIMEOUT_MS", default_value = "1000", value_parser = milliseconds)]
+    pub upstream_connect_timeout: Duration,
+    /// Longest time one call to a service may take, in milliseconds
+    #[arg(long, env = "UPSTREAM_TIMEOUT_MS", default_value = "3000", value_parser = milliseconds)]
+    pub upstream_timeout: Duration,
+    /// The validator's function name or ARN
+    #[arg(long, env = "LAMBDA_FUNCTION_NAME", default_value = "order-validator")]
+    pub lambda_function_name: String,
+    /// Lambda API to call instead of AWS's own; without it and without AWS_REGION: http://127.0.0.1:3004
+    #[arg(long, env = "AWS_ENDPOINT_URL_LAMBDA", value_name = "URL", value_parser = http_url)]
+    pub lambda_endpoint: Option<String>,
+    /// AWS region of the function
+    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    pub aws_region: Option<String>,
+    /// Longest time one validation may take, in milliseconds
+    #[arg(long, env = "LAMBDA_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
+    pub lambda_timeout: Duration,
+    /// Set by the AWS Lambda runtime; its presence makes the lambda role run there
+    #[arg(long, env = "AWS_LAMBDA_RUNTIME_API", hide = true)]
+    pub lambda_runtime_api: Option<String>,
+}
+
+/// Where a role keeps its rows.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Storage (user, order, notify)")]
+pub struct StoreConfig {
+    /// postgres://… or sqlite://…; without it a SQLite file of the role's own in the data folder
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url)]
+    pub database_url: Option<String>,
+    /// Folder of the SQLite files and the embedded queue [default: the user's state folder]
+    #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Most connections to the database
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 4, value_parser = at_least_one)]
+    pub database_max_connections: usize,
+    /// Longest time one database operation may take, waiting for a connection included, in milliseconds
+    #[arg(long, env = "DATABASE_TIMEOUT_MS", default_value = "3000", value_parser = milliseconds)]
+    pub database_timeout: Duration,
+}
+
+/// The queue, for the side that publishes and the side that consumes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Queue (order, notify)")]
+pub struct QueueConfig {
+    /// Which broker carries the messages
+    #[arg(long, env = "QUEUE_TRANSPORT", default_value = "embedded")]
+    pub queue_transport: Transport,
+    /// The queue's name
+    #[arg(long, env = "QUEUE_NAME", default_value = "notifications", value_parser = queue_name)]
+    pub queue_name: String,
+    /// Most messages handled at once
+    #[arg(long, env = "QUEUE_CONCURRENCY", default_value_t = 8, value_parser = at_least_one)]
+    pub queue_concurrency: usize,
+    /// Attempts before a message goes to the dead letters
+    #[arg(long, env = "QUEUE_MAX_ATTEMPTS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub queue_max_attempts: u32,
+    /// Time after which a message in the hands of a consumer that says nothing is given out again, in milliseconds
+    #[arg(long, env = "QUEUE_VISIBILITY_TIMEOUT_MS", default_value = "30000", value_parser = milliseconds)]
+    pub queue_visibility_timeout: Duration,
+    /// Wait before the first retry, in milliseconds; it doubles with each further one
+    #[arg(long, env = "QUEUE_RETRY_BASE_MS", default_value = "200", value_parser = milliseconds)]
+    pub queue_retry_base: Duration,
+    /// The consumer's span continues the producer's trace, or starts its own and links to it
+    #[arg(long, env = "QUEUE_TRACE_MODE", default_value = "child")]
+    pub queue_trace_mode: TraceMode,
+}
+
+/// The brokers a message can travel through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// A SQLite file in the data folder, shared by the processes of one machine.
+    Embedded,
+}
+
+/// How the consumer's span is joined to the producer's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TraceMode {
+    /// A child: one trace from request to notification.
+    Child,
+    /// A new trace with a span link, as the messaging conventions prefer.
+    Link,
+}
+
+/// What only the notification service has.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Notifications (notify)")]
+pub struct NotifyConfig {
+    /// How long sending a notification takes, in milliseconds (it is simulated)
+    #[arg(long, env = "NOTIFY_DELAY_MS", default_value = "0", value_parser = milliseconds_or_zero)]
+    pub notify_delay: Duration,
+}
+
+/// How a lab command finds a running lab.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PortBase {
+    /// First port of the lab: gateway N, user N+1, … console N+5, OTLP N+6
+    #[arg(long, env = "PORT_BASE", default_value_t = crate::schema::PORT_BASE, value_parser = port_base)]
+    pub port_base: u16,
+}
+
+impl PortBase {
+    /// The ports that follow from the base.
+    pub fn ports(self) -> crate::schema::Ports {
+        crate::schema::Ports::from_base(self.port_base)
+    }
+}
+
+/// The whole lab on this machine.
+#[derive(Args, Clone, Debug)]
+pub struct UpConfig {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ports: PortBase,
+    /// Folder of databases and queue [default: the user's state folder]
+    #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Empty the data folder first
+    #[arg(long, env = "UP_FRESH")]
+    pub fresh: bool,
+    /// Start only these roles (repeatable); the console always runs
+    #[arg(long = "role", env = "UP_ROLES", value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Vec<crate::schema::Role>,
+    /// Do not print the services' log lines
+    #[arg(long, env = "UP_QUIET")]
+    pub quiet: bool,
+    /// Append the services' log lines, as they are, to this file
+    #[arg(long, env = "UP_LOGS", value_name = "FILE")]
+    pub logs: Option<PathBuf>,
+    /// Longest time to finish what is in hand after Ctrl-C, in seconds
+    #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
+    pub shutdown_grace: Duration,
+}
+
+/// The built-in place to look.
+#[derive(Args, Clone, Debug)]
+pub struct ConsoleConfig {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ports: PortBase,
+    /// Address to listen on, for the page and for OTLP
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: std::net::IpAddr,
+    /// Most spans kept; the oldest traces go first
+    #[arg(long, env = "CONSOLE_MAX_SPANS", default_value_t = 50_000, value_parser = at_least_one)]
+    pub max_spans: usize,
+    /// Most log lines kept; the oldest go first
+    #[arg(long, env = "CONSOLE_MAX_LOGS", default_value_t = 20_000, value_parser = at_least_one)]
+    pub max_logs: usize,
+    /// Most memory for spans and logs together, in MiB
+    #[arg(long, env = "CONSOLE_MAX_MEMORY_MIB", default_value_t = 64, value_parser = at_least_one)]
+    pub max_memory_mib: usize,
+    /// Time between two looks at the services' /metrics, in seconds
+    #[arg(long, env = "CONSOLE_SCRAPE_INTERVAL", default_value = "5", value_parser = seconds)]
+    pub scrape_interval: Duration,
+}
+
+/// A health check for containers without a shell.
+#[derive(Args, Clone, Debug)]
+pub struct HealthcheckConfig {
+    /// URL to ask [default: http://127.0.0.1:PORT/health]
+    #[arg(long, env = "HEALTHCHECK_URL", value_parser = http_url)]
+    pub url: Option<String>,
+    /// Port of the service on this machine
+    #[arg(long, env = "PORT", default_value_t = crate::schema::PORT_BASE)]
+    pub port: u16,
+    /// Longest time to wait, in milliseconds
+    #[arg(long, env = "HEALTHCHECK_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
+    pub timeout: Duration,
+}
+
+/// The folder for data where none is named: `$XDG_STATE_HOME/o11y-lab`, else
+/// `~/.local/state/o11y-lab` (XDG Base Directory Specification), else a folder here.
+pub fn default_data_dir() -> PathBuf {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .unwrap_or_default()
+        .join("o11y-lab")
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(s) if s > 0.0 && s <= 86_400.0 => Ok(Duration::from_secs_f64(s)),
+        _ => Err("expected seconds, more than 0 and at most 86400".into()),
+    }
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match milliseconds_or_zero(text) {
+        Ok(d) if !d.is_zero() => Ok(d),
+        _ => Err("expected milliseconds, 1 to 86400000".into()),
+    }
+}
+
+fn milliseconds_or_zero(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(ms) if ms <= 86_400_000 => Ok(Duration::from_millis(ms)),
+        _ => Err("expected milliseconds, 0 to 86400000".into()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => Err("expected a whole number, at least 1".into()),
+    }
+}
+
+fn port_base(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(port) if (1024..=65_000).contains(&port) => Ok(port),
+        _ => Err("expected a port, 1024 to 65000".into()),
+    }
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    let url: actix_web::http::Uri = text.parse().map_err(|e| format!("not a URL: {e}"))?;
+    match (url.scheme_str(), url.host()) {
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("expected http://host:port or https://host".into()),
+    }
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("postgres" | "postgresql" | "sqlite", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected postgres://user@host/database or sqlite:///path/to/file".into()),
+    }
+}
+
+fn queue_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !text.is_empty() && text.len() <= 80 && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 80 letters, digits, '-', '_' or '.'".into())
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|e| format!("not a level or directive: {e}"))
+}

@@ -1,0 +1,26 @@
+//! A distributed-observability lab: five services in one executable, and the commands that start
+//! them, load them, break them and prove what the telemetry backends received.
+//!
+//! Read the modules in this order; imports point down the list, never up, and roles never import
+//! roles:
+//!
+//! 1. [`cli`] what a person can start, and what one run of it does
+//! 2. [`roles`] the five services, each a router over the shared runtime
+//! 3. [`lab`] the commands that work on the system from outside
+//! 4. [`console`] the built-in place to look
+//! 5. [`store`] users, orders with their outbox, notifications
+//! 6. [`queue`] one trait, one worker, one relay, and the transports
+//! 7. [`api`] the wire contract: types, rules, typed clients
+//! 8. [`runtime`] telemetry, HTTP in and out, health, shutdown
+//! 9. [`config`] every setting; [`schema`] every name
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod console;
+pub mod lab;
+pub mod queue;
+pub mod roles;
+pub mod runtime;
+pub mod schema;
+pub mod store;

@@ -1,0 +1,2 @@
+//! Parse, dispatch, print one error, exit.
+fn main() {}

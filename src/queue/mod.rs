@@ -1,0 +1,129 @@
+//! The asynchronous boundary: at least once, in order for a key, nothing lost.
+//!
+//! A transport moves bytes and headers and nothing else ([`Queue`]). Everything that is policy
+//! lives once: the [`worker`] consumes (spans, retry, acknowledge, dead letters, drain), the
+//! [`relay`] publishes what the outbox holds.
+
+pub mod embedded;
+pub mod relay;
+pub mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::config::{QueueConfig, Transport};
+
+/// One message on its way. `headers` carry the trace context; each transport puts them into its
+/// native place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Unique; the consumer's effect happens once for each id.
+    pub id: String,
+    /// Messages with the same key are delivered in the order they were published.
+    pub key: String,
+    /// String headers, the W3C trace context among them.
+    pub headers: BTreeMap<String, String>,
+    /// A JSON document.
+    pub body: Vec<u8>,
+}
+
+/// A message in the hands of one consumer until it settles it or the visibility timeout ends.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// 1 for the first delivery.
+    pub attempt: u32,
+    /// What the transport needs to settle it; meaningless to everybody else.
+    pub receipt: String,
+}
+
+/// How many messages are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Depth {
+    /// Not yet given to a consumer, messages that wait for a retry included.
+    pub waiting: u64,
+    /// In the hands of a consumer.
+    #[serde(rename = "inFlight")]
+    pub in_flight: u64,
+    /// In the dead-letter queue.
+    pub dead: u64,
+}
+
+/// A message that was given up.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// The message, headers included.
+    pub message: Message,
+    /// Why it was given up.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up, milliseconds since the Unix epoch.
+    pub died_at_ms: i64,
+}
+
+/// What a transport can fail with. The text names no address and no credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The broker cannot be reached or did not answer in time; trying again may help.
+    #[error("the queue is unavailable: {0}")]
+    Unavailable(String),
+    /// The message cannot travel through this transport; trying again will not help.
+    #[error("the queue refused the message: {0}")]
+    Refused(String),
+}
+
+/// What every transport does. Implementations reconnect by themselves; every call has a timeout.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// `messaging.system`.
+    fn system(&self) -> &'static str;
+
+    /// `messaging.destination.name`.
+    fn name(&self) -> &str;
+
+    /// Hands over a batch, in order; `Ok` means the broker has every message safe. After an error
+    /// some of the batch may have arrived: publishing again is safe, consumers know ids.
+    async fn publish(&self, batch: &[Message]) -> Result<(), QueueError>;
+
+    /// Takes up to `max` messages, waiting at most `wait` for the first one.
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError>;
+
+    /// Settles a delivery: done.
+    async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError>;
+
+    /// Settles a delivery: give it out again after `delay`, attempt count kept.
+    async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError>;
+
+    /// Settles a delivery: keep it with its headers and the reason in the dead-letter queue.
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError>;
+
+    /// Says that a slow handler is still at work, so that the message is not given out again.
+    async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError>;
+
+    /// Counts messages. Also the readiness check: an error means the queue does not answer.
+    async fn depth(&self) -> Result<Depth, QueueError>;
+
+    /// The dead letters, oldest first.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
+
+    /// Sends one dead letter (by message id) or all of them back to the queue; returns how many.
+    async fn replay(&self, id: Option<&str>) -> Result<u64, QueueError>;
+
+    /// Gives back what the transport holds; called once, after the last delivery is settled.
+    async fn close(&self);
+}
+
+/// Opens the configured transport. A broker that is down is no error here: the calls say so.
+pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Arc<dyn Queue>, QueueError> {
+    match config.queue_transport {
+        Transport::Embedded => {
+            let _ = (config, data_dir);
+            todo!()
+        }
+    }
+}

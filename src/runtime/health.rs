@@ -1,0 +1,102 @@
+//! Readiness: what a process needs, asked when somebody asks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use serde::Serialize;
+
+/// The longest a readiness check may take before it counts as failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// What a process needs in order to serve. Clones share one list.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<RwLock<Vec<Check>>>,
+    draining: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+struct Check {
+    name: &'static str,
+    required: bool,
+    ask: Ask,
+}
+
+/// The answer of `GET /ready`.
+#[derive(Debug, Serialize)]
+pub struct Readiness {
+    /// `ready`, `not ready` or `draining`.
+    pub status: &'static str,
+    /// One entry for each thing this process needs.
+    pub checks: Vec<CheckResult>,
+}
+
+/// What one check said.
+#[derive(Debug, Serialize)]
+pub struct CheckResult {
+    /// `store`, `queue`, or the name of a service.
+    pub name: &'static str,
+    /// Whether the process cannot serve at all without it.
+    pub required: bool,
+    /// Whether it answered.
+    pub ok: bool,
+    /// Why not, in words that name no address and no credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Health {
+    /// Adds something this process cannot serve without: while it fails, `/ready` answers 503.
+    pub fn require<F>(&self, name: &'static str, ask: F)
+    where
+        F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    {
+        self.add(Check { name, required: true, ask: Arc::new(ask) });
+    }
+
+    /// Adds something whose absence is worth saying but does not stop the process from serving,
+    /// such as another service: its outage must not take this one out of rotation too.
+    pub fn prefer<F>(&self, name: &'static str, ask: F)
+    where
+        F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    {
+        self.add(Check { name, required: false, ask: Arc::new(ask) });
+    }
+
+    fn add(&self, check: Check) {
+        self.checks.write().unwrap_or_else(|e| e.into_inner()).push(check);
+    }
+
+    /// From now on `/ready` answers 503 whatever the checks say.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Asks every check at once.
+    pub async fn readiness(&self) -> Readiness {
+        let checks = self.checks.read().unwrap_or_else(|e| e.into_inner()).clone();
+        let checks = join_all(checks.into_iter().map(Check::run)).await;
+        let status = if self.draining.load(Ordering::SeqCst) {
+            "draining"
+        } else if checks.iter().any(|c| c.required && !c.ok) {
+            "not ready"
+        } else {
+            "ready"
+        };
+        Readiness { status, checks }
+    }
+}
+
+impl Check {
+    async fn run(self) -> CheckResult {
+        let reason = match tokio::time::timeout(CHECK_TIMEOUT, (self.ask)()).await {
+            Ok(answer) => answer.err(),
+            Err(_) => Some("did not answer in time".to_owned()),
+        };
+        CheckResult { name: self.name, required: self.required, ok: reason.is_none(), reason }
+    }
+}

@@ -1,0 +1,71 @@
+//! Trace context and baggage in and out of carriers, by the configured propagators.
+//!
+//! One place for HTTP headers and message headers alike; W3C Trace Context and Baggage by default.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::HeaderMap;
+use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::{Context, global};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// The header fields that carry `context`.
+pub fn fields_of(context: &Context) -> Vec<(String, String)> {
+    let mut fields = Collected(Vec::new());
+    global::get_text_map_propagator(|p| p.inject_context(context, &mut fields));
+    fields.0
+}
+
+/// The header fields that carry the context of the current `tracing` span.
+pub fn fields_of_current_span() -> Vec<(String, String)> {
+    fields_of(&tracing::Span::current().context())
+}
+
+/// The context a carrier brings, or an empty one: a malformed header counts as absent.
+pub fn extract(carrier: &dyn Extractor) -> Context {
+    // From an empty context, not the current one: what a carrier does not say must not be
+    // inherited from whatever happens to be active on this thread.
+    global::get_text_map_propagator(|p| p.extract_with_context(&Context::new(), carrier))
+}
+
+struct Collected(Vec<(String, String)>);
+
+impl Injector for Collected {
+    fn set(&mut self, key: &str, value: String) {
+        // A propagator with nothing to say sets an empty value; an empty header says nothing.
+        if !value.is_empty() {
+            self.0.push((key.to_owned(), value));
+        }
+    }
+}
+
+/// Message headers as a carrier.
+pub struct MessageFields<'a>(pub &'a BTreeMap<String, String>);
+
+impl Extractor for MessageFields<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+}
+
+/// HTTP request headers as a carrier.
+pub struct HttpFields<'a>(pub &'a HeaderMap);
+
+impl Extractor for HttpFields<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        let all: Vec<_> = self.0.get_all(key).filter_map(|value| value.to_str().ok()).collect();
+        (!all.is_empty()).then_some(all)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(|name| name.as_str()).collect()
+    }
+}
