@@ -1,1 +1,20 @@
-//! api
+//! The wire contract: the types that travel, the rules they keep, the clients that send them.
+
+pub mod event;
+pub mod money;
+pub mod order;
+pub mod page;
+pub mod user;
+pub mod validate;
+
+pub use event::Event;
+pub use money::Cents;
+pub use order::{NewOrder, Order, Status};
+pub use page::{Page, PageQuery};
+pub use user::{NewUser, User};
+pub use validate::Verdict;
+
+/// The time now, RFC 3339 in UTC with milliseconds.
+pub fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}

@@ -1,0 +1,67 @@
+//! Lists in pages: keyset pagination by id, so that a page never skips or repeats a row.
+
+/// The page size where none is asked for.
+pub const DEFAULT_LIMIT: i64 = 50;
+/// The largest page.
+pub const MAX_LIMIT: i64 = 500;
+
+/// `?limit=&after=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageQuery {
+    /// 1 to 500.
+    pub limit: i64,
+    /// Only rows with a greater id.
+    pub after: i64,
+}
+
+/// One page, in order of id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// The `after` of the next page, if there is one.
+    pub next: Option<i64>,
+}
+
+impl PageQuery {
+    /// Reads a query string; an error lists every parameter that is not what it should be.
+    pub fn parse(query: &str) -> Result<Self, Vec<String>> {
+        let mut page = Self { limit: DEFAULT_LIMIT, after: 0 };
+        let mut errors = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // `None` stays a refusal: digits only, no sign, no spaces.
+            let number =
+                value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse::<i64>().ok()).flatten();
+            match (key, number) {
+                ("limit", Some(n)) if (1..=MAX_LIMIT).contains(&n) => page.limit = n,
+                ("limit", _) => errors.push(format!("limit must be an integer from 1 to {MAX_LIMIT}")),
+                ("after", Some(n)) => page.after = n,
+                ("after", None) => errors.push("after must be a non-negative integer".to_owned()),
+                _ => {}
+            }
+        }
+        if errors.is_empty() { Ok(page) } else { Err(errors) }
+    }
+
+    /// The query string that says the same.
+    pub fn to_query(self) -> String {
+        format!("limit={}&after={}", self.limit, self.after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_query_has_defaults_and_bounds() {
+        assert_eq!(PageQuery::parse(""), Ok(PageQuery { limit: 50, after: 0 }));
+        assert_eq!(PageQuery::parse("limit=500&after=7&x=y"), Ok(PageQuery { limit: 500, after: 7 }));
+        for bad in
+            ["limit=0", "limit=501", "limit=", "limit=+5", "limit=1e2", "after=-1", "after=x", "after="]
+        {
+            assert!(PageQuery::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
