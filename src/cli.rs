@@ -1,1 +1,153 @@
-//! cli
+//! What a person can start: one command, one run.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{ConsoleConfig, HealthcheckConfig, ROLE_VARIABLE, RoleConfig, UpConfig};
+use crate::schema::{Role, SERVICES};
+use crate::{console, lab, roles};
+
+/// A distributed-observability lab: five small services, instrumented end to end, and the commands
+/// that start them, watch them and prove what the watching saw.
+#[derive(Debug, Parser)]
+#[command(name = "o11y-lab", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  o11y-lab up                 the whole lab on this machine, nothing else needed
+  http://localhost:3005       look at traces, logs and services
+  o11y-lab help order         every setting of a role, with its environment variable
+
+Without a command the environment variable O11Y_LAB_ROLE names the role, so that one container
+image serves every service.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Role: the only public entry; validates orders through the Lambda, calls user and order
+    Gateway(Box<RoleConfig>),
+    /// Role: users: create, list, read
+    User(Box<RoleConfig>),
+    /// Role: orders: create, list, read, change status; publishes to the queue
+    Order(Box<RoleConfig>),
+    /// Role: consumes the queue, sends notifications, receives Alertmanager's webhooks
+    Notify(Box<RoleConfig>),
+    /// Role: AWS Lambda order validator; locally the same handler behind the Invoke API
+    Lambda(Box<RoleConfig>),
+    /// Lab: start everything on this machine: console, five services, embedded queue, SQLite
+    Up(UpConfig),
+    /// Lab: the built-in place to look: OTLP receiver, traces, logs, services
+    Console(ConsoleConfig),
+    /// Lab: ask a service whether it is alive; for containers without a shell
+    Healthcheck(HealthcheckConfig),
+}
+
+/// Parses the arguments and runs the command. The error is what to print; clap's own has been
+/// printed already and the exit code is in it.
+pub fn run() -> anyhow::Result<()> {
+    let cli = match parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(error) => exit_with(&error),
+    };
+    actix_web::rt::System::new().block_on(async {
+        match cli.command {
+            Command::Gateway(config) => roles::run(Role::Gateway, *config).await,
+            Command::User(config) => roles::run(Role::User, *config).await,
+            Command::Order(config) => roles::run(Role::Order, *config).await,
+            Command::Notify(config) => roles::run(Role::Notify, *config).await,
+            Command::Lambda(config) => roles::run(Role::Lambda, *config).await,
+            Command::Up(config) => lab::up::run(config).await,
+            Command::Console(config) => console::run(config).await,
+            Command::Healthcheck(config) => lab::healthcheck::run(config).await,
+        }
+    })
+}
+
+fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let role = std::env::var(ROLE_VARIABLE).unwrap_or_default();
+    if !role.is_empty() && !args.get(1).is_some_and(|arg| names_a_command(arg)) {
+        if !SERVICES.iter().any(|service| service.command == role) {
+            let roles: Vec<_> = SERVICES.iter().map(|service| service.command).collect();
+            let text = format!("invalid value '{role}' in {ROLE_VARIABLE}: expected one of {}\n", roles.join(", "));
+            return Err(clap::Error::raw(ErrorKind::InvalidValue, text));
+        }
+        args.insert(1.min(args.len()), role.into());
+    }
+    let matches = command().try_get_matches_from(args)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Whether the first argument already says what to run: a command, or a plea for help.
+fn names_a_command(arg: &OsString) -> bool {
+    let text = arg.to_string_lossy();
+    matches!(text.as_ref(), "-h" | "--help" | "-V" | "--version" | "help") || !text.starts_with('-')
+}
+
+/// The command line, with variables that are set but empty taken as not set.
+pub fn command() -> clap::Command {
+    let set = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_none_or(|value| !value.is_empty())
+    };
+    let mut command = Cli::command();
+    for sub in command.get_subcommands_mut() {
+        *sub = std::mem::take(sub).mut_args(|arg| if set(&arg) { arg } else { arg.env(None::<&str>) });
+    }
+    command
+}
+
+/// One clear message, naming flag, variable and value; exit code 2.
+fn exit_with(error: &clap::Error) -> ! {
+    if let (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(text)) = (error.kind(), explain(error)) {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "{text}");
+        std::process::exit(2);
+    }
+    error.exit()
+}
+
+fn explain(error: &clap::Error) -> Option<String> {
+    use std::error::Error;
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let shown = text(ContextKind::InvalidArg)?;
+    let command = Cli::command();
+    let mut args = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let arg = args.find(|arg| shown.starts_with(&format!("--{} ", arg.get_long().unwrap_or_default())))?;
+    let variable = arg.get_env().map(|name| format!(" (environment variable {})", name.to_string_lossy()));
+    // A value that must not be shown in the help must not be shown in an error either.
+    let value = if arg.is_hide_env_values_set() { "***".to_owned() } else { text(ContextKind::InvalidValue)? };
+    let why = match (error.source(), error.get(ContextKind::ValidValue)) {
+        (Some(cause), _) => format!(": {cause}"),
+        (None, Some(ContextValue::Strings(valid))) => format!(": expected one of {}", valid.join(", ")),
+        _ => String::new(),
+    };
+    Some(format!("error: invalid value '{value}' for {shown}{}{why}", variable.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_role_of_the_service_table_is_a_command_with_the_same_words() {
+        let command = Cli::command();
+        for service in &SERVICES {
+            let about = command.find_subcommand(service.command).and_then(clap::Command::get_about);
+            assert_eq!(about.map(ToString::to_string), Some(format!("Role: {}", service.about)));
+        }
+    }
+}

@@ -180,10 +180,10 @@ pub struct OtelConfig {
 #[command(next_help_heading = "Upstreams (gateway, order)")]
 pub struct UpstreamConfig {
     /// Where user-service is
-    #[arg(long, env = "USER_SERVICE_URL", default_value = "http://127.0.0.1:3001", value_parser = http_url)]
+    #[arg(long, env = "USER_SERVICE_URL", default_value = "http://127.0.0.1:3001", value_parser = plain_http_url)]
     pub user_service_url: String,
     /// Where order-service is
-    #[arg(long, env = "ORDER_SERVICE_URL", default_value = "http://127.0.0.1:3002", value_parser = http_url)]
+    #[arg(long, env = "ORDER_SERVICE_URL", default_value = "http://127.0.0.1:3002", value_parser = plain_http_url)]
     pub order_service_url: String,
     /// Longest time to connect to a service, in milliseconds
     #[arg(long, env = "UPSTREAM_CONNECT_TIMEOUT_MS", default_value = "1000", value_parser = milliseconds)]
@@ -226,6 +226,13 @@ pub struct StoreConfig {
     pub database_timeout: Duration,
 }
 
+impl StoreConfig {
+    /// The folder for files: the one named, or the user's state folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(default_data_dir)
+    }
+}
+
 /// The queue, for the side that publishes and the side that consumes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Queue (order, notify)")]
@@ -258,6 +265,15 @@ pub struct QueueConfig {
 pub enum Transport {
     /// A SQLite file in the data folder, shared by the processes of one machine.
     Embedded,
+}
+
+impl Transport {
+    /// The spelling of flag, variable and `GET /stats`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+        }
+    }
 }
 
 /// How the consumer's span is joined to the producer's.
@@ -366,6 +382,15 @@ pub fn default_data_dir() -> PathBuf {
         .join("o11y-lab")
 }
 
+/// What `lambda_runtime` needs of its environment, said before it would panic for want of it.
+pub fn check_lambda_environment() -> anyhow::Result<()> {
+    let needed = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
+    for name in needed {
+        anyhow::ensure!(std::env::var_os(name).is_some(), "AWS_LAMBDA_RUNTIME_API is set but {name} is not");
+    }
+    Ok(())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(s) if s > 0.0 && s <= 86_400.0 => Ok(Duration::from_secs_f64(s)),
@@ -398,6 +423,14 @@ fn port_base(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
         Ok(port) if (1024..=65_000).contains(&port) => Ok(port),
         _ => Err("expected a port, 1024 to 65000".into()),
+    }
+}
+
+/// Calls between our services stay inside one network: plain HTTP, TLS ends before the gateway.
+fn plain_http_url(text: &str) -> Result<String, String> {
+    match http_url(text)? {
+        url if url.starts_with("http://") => Ok(url),
+        _ => Err("expected http://host:port (services call each other without TLS)".into()),
     }
 }
 

@@ -1,15 +1,18 @@
 //! The wire contract: the types that travel, the rules they keep, the clients that send them.
 
+pub mod client;
 pub mod event;
 pub mod money;
 pub mod order;
 pub mod page;
 pub mod user;
 pub mod validate;
+pub mod validator;
 
-pub use event::Event;
+pub use client::{OrderClient, Passed, UserClient};
+pub use event::{Event, EventKind};
 pub use money::Cents;
-pub use order::{NewOrder, Order, Status};
+pub use order::{NewOrder, Order, OrderWithUser, Status};
 pub use page::{Page, PageQuery};
 pub use user::{NewUser, User};
 pub use validate::Verdict;

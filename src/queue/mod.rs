@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::config::{QueueConfig, Transport};
+use crate::runtime::Runtime;
 
 /// One message on its way. `headers` carry the trace context; each transport puts them into its
 /// native place.
@@ -126,4 +127,13 @@ pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Ar
             todo!()
         }
     }
+}
+
+/// Makes readiness depend on the queue's answer.
+pub fn watch(queue: &Arc<dyn Queue>, runtime: &mut Runtime) {
+    let queue = queue.clone();
+    runtime.health().require("queue", move || {
+        let queue = queue.clone();
+        Box::pin(async move { queue.depth().await.map(drop).map_err(|error| error.to_string()) })
+    });
 }

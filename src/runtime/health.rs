@@ -76,11 +76,16 @@ impl Health {
         self.draining.store(true, Ordering::SeqCst);
     }
 
+    /// Whether [`Health::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
     /// Asks every check at once.
     pub async fn readiness(&self) -> Readiness {
         let checks = self.checks.read().unwrap_or_else(|e| e.into_inner()).clone();
         let checks = join_all(checks.into_iter().map(Check::run)).await;
-        let status = if self.draining.load(Ordering::SeqCst) {
+        let status = if self.is_draining() {
             "draining"
         } else if checks.iter().any(|c| c.required && !c.ok) {
             "not ready"

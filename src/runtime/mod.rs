@@ -1,9 +1,168 @@
 //! What every role stands on: telemetry, metrics, HTTP in and out, health, shutdown.
+//!
+//! A role supplies a route table, a router and, if it has one, a background task; [`Runtime`] does
+//! the rest: it binds first, serves later, and stops in one order (intake, requests, background
+//! tasks, spans).
 
+pub mod body;
+pub mod client;
+pub mod error;
 pub mod health;
+pub mod http;
+pub mod metrics;
 pub mod propagation;
 pub mod shutdown;
 pub mod telemetry;
 
+use std::future::Future;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::web::ServiceConfig;
+use anyhow::Context;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub use error::Problem;
 pub use health::Health;
 pub use shutdown::Shutdown;
+pub use telemetry::Telemetry;
+
+use crate::config::{HttpConfig, RoleConfig};
+use crate::schema::{Role, Route, Service};
+
+/// The longest the last export of spans may hold up the exit.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(3);
+
+/// One running role.
+pub struct Runtime {
+    service: &'static Service,
+    routes: &'static [Route],
+    http: HttpConfig,
+    listener: TcpListener,
+    telemetry: Telemetry,
+    recorder: metrics::Recorder,
+    health: Health,
+    shutdown: Shutdown,
+    last_call: Shutdown,
+    background: Vec<JoinHandle<()>>,
+    on_answer: http::OnAnswer,
+}
+
+impl Runtime {
+    /// Starts telemetry and metrics and takes the port; nothing is served yet.
+    pub fn start(role: Role, config: &RoleConfig, routes: &'static [Route]) -> anyhow::Result<Self> {
+        let service = role.service();
+        // Metrics before telemetry: the exporter counts from its first span on.
+        let recorder = metrics::Recorder::install(service, routes)?;
+        let telemetry = telemetry::start(service.name, &config.otel, &config.log)?;
+        let port = config.http.port.unwrap_or(service.port);
+        let listener = TcpListener::bind((config.http.host, port))
+            .with_context(|| format!("cannot listen on {}:{port} (--port, PORT)", config.http.host))?;
+        let shutdown = Shutdown::new(config.http.shutdown_grace);
+        shutdown.listen().context("cannot listen for signals")?;
+        Ok(Self {
+            service,
+            routes,
+            http: config.http.clone(),
+            listener,
+            telemetry,
+            recorder,
+            health: Health::default(),
+            shutdown,
+            last_call: Shutdown::new(config.http.shutdown_grace),
+            background: Vec::new(),
+            on_answer: |_, _| {},
+        })
+    }
+
+    /// What this process needs; roles add to it.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Begins at the first signal: for tasks that take in work.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Begins when the last request has been answered: for tasks that finish work requests left.
+    pub fn last_call(&self) -> &Shutdown {
+        &self.last_call
+    }
+
+    /// The spans' guard, for a role that must flush before it answers.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Host and port: tells instances of one service apart.
+    pub fn owner(&self) -> String {
+        let port = self.listener.local_addr().map(|a| a.port()).unwrap_or_default();
+        format!("{}:{port}", gethostname::gethostname().to_string_lossy())
+    }
+
+    /// Calls `count` with route and status of every answer: for a role's own request counters.
+    pub fn on_answer(&mut self, count: http::OnAnswer) {
+        self.on_answer = count;
+    }
+
+    /// Runs a task beside the server; [`Runtime::serve`] waits for it at the end.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
+        self.background.push(actix_web::rt::spawn(task));
+    }
+
+    /// Stops what runs beside the server, flushes the spans; the last thing a role does.
+    pub async fn stop(self) {
+        self.shutdown.begin();
+        self.last_call.begin();
+        for task in self.background {
+            if timeout(self.shutdown.grace(), task).await.is_err() {
+                tracing::warn!("a background task did not finish within the grace period");
+            }
+        }
+        tracing::info!("stopped");
+        self.telemetry.shutdown(FLUSH_DEADLINE).await;
+    }
+
+    /// Serves until told to stop, then drains. `configure` runs once in each worker thread.
+    pub async fn serve<F>(mut self, configure: F) -> anyhow::Result<()>
+    where
+        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let address = self.listener.local_addr()?;
+        self.background
+            .push(actix_web::rt::spawn(metrics::upkeep(self.recorder.clone(), self.shutdown.clone())));
+        let surface = http::Surface {
+            service: self.service,
+            routes: self.routes,
+            recorder: self.recorder.clone(),
+            health: self.health.clone(),
+            request_timeout: self.http.request_timeout,
+            in_flight: http::InFlight::default(),
+            on_answer: self.on_answer,
+        };
+        let in_flight = surface.in_flight.clone();
+        let server = http::server(self.listener, &self.http, surface, configure)?;
+        let handle = server.handle();
+        let mut server = actix_web::rt::spawn(server);
+        tracing::info!(address = %address, version = env!("CARGO_PKG_VERSION"), "listening");
+        let ended = tokio::select! {
+            ended = &mut server => Some(ended),
+            () = self.shutdown.wait() => None,
+        };
+        let grace = self.shutdown.grace();
+        if ended.is_none() {
+            tracing::info!(graceSeconds = grace.as_secs_f64(), "draining");
+            self.health.drain();
+            in_flight.drain(grace).await;
+            // What is left are idle keep-alive connections; they are not worth waiting for.
+            let _ = timeout(http::CLOSE_TIMEOUT, handle.stop(true)).await;
+        }
+        self.stop().await;
+        match ended {
+            Some(ended) => Ok(ended.context("the HTTP server ended by itself")??),
+            None => Ok(()),
+        }
+    }
+}

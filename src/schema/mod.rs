@@ -174,6 +174,14 @@ pub struct Route {
     pub statuses: &'static [u16],
 }
 
+impl Route {
+    /// Whether the route belongs to the platform and not to the application: the Lambda Invoke API
+    /// is AWS's surface, so its requests make no SERVER span of ours; the invocation does.
+    pub fn is_internal(&self) -> bool {
+        self.path.starts_with("/2015-03-31/")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,160 @@
+//! Typed clients: callers name users and orders, never URLs.
+
+use actix_web::http::header::{HeaderMap, LOCATION};
+use actix_web::http::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{PageQuery, User};
+use crate::config::UpstreamConfig;
+use crate::runtime::Problem;
+use crate::runtime::client::{Call, HttpClient, Reply};
+use crate::schema::Role;
+
+/// Makes a retried creation the same creation (IETF draft-ietf-httpapi-idempotency-key-header).
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// An answer of another service that is passed on as it is.
+#[derive(Debug)]
+pub struct Passed {
+    /// 2xx; everything else has become a [`Problem`].
+    pub status: StatusCode,
+    /// The resource's own path, of a 201.
+    pub location: Option<String>,
+    /// The body.
+    pub body: Value,
+}
+
+/// user-service.
+#[derive(Clone)]
+pub struct UserClient(HttpClient);
+
+impl UserClient {
+    /// A client for this thread.
+    pub fn new(config: &UpstreamConfig) -> Self {
+        Self(client(Role::User, &config.user_service_url, config))
+    }
+
+    /// Reads one user; `None` where there is none with this id.
+    pub async fn find(&self, id: i64) -> Result<Option<User>, Problem> {
+        let reply = self.0.call(Call::get("/users/{id}").param(id)).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        parse(passable(reply, Role::User)?).map(Some)
+    }
+
+    /// Reads one user, as it is.
+    pub async fn get(&self, id: i64) -> Result<Passed, Problem> {
+        pass(self.0.call(Call::get("/users/{id}").param(id)).await?, Role::User)
+    }
+
+    /// Lists users.
+    pub async fn list(&self, page: PageQuery) -> Result<Passed, Problem> {
+        let call = Call { query: Some(page.to_query()), ..Call::get("/users") };
+        pass(self.0.call(call).await?, Role::User)
+    }
+
+    /// Creates a user.
+    pub async fn create(&self, user: &Value) -> Result<Passed, Problem> {
+        pass(self.0.call(Call::send(Method::POST, "/users", user)).await?, Role::User)
+    }
+}
+
+/// order-service.
+#[derive(Clone)]
+pub struct OrderClient(HttpClient);
+
+impl OrderClient {
+    /// A client for this thread.
+    pub fn new(config: &UpstreamConfig) -> Self {
+        Self(client(Role::Order, &config.order_service_url, config))
+    }
+
+    /// Reads one order with its user.
+    pub async fn get(&self, id: i64) -> Result<Passed, Problem> {
+        pass(self.0.call(Call::get("/orders/{id}").param(id)).await?, Role::Order)
+    }
+
+    /// Lists orders.
+    pub async fn list(&self, page: PageQuery) -> Result<Passed, Problem> {
+        let call = Call { query: Some(page.to_query()), ..Call::get("/orders") };
+        pass(self.0.call(call).await?, Role::Order)
+    }
+
+    /// Creates an order. The key makes it safe to repeat, so a broken connection is tried again.
+    pub async fn create(&self, order: &Value, idempotency_key: &str) -> Result<Passed, Problem> {
+        let call = Call {
+            headers: vec![(IDEMPOTENCY_KEY, idempotency_key.to_owned())],
+            idempotent: true,
+            ..Call::send(Method::POST, "/orders", order)
+        };
+        pass(self.0.call(call).await?, Role::Order)
+    }
+
+    /// Changes an order's status.
+    pub async fn set_status(&self, id: i64, body: &Value) -> Result<Passed, Problem> {
+        let call = Call::send(Method::PATCH, "/orders/{id}/status", body).param(id);
+        pass(self.0.call(call).await?, Role::Order)
+    }
+}
+
+fn client(role: Role, base: &str, config: &UpstreamConfig) -> HttpClient {
+    HttpClient::new(role.service().name, base, config.upstream_connect_timeout, config.upstream_timeout)
+}
+
+fn pass(reply: Reply, from: Role) -> Result<Passed, Problem> {
+    let reply = passable(reply, from)?;
+    let status = reply.status;
+    let location = location(&reply.headers);
+    Ok(Passed { status, location, body: parse(reply)? })
+}
+
+fn location(headers: &HeaderMap) -> Option<String> {
+    headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// What another service refuses with a 4xx is the client's to know, word for word; its 5xx keep
+/// their meaning but not their words.
+fn passable(reply: Reply, from: Role) -> Result<Reply, Problem> {
+    let peer = from.service().name;
+    match reply.status {
+        status if status.is_success() => Ok(reply),
+        status if status.is_client_error() => Err(refusal(status, &reply.body)),
+        StatusCode::GATEWAY_TIMEOUT => Err(Problem::timeout(format!("{peer} did not get an answer in time"))),
+        StatusCode::SERVICE_UNAVAILABLE => Err(Problem::unavailable(
+            upstream_detail(&reply.body).unwrap_or(format!("{peer} is not available")),
+        )),
+        status => Err(Problem::new(StatusCode::BAD_GATEWAY, format!("{peer} failed"))
+            .because(format!("{peer} answered {}", status.as_u16()))),
+    }
+}
+
+/// The part of RFC 9457 problem details that we pass on.
+#[derive(Default, Deserialize)]
+struct Upstream {
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    errors: Vec<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> Problem {
+    let upstream: Upstream = serde_json::from_slice(body).unwrap_or_default();
+    let detail = if upstream.detail.is_empty() { "refused".to_owned() } else { upstream.detail };
+    Problem::new(status, detail).with_errors(upstream.errors).with_warnings(upstream.warnings)
+}
+
+fn upstream_detail(body: &[u8]) -> Option<String> {
+    let upstream: Upstream = serde_json::from_slice(body).ok()?;
+    (!upstream.detail.is_empty()).then_some(upstream.detail)
+}
+
+fn parse<T: DeserializeOwned>(reply: Reply) -> Result<T, Problem> {
+    serde_json::from_slice(&reply.body).map_err(|error| {
+        Problem::new(StatusCode::BAD_GATEWAY, "an upstream's answer could not be read").because(error)
+    })
+}

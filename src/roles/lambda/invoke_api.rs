@@ -1,0 +1,113 @@
+//! The Lambda Invoke API, as far as a synchronous caller sees it (AWS Lambda API Reference,
+//! Invoke).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Invocation, Validator};
+use crate::runtime::body::read_at_most;
+use crate::schema::Route;
+
+/// The largest event of a synchronous invocation, in bytes.
+const MAX_EVENT: usize = 6 * 1024 * 1024;
+
+/// What the router below serves.
+pub const ROUTES: &[Route] = &[Route {
+    method: "POST",
+    path: "/2015-03-31/functions/{name}/invocations",
+    statuses: &[200, 400, 404, 500],
+}];
+
+/// The function behind the API.
+#[derive(Clone)]
+pub(super) struct Api {
+    validator: Validator,
+    function: Arc<str>,
+}
+
+impl Api {
+    pub(super) fn new(validator: Validator, function: &str) -> Self {
+        Self { validator, function: function.into() }
+    }
+
+    /// A function is named by its name, its ARN, and either with a version or alias behind it.
+    fn is_named(&self, name: &str) -> bool {
+        let mut parts = name.split(':').skip_while(|part| *part == "arn" || *part != &*self.function);
+        parts.next() == Some(&*self.function)
+    }
+}
+
+pub(super) fn router(app: &mut ServiceConfig, api: &Api) {
+    app.app_data(Data::new(api.clone()))
+        .service(web::resource("/2015-03-31/functions/{name}/invocations").post(invoke));
+}
+
+async fn invoke(api: Data<Api>, path: Path<String>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if !api.is_named(&path) {
+        return refused(StatusCode::NOT_FOUND, "ResourceNotFoundException", "Function not found");
+    }
+    let event = match read_at_most(payload.into_inner(), MAX_EVENT).await {
+        Ok(bytes) if bytes.is_empty() => Value::Null,
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(event) => event,
+            Err(_) => {
+                let text = "Could not parse request body into json";
+                return refused(StatusCode::BAD_REQUEST, "InvalidRequestContentException", text);
+            }
+        },
+        Err(problem) => {
+            let text = problem.detail().to_owned();
+            return refused(problem.status(), "RequestTooLargeException", &text);
+        }
+    };
+    let id = Uuid::new_v4().to_string();
+    let invocation = Invocation { id: id.clone(), headers: context_headers(&header) };
+    let mut response = match header("x-amz-invocation-type").unwrap_or("RequestResponse") {
+        "DryRun" => HttpResponse::NoContent().finish(),
+        "RequestResponse" => HttpResponse::Ok().json(api.validator.answer(&event, invocation).await),
+        "Event" => {
+            let validator = api.validator.clone();
+            actix_web::rt::spawn(async move { validator.answer(&event, invocation).await });
+            HttpResponse::Accepted().finish()
+        }
+        _ => refused(StatusCode::BAD_REQUEST, "InvalidParameterValueException", "Unknown invocation type"),
+    };
+    let headers = [("x-amzn-requestid", id.as_str()), ("x-amz-executed-version", "$LATEST")];
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(actix_web::http::header::HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+/// Trace context beside the event: the client context's `custom` map and the X-Ray header.
+fn context_headers<'a>(header: &impl Fn(&'static str) -> Option<&'a str>) -> BTreeMap<String, String> {
+    use base64::Engine;
+    let decoded = header("x-amz-client-context")
+        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+        .unwrap_or_default();
+    let custom = decoded.get("custom").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut headers: BTreeMap<_, _> = custom
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_ascii_lowercase(), value.as_str()?.to_owned())))
+        .collect();
+    if let Some(xray) = header("x-amzn-trace-id") {
+        headers.insert("x-amzn-trace-id".to_owned(), xray.to_owned());
+    }
+    headers
+}
+
+fn refused(status: StatusCode, kind: &'static str, message: &str) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header(("x-amzn-errortype", kind))
+        .json(json!({ "Type": "User", "Message": message }))
+}

@@ -1,0 +1,144 @@
+//! notification-service: consumes the queue, sends notifications, receives alerts.
+//!
+//! | endpoint | answer |
+//! |---|---|
+//! | `GET /notifications?orderId=&limit=` | the notifications sent, newest first |
+//! | `GET /stats` | transport, waiting, in flight, dead |
+//! | `POST /alerts` | Alertmanager's webhook, version "4" |
+//! | `GET /alerts` | the alerts received, newest first |
+
+mod handler;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Data, Query, ServiceConfig};
+use actix_web::{HttpResponse, http::StatusCode};
+use metrics::counter;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, shared};
+use crate::config::{RoleConfig, Transport};
+use crate::queue::{self, Queue, worker};
+use crate::runtime::body::JsonBody;
+use crate::runtime::{Problem, Runtime};
+use crate::schema::{Role, Route, names};
+use crate::store::{Alert, Db, Notifications};
+
+/// What the router below serves.
+pub const ROUTES: &[Route] = &[
+    Route { method: "GET", path: "/notifications", statuses: &[200, 400, 500, 503] },
+    Route { method: "GET", path: "/stats", statuses: &[200, 503] },
+    Route { method: "POST", path: "/alerts", statuses: &[200, 400, 500, 503] },
+    Route { method: "GET", path: "/alerts", statuses: &[200, 500, 503] },
+];
+
+/// Runs the role.
+pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
+    let mut runtime = Runtime::start(Role::Notify, &config, ROUTES)?;
+    let db = Db::open(Role::Notify.service(), &config.store).await?;
+    db.watch(&mut runtime);
+    let notifications = Notifications::new(db);
+    let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
+    queue::watch(&queue, &mut runtime);
+    runtime.spawn(worker::watch_depth(queue.clone(), runtime.shutdown().clone()));
+    let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);
+    let policy = worker::Policy::from(&config.queue);
+    runtime.spawn(worker::run(queue.clone(), Arc::new(handler), policy, runtime.shutdown().clone()));
+    let state = State { queue, transport: config.queue.queue_transport };
+    runtime.serve(move |app| router(app, &notifications, &state)).await
+}
+
+#[derive(Clone)]
+struct State {
+    queue: Arc<dyn Queue>,
+    transport: Transport,
+}
+
+fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &State) {
+    app.app_data(shared(notifications))
+        .app_data(shared(state))
+        .service(web::resource("/notifications").get(list))
+        .service(web::resource("/stats").get(stats))
+        .service(web::resource("/alerts").get(alerts).post(receive_alerts));
+}
+
+/// `?orderId=&limit=`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter {
+    order_id: Option<String>,
+    limit: Option<String>,
+}
+
+async fn list(notifications: Data<Notifications>, filter: Query<Filter>) -> Answer {
+    let number = |text: &Option<String>, name: &str| match text.as_deref().filter(|t| !t.is_empty()) {
+        None => Ok(None),
+        Some(text) => crate::runtime::body::id(text)
+            .map(Some)
+            .ok_or_else(|| Problem::invalid(vec![format!("{name} must be a positive integer")])),
+    };
+    let order_id = number(&filter.order_id, "orderId")?;
+    let limit = number(&filter.limit, "limit")?.unwrap_or(100).min(1_000);
+    let rows = notifications.list(order_id, limit).await?;
+    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "notifications": rows })))
+}
+
+async fn stats(state: Data<State>) -> Answer {
+    let depth = state.queue.depth().await.map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok(HttpResponse::Ok().json(json!({
+        "transport": state.transport.as_str(),
+        "queue": state.queue.name(),
+        "waiting": depth.waiting,
+        "inFlight": depth.in_flight,
+        "dead": depth.dead,
+    })))
+}
+
+async fn receive_alerts(notifications: Data<Notifications>, body: JsonBody) -> Answer {
+    let alerts = webhook(&body.0).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "body must be an Alertmanager webhook, version \"4\"")
+    })?;
+    for alert in &alerts {
+        notifications.record_alert(alert).await?;
+        let status = if alert.status == "firing" { "firing" } else { "resolved" };
+        counter!(names::ALERTS_RECEIVED, "status" => status).increment(1);
+        let label = |name: &str| alert.labels.get(name).and_then(Value::as_str).unwrap_or_default();
+        tracing::warn!(
+            alert = label("alertname"),
+            severity = label("severity"),
+            alertService = label("service"),
+            status,
+            "Alert received"
+        );
+    }
+    Ok(HttpResponse::Ok().json(json!({ "received": alerts.len() })))
+}
+
+/// The alerts of a webhook message (Alertmanager configuration, `webhook_config`).
+fn webhook(body: &Value) -> Option<Vec<Alert>> {
+    if body.get("version")?.as_str()? != "4" {
+        return None;
+    }
+    body.get("alerts")?.as_array()?.iter().map(alert).collect()
+}
+
+fn alert(value: &Value) -> Option<Alert> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let object = |name: &str| value.get(name).filter(|v| v.is_object()).cloned();
+    let status = text("status").filter(|status| status == "firing" || status == "resolved")?;
+    Some(Alert {
+        fingerprint: text("fingerprint").unwrap_or_default(),
+        status,
+        labels: object("labels")?,
+        annotations: object("annotations").unwrap_or_else(|| json!({})),
+        starts_at: text("startsAt").unwrap_or_default(),
+        ends_at: text("endsAt").unwrap_or_default(),
+        received_at: crate::api::now(),
+    })
+}
+
+async fn alerts(notifications: Data<Notifications>) -> Answer {
+    let rows = notifications.alerts().await?;
+    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "alerts": rows })))
+}

@@ -1,0 +1,155 @@
+//! order-service: orders, and the outbox that tells the world about them.
+//!
+//! | endpoint | answer |
+//! |---|---|
+//! | `POST /orders` | 201 and `Location`; 400 invalid; 404 unknown user; 503/504 user-service away |
+//! | `GET /orders?limit=&after=` | a page, in order of id |
+//! | `GET /orders/{id}` | the order with its user, or 404 |
+//! | `PATCH /orders/{id}/status` | the order; 409 where the transition is not allowed |
+//!
+//! An order and its message are stored in one transaction; the relay publishes the message
+//! afterwards. So a broker that is down costs the client nothing, and a crash loses nothing.
+
+use actix_web::http::header;
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use metrics::{counter, histogram};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Answer, shared};
+use crate::api::client::IDEMPOTENCY_KEY;
+use crate::api::{Event, EventKind, NewOrder, Order, OrderWithUser, PageQuery, Status, UserClient};
+use crate::config::RoleConfig;
+use crate::queue::{self, Message, relay};
+use crate::runtime::body::{JsonBody, id};
+use crate::runtime::propagation::fields_of_current_span;
+use crate::runtime::{Problem, Runtime};
+use crate::schema::{Role, Route, names};
+use crate::store::{Created, Db, Orders, StoreError};
+
+/// What the router below serves.
+pub const ROUTES: &[Route] = &[
+    Route { method: "POST", path: "/orders", statuses: &[201, 400, 404, 500, 503, 504] },
+    Route { method: "GET", path: "/orders", statuses: &[200, 500, 503] },
+    Route { method: "GET", path: "/orders/{id}", statuses: &[200, 404, 500, 503] },
+    Route { method: "PATCH", path: "/orders/{id}/status", statuses: &[200, 400, 404, 409, 500, 503] },
+];
+
+/// Runs the role.
+pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
+    let mut runtime = Runtime::start(Role::Order, &config, ROUTES)?;
+    let db = Db::open(Role::Order.service(), &config.store).await?;
+    db.watch(&mut runtime);
+    let orders = Orders::new(db);
+    let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
+    queue::watch(&queue, &mut runtime);
+    let relay = relay::run(orders.outbox(), queue, runtime.owner(), runtime.last_call().clone());
+    runtime.spawn(relay);
+    runtime.serve(move |app| router(app, &orders, &config)).await
+}
+
+fn router(app: &mut ServiceConfig, orders: &Orders, config: &RoleConfig) {
+    app.app_data(shared(orders))
+        .app_data(Data::new(UserClient::new(&config.upstream)))
+        .service(web::resource("/orders").get(list).post(create))
+        .service(web::resource("/orders/{id}").get(read))
+        .service(web::resource("/orders/{id}/status").patch(set_status));
+}
+
+async fn create(
+    orders: Data<Orders>,
+    users: Data<UserClient>,
+    request: HttpRequest,
+    body: JsonBody,
+) -> Answer {
+    let key = idempotency_key(&request)?;
+    let new = NewOrder::from_json(&body.0).map_err(|e| refuse("validation", Problem::invalid(e)))?;
+    match users.find(new.user_id).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(refuse("user_not_found", Problem::not_found("no such user"))),
+        Err(problem) => return Err(refuse("user_unavailable", problem)),
+    }
+    let stored = orders.create(&new, key.as_deref(), |order| message(EventKind::OrderCreated, order)).await;
+    let order = match stored.map_err(store_failed)? {
+        Created::Now(order) => {
+            counter!(names::ORDERS_CREATED).increment(1);
+            counter!(names::ORDERS_BY_STATUS, "status" => order.status.as_str()).increment(1);
+            histogram!(names::ORDER_VALUE).record(order.total.dollars());
+            tracing::info!(orderId = order.id, total = order.total.dollars(), "Order created");
+            order
+        }
+        Created::Before(order) => {
+            tracing::info!(orderId = order.id, "Order was created before with this idempotency key");
+            order
+        }
+    };
+    let location = format!("/orders/{}", order.id);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(order))
+}
+
+async fn list(orders: Data<Orders>, request: HttpRequest) -> Answer {
+    let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
+    let page = orders.list(query).await?;
+    Ok(HttpResponse::Ok().json(json!({ "count": page.rows.len(), "orders": page.rows, "next": page.next })))
+}
+
+async fn read(orders: Data<Orders>, users: Data<UserClient>, path: Path<String>) -> Answer {
+    let id = id(&path).ok_or_else(no_such_order)?;
+    let order = orders.get(id).await?.ok_or_else(no_such_order)?;
+    // The order is ours to answer even while user-service is not there to embed its part.
+    let user = users.find(order.user_id).await.unwrap_or_else(|problem| {
+        tracing::warn!(orderId = id, reason = problem.detail(), "Order answered without its user");
+        None
+    });
+    Ok(HttpResponse::Ok().json(OrderWithUser { order, user }))
+}
+
+async fn set_status(orders: Data<Orders>, path: Path<String>, body: JsonBody) -> Answer {
+    let id = id(&path).ok_or_else(no_such_order)?;
+    let next = body.0.get("status").and_then(Value::as_str).and_then(Status::parse).ok_or_else(|| {
+        let error = "status must be one of pending, completed, failed, cancelled";
+        refuse("validation", Problem::invalid(vec![error.to_owned()]))
+    })?;
+    let changed = orders.set_status(id, next, |order| message(EventKind::OrderStatusChanged, order)).await;
+    let order = changed.map_err(store_failed)?;
+    counter!(names::ORDERS_BY_STATUS, "status" => order.status.as_str()).increment(1);
+    tracing::info!(orderId = order.id, status = order.status.as_str(), "Order status changed");
+    Ok(HttpResponse::Ok().json(order))
+}
+
+/// The message about what just happened; it carries the context of the request's span.
+fn message(kind: EventKind, order: &Order) -> Message {
+    Message {
+        id: Uuid::now_v7().to_string(),
+        key: order.id.to_string(),
+        headers: fields_of_current_span().into_iter().collect(),
+        body: json!(Event::of(kind, order)).to_string().into_bytes(),
+    }
+}
+
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::invalid(vec!["Idempotency-Key must be 1 to 255 printable characters".into()])),
+    }
+}
+
+fn refuse(reason: &'static str, problem: Problem) -> Problem {
+    counter!(names::ORDERS_ERRORS, "reason" => reason).increment(1);
+    problem
+}
+
+fn store_failed(error: StoreError) -> Problem {
+    let reason = match error {
+        StoreError::Transition { .. } => "transition",
+        StoreError::NotFound => return no_such_order(),
+        _ => "store",
+    };
+    refuse(reason, error.into())
+}
+
+fn no_such_order() -> Problem {
+    Problem::not_found("no such order")
+}

@@ -1,0 +1,72 @@
+//! user-service: users.
+//!
+//! | endpoint | answer |
+//! |---|---|
+//! | `POST /users` | 201 and `Location`; 400 invalid; 409 email taken |
+//! | `GET /users?limit=&after=` | a page, in order of id |
+//! | `GET /users/{id}` | the user, or 404 |
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use metrics::counter;
+use serde_json::json;
+
+use super::{Answer, shared};
+use crate::api::{NewUser, PageQuery};
+use crate::config::RoleConfig;
+use crate::runtime::body::{JsonBody, id};
+use crate::runtime::{Problem, Runtime};
+use crate::schema::{Role, Route, names};
+use crate::store::{Db, Users};
+
+/// What the router below serves.
+pub const ROUTES: &[Route] = &[
+    Route { method: "POST", path: "/users", statuses: &[201, 400, 409, 500, 503] },
+    Route { method: "GET", path: "/users", statuses: &[200, 500, 503] },
+    Route { method: "GET", path: "/users/{id}", statuses: &[200, 404, 500, 503] },
+];
+
+/// Runs the role.
+pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
+    let mut runtime = Runtime::start(Role::User, &config, ROUTES)?;
+    runtime.on_answer(count);
+    let db = Db::open(Role::User.service(), &config.store).await?;
+    db.watch(&mut runtime);
+    let users = Users::new(db);
+    runtime.serve(move |app| router(app, &users)).await
+}
+
+fn router(app: &mut ServiceConfig, users: &Users) {
+    app.app_data(shared(users))
+        .service(web::resource("/users").get(list).post(create))
+        .service(web::resource("/users/{id}").get(read));
+}
+
+fn count(_: Option<&'static Route>, status: StatusCode) {
+    if status.is_server_error() {
+        counter!(names::USERS_ERRORS).increment(1);
+    }
+}
+
+async fn create(users: Data<Users>, body: JsonBody) -> Answer {
+    let new = NewUser::from_json(&body.0).map_err(Problem::invalid)?;
+    let user = users.create(&new).await?;
+    counter!(names::USERS_CREATED).increment(1);
+    tracing::info!(userId = user.id, "User created");
+    let location = format!("/users/{}", user.id);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(user))
+}
+
+async fn list(users: Data<Users>, request: HttpRequest) -> Answer {
+    let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
+    let page = users.list(query).await?;
+    Ok(HttpResponse::Ok().json(json!({ "count": page.rows.len(), "users": page.rows, "next": page.next })))
+}
+
+async fn read(users: Data<Users>, path: Path<String>) -> Answer {
+    let missing = || Problem::not_found("no such user");
+    let id = id(&path).ok_or_else(missing)?;
+    let user = users.get(id).await?.ok_or_else(missing)?;
+    Ok(HttpResponse::Ok().json(user))
+}

@@ -1,0 +1,102 @@
+//! Request bodies and path ids: read once, refused clearly.
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+
+use super::Problem;
+
+/// The largest request body, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// A JSON request body of at most [`MAX_BODY`] bytes. Not typed: the rules of `api` judge it, so
+/// that a wrong type is a listed error and not a parser's message.
+pub struct JsonBody(pub Value);
+
+impl FromRequest for JsonBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let refused = check_head(request).err();
+        let payload = payload.take();
+        Box::pin(async move {
+            if let Some(problem) = refused {
+                return Err(problem);
+            }
+            parse(&read_at_most(payload, MAX_BODY).await?).map(Self)
+        })
+    }
+}
+
+/// Reads a body, and no more of it than `limit` bytes.
+pub async fn read_at_most(mut payload: Payload, limit: usize) -> Result<web::BytesMut, Problem> {
+    let mut bytes = web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(unreadable)?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn check_head(request: &HttpRequest) -> Result<(), Problem> {
+    let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let media_type =
+        text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media_type != "application/json" {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content-type must be application/json",
+        ));
+    }
+    // Refused before it is read, so that a client that waits for 100-continue never sends it.
+    if text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|length| length > MAX_BODY as u64) {
+        return Err(too_large(MAX_BODY));
+    }
+    Ok(())
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("body must be at most {limit} bytes"))
+}
+
+fn unreadable(error: PayloadError) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "body could not be read").because(error)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // Line and column help; the parser's wording may quote the input, so it stays inside.
+        let place = format!("body is not valid JSON at line {}, column {}", error.line(), error.column());
+        Problem::new(StatusCode::BAD_REQUEST, place)
+    })
+}
+
+/// A path segment that is a row's id: digits only, 1 to 2^63-1. Anything else names no row.
+pub fn id(segment: &str) -> Option<i64> {
+    let digits = !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| segment.parse().ok()).flatten().filter(|id| *id > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_make_an_id() {
+        assert_eq!(id("1"), Some(1));
+        assert_eq!(id("9223372036854775807"), Some(i64::MAX));
+        for bad in
+            ["", "0", "-1", "+1", "1abc", "abc", "9223372036854775808", "../1", "1 ", "1.0", "0x1", "١"]
+        {
+            assert_eq!(id(bad), None, "{bad}");
+        }
+    }
+}

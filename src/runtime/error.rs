@@ -1,0 +1,154 @@
+//! Errors as clients see them: RFC 9457 problem details, made in this one place.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use serde_json::{Map, Value, json};
+
+/// `application/problem+json` (RFC 9457, section 3).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An answer that is not the one the client hoped for. `detail`, `errors` and `warnings` go to the
+/// client, so they name nothing internal; `cause` goes to the log and the span only.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: Vec<String>,
+    warnings: Vec<String>,
+    cause: Option<String>,
+    allow: Option<String>,
+}
+
+impl Problem {
+    /// A problem with an explanation for the client.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { status, detail, errors: Vec::new(), warnings: Vec::new(), cause: None, allow: None }
+    }
+
+    /// 400 with every rule that was broken.
+    pub fn invalid(errors: Vec<String>) -> Self {
+        Self { errors: errors.clone(), ..Self::new(StatusCode::BAD_REQUEST, errors.join("; ")) }
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 409.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 503.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// 504.
+    pub fn timeout(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, detail)
+    }
+
+    /// 500; the cause never reaches the client.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong here").because(cause)
+    }
+
+    /// Adds what the log and the span should know.
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Adds the rules that were broken, as another service listed them.
+    pub fn with_errors(mut self, errors: Vec<String>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Adds warnings to a refusal.
+    pub fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
+    }
+
+    /// Adds the methods a resource does know, for a 405 (RFC 9110, section 15.5.6).
+    pub fn with_allow(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What the client reads.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What the log and the span read.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    fn body(&self, span: &SpanContext) -> Value {
+        let mut body = Map::new();
+        body.insert("type".into(), json!("about:blank"));
+        body.insert("title".into(), json!(self.status.canonical_reason().unwrap_or("Error")));
+        body.insert("status".into(), json!(self.status.as_u16()));
+        body.insert("detail".into(), json!(self.detail));
+        body.insert("error".into(), json!(self.detail));
+        if !self.errors.is_empty() {
+            body.insert("errors".into(), json!(self.errors));
+        }
+        if !self.warnings.is_empty() {
+            body.insert("warnings".into(), json!(self.warnings));
+        }
+        if span.is_valid() {
+            body.insert("traceId".into(), json!(span.trace_id().to_string()));
+        }
+        Value::Object(body)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let context = opentelemetry::Context::current();
+        let span = context.span().span_context().clone();
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
+        if let Some(methods) = &self.allow {
+            response.insert_header((header::ALLOW, methods.as_str()));
+        }
+        if let Some(value) = trace_response(&span) {
+            response.insert_header((TRACE_RESPONSE, value));
+        }
+        response.body(self.body(&span).to_string())
+    }
+}
+
+/// The header that tells a client its trace (W3C Trace Context, level 2, `traceresponse`).
+pub const TRACE_RESPONSE: &str = "traceresponse";
+
+/// The header's value for a span, if there is one.
+pub fn trace_response(span: &SpanContext) -> Option<String> {
+    span.is_valid()
+        .then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8()))
+}

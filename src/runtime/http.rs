@@ -1,0 +1,160 @@
+//! The server side of HTTP, once: root span, RED metrics, limits, timeouts, problem answers, and
+//! the three routes every role has.
+
+mod observe;
+mod root_span;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing_actix_web::TracingLogger;
+
+use super::{Health, Problem, metrics::Recorder};
+use crate::config::HttpConfig;
+use crate::schema::{Route, Service, names};
+
+/// How long an idle connection is kept; longer than any of our clients keeps one, so that the
+/// client is always the first to give it up and no request meets a closing connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Time for a client to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections one worker accepts; more wait in the listen queue.
+const MAX_CONNECTIONS: usize = 2_048;
+/// After a signal the port stays open this long, so that whoever was already on the way is served
+/// and load balancers read the 503 of `/ready`.
+const LAME_DUCK: Duration = Duration::from_millis(250);
+/// Time for written answers to leave and connections to close.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What the shared routes and middleware of a role know about it.
+#[derive(Clone)]
+pub struct Surface {
+    /// The role's row of the service table.
+    pub service: &'static Service,
+    /// The role's own routes.
+    pub routes: &'static [Route],
+    /// Its metrics.
+    pub recorder: Recorder,
+    /// What it needs.
+    pub health: Health,
+    /// The longest one request may take.
+    pub request_timeout: Duration,
+    /// Requests being served.
+    pub in_flight: InFlight,
+    /// The role's own counters.
+    pub on_answer: OnAnswer,
+}
+
+/// Told of every answer but the operational ones: the matched route, if any, and the status.
+pub type OnAnswer = fn(Option<&'static Route>, StatusCode);
+
+impl Surface {
+    /// The role's route that serves `method` and `pattern`.
+    fn route(&self, method: &str, pattern: Option<&str>) -> Option<&'static Route> {
+        let pattern = pattern?;
+        self.routes.iter().find(|route| route.method == method && route.path == pattern)
+    }
+
+    /// Whether a path is for operators and not for users: no spans, no RED metrics.
+    fn is_operational(path: &str) -> bool {
+        matches!(path, "/health" | "/ready" | "/metrics")
+    }
+}
+
+/// Builds the server of a role; `configure` adds the role's routes in each worker.
+pub fn server<F>(
+    listener: TcpListener,
+    config: &HttpConfig,
+    surface: Surface,
+    configure: F,
+) -> std::io::Result<Server>
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    ::metrics::gauge!(names::RUNTIME_WORKERS).set(config.http_workers as f64);
+    let grace = config.shutdown_grace.as_secs().max(1);
+    let surface = Data::new(surface);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(surface.clone())
+            .wrap(from_fn(observe::observe))
+            .wrap(TracingLogger::<root_span::ServerSpan>::new())
+            .route("/health", web::get().to(health))
+            .route("/ready", web::get().to(ready))
+            .route("/metrics", web::get().to(metrics))
+            .configure(configure.clone())
+            .default_service(web::to(async || Err::<HttpResponse, _>(Problem::not_found("no such resource"))))
+    })
+    .workers(config.http_workers)
+    .worker_max_blocking_threads(4)
+    .max_connections(MAX_CONNECTIONS)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(grace)
+    .disable_signals();
+    Ok(server.listen(listener)?.run())
+}
+
+async fn health(surface: Data<Surface>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "healthy", "service": surface.service.name }))
+}
+
+async fn ready(surface: Data<Surface>) -> HttpResponse {
+    let readiness = surface.health.readiness().await;
+    let code = if readiness.status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    HttpResponse::build(code).json(readiness)
+}
+
+async fn metrics(surface: Data<Surface>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(surface.recorder.render())
+}
+
+/// Counts requests from the first middleware to the answer.
+#[derive(Clone, Default)]
+pub struct InFlight(Arc<AtomicUsize>);
+
+/// One request; counts down when dropped, so a request that is cancelled is not counted for ever.
+struct Counted(InFlight);
+
+impl InFlight {
+    fn enter(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        ::metrics::gauge!(names::HTTP_SERVER_ACTIVE).increment(1.0);
+        Counted(self.clone())
+    }
+
+    /// Waits until no request is in flight: at least [`LAME_DUCK`], at most `grace`.
+    pub async fn drain(&self, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        sleep(LAME_DUCK.min(grace)).await;
+        let idle = async {
+            while self.0.load(Ordering::SeqCst) > 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if timeout_at(deadline, idle).await.is_err() {
+            tracing::warn!(
+                requests = self.0.load(Ordering::SeqCst),
+                "grace period over, giving up on requests"
+            );
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+        ::metrics::gauge!(names::HTTP_SERVER_ACTIVE).decrement(1.0);
+    }
+}

@@ -1,0 +1,124 @@
+//! The metrics recorder: every series of the schema exists from start-up, and no other.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics::{Unit, counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::Shutdown;
+use crate::schema::{Kind, METRICS, Metric, Route, Service, names};
+
+/// Time between two clean-ups of the recorder's buffers.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The process's metrics. Clones share them.
+#[derive(Clone)]
+pub struct Recorder {
+    handle: PrometheusHandle,
+    process: metrics_process::Collector,
+}
+
+impl Recorder {
+    /// Installs the recorder for this process and registers every series of `service`.
+    pub fn install(service: &'static Service, routes: &'static [Route]) -> anyhow::Result<Self> {
+        let mut builder = PrometheusBuilder::new();
+        for metric in METRICS {
+            // A histogram without buckets would come out as a summary.
+            if let Kind::Histogram(buckets) = metric.kind {
+                builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), buckets)?;
+            }
+        }
+        let handle = builder.install_recorder().context("cannot install the metrics recorder")?;
+        for metric in METRICS.iter().filter(|metric| metric.exposed_by(service.role)) {
+            register(metric, service, routes);
+        }
+        let process = metrics_process::Collector::default();
+        process.describe();
+        Ok(Self { handle, process })
+    }
+
+    /// The page for `/metrics`, Prometheus text format 0.0.4.
+    pub fn render(&self) -> String {
+        self.process.collect();
+        let runtime = tokio::runtime::Handle::current().metrics();
+        gauge!(names::RUNTIME_TASKS).set(runtime.num_alive_tasks() as f64);
+        self.handle.render()
+    }
+}
+
+/// Keeps the recorder's buffers small where nobody scrapes.
+pub async fn upkeep(recorder: Recorder, shutdown: Shutdown) {
+    let mut interval = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            _ = interval.tick() => recorder.handle.run_upkeep(),
+            () = shutdown.wait() => return,
+        }
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+fn register(metric: &Metric, service: &Service, routes: &[Route]) {
+    describe(metric);
+    for labels in series(metric, service, routes) {
+        match metric.kind {
+            Kind::Counter => counter!(metric.name, &labels).increment(0),
+            Kind::Gauge => {
+                gauge!(metric.name, &labels).set(if metric.name == names::BUILD_INFO { 1.0 } else { 0.0 })
+            }
+            // Handles count: a histogram that is registered is rendered with zero observations.
+            Kind::Histogram(_) => drop(histogram!(metric.name, &labels)),
+        }
+    }
+}
+
+fn describe(metric: &Metric) {
+    match metric.kind {
+        Kind::Counter => metrics::describe_counter!(metric.name, Unit::Count, metric.help),
+        Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+        Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+    }
+}
+
+/// The label sets of a metric: the cross product of its closed sets.
+fn series(metric: &Metric, service: &Service, routes: &[Route]) -> Vec<Labels> {
+    match metric.name {
+        names::HTTP_SERVER_DURATION => routes.iter().flat_map(route_series).collect(),
+        names::BUILD_INFO => {
+            vec![vec![("version", env!("CARGO_PKG_VERSION").into()), ("service", service.name.into())]]
+        }
+        names::HTTP_CLIENT_DURATION => {
+            let peers: Vec<_> = service.needs.iter().map(|role| role.service().name).collect();
+            let mut all = cross(metric);
+            all.retain(|labels| labels.iter().any(|(_, value)| peers.contains(&value.as_str())));
+            all
+        }
+        _ => cross(metric),
+    }
+}
+
+fn route_series(route: &Route) -> impl Iterator<Item = Labels> + '_ {
+    route.statuses.iter().map(|status| server_labels(route.method, route.path, *status))
+}
+
+/// The labels of one observation of [`names::HTTP_SERVER_DURATION`].
+pub fn server_labels(method: &'static str, route: &'static str, status: u16) -> Labels {
+    vec![
+        ("http_request_method", method.into()),
+        ("http_route", route.into()),
+        ("http_response_status_code", status.to_string()),
+    ]
+}
+
+fn cross(metric: &Metric) -> Vec<Labels> {
+    metric.labels.iter().fold(vec![Labels::new()], |sets, label| {
+        let extend = |set: &Labels, value: &&'static str| {
+            let mut set = set.clone();
+            set.push((label.key, (*value).to_owned()));
+            set
+        };
+        sets.iter().flat_map(|set| label.values.iter().map(move |value| extend(set, value))).collect()
+    })
+}

@@ -1,0 +1,128 @@
+//! Processes that tests start, signal by pid and always end.
+
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::eventually_within;
+
+/// The binary under test, with an environment that holds nothing of the tester's own settings.
+pub fn bin() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_o11y-lab"));
+    command.env_clear();
+    for keep in ["PATH", "HOME", "TMPDIR", "LANG"] {
+        if let Some(value) = std::env::var_os(keep) {
+            command.env(keep, value);
+        }
+    }
+    command
+}
+
+/// A child process with its output kept; killed when dropped.
+pub struct Process {
+    child: Child,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts a process; its standard input is closed unless the command says otherwise.
+    pub fn spawn(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        let stdout = collect(child.stdout.take());
+        let stderr = collect(child.stderr.take());
+        Self { child, stdout, stderr }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn stdout(&self) -> String {
+        self.stdout.lock().expect("no poison").clone()
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().expect("no poison").clone()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        signal_pid(self.pid(), signal);
+    }
+
+    /// The exit status, once there is one.
+    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of ours")
+    }
+
+    /// Waits for the end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let stderr = self.stderr.clone();
+        let what = move || format!("the process ended; it said {}", stderr.lock().expect("no poison"));
+        let status = eventually_within(Duration::from_secs(40), "the process ended", || self.try_wait());
+        let _ = what;
+        status
+    }
+
+    /// SIGTERM, then waits for the end.
+    #[track_caller]
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.try_wait().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn collect(stream: Option<impl Read + Send + 'static>) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let sink = text.clone();
+    if let Some(mut stream) = stream {
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                sink.lock().expect("no poison").push_str(&String::from_utf8_lossy(&buffer[..n]));
+            }
+        });
+    }
+    text
+}
+
+/// Sends a signal to one process.
+pub fn signal_pid(pid: u32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid as i32), signal);
+}
+
+/// Whether a process is there (and not only its remains).
+pub fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+}
+
+/// The child of `parent` that runs the subcommand `name`.
+pub fn child_named(parent: u32, name: &str) -> Option<u32> {
+    children(parent).into_iter().find(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|b| *b == 0).nth(1) == Some(name.as_bytes())
+    })
+}
+
+/// The children of a process, whichever of its threads started them.
+pub fn children(parent: u32) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
+    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}

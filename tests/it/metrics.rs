@@ -1,0 +1,115 @@
+//! What a scrape sees.
+
+use std::collections::BTreeSet;
+
+use o11y_lab::schema::{Kind, METRICS, Role, SERVICES};
+use serde_json::json;
+
+use crate::helpers::{Lab, get, post, send};
+
+fn page(lab: &Lab, role: Role) -> String {
+    let answer = get(&lab.url(role, "/metrics"));
+    assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"), "{answer:?}");
+    answer.text
+}
+
+fn series(page: &str) -> BTreeSet<String> {
+    let lines = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series.to_owned()).collect()
+}
+
+#[test]
+fn trap_8_every_series_exists_from_start_up_and_traffic_adds_none() {
+    let lab = Lab::start();
+    let before: Vec<_> = SERVICES.iter().map(|s| series(&page(&lab, s.role))).collect();
+    for (service, before) in SERVICES.iter().zip(&before) {
+        for metric in METRICS.iter().filter(|m| m.exposed_by(service.role)) {
+            let name = match metric.kind {
+                Kind::Histogram(_) => format!("{}_count", metric.name),
+                _ => metric.name.to_owned(),
+            };
+            assert!(before.iter().any(|s| s == &name || s.starts_with(&format!("{name}{{"))), "{} {name}", service.name);
+        }
+    }
+    let user = lab.user();
+    let order = lab.order(user);
+    get(&lab.api(&format!("/api/orders/{}", order.id())));
+    get(&lab.api("/api/orders"));
+    post(&lab.api("/api/orders"), &json!({}));
+    post(&lab.api("/api/users"), &json!({}));
+    lab.wait_notifications(order.id(), 1);
+    for (service, before) in SERVICES.iter().zip(&before) {
+        let after = series(&page(&lab, service.role));
+        let new: Vec<_> = after.difference(before).collect();
+        assert!(new.is_empty(), "{}: {new:?}", service.name);
+    }
+}
+
+#[test]
+fn the_counters_count_what_their_names_say() {
+    let lab = Lab::start();
+    let order = lab.order(lab.user());
+    post(&lab.api("/api/orders"), &json!({}));
+    lab.wait_notifications(order.id(), 1);
+    let value = |role, series: &str| lab.metric(role, series).unwrap_or_else(|| panic!("no {series}"));
+    assert_eq!(value(Role::User, "users_created_total"), 1.0);
+    assert_eq!(value(Role::Order, "orders_created_total"), 1.0);
+    assert_eq!(value(Role::Order, "orders_by_status_total{status=\"pending\"}"), 1.0);
+    assert_eq!(value(Role::Order, "order_value_count"), 1.0);
+    assert_eq!(value(Role::Order, "queue_messages_published_total"), 1.0);
+    assert_eq!(value(Role::Notify, "notifications_sent_total{type=\"order_created\"}"), 1.0);
+    assert_eq!(value(Role::Notify, "queue_messages_processed_total{status=\"success\"}"), 1.0);
+    assert_eq!(value(Role::Gateway, "gateway_requests_total{endpoint=\"/api/orders\"}"), 2.0);
+    assert_eq!(value(Role::Gateway, "gateway_errors_total{endpoint=\"/api/orders\"}"), 0.0);
+}
+
+#[test]
+fn trap_10_scrapes_and_health_checks_are_not_counted_as_requests() {
+    let lab = Lab::shared();
+    for _ in 0..5 {
+        get(&lab.url(Role::User, "/health"));
+        get(&lab.url(Role::User, "/ready"));
+    }
+    let page = page(lab, Role::User);
+    for path in ["/health", "/ready", "/metrics"] {
+        assert!(!page.contains(&format!("http_route=\"{path}\"")), "{path}");
+    }
+}
+
+#[test]
+fn unknown_paths_methods_and_ids_make_no_series_of_their_own() {
+    let lab = Lab::start();
+    get(&lab.api("/no/such/path"));
+    send("BREW", &lab.api("/api/users"), &[], None);
+    let before = series(&page(&lab, Role::Gateway));
+    for i in 0..50 {
+        get(&lab.api(&format!("/no/such/path/{i}")));
+        get(&lab.api(&format!("/api/users/{}", 1_000_000 + i)));
+        send(&format!("BREW{i}"), &lab.api("/api/users"), &[], None);
+    }
+    let after = series(&page(&lab, Role::Gateway));
+    let new: Vec<_> = after.difference(&before).collect();
+    assert!(new.is_empty(), "{new:?}");
+}
+
+#[test]
+fn trap_11_every_bucket_bound_is_written_with_its_fraction() {
+    let page = page(Lab::shared(), Role::Order);
+    for line in page.lines().filter(|line| line.contains("le=\"")) {
+        let bound = line.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        assert!(bound == "+Inf" || bound.contains('.'), "{line}");
+    }
+}
+
+#[test]
+fn every_metric_a_role_exposes_is_in_the_schema_or_describes_the_process() {
+    let lab = Lab::shared();
+    for service in &SERVICES {
+        let page = page(lab, service.role);
+        for line in page.lines().filter(|line| line.starts_with("# TYPE ")) {
+            let name = line.split(' ').nth(2).unwrap();
+            assert!(name.starts_with("process_") || METRICS.iter().any(|m| m.name == name), "{name}");
+        }
+        assert!(page.contains("process_resident_memory_bytes "), "{}", service.name);
+    }
+}
