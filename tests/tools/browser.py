@@ -74,7 +74,9 @@ class ConsolePage(WatchedPage):
         gone = self.disappears(self.trace_row())
         self.expect(gone, "filter-text: a text that nothing has leaves the trace's row in the list")
         text.fill("")
-        self.expect(self.appears(self.trace_row()), "filter-text: emptied, the trace's row does not come back")
+        self.expect(
+            self.appears(self.trace_row()), "filter-text: emptied, the trace's row does not come back"
+        )
         if self.options.expect_span:
             service = self.options.expect_span[0].split("|", 1)[0]
             choice = self.by_id("filter-service").first
@@ -82,12 +84,16 @@ class ConsolePage(WatchedPage):
             shown = self.appears(self.trace_row())
             self.expect(shown, f"filter-service: {service} hides a trace it is part of")
             choice.select_option(index=0)
-            self.expect(self.appears(self.trace_row()), "filter-service: its first choice is not every service")
+            self.expect(
+                self.appears(self.trace_row()), "filter-service: its first choice is not every service"
+            )
 
     def check_waterfall(self):
         for expected in self.options.expect_span:
             service, _, name = expected.partition("|")
-            shown = self.polled(lambda service=service, name=name: self.span_row(service, name), TRACE_TIMEOUT)
+            shown = self.polled(
+                lambda service=service, name=name: self.span_row(service, name), TRACE_TIMEOUT
+            )
             if self.expect(shown, f"no span {name!r} of {service} in the waterfall"):
                 self.expect(name in shown.inner_text(), f"the row of span {name!r} does not show its name")
 
@@ -157,7 +163,9 @@ class ConsolePage(WatchedPage):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", required=True, help="the console's page")
     parser.add_argument("--trace-id", required=True, help="the trace that will be made")
     parser.add_argument("--order-path", default="POST /api/orders", help="what the trace's row names")

@@ -193,7 +193,9 @@ def serve(folder, port):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     port = parser.parse_args().port or free_port()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
