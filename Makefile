@@ -1,0 +1,45 @@
+# `make help` lists the targets: a comment after ## is its help.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+CARGO ?= cargo
+
+.PHONY: help up check fmt clippy doc deny test provision bench measure clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Start the whole lab on this machine
+	$(CARGO) run --release --locked -- up
+
+check: fmt clippy doc deny ## Everything that can be checked without running it
+
+fmt: ## Formatting, as rustfmt has it
+	$(CARGO) fmt --check
+
+clippy: ## Lints of all targets; a warning is an error
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+doc: ## API documentation without warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked
+
+deny: ## Dependencies, licences, sources, advisories
+	scripts/deny
+
+provision: ## Get what the tests need beside Rust
+	scripts/provision
+
+test: provision ## Every test, on real components
+	$(CARGO) test --locked
+
+bench: ## The benchmarks
+	$(CARGO) bench --locked
+
+measure: ## Memory, idle CPU, start times and size of the release build, as a table
+	$(CARGO) build --release --locked
+	scripts/measure
+
+clean: ## Remove what was built and fetched
+	$(CARGO) clean
+	rm -rf .tools

@@ -1,0 +1,93 @@
+"""A browser page that remembers every error, foreign request, dialog and policy violation."""
+
+import os
+from urllib.parse import urlsplit
+
+from playwright.sync_api import TimeoutError
+
+# Milliseconds.
+ACTION_TIMEOUT = 10_000
+
+WATCH_POLICY = """
+window.policyViolations = [];
+document.addEventListener('securitypolicyviolation', event =>
+    window.policyViolations.push(event.violatedDirective + ' ' + event.blockedURI));
+"""
+
+
+class WatchedPage:
+    """One page at a time, and the list of what went wrong on it."""
+
+    def __init__(self, options, context):
+        self.options = options
+        self.context = context
+        context.add_init_script(WATCH_POLICY)
+        self.host = urlsplit(options.url).netloc
+        self.failures = []
+        self.page = self.open_page()
+
+    def expect(self, holds, otherwise):
+        if not holds:
+            self.failures.append(otherwise)
+        return bool(holds)
+
+    def open_page(self):
+        page = self.context.new_page()
+        page.set_default_timeout(ACTION_TIMEOUT)
+        page.on("console", self.on_console)
+        page.on("pageerror", lambda error: self.failures.append(f"script error on the page: {error}"))
+        page.on("request", self.on_request)
+        page.on("dialog", self.on_dialog)
+        page.goto(self.options.url, wait_until="load")
+        return page
+
+    def on_console(self, message):
+        if message.type == "error":
+            self.failures.append(f"error in the browser's console: {message.text}")
+
+    def on_request(self, request):
+        url = urlsplit(request.url)
+        if url.scheme not in ("data", "blob") and url.netloc != self.host:
+            self.failures.append(f"request to another host: {request.url}")
+
+    def on_dialog(self, dialog):
+        self.failures.append(f"the page opened a dialog, so markup in data was run: {dialog.message}")
+        dialog.dismiss()
+
+    def by_id(self, test_id):
+        return self.page.locator(f'[data-testid="{test_id}"]')
+
+    def appears(self, locator, timeout=ACTION_TIMEOUT):
+        try:
+            locator.first.wait_for(state="visible", timeout=timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def disappears(self, locator):
+        try:
+            locator.first.wait_for(state="hidden", timeout=ACTION_TIMEOUT)
+        except TimeoutError:
+            return False
+        return True
+
+    def polled(self, look, timeout):
+        """What `look` gives as soon as it gives anything; spans of one trace arrive in several batches."""
+        for _ in range(timeout // 100):
+            found = look()
+            if found:
+                return found
+            self.page.wait_for_timeout(100)
+        return None
+
+    def check_width(self, what):
+        width, window = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        self.expect(width <= window, f"{what}: {width} px wide in a window of {window} px")
+
+    def check_policy(self):
+        for violation in self.page.evaluate("window.policyViolations"):
+            self.failures.append(f"content security policy: {violation}")
+
+    def screenshot(self, name):
+        if self.options.screenshots:
+            self.page.screenshot(path=os.path.join(self.options.screenshots, f"{name}.png"))
