@@ -115,6 +115,11 @@ impl Ledger {
         self.trouble.lock().unwrap_or_else(|e| e.into_inner()).is_some_and(|at| at.elapsed() < TROUBLE)
     }
 
+    /// Batches that the backend did not take, or not whole.
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     /// Spans waiting or on their way.
     pub(super) fn pending(&self) -> usize {
         self.pending.load(Ordering::Acquire)
@@ -130,10 +135,6 @@ impl Ledger {
 impl Ledger {
     pub(super) fn exported(&self) -> u64 {
         self.exported.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
     }
 }
 

@@ -27,8 +27,8 @@ use opentelemetry::global;
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -122,8 +122,9 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync,
 {
-    let ours = filter_fn(|meta| meta.is_span() && meta.target().starts_with(SCOPE))
-        .with_max_level_hint(LevelFilter::INFO);
+    let ours =
+        filter_fn(|meta| meta.is_span() && *meta.level() <= Level::INFO && meta.target().starts_with(SCOPE))
+            .with_max_level_hint(LevelFilter::INFO);
     tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_threads(false)
@@ -164,7 +165,7 @@ impl Telemetry {
         Self(Arc::new(Running { provider, ledger, flushing: tokio::sync::Mutex::default() }))
     }
 
-    /// Exports every span that has ended so far; `true` if nothing is left waiting.
+    /// Exports every span that has ended so far; `true` if the backend took them all.
     ///
     /// Never blocks the thread, takes at most `deadline`, and returns at once with `false` where
     /// the backend has just failed: a request should not pay for that again.
@@ -180,8 +181,9 @@ impl Telemetry {
             if ledger.pending() == 0 {
                 return !ledger.in_trouble();
             }
-            let provider = provider.clone();
-            aside(move || provider.force_flush().is_ok()).await
+            let (provider, failures) = (provider.clone(), ledger.failures());
+            // The SDK tells of the last batch only.
+            aside(move || provider.force_flush().is_ok()).await && ledger.failures() == failures
         };
         match tokio::time::timeout(deadline, flush).await {
             Ok(flushed) => flushed,

@@ -24,7 +24,7 @@ impl Fields {
     /// At most `room` bytes for the message and `room` for the rest, counted as JSON needs them.
     pub(super) fn of(event: &Event<'_>, room: usize) -> Self {
         // Keys, braces and the line's own fields need some of it.
-        let mut fields = Self { room, left: room.saturating_sub(512), ..Self::default() };
+        let mut fields = Self { room, left: room.saturating_sub(1024), ..Self::default() };
         event.record(&mut fields);
         fields
     }

@@ -22,6 +22,9 @@ use fields::Fields;
 /// The most bytes of one line; what does not fit is cut and marked.
 const LONGEST_LINE: usize = 16 * 1024;
 
+/// The most characters of the service's name in a line.
+const LONGEST_NAME: usize = 100;
+
 /// Writes every event it is shown to `writer`, one line each.
 pub(super) struct LogLayer<W> {
     service: String,
@@ -50,7 +53,8 @@ impl LogLayer<fn() -> io::Stdout> {
             LogFormat::Json => Format::Json,
             LogFormat::Pretty => Format::Pretty { colours: io::stdout().is_terminal() && !no_colours },
         };
-        Self { service: service.to_owned(), format, writer: io::stdout }
+        // A bound on a line is one only if everything in it has one.
+        Self { service: service.chars().take(LONGEST_NAME).collect(), format, writer: io::stdout }
     }
 }
 

@@ -32,8 +32,7 @@ fn logged(level: &str, format: Format, f: impl FnOnce()) -> String {
         .with(layer.with_filter(filter(level).unwrap()))
         .with(super::super::span_layer(provider.tracer("test")));
     tracing::subscriber::with_default(subscriber, f);
-    let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
-    text
+    String::from_utf8(memory.0.lock().unwrap().clone()).unwrap()
 }
 
 fn one(f: impl FnOnce()) -> Value {

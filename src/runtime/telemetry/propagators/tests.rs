@@ -155,7 +155,7 @@ fn a_b3_decision_without_ids_or_with_bad_ones_counts_as_absent() {
         format!("{TRACE}-{SPAN}-x"),
         format!("{TRACE}-{SPAN}-1-bad"),
         format!("{TRACE}-0000000000000000-1"),
-        format!("{TRACE}"),
+        TRACE.to_owned(),
         "-".repeat(100),
     ];
     for bad in bad_single {
