@@ -64,3 +64,20 @@ fn the_sdk_version_is_the_one_that_is_built_in() {
     let lock = include_str!("../../../../Cargo.lock");
     assert!(lock.contains(&format!("name = \"opentelemetry_sdk\"\nversion = \"{SDK_VERSION}\"")));
 }
+
+#[test]
+fn the_ecs_agent_is_asked_for_the_task_and_a_broken_answer_counts_as_none() {
+    use super::super::tests::collector::{Behaviour, Collector};
+    super::super::install_crypto();
+    let asked = |body: &str| {
+        let agent = Collector::start(Behaviour::Answer(200, body.as_bytes().to_vec()), None);
+        let task = task_metadata(&format!("http://127.0.0.1:{}/v4/id/", agent.port));
+        assert!(agent.received()[0].head.starts_with("GET /v4/id/task "));
+        task.map(|t| t.arn)
+    };
+    assert_eq!(
+        asked(r#"{"TaskARN":"arn:aws:ecs:r:a:task/c/i"}"#).as_deref(),
+        Some("arn:aws:ecs:r:a:task/c/i")
+    );
+    assert_eq!(asked("not json"), None);
+}

@@ -9,7 +9,7 @@ use prost::Message;
 
 /// What it does with a request.
 #[derive(Clone)]
-pub(super) enum Behaviour {
+pub(in crate::runtime::telemetry) enum Behaviour {
     /// Accepts the connection and never says anything.
     Hang,
     /// Answers with this status and body.
@@ -18,26 +18,29 @@ pub(super) enum Behaviour {
 
 /// One request as it arrived; header names in lower case.
 #[derive(Clone, Debug)]
-pub(super) struct Received {
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+pub(in crate::runtime::telemetry) struct Received {
+    pub(in crate::runtime::telemetry) head: String,
+    pub(in crate::runtime::telemetry) body: Vec<u8>,
 }
 
 impl Received {
-    pub(super) fn export(&self) -> ExportTraceServiceRequest {
+    pub(in crate::runtime::telemetry) fn export(&self) -> ExportTraceServiceRequest {
         ExportTraceServiceRequest::decode(self.body.as_slice()).unwrap()
     }
 }
 
 /// Runs until the test process ends.
-pub(super) struct Collector {
-    pub(super) port: u16,
+pub(in crate::runtime::telemetry) struct Collector {
+    pub(in crate::runtime::telemetry) port: u16,
     received: Arc<Mutex<Vec<Received>>>,
     connections: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Collector {
-    pub(super) fn start(behaviour: Behaviour, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    pub(in crate::runtime::telemetry) fn start(
+        behaviour: Behaviour,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (received, connections) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<Vec<_>>>::default());
@@ -58,11 +61,11 @@ impl Collector {
         Self { port, received, connections }
     }
 
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(in crate::runtime::telemetry) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::runtime::telemetry) fn connections(&self) -> usize {
         self.connections.lock().unwrap().len()
     }
 }
