@@ -16,6 +16,9 @@ pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
 /// `PORT` and its kind must not leak from one child of `up` into another.
 pub const PORT_VARIABLE: &str = "PORT";
 
+/// Set to anything, it turns colours off (no-color.org).
+pub const NO_COLOR_VARIABLE: &str = "NO_COLOR";
+
 /// Everything one role needs to run.
 #[derive(Args, Clone, Debug)]
 pub struct RoleConfig {
@@ -146,6 +149,18 @@ pub struct OtelConfig {
     /// The same, for traces
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", value_name = "FILE")]
     pub otel_exporter_otlp_traces_certificate: Option<String>,
+    /// PEM file with this client's certificate, for mutual TLS
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", value_name = "FILE")]
+    pub otel_exporter_otlp_client_certificate: Option<String>,
+    /// The same, for traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", value_name = "FILE")]
+    pub otel_exporter_otlp_traces_client_certificate: Option<String>,
+    /// PEM file with this client's private key, for mutual TLS
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_CLIENT_KEY", value_name = "FILE")]
+    pub otel_exporter_otlp_client_key: Option<String>,
+    /// The same, for traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", value_name = "FILE")]
+    pub otel_exporter_otlp_traces_client_key: Option<String>,
     /// Longest time spans wait before an export, in milliseconds [default: 5000]
     #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", value_name = "MS")]
     pub otel_bsp_schedule_delay: Option<String>,
@@ -158,6 +173,21 @@ pub struct OtelConfig {
     /// Longest time one export may take, in milliseconds, where shorter than the OTLP timeout [default: 30000]
     #[arg(long, env = "OTEL_BSP_EXPORT_TIMEOUT", value_name = "MS")]
     pub otel_bsp_export_timeout: Option<String>,
+    /// Most attributes a span, an event or a link keeps [default: 128]
+    #[arg(long, env = "OTEL_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
+    pub otel_attribute_count_limit: Option<String>,
+    /// Most characters an attribute's text keeps [default: no limit]
+    #[arg(long, env = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_name = "N")]
+    pub otel_attribute_value_length_limit: Option<String>,
+    /// The same, for spans
+    #[arg(long, env = "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_name = "N")]
+    pub otel_span_attribute_value_length_limit: Option<String>,
+    /// Most attributes an event keeps [default: 128]
+    #[arg(long, env = "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
+    pub otel_event_attribute_count_limit: Option<String>,
+    /// Most attributes a link keeps [default: 128]
+    #[arg(long, env = "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
+    pub otel_link_attribute_count_limit: Option<String>,
     /// Most attributes a span keeps [default: 128]
     #[arg(long, env = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
     pub otel_span_attribute_count_limit: Option<String>,
@@ -173,6 +203,23 @@ pub struct OtelConfig {
     /// The ECS agent's metadata address; AWS sets it, and the task's id goes into the resource
     #[arg(long, env = "ECS_CONTAINER_METADATA_URI_V4", value_name = "URL", hide = true)]
     pub ecs_metadata_uri: Option<String>,
+}
+
+impl OtelConfig {
+    /// The `OTEL_*` variables that somebody set and that have no effect here, so that a
+    /// misspelled one is noticed. `none` asks for nothing and is not among them.
+    pub fn variables_without_effect() -> Vec<String> {
+        let known = Self::augment_args(clap::Command::new("otel"));
+        let is_known = |name: &str| known.get_arguments().any(|a| a.get_env().is_some_and(|e| e == name));
+        let asks = |value: &std::ffi::OsStr| !value.is_empty() && value != "none";
+        let mut names: Vec<String> = std::env::vars_os()
+            .filter(|(_, value)| asks(value))
+            .filter_map(|(name, _)| name.into_string().ok())
+            .filter(|name| name.starts_with("OTEL_") && !is_known(name))
+            .collect();
+        names.sort();
+        names
+    }
 }
 
 /// The services a role calls.

@@ -1,0 +1,203 @@
+//! What became of the spans: the one account that processor, exporter and flush share.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::schema::names::{EXPORT_FAILURES, SPANS_DROPPED, SPANS_EXPORTED};
+
+/// Time between two lines about the same trouble.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+/// Time after a failure in which a flush does not wait for the backend again.
+const TROUBLE: Duration = Duration::from_secs(5);
+
+/// Counts spans from their end to the backend's answer.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    capacity: usize,
+    pending: AtomicUsize,
+    closed: AtomicBool,
+    dropped: AtomicU64,
+    exported: AtomicU64,
+    failures: AtomicU64,
+    trouble: Mutex<Option<Instant>>,
+    reports: Mutex<Reports>,
+}
+
+#[derive(Debug, Default)]
+struct Reports {
+    failures: Occasional,
+    drops: Occasional,
+    failing: bool,
+    dropped_before: u64,
+}
+
+impl Ledger {
+    /// An account for at most `capacity` spans at once, waiting and on their way together.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            pending: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+            exported: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            trouble: Mutex::default(),
+            reports: Mutex::default(),
+        }
+    }
+
+    /// Takes a place for one span, or counts it as dropped. Never blocks, never logs: it runs at
+    /// the end of every span, on the thread that serves the request.
+    pub(super) fn admit(&self) -> bool {
+        let room = |pending| (pending < self.capacity).then_some(pending + 1);
+        let open = !self.closed.load(Ordering::Acquire);
+        let admitted = open && self.pending.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok();
+        if !admitted {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!(SPANS_DROPPED).increment(1);
+        }
+        admitted
+    }
+
+    /// A batch of `spans` left; the backend kept all but `rejected`, or failed for this cause.
+    pub(super) fn settle(&self, spans: usize, outcome: Result<u64, String>) {
+        self.pending.fetch_sub(spans, Ordering::AcqRel);
+        let spans = spans as u64;
+        let kept = outcome.as_ref().map_or(0, |rejected| spans.saturating_sub(*rejected));
+        self.exported.fetch_add(kept, Ordering::Relaxed);
+        metrics::counter!(SPANS_EXPORTED).increment(kept);
+        if kept < spans {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!(EXPORT_FAILURES).increment(1);
+        }
+        self.in_trouble_since(outcome.is_err().then(Instant::now));
+        let cause = match outcome {
+            Ok(0) => None,
+            Ok(rejected) => Some(format!("the backend rejected {rejected} of {spans} spans")),
+            Err(cause) => Some(cause),
+        };
+        self.report(spans - kept, cause, Instant::now());
+    }
+
+    fn report(&self, lost: u64, cause: Option<String>, now: Instant) {
+        let mut reports = self.reports.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(cause) = cause {
+            if let Some(spans) = reports.failures.count(lost, now) {
+                tracing::warn!(spans, cause, "Trace export failed; these spans are lost");
+                reports.failing = true;
+            }
+        } else if std::mem::take(&mut reports.failing) {
+            tracing::info!("Trace export works again");
+        }
+        let dropped = self.dropped();
+        let new = dropped - reports.dropped_before;
+        if new > 0 {
+            reports.dropped_before = dropped;
+            if let Some(spans) = reports.drops.count(new, now) {
+                tracing::warn!(spans, "The trace export queue was full; these spans were dropped");
+            }
+        }
+    }
+
+    /// No further spans: what still ends is counted as dropped.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Remembers since when the backend has not answered, or that it does.
+    pub(super) fn in_trouble_since(&self, since: Option<Instant>) {
+        *self.trouble.lock().unwrap_or_else(|e| e.into_inner()) = since;
+    }
+
+    /// Whether the backend failed so recently that waiting for it again would be wasted.
+    pub(super) fn in_trouble(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(|e| e.into_inner()).is_some_and(|at| at.elapsed() < TROUBLE)
+    }
+
+    /// Batches that the backend did not take, or not whole.
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Spans waiting or on their way.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// Spans thrown away because the queue was full or telemetry had stopped.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    pub(super) fn exported(&self) -> u64 {
+        self.exported.load(Ordering::Relaxed)
+    }
+}
+
+/// Says something the first time and then once in a while, with the sum of what happened between.
+#[derive(Debug, Default)]
+struct Occasional {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Occasional {
+    /// Adds `n`; returns the sum where it is time to say it.
+    fn count(&mut self, n: u64, now: Instant) -> Option<u64> {
+        self.unsaid += n;
+        if self.said.is_some_and(|said| now.duration_since(said) < REPORT_EVERY) {
+            return None;
+        }
+        self.said = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_said_at_once_and_then_once_in_a_while_with_the_sum() {
+        let mut drops = Occasional::default();
+        let start = Instant::now();
+        assert_eq!(drops.count(1, start), Some(1));
+        assert_eq!(drops.count(2, start + Duration::from_secs(1)), None);
+        assert_eq!(drops.count(3, start + Duration::from_secs(59)), None);
+        assert_eq!(drops.count(4, start + Duration::from_secs(61)), Some(9));
+        assert_eq!(drops.count(5, start + Duration::from_secs(62)), None);
+    }
+
+    #[test]
+    fn spans_above_the_capacity_are_dropped_and_counted_until_a_batch_leaves() {
+        let ledger = Ledger::new(2);
+        assert_eq!([ledger.admit(), ledger.admit(), ledger.admit()], [true, true, false]);
+        ledger.settle(2, Err("refused".into()));
+        assert_eq!((ledger.pending(), ledger.dropped(), ledger.failures()), (0, 1, 1));
+        assert!(ledger.in_trouble());
+        assert!(ledger.admit());
+        ledger.settle(1, Ok(0));
+        assert_eq!((ledger.exported(), ledger.failures()), (1, 1));
+        assert!(!ledger.in_trouble());
+    }
+
+    #[test]
+    fn a_partial_success_counts_only_what_the_backend_kept() {
+        let ledger = Ledger::new(10);
+        (0..5).for_each(|_| assert!(ledger.admit()));
+        ledger.settle(5, Ok(2));
+        assert_eq!((ledger.exported(), ledger.failures(), ledger.in_trouble()), (3, 1, false));
+    }
+
+    #[test]
+    fn after_the_end_spans_are_counted_and_not_kept() {
+        let ledger = Ledger::new(10);
+        ledger.close();
+        assert!(!ledger.admit());
+        assert_eq!((ledger.pending(), ledger.dropped()), (0, 1));
+    }
+}

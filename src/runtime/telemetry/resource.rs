@@ -1,0 +1,117 @@
+//! Who the spans come from: service, process, host, and the container or ECS task where known.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use reqwest::blocking::Client;
+use serde::Deserialize;
+
+use super::settings::Settings;
+
+/// The agent is on the same host; a start must not wait for one that is not there.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+const LARGEST_METADATA: u64 = 256 * 1024;
+
+type Attributes = Vec<(&'static str, String)>;
+
+/// The resource. Blocks for at most [`METADATA_TIMEOUT`], and only where `ecs` names an agent.
+///
+/// What the user's variables say wins over what is found here, except the name and the SDK.
+pub(super) fn resource(settings: &Settings, environment: &str, ecs: Option<&str>) -> Resource {
+    let mut found: Attributes = vec![
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.instance.id", uuid::Uuid::now_v7().to_string()),
+        ("deployment.environment.name", environment.to_owned()),
+        ("host.name", gethostname::gethostname().to_string_lossy().into_owned()),
+    ];
+    found.extend(container_id().map(|id| ("container.id", id)));
+    found.extend(ecs.and_then(task_metadata).map(|task| task.attributes()).unwrap_or_default());
+    let fixed = [
+        KeyValue::new("service.name", settings.service_name.clone()),
+        KeyValue::new("process.pid", i64::from(std::process::id())),
+        KeyValue::new("telemetry.sdk.name", "opentelemetry"),
+        KeyValue::new("telemetry.sdk.language", "rust"),
+        KeyValue::new("telemetry.sdk.version", SDK_VERSION),
+    ];
+    Resource::builder_empty()
+        .with_attributes(found.into_iter().map(|(key, value)| KeyValue::new(key, value)))
+        .with_attributes(settings.attributes.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())))
+        .with_attributes(fixed)
+        .build()
+}
+
+/// The SDK does not export its version; a test compares this with Cargo.lock.
+const SDK_VERSION: &str = "0.33.1";
+
+fn container_id() -> Option<String> {
+    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
+    id_in_cgroup(&read("/proc/self/cgroup")).or_else(|| id_in_mountinfo(&read("/proc/self/mountinfo")))
+}
+
+/// cgroup v1: the last part of a path, perhaps as `docker-<id>.scope`.
+fn id_in_cgroup(text: &str) -> Option<String> {
+    let names = text.lines().filter_map(|line| line.rsplit('/').next());
+    names
+        .filter_map(|name| name.strip_suffix(".scope").unwrap_or(name).rsplit(['-', ':']).next())
+        .find_map(id)
+}
+
+/// cgroup v2 hides the path; the container's own mounts, such as its hostname file, still name it.
+fn id_in_mountinfo(text: &str) -> Option<String> {
+    let own = text.lines().filter(|line| line.contains("/etc/hostname") || line.contains("/etc/resolv.conf"));
+    own.flat_map(|line| line.split(['/', ' '])).find_map(id)
+}
+
+fn id(text: &str) -> Option<String> {
+    (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_owned())
+}
+
+/// What the ECS agent answers at `/task`, as far as it is of use.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Task {
+    #[serde(rename = "TaskARN")]
+    arn: String,
+    cluster: Option<String>,
+    family: Option<String>,
+    revision: Option<String>,
+    availability_zone: Option<String>,
+    launch_type: Option<String>,
+}
+
+fn task_metadata(uri: &str) -> Option<Task> {
+    use std::io::Read;
+    let client = Client::builder().no_proxy().tls_certs_only([]).timeout(METADATA_TIMEOUT).build().ok()?;
+    let answer = client.get(format!("{}/task", uri.trim_end_matches('/'))).send().ok()?;
+    let mut body = Vec::new();
+    answer.error_for_status().ok()?.take(LARGEST_METADATA).read_to_end(&mut body).ok()?;
+    serde_json::from_slice(&body).ok()
+}
+
+impl Task {
+    fn attributes(self) -> Attributes {
+        // arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID
+        let parts: Vec<&str> = self.arn.splitn(6, ':').collect();
+        let part = |i: usize| parts.get(i).map(|p| (*p).to_owned());
+        let cluster = self.cluster.map(|c| match parts.get(..5) {
+            Some(prefix) if !c.starts_with("arn:") => format!("{}:cluster/{c}", prefix.join(":")),
+            _ => c,
+        });
+        let optional = [
+            ("cloud.region", part(3)),
+            ("cloud.account.id", part(4)),
+            ("cloud.availability_zone", self.availability_zone),
+            ("aws.ecs.cluster.arn", cluster),
+            ("aws.ecs.task.family", self.family),
+            ("aws.ecs.task.revision", self.revision),
+            ("aws.ecs.launchtype", self.launch_type.map(|t| t.to_ascii_lowercase())),
+            ("aws.ecs.task.arn", Some(self.arn.clone())),
+        ];
+        let known = [("cloud.provider", "aws".to_owned()), ("cloud.platform", "aws_ecs".to_owned())];
+        known.into_iter().chain(optional.into_iter().filter_map(|(key, value)| Some((key, value?)))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

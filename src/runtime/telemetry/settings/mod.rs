@@ -1,0 +1,168 @@
+//! The standard `OTEL_*` variables, understood.
+//!
+//! The SDK reads some of them itself, silently, and ignores others. Here all of them become typed
+//! values that are passed to the SDK explicitly, so that its own reading never decides anything,
+//! and whatever is not understood becomes a note for the log.
+
+mod export;
+mod vars;
+
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::{Sampler, SpanLimits};
+
+pub(super) use export::{Export, Files};
+pub(super) use vars::Notes;
+use vars::{Var, var};
+
+use super::propagators::Kind;
+use crate::config::OtelConfig;
+
+/// The SDK reserves room for this many spans at start, so a typing error must not cost gigabytes.
+const LARGEST_QUEUE: usize = 100_000;
+const ONE_DAY_MS: u64 = 86_400_000;
+
+/// Everything the variables decide.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// Tracing is off; propagation still works.
+    pub(super) disabled: bool,
+    /// Where spans go; `None` where they are made for the log and for other services only.
+    pub(super) export: Option<Export>,
+    pub(super) service_name: String,
+    /// The user's resource attributes, service.name excluded.
+    pub(super) attributes: Vec<(String, String)>,
+    pub(super) propagators: Vec<Kind>,
+    pub(super) sampler: Sampler,
+    pub(super) limits: SpanLimits,
+    /// Most characters of an attribute's text.
+    pub(super) value_length: Option<usize>,
+    pub(super) batch: Batch,
+    pub(super) notes: Notes,
+}
+
+/// How spans wait for their export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// Most spans waiting or on their way; one more is dropped.
+    pub(super) queue: usize,
+    /// Most spans in one export.
+    pub(super) size: usize,
+    /// Longest time between two exports.
+    pub(super) delay: Duration,
+}
+
+impl Settings {
+    /// Reads the variables; `service` names the role where they do not.
+    pub(super) fn read(service: &str, config: &OtelConfig) -> Self {
+        let mut notes = Notes::default();
+        let mut attributes = var!(config, otel_resource_attributes).pairs(&mut notes);
+        let named =
+            attributes.iter().rfind(|(k, v)| k == "service.name" && !v.is_empty()).map(|(_, v)| v.clone());
+        attributes.retain(|(key, _)| key != "service.name");
+        let service_name = var!(config, otel_service_name).value.map(str::to_owned).or(named);
+        Self {
+            disabled: disabled(&var!(config, otel_sdk_disabled), &mut notes),
+            export: Export::read(config, &mut notes),
+            service_name: service_name.unwrap_or_else(|| service.to_owned()),
+            attributes,
+            propagators: propagators(&var!(config, otel_propagators), &mut notes),
+            sampler: sampler(config, &mut notes),
+            limits: limits(config, &mut notes),
+            value_length: value_length(config, &mut notes),
+            batch: batch(config, &mut notes),
+            notes,
+        }
+    }
+}
+
+fn disabled(var: &Var<'_>, notes: &mut Notes) -> bool {
+    match var.value {
+        Some(v) if v.eq_ignore_ascii_case("true") => true,
+        Some(v) if !v.eq_ignore_ascii_case("false") => {
+            notes.add(var, "is neither true nor false; tracing stays on");
+            false
+        }
+        _ => false,
+    }
+}
+
+fn propagators(var: &Var<'_>, notes: &mut Notes) -> Vec<Kind> {
+    const DEFAULT: [Kind; 2] = [Kind::TraceContext, Kind::Baggage];
+    let Some(list) = var.value else { return DEFAULT.to_vec() };
+    let names: Vec<String> = list.split(',').map(|n| n.trim().to_ascii_lowercase()).collect();
+    if names.iter().all(|name| name == "none") {
+        return Vec::new();
+    }
+    let mut kinds = Vec::new();
+    for name in names.iter().filter(|n| !n.is_empty()) {
+        match Kind::from_name(name) {
+            Some(kind) if kinds.contains(&kind) => {}
+            Some(kind) => kinds.push(kind),
+            None => notes.add(var, "names a propagator that is not known here; ignoring that one"),
+        }
+    }
+    if kinds.is_empty() {
+        notes.add(var, "names none that is known; using tracecontext,baggage");
+        return DEFAULT.to_vec();
+    }
+    kinds
+}
+
+fn sampler(config: &OtelConfig, notes: &mut Notes) -> Sampler {
+    let var = var!(config, otel_traces_sampler);
+    let mut ratio = || {
+        let arg = var!(config, otel_traces_sampler_arg);
+        if arg.value.is_none() {
+            notes.add(&arg, "is not set; the ratio is 1");
+        }
+        Sampler::TraceIdRatioBased(arg.number(0.0..=1.0, 1.0, notes))
+    };
+    let parent_based = |root| Sampler::ParentBased(Box::new(root));
+    match var.value.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("parentbased_always_on") => parent_based(Sampler::AlwaysOn),
+        Some("parentbased_always_off") => parent_based(Sampler::AlwaysOff),
+        Some("parentbased_traceidratio") => parent_based(ratio()),
+        Some("always_on") => Sampler::AlwaysOn,
+        Some("always_off") => Sampler::AlwaysOff,
+        Some("traceidratio") => ratio(),
+        Some(_) => {
+            notes.add(&var, "names a sampler that is not known here; using parentbased_always_on");
+            parent_based(Sampler::AlwaysOn)
+        }
+    }
+}
+
+fn limits(config: &OtelConfig, notes: &mut Notes) -> SpanLimits {
+    let general = var!(config, otel_attribute_count_limit).number(0..=u32::MAX, 128, notes);
+    let mut limit = |var: Var<'_>, default| var.number(0..=u32::MAX, default, notes);
+    SpanLimits {
+        max_attributes_per_span: limit(var!(config, otel_span_attribute_count_limit), general),
+        max_attributes_per_event: limit(var!(config, otel_event_attribute_count_limit), general),
+        max_attributes_per_link: limit(var!(config, otel_link_attribute_count_limit), general),
+        max_events_per_span: limit(var!(config, otel_span_event_count_limit), 128),
+        max_links_per_span: limit(var!(config, otel_span_link_count_limit), 128),
+    }
+}
+
+fn value_length(config: &OtelConfig, notes: &mut Notes) -> Option<usize> {
+    let general = var!(config, otel_attribute_value_length_limit);
+    let var = var!(config, otel_span_attribute_value_length_limit).or(general);
+    let length = var.number(0..=usize::MAX, usize::MAX, notes);
+    (length < usize::MAX).then_some(length)
+}
+
+fn batch(config: &OtelConfig, notes: &mut Notes) -> Batch {
+    let queue = var!(config, otel_bsp_max_queue_size).number(1..=LARGEST_QUEUE, 2048, notes);
+    let size = var!(config, otel_bsp_max_export_batch_size);
+    let delay = var!(config, otel_bsp_schedule_delay).number(1..=ONE_DAY_MS, 5000, notes);
+    // Checked apart from the number itself, so that a small queue alone is no reason to complain.
+    let wanted = size.number(1..=LARGEST_QUEUE, 512, notes);
+    if wanted > queue && size.value.is_some() {
+        notes.add(&size, &format!("is more than the queue holds; using {queue}"));
+    }
+    Batch { queue, size: wanted.min(queue), delay: Duration::from_millis(delay) }
+}
+
+#[cfg(test)]
+mod tests;

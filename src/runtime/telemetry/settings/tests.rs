@@ -1,0 +1,174 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+
+fn read(set: impl FnOnce(&mut OtelConfig)) -> Settings {
+    let mut config = OtelConfig::default();
+    set(&mut config);
+    Settings::read("order-service", &config)
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn without_any_variable_the_specification_s_defaults_hold_and_nothing_is_reported() {
+    let s = read(|_| {});
+    let export = s.export.unwrap();
+    assert!(!s.disabled);
+    assert_eq!(s.service_name, "order-service");
+    assert_eq!(export.endpoint.as_str(), "http://localhost:4318/v1/traces");
+    assert_eq!(export.timeout, Duration::from_secs(10));
+    assert_eq!(s.propagators, [Kind::TraceContext, Kind::Baggage]);
+    assert_eq!(format!("{:?}", s.sampler), "ParentBased(AlwaysOn)");
+    assert_eq!(s.batch, Batch { queue: 2048, size: 512, delay: Duration::from_secs(5) });
+    assert_eq!(s.limits.max_attributes_per_span, 128);
+    assert!(s.notes.0.is_empty(), "{:?}", s.notes);
+}
+
+#[test]
+fn an_empty_value_counts_as_not_set() {
+    let s = read(|c| {
+        c.otel_sdk_disabled = some("");
+        c.otel_propagators = some(" ");
+        c.otel_bsp_max_queue_size = some("");
+        c.otel_exporter_otlp_endpoint = some("");
+    });
+    assert_eq!(s.propagators.len(), 2);
+    assert_eq!(s.export.unwrap().endpoint.as_str(), DEFAULT);
+    assert!(s.notes.0.is_empty(), "{:?}", s.notes);
+}
+
+const DEFAULT: &str = "http://localhost:4318/v1/traces";
+
+#[test]
+fn only_the_word_true_disables_the_sdk() {
+    assert!(read(|c| c.otel_sdk_disabled = some("TRUE")).disabled);
+    let odd = read(|c| c.otel_sdk_disabled = some("1"));
+    assert!(!odd.disabled);
+    assert!(odd.notes.0[0].starts_with("OTEL_SDK_DISABLED "), "{:?}", odd.notes);
+    assert!(read(|c| c.otel_sdk_disabled = some("False")).notes.0.is_empty());
+}
+
+#[test]
+fn the_service_name_variable_wins_over_the_resource_attributes_and_those_over_the_role() {
+    let attributes = some("service.name=from%20attributes,team=a%2Cb");
+    let s = read(|c| c.otel_resource_attributes = attributes.clone());
+    assert_eq!(s.service_name, "from attributes");
+    assert_eq!(s.attributes, [("team".to_owned(), "a,b".to_owned())]);
+    let s = read(|c| {
+        c.otel_resource_attributes = attributes;
+        c.otel_service_name = some("named");
+    });
+    assert_eq!(s.service_name, "named");
+}
+
+#[test]
+fn resource_attributes_that_cannot_be_decoded_are_discarded_as_a_whole() {
+    for bad in ["a=1,b", "a=1,b=%zz", "a=1,b=%f", "a=1,=2", "a=1,b=%ff"] {
+        let s = read(|c| c.otel_resource_attributes = some(bad));
+        assert!(s.attributes.is_empty(), "{bad}");
+        assert_eq!(s.notes.0.len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn the_general_endpoint_is_a_base_and_the_one_for_traces_is_used_as_it_is() {
+    let base = |text: &str| read(|c| c.otel_exporter_otlp_endpoint = some(text)).export.unwrap().endpoint;
+    assert_eq!(base("http://c:4318").as_str(), "http://c:4318/v1/traces");
+    assert_eq!(base("http://c:4318/").as_str(), "http://c:4318/v1/traces");
+    assert_eq!(base("https://c/otlp/").as_str(), "https://c/otlp/v1/traces");
+    let s = read(|c| {
+        c.otel_exporter_otlp_endpoint = some("http://general:1");
+        c.otel_exporter_otlp_traces_endpoint = some("http://traces:2");
+    });
+    assert_eq!(s.export.unwrap().endpoint.as_str(), "http://traces:2/");
+    for bad in ["localhost:4318", "grpc://c:4317", "nonsense", "http://"] {
+        let s = read(|c| c.otel_exporter_otlp_endpoint = some(bad));
+        assert_eq!(s.export.unwrap().endpoint.as_str(), DEFAULT, "{bad}");
+        assert_eq!(s.notes.0.len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn headers_are_decoded_and_their_values_never_appear_in_a_note_or_a_debug_line() {
+    let s = read(|c| {
+        c.otel_exporter_otlp_headers = some("general=no");
+        c.otel_exporter_otlp_traces_headers =
+            some("Authorization=Basic%20c2VjcmV0Og==,bad key=hush,content-type=hush,x=hush%0d%0a");
+    });
+    let export = s.export.unwrap();
+    assert_eq!(export.headers.len(), 1);
+    assert_eq!(export.headers["authorization"], "Basic c2VjcmV0Og==");
+    assert_eq!(s.notes.0.len(), 3);
+    assert!(!format!("{:?} {:?}", s.notes, export).contains("hush"));
+    assert!(!format!("{export:?}").contains("c2VjcmV0"));
+}
+
+#[test]
+fn an_unknown_name_is_reported_and_the_default_stays() {
+    let s = read(|c| {
+        c.otel_traces_exporter = some("zipkin");
+        c.otel_exporter_otlp_protocol = some("grpc");
+        c.otel_exporter_otlp_compression = some("brotli");
+        c.otel_traces_sampler = some("jaeger_remote");
+        c.otel_propagators = some("jaeger");
+    });
+    assert!(s.export.is_some_and(|e| !e.gzip));
+    assert_eq!(format!("{:?}", s.sampler), "ParentBased(AlwaysOn)");
+    assert_eq!(s.propagators, [Kind::TraceContext, Kind::Baggage]);
+    let notes = s.notes.0.join("\n");
+    for name in ["TRACES_EXPORTER", "OTLP_PROTOCOL", "COMPRESSION", "TRACES_SAMPLER", "PROPAGATORS"] {
+        assert!(notes.contains(name), "{name} in {notes}");
+    }
+}
+
+#[test]
+fn propagators_keep_their_order_lose_duplicates_and_can_be_none() {
+    let of = |text: &str| read(|c| c.otel_propagators = some(text)).propagators;
+    assert_eq!(of("xray, B3,xray,b3multi"), [Kind::XRay, Kind::B3, Kind::B3Multi]);
+    assert_eq!(of("none"), []);
+    assert_eq!(of("none,b3"), [Kind::B3]);
+}
+
+#[test]
+fn a_ratio_outside_0_to_1_is_reported_and_everything_is_sampled() {
+    for (arg, ratio, notes) in [("0.25", "0.25", 0), ("1.5", "1.0", 1), ("NaN", "1.0", 1), ("half", "1.0", 1)]
+    {
+        let s = read(|c| {
+            c.otel_traces_sampler = some("parentbased_traceidratio");
+            c.otel_traces_sampler_arg = some(arg);
+        });
+        assert_eq!(format!("{:?}", s.sampler), format!("ParentBased(TraceIdRatioBased({ratio}))"));
+        assert_eq!(s.notes.0.len(), notes, "{arg}");
+    }
+}
+
+#[test]
+fn batch_settings_that_make_no_sense_fall_back_to_their_defaults() {
+    let s = read(|c| {
+        c.otel_bsp_max_queue_size = some("99999999999999");
+        c.otel_bsp_max_export_batch_size = some("0");
+        c.otel_bsp_schedule_delay = some("-1");
+    });
+    assert_eq!(s.batch, Batch { queue: 2048, size: 512, delay: Duration::from_secs(5) });
+    assert_eq!(s.notes.0.len(), 3);
+    let small = read(|c| c.otel_bsp_max_queue_size = some("10"));
+    assert_eq!((small.batch.size, small.notes.0.len()), (10, 0));
+}
+
+#[test]
+fn a_signal_s_own_timeout_and_limits_win_over_the_general_ones() {
+    let s = read(|c| {
+        c.otel_exporter_otlp_timeout = some("1");
+        c.otel_exporter_otlp_traces_timeout = some("2500");
+        c.otel_attribute_count_limit = some("7");
+        c.otel_span_attribute_count_limit = some("9");
+        c.otel_attribute_value_length_limit = some("100");
+        c.otel_span_attribute_value_length_limit = some("50");
+    });
+    assert_eq!(s.export.unwrap().timeout, Duration::from_millis(2500));
+    assert_eq!((s.limits.max_attributes_per_span, s.limits.max_attributes_per_event), (9, 7));
+    assert_eq!(s.value_length, Some(50));
+}
