@@ -1,20 +1,11 @@
 //! Keeps one child running: starts it, watches it, starts it again, stops it.
-//!
-//! A child's standard input is its lifeline: however `up` ends, the pipe closes with it and the
-//! child drains by itself.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::io;
-use std::process::Stdio;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child as Process, ChildStdin, Command};
+use tokio::process::Child as Process;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +15,7 @@ use super::machine::{Exit, Machine, Next, State};
 use super::output::Outputs;
 use super::plan::{Child, Program};
 use super::probe::{Answer, Probe};
+use super::process;
 
 /// Lines of standard error kept for the report on a child that is given up.
 const LAST_WORDS: usize = 10;
@@ -116,7 +108,7 @@ impl Supervisor {
     async fn run(mut self) {
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
-            let (exit, pid) = match self.spawn() {
+            let (exit, pid) = match process::start(&self.shared.program, &self.child) {
                 Ok(process) => {
                     let pid = process.id();
                     match self.attend(process).await {
@@ -142,22 +134,6 @@ impl Supervisor {
         self.publish(None, None);
     }
 
-    fn spawn(&self) -> io::Result<Process> {
-        let program = &self.shared.program;
-        let mut command = Command::new(&program.exe);
-        self.child.environment.apply(&mut command);
-        command
-            .args(&program.args)
-            .arg(self.child.command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A group of its own: Ctrl-C reaches us alone, and we stop the children in order.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-    }
-
     /// Looks after one process until it ends (its exit) or until it was told to stop (`None`).
     async fn attend(&mut self, mut process: Process) -> Option<Exit> {
         self.machine.started();
@@ -167,7 +143,7 @@ impl Supervisor {
         // Lent to this process; its successor goes on with the lines this one did not take.
         let mut feed = self.feed.take();
         let exit = {
-            let mut lifeline = std::pin::pin!(hold(stdin, feed.as_mut()));
+            let mut lifeline = std::pin::pin!(process::hold(stdin, feed.as_mut()));
             tokio::select! {
                 exit = self.watch(&mut process) => exit,
                 never = &mut lifeline => match never {},
@@ -237,14 +213,11 @@ impl Supervisor {
     }
 
     async fn drain(&self, process: &mut Process) {
-        // No id: it is reaped already, and its pid may be somebody else's by now.
-        let Some(pid) = process.id().and_then(|pid| i32::try_from(pid).ok()) else { return };
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        let pid = process.id().unwrap_or_default();
         let patience = self.shared.grace + BEYOND_GRACE;
-        if tokio::time::timeout(patience, process.wait()).await.is_err() {
+        if !process::terminate(process, patience).await {
             self.say(&format!(" (pid {pid}) did not stop within {patience:?} and is killed"));
-            let _ = process.start_kill();
-            let _ = tokio::time::timeout(BEYOND_GRACE, process.wait()).await;
+            process::kill(process).await;
         }
     }
 
@@ -276,17 +249,4 @@ fn remember(last_words: &mut VecDeque<String>, line: &str) {
         last_words.pop_front();
     }
     last_words.push_back(line.to_owned());
-}
-
-/// Keeps the pipe open, writing what `feed` brings, for as long as this is not dropped.
-async fn hold(mut stdin: Option<ChildStdin>, feed: Option<&mut mpsc::Receiver<String>>) -> Infallible {
-    if let (Some(stdin), Some(feed)) = (stdin.as_mut(), feed) {
-        while let Some(mut line) = feed.recv().await {
-            line.push('\n');
-            if stdin.write_all(line.as_bytes()).await.is_err() {
-                break;
-            }
-        }
-    }
-    std::future::pending().await
 }

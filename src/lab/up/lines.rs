@@ -5,11 +5,16 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
 /// The longest line kept; the rest of a longer one is thrown away.
 const LONGEST: usize = 64 * 1024;
 
+/// After so many lines the others have their turn: a service that floods its log must not keep the
+/// console from being fed.
+const TURN: usize = 64;
+
 /// Reads `pipe` to its end and hands every line, without its newline, to `each`. Bytes that are no
 /// UTF-8 are replaced.
 pub(super) async fn each_line(pipe: impl AsyncRead + Unpin, mut each: impl FnMut(&str)) {
     let mut reader = BufReader::with_capacity(16 * 1024, pipe);
     let mut line = Vec::new();
+    let mut turn = 0;
     while next_line(&mut reader, &mut line).await {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches('\r');
@@ -19,6 +24,10 @@ pub(super) async fn each_line(pipe: impl AsyncRead + Unpin, mut each: impl FnMut
         line.clear();
         // One verbose line must not hold on to its memory for the rest of a child's life.
         line.shrink_to(4096);
+        turn = (turn + 1) % TURN;
+        if turn == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

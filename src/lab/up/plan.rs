@@ -96,19 +96,21 @@ impl Plan {
 
     /// An error that names every port which cannot be had, before anything is started.
     pub(super) fn check_ports(&self) -> anyhow::Result<()> {
-        let taken: Vec<_> = self
-            .ports_needed()
-            .into_iter()
-            .filter_map(|(port, name)| {
-                bind(port).err().map(|e| format!("port {port} ({name}): {}", reason(&e)))
-            })
-            .collect();
+        let describe = |(port, name): (u16, &str)| match bind(port) {
+            Ok(()) => None,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Some(format!("port {port} ({name})")),
+            Err(error) => Some(format!("port {port} ({name}: {error})")),
+        };
+        let taken: Vec<_> = self.ports_needed().into_iter().filter_map(describe).collect();
         if taken.is_empty() {
             return Ok(());
         }
-        let free = (1..=50).map(|n| PORT_BASE + n * 100).find(|base| self.all_free(*base));
+        let free = (1..=40).map(|n| PORT_BASE + n * 1000).find(|base| self.all_free(*base));
         let base = free.map_or("N".to_owned(), |base| base.to_string());
-        bail!("{}; stop what listens there, or move the whole lab with --port-base {base}", taken.join(", "))
+        bail!(
+            "taken on 127.0.0.1: {}; stop what listens there, or move the whole lab with --port-base {base}",
+            taken.join(", ")
+        )
     }
 
     fn all_free(&self, base: u16) -> bool {
@@ -129,13 +131,6 @@ pub(super) fn local(port: u16) -> String {
 
 fn bind(port: u16) -> io::Result<()> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop)
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "taken on 127.0.0.1".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -184,7 +179,7 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let plan = plan(port - 1, &[Role::User]);
         let message = plan.check_ports().unwrap_err().to_string();
-        assert!(message.contains(&format!("port {port} (user-service): taken")), "{message}");
+        assert!(message.contains(&format!("taken on 127.0.0.1: port {port} (user-service)")), "{message}");
         assert!(message.contains("--port-base ") && !message.contains('\n'), "{message}");
     }
 }
