@@ -1,1 +1,4 @@
-//! lab
+//! The commands that work on the system from outside: over HTTP and as processes, as a user would.
+
+pub mod healthcheck;
+pub mod up;

@@ -1,0 +1,252 @@
+//! Keeps one child running: starts it, watches it, starts it again, stops it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::process::Child as Process;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::lines::each_line;
+use super::machine::{Exit, Machine, Next, State};
+use super::output::Outputs;
+use super::plan::{Child, Program};
+use super::probe::{Answer, Probe};
+use super::process;
+
+/// Lines of standard error kept for the report on a child that is given up.
+const LAST_WORDS: usize = 10;
+/// A process that has ended may have left its pipes to one that has not.
+const PIPES_CLOSE_WITHIN: Duration = Duration::from_millis(500);
+/// What a child gets beyond its own grace before it is killed.
+const BEYOND_GRACE: Duration = Duration::from_secs(1);
+
+/// What all supervisors share.
+pub(super) struct Shared {
+    pub(super) program: Program,
+    pub(super) outputs: Outputs,
+    /// The time children have to finish what is in hand.
+    pub(super) grace: Duration,
+    /// Takes the reason when a child is given up.
+    pub(super) fatal: mpsc::Sender<anyhow::Error>,
+}
+
+/// How a child is.
+#[derive(Clone, Debug)]
+pub(super) struct Status {
+    pub(super) state: State,
+    pub(super) pid: Option<u32>,
+    /// Why it is not ready, where that is known.
+    pub(super) reason: Option<String>,
+}
+
+/// A child under supervision, seen from outside.
+pub(super) struct Supervised {
+    pub(super) child: Child,
+    status: watch::Receiver<Status>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Supervised {
+    /// Starts `child` now. `index` is its place in the table; `feed` goes, line by line, to its
+    /// standard input.
+    pub(super) fn start(
+        index: usize,
+        child: Child,
+        feed: Option<mpsc::Receiver<String>>,
+        shared: Rc<Shared>,
+    ) -> Self {
+        let (status, seen) = watch::channel(Status { state: State::Starting, pid: None, reason: None });
+        let stop = CancellationToken::new();
+        let supervisor = Supervisor {
+            index,
+            child: child.clone(),
+            shared,
+            status,
+            stop: stop.clone(),
+            feed,
+            machine: Machine::new(),
+            last_words: Rc::default(),
+        };
+        Self { child, status: seen, stop, task: actix_web::rt::spawn(supervisor.run()) }
+    }
+
+    /// How it is now.
+    pub(super) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Resolves when it is ready, or over.
+    pub(super) async fn settled(&self) {
+        let mut status = self.status.clone();
+        let _ = status.wait_for(|s| matches!(s.state, State::Ready | State::Stopped)).await;
+    }
+
+    /// SIGTERM, the grace, and SIGKILL if that was not enough; returns when the process is gone.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+    }
+}
+
+struct Supervisor {
+    index: usize,
+    child: Child,
+    shared: Rc<Shared>,
+    status: watch::Sender<Status>,
+    stop: CancellationToken,
+    feed: Option<mpsc::Receiver<String>>,
+    machine: Machine,
+    last_words: Rc<RefCell<VecDeque<String>>>,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        let stop = self.stop.clone();
+        while !stop.is_cancelled() {
+            let (exit, pid) = match process::start(&self.shared.program, &self.child) {
+                Ok(process) => {
+                    let pid = process.id();
+                    match self.attend(process).await {
+                        Some(exit) => (exit, pid),
+                        None => break,
+                    }
+                }
+                Err(error) => (Exit::Failed(error.to_string()), None),
+            };
+            let Next::Restart(wait) = self.machine.exited(&exit, Instant::now()) else {
+                self.give_up(&exit);
+                break;
+            };
+            let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+            self.say(&format!("{pid} {exit}; it is started again in {} ms", wait.as_millis()));
+            self.publish(None, Some(exit.to_string()));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        self.machine.stopped();
+        self.publish(None, None);
+    }
+
+    /// Looks after one process until it ends (its exit) or until it was told to stop (`None`).
+    async fn attend(&mut self, mut process: Process) -> Option<Exit> {
+        self.machine.started();
+        self.publish(process.id(), None);
+        let mut pumps = self.pump(&mut process);
+        let stdin = process.stdin.take();
+        // Lent to this process; its successor goes on with the lines this one did not take.
+        let mut feed = self.feed.take();
+        let exit = {
+            let mut lifeline = std::pin::pin!(process::hold(stdin, feed.as_mut()));
+            tokio::select! {
+                exit = self.watch(&mut process) => exit,
+                never = &mut lifeline => match never {},
+            }
+        };
+        self.feed = feed;
+        if tokio::time::timeout(PIPES_CLOSE_WITHIN, &mut pumps).await.is_err() {
+            pumps.abort();
+        }
+        exit
+    }
+
+    async fn watch(&mut self, process: &mut Process) -> Option<Exit> {
+        let pid = process.id();
+        let mut probe = Probe::new(&self.child.url);
+        let stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                status = process.wait() => {
+                    return Some(status.map_or_else(|e| Exit::Failed(e.to_string()), Exit::from));
+                }
+                () = stop.cancelled() => {
+                    self.drain(process).await;
+                    return None;
+                }
+                answer = probe.next(), if self.machine.state() != State::Ready => self.answered(pid, answer),
+            }
+        }
+    }
+
+    fn answered(&mut self, pid: Option<u32>, answer: Answer) {
+        match answer {
+            Answer::NotYet(reason) => self.publish(pid, Some(reason)),
+            Answer::Ready => {
+                self.machine.ready(Instant::now());
+                self.publish(pid, None);
+                if let (true, Some(pid)) = (self.machine.restarted(), pid) {
+                    self.say(&format!(" (pid {pid}) is ready again"));
+                }
+            }
+        }
+    }
+
+    /// Carries the child's output away until it ends.
+    fn pump(&self, process: &mut Process) -> JoinHandle<()> {
+        self.last_words.borrow_mut().clear();
+        let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
+        let (index, child) = (self.index, self.child.clone());
+        let (shared, last_words) = (self.shared.clone(), self.last_words.clone());
+        actix_web::rt::spawn(async move {
+            let logs = async {
+                if let Some(pipe) = stdout {
+                    each_line(pipe, |line| shared.outputs.log(index, &child, line)).await;
+                }
+            };
+            let complaints = async {
+                if let Some(pipe) = stderr {
+                    each_line(pipe, |line| {
+                        shared.outputs.complaint(index, &child, line);
+                        remember(&mut last_words.borrow_mut(), line);
+                    })
+                    .await;
+                }
+            };
+            tokio::join!(logs, complaints);
+        })
+    }
+
+    async fn drain(&self, process: &mut Process) {
+        let pid = process.id().unwrap_or_default();
+        let patience = self.shared.grace + BEYOND_GRACE;
+        if !process::terminate(process, patience).await {
+            self.say(&format!(" (pid {pid}) did not stop within {patience:?} and is killed"));
+            process::kill(process).await;
+        }
+    }
+
+    fn give_up(&self, exit: &Exit) {
+        let mut text = format!("{} {exit} and is not started again", self.child.name);
+        let last_words = self.last_words.borrow();
+        if !last_words.is_empty() {
+            text.push_str("; the last it said:");
+        }
+        for line in last_words.iter() {
+            text.push_str("\n    ");
+            text.push_str(&super::render::escaped(line));
+        }
+        // Full means that others were given up before it; the first reason is the one to tell.
+        let _ = self.shared.fatal.try_send(anyhow::Error::msg(text));
+    }
+
+    fn publish(&self, pid: Option<u32>, reason: Option<String>) {
+        self.status.send_replace(Status { state: self.machine.state(), pid, reason });
+    }
+
+    fn say(&self, text: &str) {
+        self.shared.outputs.say(&format!("{}{text}", self.child.name));
+    }
+}
+
+fn remember(last_words: &mut VecDeque<String>, line: &str) {
+    if last_words.len() == LAST_WORDS {
+        last_words.pop_front();
+    }
+    last_words.push_back(line.to_owned());
+}

@@ -1,0 +1,217 @@
+//! What a child's environment has that ours has not, and the other way round.
+//!
+//! Children inherit our environment, so that `LOG_LEVEL=debug o11y-lab up` and the standard
+//! `OTEL_*` work; what would give every child the same address or name is taken out.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use actix_web::http::Uri;
+
+use super::plan::{Plan, local};
+use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, child as var};
+use crate::schema::Role;
+
+/// Looks up a variable of our own environment; a set but empty one counts as not set.
+pub(super) type Inherited<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Variables to set (`Some`) or to take out (`None`).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment(BTreeMap<&'static str, Option<OsString>>);
+
+impl Environment {
+    /// The console gets the roles' log lines on standard input, which is its lifeline as well.
+    pub(super) fn of_console(plan: &Plan) -> Self {
+        let mut env = Self::common(plan);
+        env.set(LIFELINE_VARIABLE, "stdin-logs");
+        env.set(var::PORT_BASE, plan.ports.of(Role::Gateway).to_string());
+        env
+    }
+
+    /// What a role needs to find its port, its data, its neighbours and its trace backend.
+    pub(super) fn of_role(plan: &Plan, role: Role, inherited: Inherited<'_>) -> Self {
+        let mut env = Self::common(plan);
+        env.set(LIFELINE_VARIABLE, "stdin");
+        env.set(PORT_VARIABLE, plan.ports.of(role).to_string());
+        env.set(var::USER_SERVICE_URL, upstream(plan, Role::User, var::USER_SERVICE_URL, inherited));
+        env.set(var::ORDER_SERVICE_URL, upstream(plan, Role::Order, var::ORDER_SERVICE_URL, inherited));
+        if role.service().needs.contains(&Role::Lambda) {
+            env.call_lambda(plan, inherited);
+        }
+        for (name, value) in [
+            (var::OTLP_ENDPOINT, local(plan.ports.otlp())),
+            // Traces show up in the console half a second after they happen, not five.
+            (var::BSP_SCHEDULE_DELAY, "500".to_owned()),
+            (var::FAULTS_ENABLED, "true".to_owned()),
+        ] {
+            env.set(name, inherited(name).unwrap_or(value));
+        }
+        env
+    }
+
+    fn common(plan: &Plan) -> Self {
+        let mut env = Self::default();
+        // One name, one role or one Lambda runtime for all children would be wrong for most.
+        for name in [ROLE_VARIABLE, PORT_VARIABLE, var::OTEL_SERVICE_NAME, var::LAMBDA_RUNTIME_API] {
+            env.remove(name);
+        }
+        env.set(var::HOST, "127.0.0.1");
+        env.set(var::DATA_DIR, &plan.data_dir);
+        env.set(var::SHUTDOWN_GRACE, plan.grace.as_secs_f64().to_string());
+        env.set(var::LOG_FORMAT, "json");
+        env
+    }
+
+    /// Points the AWS SDK at the lab's own Lambda. The user's credentials must not travel to a
+    /// stand-in, and neither a profile nor the metadata service is worth asking for made-up ones.
+    fn call_lambda(&mut self, plan: &Plan, inherited: Inherited<'_>) {
+        let endpoint = upstream(plan, Role::Lambda, var::LAMBDA_ENDPOINT, inherited);
+        let stand_in = endpoint == local(plan.ports.of(Role::Lambda));
+        self.set(var::LAMBDA_ENDPOINT, endpoint);
+        if inherited(var::AWS_REGION).or_else(|| inherited(var::AWS_DEFAULT_REGION)).is_none() {
+            self.set(var::AWS_REGION, "us-east-1");
+        }
+        if stand_in {
+            self.set(var::AWS_ACCESS_KEY_ID, "local");
+            self.set(var::AWS_SECRET_ACCESS_KEY, "local");
+            self.set(var::AWS_EC2_METADATA_DISABLED, "true");
+            for name in [var::AWS_SESSION_TOKEN, var::AWS_PROFILE, var::AWS_IGNORE_ENDPOINTS] {
+                self.remove(name);
+            }
+        }
+    }
+
+    fn set(&mut self, name: &'static str, value: impl AsRef<OsStr>) {
+        self.0.insert(name, Some(value.as_ref().to_owned()));
+    }
+
+    fn remove(&mut self, name: &'static str) {
+        self.0.insert(name, None);
+    }
+
+    /// Applies the difference to a command about to be started.
+    pub(super) fn apply(&self, command: &mut tokio::process::Command) {
+        for (name, value) in &self.0 {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+    }
+}
+
+/// Where a role is: here if we start it, else where the user says it runs.
+fn upstream(plan: &Plan, role: Role, variable: &str, inherited: Inherited<'_>) -> String {
+    let elsewhere = if plan.runs(role) { None } else { inherited(variable) };
+    elsewhere.unwrap_or_else(|| local(plan.ports.of(role)))
+}
+
+/// One sentence if the user's own settings keep traces away from the console.
+pub(super) fn traces_elsewhere(plan: &Plan, inherited: Inherited<'_>) -> Option<String> {
+    if inherited(var::OTEL_SDK_DISABLED).is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+        return Some(format!("there are no traces: {} is true", var::OTEL_SDK_DISABLED));
+    }
+    if inherited(var::OTEL_TRACES_EXPORTER).is_some_and(|v| v == "none") {
+        return Some(format!("there are no traces: {} is none", var::OTEL_TRACES_EXPORTER));
+    }
+    let variable =
+        [var::OTLP_TRACES_ENDPOINT, var::OTLP_ENDPOINT].into_iter().find(|v| inherited(v).is_some())?;
+    let uri: Option<Uri> = inherited(variable)?.parse().ok();
+    let (host, port) = uri.as_ref().map_or(("", None), |u| (u.host().unwrap_or_default(), u.port_u16()));
+    if matches!(host, "localhost" | "127.0.0.1") && port == Some(plan.ports.otlp()) {
+        return None;
+    }
+    // Host and port only: an endpoint's user part or query may hold a token.
+    let place = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
+    Some(format!("traces go to {place} and not to the console, because {variable} is set"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use clap::Args as _;
+
+    use super::*;
+    use crate::schema::Ports;
+
+    fn plan(roles: &[Role]) -> Plan {
+        Plan {
+            ports: Ports::from_base(7000),
+            roles: roles.to_vec(),
+            data_dir: "/data".into(),
+            grace: Duration::from_millis(2500),
+        }
+    }
+
+    fn value(env: &Environment, name: &str) -> Option<String> {
+        env.0.get(name)?.as_ref()?.to_str().map(str::to_owned)
+    }
+
+    fn removes(env: &Environment, name: &str) -> bool {
+        env.0.get(name).is_some_and(Option::is_none)
+    }
+
+    #[test]
+    fn a_role_learns_its_port_its_neighbours_and_where_traces_go() {
+        let env = Environment::of_role(&plan(&[]), Role::Order, &|_| None);
+        assert_eq!(value(&env, "PORT").as_deref(), Some("7002"));
+        assert_eq!(value(&env, "USER_SERVICE_URL").as_deref(), Some("http://127.0.0.1:7001"));
+        assert_eq!(value(&env, "OTEL_EXPORTER_OTLP_ENDPOINT").as_deref(), Some("http://127.0.0.1:7006"));
+        assert_eq!(value(&env, "SHUTDOWN_GRACE").as_deref(), Some("2.5"));
+        assert_eq!(value(&env, "LOG_FORMAT").as_deref(), Some("json"));
+        assert!(removes(&env, "OTEL_SERVICE_NAME"));
+        assert!(!env.0.contains_key("DATABASE_URL"));
+    }
+
+    #[test]
+    fn the_users_aws_credentials_never_reach_the_local_stand_in_but_stay_for_other_roles() {
+        let theirs = |_: &str| Some("theirs".to_owned());
+        let gateway = Environment::of_role(&plan(&[]), Role::Gateway, &theirs);
+        assert_eq!(value(&gateway, "AWS_ENDPOINT_URL_LAMBDA").as_deref(), Some("http://127.0.0.1:7004"));
+        assert_eq!(value(&gateway, "AWS_ACCESS_KEY_ID").as_deref(), Some("local"));
+        assert_eq!(value(&gateway, "AWS_SECRET_ACCESS_KEY").as_deref(), Some("local"));
+        assert!(removes(&gateway, "AWS_SESSION_TOKEN") && removes(&gateway, "AWS_PROFILE"));
+        let order = Environment::of_role(&plan(&[]), Role::Order, &theirs);
+        assert!(!order.0.keys().any(|name| name.starts_with("AWS_") && *name != "AWS_LAMBDA_RUNTIME_API"));
+    }
+
+    #[test]
+    fn a_role_that_runs_elsewhere_is_called_where_the_user_says() {
+        let theirs = |name: &str| (name == "USER_SERVICE_URL").then(|| "http://127.0.0.1:9".to_owned());
+        let subset = Environment::of_role(&plan(&[Role::Order]), Role::Order, &theirs);
+        assert_eq!(value(&subset, "USER_SERVICE_URL").as_deref(), Some("http://127.0.0.1:9"));
+        let all = Environment::of_role(&plan(&[]), Role::Order, &theirs);
+        assert_eq!(value(&all, "USER_SERVICE_URL").as_deref(), Some("http://127.0.0.1:7001"));
+    }
+
+    #[test]
+    fn a_trace_endpoint_of_the_users_own_is_kept_and_named_without_its_secrets() {
+        let theirs = |name: &str| {
+            (name == "OTEL_EXPORTER_OTLP_ENDPOINT")
+                .then(|| "http://me:token@collector:4318/x?key=1".to_owned())
+        };
+        let env = Environment::of_role(&plan(&[]), Role::User, &theirs);
+        assert_eq!(value(&env, "OTEL_EXPORTER_OTLP_ENDPOINT"), theirs("OTEL_EXPORTER_OTLP_ENDPOINT"));
+        let said = traces_elsewhere(&plan(&[]), &theirs).unwrap();
+        assert!(
+            said.contains("collector:4318") && !said.contains("token") && !said.contains("key"),
+            "{said}"
+        );
+        assert_eq!(traces_elsewhere(&plan(&[]), &|_| None), None);
+    }
+
+    #[test]
+    fn every_variable_up_sets_is_one_that_the_children_read() {
+        let command = crate::config::RoleConfig::augment_args(clap::Command::new("role"));
+        let mut known: Vec<_> = command.get_arguments().filter_map(|a| a.get_env()).collect();
+        known.extend([OsStr::new("PORT_BASE"), LIFELINE_VARIABLE.as_ref(), ROLE_VARIABLE.as_ref()]);
+        let ours = Environment::of_role(&plan(&[]), Role::Gateway, &|_| None);
+        let console = Environment::of_console(&plan(&[]));
+        for name in ours.0.keys().chain(console.0.keys()) {
+            let sdk = name.starts_with("AWS_");
+            assert!(sdk || *name == var::FAULTS_ENABLED || known.contains(&OsStr::new(name)), "{name}");
+        }
+    }
+}

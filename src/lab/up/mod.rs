@@ -1,0 +1,161 @@
+//! `o11y-lab up`: the whole lab on this machine, from one executable.
+//!
+//! 1. lock the data folder, check the ports, empty the folder if asked: [`data`], [`plan`]
+//! 2. start the console and the roles as children of this program: [`environment`], [`child`], [`process`]
+//! 3. wait until they are ready, print one table: [`probe`], [`table`]
+//! 4. pass their log lines on: [`lines`], [`render`], [`output`], [`writer`]
+//! 5. start a crashed child again: [`machine`]; on SIGTERM or Ctrl-C drain them in order
+
+mod child;
+mod data;
+mod environment;
+mod lines;
+mod machine;
+mod output;
+mod plan;
+mod probe;
+mod process;
+mod render;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+
+use crate::config::{UpConfig, default_data_dir};
+use crate::runtime::Shutdown;
+use child::{Shared, Supervised};
+use data::DataDir;
+use machine::State;
+use output::{Outputs, Streams};
+use plan::{Child, Plan, Program};
+
+/// How long the table waits for everybody to be ready.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// Log lines on their way to the console.
+const CONSOLE_QUEUE: usize = 2048;
+
+/// Runs the lab until SIGTERM or SIGINT and drains it.
+///
+/// # Errors
+/// Before anything is started: the data folder is in use or cannot be had, or a port is taken.
+/// Later: a child cannot work with its settings or never became ready; the rest is drained first.
+pub async fn run(config: UpConfig) -> anyhow::Result<()> {
+    let program = Program::this().context("finding this program")?;
+    let data = open_data(&config)?;
+    let plan = Plan {
+        ports: config.ports.ports(),
+        roles: config.roles.clone(),
+        data_dir: data.path().to_owned(),
+        grace: config.shutdown_grace,
+    };
+    plan.check_ports()?;
+    if config.fresh {
+        data.empty()?;
+    }
+    let children = plan.children(&inherited);
+    let width = children.iter().map(|c| c.name.len()).max().unwrap_or(0);
+    let streams = Streams::open(&config, width)?;
+    let shutdown = Shutdown::new(config.shutdown_grace);
+    shutdown.listen().context("listening for signals")?;
+
+    let mut lab = Lab::start(program, children, streams, config.quiet, config.shutdown_grace);
+    lab.say(&format!("starting; data in {}", data.path().display()));
+    let ended = lab.run(&plan, &shutdown).await;
+    lab.stop().await;
+    ended
+}
+
+fn open_data(config: &UpConfig) -> anyhow::Result<DataDir> {
+    let default = default_data_dir();
+    let path = config.data_dir.as_ref().unwrap_or(&default);
+    // By its name the default is the lab's own; without a home it is just a folder here.
+    let known_ours = *path == default && default.is_absolute();
+    DataDir::lock(path, known_ours, config.ports.port_base)
+}
+
+fn inherited(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The running children and what they share.
+struct Lab {
+    children: Vec<Supervised>,
+    shared: Rc<Shared>,
+    fatal: mpsc::Receiver<anyhow::Error>,
+}
+
+impl Lab {
+    /// Starts every child at once: each says on `/ready` what it still misses.
+    fn start(program: Program, children: Vec<Child>, streams: Streams, quiet: bool, grace: Duration) -> Self {
+        let (console, lines) = mpsc::channel(CONSOLE_QUEUE);
+        let (given_up, fatal) = mpsc::channel(1);
+        let outputs = Outputs::new(streams, quiet, console);
+        let shared = Rc::new(Shared { program, outputs, grace, fatal: given_up });
+        let mut lines = Some(lines);
+        let children = children
+            .into_iter()
+            .enumerate()
+            .map(|(index, child)| {
+                let feed = if child.role.is_none() { lines.take() } else { None };
+                Supervised::start(index, child, feed, shared.clone())
+            })
+            .collect();
+        Self { children, shared, fatal }
+    }
+
+    fn say(&self, text: &str) {
+        self.shared.outputs.say(text);
+    }
+
+    /// Until somebody wants it to end, or a child is given up.
+    async fn run(&mut self, plan: &Plan, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let announced = async {
+            announce(&self.children, &self.shared.outputs, plan, READY_WITHIN).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = shutdown.wait() => Ok(()),
+            error = self.fatal.recv() => error.map_or(Ok(()), Err),
+            ended = announced => ended,
+        }
+    }
+
+    /// Drains the children one after the other, those who make work before those who do it.
+    async fn stop(mut self) {
+        self.say("draining; once more to leave at once");
+        self.children.sort_by_key(|c| c.child.drain_place());
+        for child in self.children {
+            child.stop().await;
+        }
+        self.shared.outputs.say("stopped");
+        self.shared.outputs.close().await;
+    }
+}
+
+/// Waits until every child is ready, but not longer than `within`, then prints the table.
+async fn announce(children: &[Supervised], outputs: &Outputs, plan: &Plan, within: Duration) {
+    let everybody = join_all(children.iter().map(Supervised::settled));
+    let all_settled = tokio::time::timeout(within, everybody).await.is_ok();
+    let rows: Vec<_> = children
+        .iter()
+        .map(|c| table::Row { name: c.child.name, url: &c.child.url, status: c.status() })
+        .collect();
+    let mut text = table::table(&rows);
+    text.push_str(&table::next_steps(plan));
+    outputs.table(&text);
+    if !all_settled {
+        let waiting = rows.iter().filter(|r| r.status.state != State::Ready).map(|r| r.name);
+        let names = waiting.collect::<Vec<_>>().join(", ");
+        outputs.say(&format!("not ready after {} s: {names}; the rest works", within.as_secs()));
+    }
+    if let Some(elsewhere) = environment::traces_elsewhere(plan, &inherited) {
+        outputs.say(&elsewhere);
+    }
+}

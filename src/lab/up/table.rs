@@ -1,0 +1,90 @@
+//! The one table `up` prints, and what to do next.
+
+use std::fmt::Write as _;
+
+use super::child::Status;
+use super::machine::State;
+use super::plan::{Plan, local};
+use crate::schema::Role;
+
+/// One row: a child and how it is.
+pub(super) struct Row<'a> {
+    pub(super) name: &'a str,
+    pub(super) url: &'a str,
+    pub(super) status: Status,
+}
+
+/// The table, one line a child.
+pub(super) fn table(rows: &[Row<'_>]) -> String {
+    let name = rows.iter().map(|r| r.name.len()).max().unwrap_or(0).max("SERVICE".len());
+    let url = rows.iter().map(|r| r.url.len()).max().unwrap_or(0).max("URL".len());
+    let mut out = format!("{:<name$}  {:<url$}  {:>7}  STATE\n", "SERVICE", "URL", "PID");
+    for row in rows {
+        let pid = row.status.pid.map_or("-".to_owned(), |pid| pid.to_string());
+        let reason = match (&row.status.reason, row.status.state) {
+            (Some(reason), State::Starting | State::Restarting(_)) => format!(" ({reason})"),
+            _ => String::new(),
+        };
+        let _ =
+            writeln!(out, "{:<name$}  {:<url$}  {pid:>7}  {}{reason}", row.name, row.url, row.status.state);
+    }
+    out
+}
+
+/// Where to look, what to try, how to stop.
+pub(super) fn next_steps(plan: &Plan) -> String {
+    let mut out = format!("\nLook:  {}\n", local(plan.ports.console()));
+    if plan.runs(Role::Gateway) {
+        let gateway = local(plan.ports.of(Role::Gateway));
+        let post = |path: &str, body: &str| {
+            format!("curl {gateway}{path} -H 'content-type: application/json' -d '{body}'")
+        };
+        let user = post("/api/users", r#"{"name":"Ada","email":"ada@example.com"}"#);
+        let order = post("/api/orders", r#"{"userId":1,"items":["book"],"total":49.99}"#);
+        let _ = writeln!(out, "Try:   {user}\n       {order}");
+    }
+    out.push_str("Stop:  Ctrl-C\n\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::schema::Ports;
+
+    #[test]
+    fn the_table_aligns_and_says_why_something_is_not_ready() {
+        let row = |name, state, pid, reason: Option<&str>| Row {
+            name,
+            url: "http://127.0.0.1:7001",
+            status: Status { state, pid, reason: reason.map(str::to_owned) },
+        };
+        let text = table(&[
+            row("user-service", State::Ready, Some(42), Some("old news")),
+            row("notification-service", State::Starting, Some(43), Some("queue: unavailable")),
+            row("x", State::Restarting(Duration::from_secs(1)), None, None),
+        ]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "SERVICE               URL                        PID  STATE");
+        assert_eq!(lines[1], "user-service          http://127.0.0.1:7001       42  ready");
+        assert!(lines[2].ends_with("     43  starting (queue: unavailable)"));
+        assert!(lines[3].ends_with("      -  restarting"));
+    }
+
+    #[test]
+    fn the_next_steps_use_the_ports_of_this_lab() {
+        let plan = |roles| Plan {
+            ports: Ports::from_base(7000),
+            roles,
+            data_dir: "/data".into(),
+            grace: Duration::from_secs(1),
+        };
+        let text = next_steps(&plan(vec![]));
+        assert!(
+            text.contains("http://127.0.0.1:7005\n") && text.contains("http://127.0.0.1:7000/api/orders")
+        );
+        assert!(!next_steps(&plan(vec![Role::User])).contains("curl"));
+    }
+}
