@@ -225,7 +225,7 @@ pub static METRICS: &[Metric] = &[
         "Duration of database operations",
         STORES,
         &[
-            Label { key: "db_operation_name", values: &["SELECT", "INSERT", "UPDATE"] },
+            Label { key: "db_operation_name", values: &["SELECT", "INSERT", "UPDATE", "DELETE"] },
             Label { key: "outcome", values: &["ok", "conflict", "timeout", "error"] },
         ],
         DB_SECONDS,

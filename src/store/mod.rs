@@ -1,1 +1,75 @@
-//! store
+//! Durable state: users, orders with their outbox, notifications.
+//!
+//! SQLite files by default, PostgreSQL by `DATABASE_URL`, one SQL for both. Each service owns its
+//! own schema and none reads another's. Every operation goes through one place ([`session`]) that
+//! measures it, traces it where a request waits for it, and bounds its time, so that a slow or lost
+//! database is an answer ([`StoreError::Unavailable`]) and never a hang.
+
+mod alerts;
+mod db;
+mod engine;
+mod failure;
+mod migrate;
+pub mod notifications;
+pub mod orders;
+pub mod outbox;
+mod session;
+pub mod users;
+
+#[cfg(test)]
+mod tests;
+
+pub use alerts::{Alert, NewAlert};
+pub use db::Db;
+pub use notifications::{NewNotification, Notification, Notifications};
+pub use orders::Orders;
+pub use outbox::Outbox;
+pub use users::Users;
+
+use sqlx::error::BoxDynError;
+
+use crate::api::{Page, PageQuery, Status};
+
+/// What an operation on the store can fail with. `Display` is safe to show to a client.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something like it is there already; the text names what must be unique.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// There is no such row.
+    #[error("not found")]
+    NotFound,
+    /// The order's status does not allow this change.
+    #[error("an order that is {} cannot become {}", from.as_str(), to.as_str())]
+    Transition {
+        /// What the order is.
+        from: Status,
+        /// What it was asked to become.
+        to: Status,
+    },
+    /// The database is slow or away; trying again may help. The reason names no address. Where it
+    /// was a commit that took too long, the change may have happened all the same.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A defect of ours or of the data. The text is for logs, where it already stands.
+    #[error("the database operation failed")]
+    Internal(String),
+    /// The settings make no sense: a URL that is none, a folder that cannot be written to. Only
+    /// [`Db::open`] answers so; the text is for the operator.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// The page made of rows of which one too many was asked for.
+fn page<T>(mut rows: Vec<T>, query: PageQuery, id: fn(&T) -> i64) -> Page<T> {
+    let limit = usize::try_from(query.limit).unwrap_or_default();
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().map(id).filter(|_| more);
+    Page { rows, next }
+}
+
+/// A column that holds what only we write and yet cannot be read.
+fn unreadable(column: &str, error: impl Into<BoxDynError>) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() }
+}

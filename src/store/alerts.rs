@@ -1,0 +1,101 @@
+//! Alerts that Alertmanager sent to notification-service.
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::session::Op;
+use super::{Notifications, StoreError, unreadable};
+use crate::api::now;
+
+/// The most alerts kept; the oldest go first.
+const MOST: i64 = 1_000;
+
+const UPSERT: &str = "INSERT INTO alerts (fingerprint, starts_at, ends_at, status, labels, annotations, \
+                      updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fingerprint, starts_at) \
+                      DO UPDATE SET ends_at = excluded.ends_at, status = excluded.status, labels = excluded.labels, \
+                      annotations = excluded.annotations, updated_at = excluded.updated_at";
+const TRIM: &str =
+    "DELETE FROM alerts WHERE id <= (SELECT id FROM alerts ORDER BY id DESC LIMIT 1 OFFSET $1)";
+const SELECT: &str = "SELECT fingerprint, starts_at, ends_at, status, labels, annotations, updated_at \
+                      FROM alerts ORDER BY id DESC LIMIT $1";
+
+static RECORD: Op = Op::quiet("INSERT", "alerts");
+static READ: Op = Op::quiet("SELECT", "alerts");
+
+/// An alert as the webhook brings it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewAlert {
+    /// Alertmanager's name for the set of labels.
+    pub fingerprint: String,
+    /// `firing` or `resolved`.
+    pub status: String,
+    /// A JSON object of strings.
+    pub labels: Value,
+    /// A JSON object of strings.
+    pub annotations: Value,
+    /// RFC 3339.
+    pub starts_at: String,
+    /// RFC 3339; of a firing alert, if at all, when it counts as resolved.
+    pub ends_at: Option<String>,
+}
+
+/// A stored alert, as `GET /alerts` answers it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// What the webhook said last.
+    #[serde(flatten)]
+    pub alert: NewAlert,
+    /// When it said so, RFC 3339, UTC.
+    pub updated_at: String,
+}
+
+impl Notifications {
+    /// Stores an alert, or what is new of one that is known by its fingerprint and start.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn record_alert(&self, new: &NewAlert) -> Result<(), StoreError> {
+        let mut session = self.db.session(&RECORD).await?;
+        session.begin().await?;
+        let upsert = sqlx::query(UPSERT)
+            .bind(&new.fingerprint)
+            .bind(&new.starts_at)
+            .bind(new.ends_at.as_deref())
+            .bind(&new.status)
+            .bind(new.labels.to_string())
+            .bind(new.annotations.to_string())
+            .bind(now());
+        session.execute(upsert).await?;
+        session.execute(sqlx::query(TRIM).bind(MOST)).await?;
+        session.commit().await
+    }
+
+    /// Every stored alert, the one that started last first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
+        let mut session = self.db.session(&READ).await?;
+        session.rows(sqlx::query(SELECT).bind(MOST), read).await
+    }
+}
+
+fn read(row: &AnyRow) -> sqlx::Result<Alert> {
+    let json = |column: &'static str| {
+        let text: String = row.try_get(column)?;
+        serde_json::from_str(&text).map_err(|e| unreadable(column, e))
+    };
+    let alert = NewAlert {
+        fingerprint: row.try_get("fingerprint")?,
+        status: row.try_get("status")?,
+        labels: json("labels")?,
+        annotations: json("annotations")?,
+        starts_at: row.try_get("starts_at")?,
+        ends_at: row.try_get("ends_at")?,
+    };
+    Ok(Alert { alert, updated_at: row.try_get("updated_at")? })
+}

@@ -1,0 +1,136 @@
+//! Notifications that were sent: each message id once. Email addresses are not kept.
+
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::session::Op;
+use super::{Db, StoreError, unreadable};
+use crate::api::event::EventKind;
+use crate::api::now;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, message_id, kind, order_id, user_id, trace_id, sent_at FROM notifications ",
+            $rest
+        )
+    };
+}
+
+const INSERT: &str = "INSERT INTO notifications (message_id, kind, order_id, user_id, trace_id, sent_at) \
+                      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (message_id) DO NOTHING";
+const EXISTS: &str = "SELECT COUNT(*) FROM notifications WHERE message_id = $1";
+const SELECT_ALL: &str = select!("ORDER BY id DESC LIMIT $1");
+const SELECT_OF_ORDER: &str = select!("WHERE order_id = $2 ORDER BY id DESC LIMIT $1");
+
+static RECORD: Op = Op::quiet("INSERT", "notifications");
+static READ: Op = Op::quiet("SELECT", "notifications");
+
+/// A notification that has just been sent.
+#[derive(Clone, Debug)]
+pub struct NewNotification {
+    /// The queue message that asked for it.
+    pub message_id: String,
+    /// What it tells of.
+    pub kind: EventKind,
+    /// The order it is about.
+    pub order_id: i64,
+    /// Who got it.
+    pub user_id: i64,
+    /// The trace it was sent in, if there was one.
+    pub trace_id: Option<String>,
+}
+
+/// A stored notification, as `GET /notifications` answers it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// Positive, given by the store.
+    pub id: i64,
+    /// The queue message that asked for it.
+    pub message_id: String,
+    /// What it tells of.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// The order it is about.
+    pub order_id: i64,
+    /// Who got it.
+    pub user_id: i64,
+    /// `email`, the only channel there is.
+    pub channel: &'static str,
+    /// The trace it was sent in, if there was one.
+    pub trace_id: Option<String>,
+    /// RFC 3339, UTC.
+    pub sent_at: String,
+}
+
+/// What notification-service stores: notifications, and the alerts it receives.
+#[derive(Clone)]
+pub struct Notifications {
+    pub(super) db: Db,
+}
+
+impl Notifications {
+    /// Notifications in `db`.
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Stores a notification; true if its message id is new, false if it was stored before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn record(&self, new: &NewNotification) -> Result<bool, StoreError> {
+        let mut session = self.db.session(&RECORD).await?;
+        let insert = sqlx::query(INSERT)
+            .bind(&new.message_id)
+            .bind(new.kind.as_str())
+            .bind(new.order_id)
+            .bind(new.user_id)
+            .bind(new.trace_id.as_deref())
+            .bind(now());
+        Ok(session.execute(insert).await? > 0)
+    }
+
+    /// Whether a message's notification was sent.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn exists(&self, message_id: &str) -> Result<bool, StoreError> {
+        let mut session = self.db.session(&READ).await?;
+        let count: i64 = session.one(sqlx::query(EXISTS).bind(message_id), |row| row.try_get(0)).await?;
+        Ok(count > 0)
+    }
+
+    /// The newest `limit` notifications, newest first; of one order, if one is named.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, order_id: Option<i64>, limit: i64) -> Result<Vec<Notification>, StoreError> {
+        let mut session = self.db.session(&READ).await?;
+        let select = match order_id {
+            Some(id) => sqlx::query(SELECT_OF_ORDER).bind(limit).bind(id),
+            None => sqlx::query(SELECT_ALL).bind(limit),
+        };
+        session.rows(select, read).await
+    }
+}
+
+fn read(row: &AnyRow) -> sqlx::Result<Notification> {
+    let kind: String = row.try_get("kind")?;
+    let kind = [EventKind::OrderCreated, EventKind::OrderStatusChanged]
+        .into_iter()
+        .find(|known| known.as_str() == kind)
+        .ok_or_else(|| unreadable("kind", "not a kind of event"))?;
+    Ok(Notification {
+        id: row.try_get("id")?,
+        message_id: row.try_get("message_id")?,
+        kind,
+        order_id: row.try_get("order_id")?,
+        user_id: row.try_get("user_id")?,
+        channel: "email",
+        trace_id: row.try_get("trace_id")?,
+        sent_at: row.try_get("sent_at")?,
+    })
+}

@@ -1,0 +1,131 @@
+//! Slow, lost, broken and restarted databases.
+
+use std::time::Duration;
+
+use sqlx::{Connection, SqliteConnection};
+
+use super::cases::{message, order, user};
+use super::{config, open, until};
+use crate::queue::relay::Outbox as _;
+use crate::schema::Role;
+use crate::store::{Db, Orders, StoreError, Users};
+
+async fn raw(folder: &std::path::Path, file: &str) -> SqliteConnection {
+    let path = folder.join(file);
+    SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_restart_keeps_rows_and_never_gives_an_id_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(Role::User, folder.path()).await;
+    let users = Users::new(db.clone());
+    let kept = users.create(&user("a@example.com")).await.unwrap();
+    let gone = users.create(&user("b@example.com")).await.unwrap();
+    db.close().await;
+    let mut raw = raw(folder.path(), "users.db").await;
+    sqlx::query("DELETE FROM users WHERE id = $1").bind(gone.id).execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+
+    let users = Users::new(open(Role::User, folder.path()).await);
+    assert_eq!(users.get(kept.id).await.unwrap(), Some(kept));
+    assert!(users.create(&user("c@example.com")).await.unwrap().id > gone.id);
+}
+
+#[tokio::test]
+async fn a_database_that_is_busy_too_long_is_unavailable_and_then_serves_again() {
+    let folder = tempfile::tempdir().unwrap();
+    open(Role::Order, folder.path()).await.close().await;
+    let mut blocker = raw(folder.path(), "orders.db").await;
+    let mut impatient = config(folder.path());
+    impatient.database_timeout = Duration::from_millis(200);
+    let db = Db::open(Role::Order.service(), &impatient).await.unwrap();
+    let orders = Orders::new(db);
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
+    for i in 0..6 {
+        let refused = orders.create(&order(), message(&format!("m{i}"))).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+    assert_eq!(orders.outbox().count().await, Ok(0), "readers do not wait for a writer");
+    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    until("writes succeed again", async || orders.create(&order(), message("m")).await.is_ok()).await;
+    // What was refused did not happen behind our back.
+    assert_eq!(orders.outbox().count().await, Ok(1));
+}
+
+#[tokio::test]
+async fn an_abandoned_operation_leaves_nothing_behind_and_costs_no_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(Role::Order, folder.path()).await;
+    let orders = Orders::new(db.clone());
+    let mut blocker = raw(folder.path(), "orders.db").await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
+    for i in 0..8 {
+        let new = order();
+        let create = orders.create(&new, message(&format!("m{i}")));
+        let gone = tokio::time::timeout(Duration::from_millis(20), create).await;
+        assert!(gone.is_err(), "it should have been waiting for the lock");
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    until("writes succeed again", async || orders.create(&order(), message("m")).await.is_ok()).await;
+    assert_eq!(orders.outbox().count().await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_at_start_is_no_error_and_is_found_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.db");
+    std::fs::create_dir(&file).unwrap();
+    let db = Db::open(Role::User.service(), &config(folder.path())).await.unwrap();
+    let users = Users::new(db.clone());
+    let refused = users.create(&user("a@example.com")).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let reason = db.ready().await.unwrap_err();
+    assert!(!reason.contains('/') && reason.contains("database"), "{reason}");
+
+    std::fs::remove_dir(&file).unwrap();
+    until("the database is found", async || db.ready().await.is_ok()).await;
+    users.create(&user("a@example.com")).await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_that_can_never_work_are_refused_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let mut unwritable = config(&file.join("folder"));
+    let refused = Db::open(Role::User.service(), &unwritable).await.err().unwrap();
+    assert!(matches!(refused, StoreError::Config(_)), "{refused:?}");
+    for bad in [
+        "postgres://user:pass@word@host:port/db",
+        "postgres://user:secret@host/db?sslmode=maybe",
+        "sqlite://:memory:",
+        "sqlite://x.db?mode=memory",
+        "sqlite://x.db?nonsense=1",
+    ] {
+        unwritable.database_url = Some(bad.to_owned());
+        let refused = Db::open(Role::User.service(), &unwritable).await.err();
+        let refused = refused.unwrap_or_else(|| panic!("{bad} was taken"));
+        assert!(matches!(refused, StoreError::Config(_)), "{bad}: {refused:?}");
+        assert!(!refused.to_string().contains("secret"), "{refused}");
+    }
+    let lambda = Db::open(Role::Lambda.service(), &config(folder.path())).await.err().unwrap();
+    assert!(matches!(lambda, StoreError::Config(_)), "{lambda:?}");
+}
+
+#[tokio::test]
+async fn services_can_share_one_file_and_its_folder_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new folder").join("lab#1 100%25.db");
+    let mut shared = config(folder.path());
+    let name = path.to_str().unwrap().replace('%', "%25").replace(' ', "%20").replace('#', "%23");
+    shared.database_url = Some(format!("sqlite://{name}"));
+    for role in [Role::User, Role::Order, Role::Notify] {
+        let db = Db::open(role.service(), &shared).await.unwrap();
+        until("it is migrated", async || db.ready().await.is_ok()).await;
+    }
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
+}
