@@ -1,4 +1,5 @@
 //! The commands that work on the system from outside: over HTTP and as processes, as a user would.
 
+pub mod expect;
 pub mod healthcheck;
 pub mod up;

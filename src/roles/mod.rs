@@ -14,7 +14,7 @@ use crate::runtime::Problem;
 use crate::schema::Role;
 use crate::store::StoreError;
 
-/// The longest a settled answer of a list is: what a handler in this module returns.
+/// What a handler returns.
 type Answer = Result<actix_web::HttpResponse, Problem>;
 
 /// Runs one role until it is told to stop.
@@ -40,7 +40,7 @@ impl From<StoreError> for Problem {
                 to.as_str()
             )),
             StoreError::Unavailable(reason) => Self::unavailable(reason),
-            StoreError::Internal(cause) => Self::internal(cause),
+            StoreError::Internal(cause) | StoreError::Config(cause) => Self::internal(cause),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::queue::{self, Queue, worker};
 use crate::runtime::body::JsonBody;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
-use crate::store::{Alert, Db, Notifications};
+use crate::store::{NewAlert, Db, Notifications};
 
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[
@@ -37,10 +37,10 @@ pub const ROUTES: &[Route] = &[
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Notify, &config, ROUTES)?;
     let db = Db::open(Role::Notify.service(), &config.store).await?;
-    db.watch(&mut runtime);
+    db.watch(&runtime);
     let notifications = Notifications::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
-    queue::watch(&queue, &mut runtime);
+    queue::watch(&queue, &runtime);
     runtime.spawn(worker::watch_depth(queue.clone(), runtime.shutdown().clone()));
     let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);
     let policy = worker::Policy::from(&config.queue);
@@ -116,25 +116,24 @@ async fn receive_alerts(notifications: Data<Notifications>, body: JsonBody) -> A
 }
 
 /// The alerts of a webhook message (Alertmanager configuration, `webhook_config`).
-fn webhook(body: &Value) -> Option<Vec<Alert>> {
+fn webhook(body: &Value) -> Option<Vec<NewAlert>> {
     if body.get("version")?.as_str()? != "4" {
         return None;
     }
     body.get("alerts")?.as_array()?.iter().map(alert).collect()
 }
 
-fn alert(value: &Value) -> Option<Alert> {
+fn alert(value: &Value) -> Option<NewAlert> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let object = |name: &str| value.get(name).filter(|v| v.is_object()).cloned();
     let status = text("status").filter(|status| status == "firing" || status == "resolved")?;
-    Some(Alert {
+    Some(NewAlert {
         fingerprint: text("fingerprint").unwrap_or_default(),
         status,
         labels: object("labels")?,
         annotations: object("annotations").unwrap_or_else(|| json!({})),
         starts_at: text("startsAt").unwrap_or_default(),
-        ends_at: text("endsAt").unwrap_or_default(),
-        received_at: crate::api::now(),
+        ends_at: text("endsAt"),
     })
 }
 

@@ -10,6 +10,8 @@
 //! An order and its message are stored in one transaction; the relay publishes the message
 //! afterwards. So a broker that is down costs the client nothing, and a crash loses nothing.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -40,11 +42,11 @@ pub const ROUTES: &[Route] = &[
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Order, &config, ROUTES)?;
     let db = Db::open(Role::Order.service(), &config.store).await?;
-    db.watch(&mut runtime);
+    db.watch(&runtime);
     let orders = Orders::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
-    queue::watch(&queue, &mut runtime);
-    let relay = relay::run(orders.outbox(), queue, runtime.owner(), runtime.last_call().clone());
+    queue::watch(&queue, &runtime);
+    let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), runtime.last_call().clone());
     runtime.spawn(relay);
     runtime.serve(move |app| router(app, &orders, &config)).await
 }

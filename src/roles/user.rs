@@ -32,7 +32,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::User, &config, ROUTES)?;
     runtime.on_answer(count);
     let db = Db::open(Role::User.service(), &config.store).await?;
-    db.watch(&mut runtime);
+    db.watch(&runtime);
     let users = Users::new(db);
     runtime.serve(move |app| router(app, &users)).await
 }

@@ -17,6 +17,7 @@ use super::engine::{Engine, Target};
 use super::migrate::{self, Plan, State};
 use super::session::{Op, Session};
 use crate::config::StoreConfig;
+use crate::runtime::Runtime;
 use crate::schema::{Service, names};
 
 /// How long [`Db::open`] waits for the first attempt to migrate.
@@ -91,6 +92,15 @@ impl Db {
             Ok(answer) => answer.map(drop).map_err(|e| e.to_string()),
             Err(_) => Err(super::failure::TOO_SLOW.to_owned()),
         }
+    }
+
+    /// Makes readiness depend on the database's answer.
+    pub fn watch(&self, runtime: &Runtime) {
+        let db = self.clone();
+        runtime.health().require("store", move || {
+            let db = db.clone();
+            Box::pin(async move { db.ready().await })
+        });
     }
 
     /// Closes the pool, for the end of the process; what cannot be closed in time is left behind.

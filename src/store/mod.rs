@@ -22,7 +22,7 @@ mod tests;
 pub use alerts::{Alert, NewAlert};
 pub use db::Db;
 pub use notifications::{NewNotification, Notification, Notifications};
-pub use orders::Orders;
+pub use orders::{Created, Orders};
 pub use outbox::Outbox;
 pub use users::Users;
 

@@ -18,8 +18,8 @@ macro_rules! columns {
 }
 
 const INSERT: &str = concat!(
-    "INSERT INTO orders (user_id, items, total_cents, status, created_at, updated_at) ",
-    "VALUES ($1, $2, $3, $4, $5, $5) RETURNING ",
+    "INSERT INTO orders (user_id, items, total_cents, status, created_at, updated_at, idempotency_key) ",
+    "VALUES ($1, $2, $3, $4, $5, $5, $6) ON CONFLICT (idempotency_key) DO NOTHING RETURNING ",
     columns!()
 );
 // The condition decides between two changes at once: the second waits for the first one's row lock
@@ -28,13 +28,25 @@ const UPDATE: &str = concat!(
     "UPDATE orders SET status = $1, updated_at = $2 WHERE id = $3 AND status = 'pending' RETURNING ",
     columns!()
 );
+const SELECT_KEY: &str = concat!("SELECT ", columns!(), " FROM orders WHERE idempotency_key = $1");
 const SELECT_ONE: &str = concat!("SELECT ", columns!(), " FROM orders WHERE id = $1");
 const SELECT_PAGE: &str = concat!("SELECT ", columns!(), " FROM orders WHERE id > $1 ORDER BY id LIMIT $2");
+
+const KEY_TAKEN: &str = "the Idempotency-Key was used for a different order";
 
 static CREATE: Op = Op::traced("INSERT", "orders", &[INSERT, outbox::INSERT]);
 static SET_STATUS: Op = Op::traced("UPDATE", "orders", &[UPDATE, outbox::INSERT]);
 static GET: Op = Op::traced("SELECT", "orders", &[SELECT_ONE]);
 static LIST: Op = Op::traced("SELECT", "orders", &[SELECT_PAGE]);
+
+/// What [`Orders::create`] found.
+#[derive(Clone, Debug)]
+pub enum Created {
+    /// The order is new.
+    Now(Order),
+    /// A request with the same idempotency key made it before; it may have changed since.
+    Before(Order),
+}
 
 /// The orders of order-service.
 #[derive(Clone)]
@@ -54,15 +66,17 @@ impl Orders {
         Outbox::new(self.db.clone(), self.committed.clone())
     }
 
-    /// Stores an order and the message that `message` makes of it: both, or neither.
+    /// Stores an order and the message that `message` makes of it: both, or neither. With a key that
+    /// was used before it stores nothing and finds the order made then.
     ///
     /// # Errors
-    /// The database's.
+    /// [`StoreError::Conflict`] where the key was used for a different order; the database's.
     pub async fn create(
         &self,
         new: &NewOrder,
+        idempotency_key: Option<&str>,
         message: impl FnOnce(&Order) -> Message,
-    ) -> Result<Order, StoreError> {
+    ) -> Result<Created, StoreError> {
         let items = serde_json::to_string(&new.items).map_err(|e| StoreError::Internal(e.to_string()))?;
         let mut session = self.db.session(&CREATE).await?;
         session.begin().await?;
@@ -71,10 +85,16 @@ impl Orders {
             .bind(items)
             .bind(new.total.0)
             .bind(Status::Pending.as_str())
-            .bind(now());
-        let order = session.one(insert, read).await?;
-        self.commit_with(session, message(&order)).await?;
-        Ok(order)
+            .bind(now())
+            .bind(idempotency_key);
+        if let Some(order) = session.row(insert, read).await? {
+            self.commit_with(session, message(&order)).await?;
+            return Ok(Created::Now(order));
+        }
+        let order = session.one(sqlx::query(SELECT_KEY).bind(idempotency_key), read).await?;
+        session.roll_back().await?;
+        let same = (order.user_id, &order.items, order.total) == (new.user_id, &new.items, new.total);
+        if same { Ok(Created::Before(order)) } else { Err(StoreError::Conflict(KEY_TAKEN)) }
     }
 
     /// The order with this id, if there is one.

@@ -5,7 +5,9 @@ CREATE TABLE orders (
     total_cents BIGINT NOT NULL CHECK (total_cents >= 0),
     status      TEXT NOT NULL CHECK (status IN ('pending', 'completed', 'failed', 'cancelled')),
     created_at  TEXT NOT NULL,
-    updated_at  TEXT NOT NULL
+    updated_at  TEXT NOT NULL,
+    -- Names the request that made the order, so that a repeated request makes no second one.
+    idempotency_key TEXT UNIQUE
 );
 
 -- Messages stored with their order and not yet published; refused says why the transport never will.
