@@ -74,7 +74,8 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
     if !role.is_empty() && !args.get(1).is_some_and(|arg| names_a_command(arg)) {
         if !SERVICES.iter().any(|service| service.command == role) {
             let roles: Vec<_> = SERVICES.iter().map(|service| service.command).collect();
-            let text = format!("invalid value '{role}' in {ROLE_VARIABLE}: expected one of {}\n", roles.join(", "));
+            let text =
+                format!("invalid value '{role}' in {ROLE_VARIABLE}: expected one of {}\n", roles.join(", "));
             return Err(clap::Error::raw(ErrorKind::InvalidValue, text));
         }
         args.insert(1.min(args.len()), role.into());
@@ -104,7 +105,8 @@ pub fn command() -> clap::Command {
 
 /// One clear message, naming flag, variable and value; exit code 2.
 fn exit_with(error: &clap::Error) -> ! {
-    if let (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(text)) = (error.kind(), explain(error)) {
+    if let (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(text)) = (error.kind(), explain(error))
+    {
         use std::io::Write;
         let _ = writeln!(std::io::stderr(), "{text}");
         std::process::exit(2);
@@ -124,7 +126,8 @@ fn explain(error: &clap::Error) -> Option<String> {
     let arg = args.find(|arg| shown.starts_with(&format!("--{} ", arg.get_long().unwrap_or_default())))?;
     let variable = arg.get_env().map(|name| format!(" (environment variable {})", name.to_string_lossy()));
     // A value that must not be shown in the help must not be shown in an error either.
-    let value = if arg.is_hide_env_values_set() { "***".to_owned() } else { text(ContextKind::InvalidValue)? };
+    let value =
+        if arg.is_hide_env_values_set() { "***".to_owned() } else { text(ContextKind::InvalidValue)? };
     let why = match (error.source(), error.get(ContextKind::ValidValue)) {
         (Some(cause), _) => format!(": {cause}"),
         (None, Some(ContextValue::Strings(valid))) => format!(": expected one of {}", valid.join(", ")),

@@ -51,9 +51,6 @@ pub mod child {
     pub const AWS_IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 }
 
-/// Set to anything, it turns colours off (no-color.org).
-pub const NO_COLOR_VARIABLE: &str = "NO_COLOR";
-
 /// Everything one role needs to run.
 #[derive(Args, Clone, Debug)]
 pub struct RoleConfig {
@@ -466,7 +463,8 @@ pub fn default_data_dir() -> PathBuf {
 
 /// What `lambda_runtime` needs of its environment, said before it would panic for want of it.
 pub fn check_lambda_environment() -> anyhow::Result<()> {
-    let needed = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
+    let needed =
+        ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
     for name in needed {
         anyhow::ensure!(std::env::var_os(name).is_some(), "AWS_LAMBDA_RUNTIME_API is set but {name} is not");
     }

@@ -150,7 +150,7 @@ fn settle(span: &Span, outcome: &Result<Verdict, ValidatorError>, started: Insta
 
 /// The endpoint of a stand-in: one that is named and speaks plain HTTP, or, where nothing points to
 /// AWS at all, the lambda role on its usual port.
-fn local_endpoint(config: &UpstreamConfig) -> Option<String> {
+pub fn local_endpoint(config: &UpstreamConfig) -> Option<String> {
     match (&config.lambda_endpoint, &config.aws_region) {
         (Some(endpoint), _) => endpoint.starts_with("http://").then(|| endpoint.clone()),
         (None, Some(_)) => None,
@@ -205,7 +205,10 @@ fn verdict(output: &InvokeOutput) -> Result<Verdict, ValidatorError> {
     let payload = output.payload().map(Blob::as_ref).unwrap_or_default();
     if let Some(kind) = output.function_error() {
         let text = String::from_utf8_lossy(payload);
-        return Err(ValidatorError::Function(format!("{kind}: {}", text.chars().take(500).collect::<String>())));
+        return Err(ValidatorError::Function(format!(
+            "{kind}: {}",
+            text.chars().take(500).collect::<String>()
+        )));
     }
     let bad = |cause: String| ValidatorError::Answer(cause);
     let answer: Value = serde_json::from_slice(payload).map_err(|e| bad(e.to_string()))?;

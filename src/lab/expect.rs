@@ -58,8 +58,14 @@ const HTTP_CLIENT: &[&str] = &[
     "server.address",
     "server.port",
 ];
-const DB: &[&str] =
-    &["db.system.name", "db.namespace", "db.collection.name", "db.operation.name", "db.query.text", "db.query.summary"];
+const DB: &[&str] = &[
+    "db.system.name",
+    "db.namespace",
+    "db.collection.name",
+    "db.operation.name",
+    "db.query.text",
+    "db.query.summary",
+];
 const MESSAGING: &[&str] = &[
     "messaging.system",
     "messaging.operation.name",

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::{Answer, shared};
 use crate::api::client::IDEMPOTENCY_KEY;
-use crate::api::validator::{ValidatorClient, ValidatorError};
+use crate::api::validator::{self, ValidatorClient, ValidatorError};
 use crate::api::{OrderClient, PageQuery, Passed, UserClient};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonBody, id};
@@ -42,7 +42,11 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/api/orders", statuses: &[201, 400, 404, 500, 503, 504] },
     Route { method: "POST", path: "/api/orders/validate", statuses: &[200, 400, 500, 503, 504] },
     Route { method: "GET", path: "/api/orders/{id}", statuses: &[200, 404, 500, 503, 504] },
-    Route { method: "PATCH", path: "/api/orders/{id}/status", statuses: &[200, 400, 404, 409, 500, 503, 504] },
+    Route {
+        method: "PATCH",
+        path: "/api/orders/{id}/status",
+        statuses: &[200, 400, 404, 409, 500, 503, 504],
+    },
 ];
 
 /// The API for machines (OpenAPI 3).
@@ -52,6 +56,11 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Gateway, &config, ROUTES)?;
     runtime.on_answer(count);
+    runtime.prefer(Role::User, &config.upstream.user_service_url);
+    runtime.prefer(Role::Order, &config.upstream.order_service_url);
+    if let Some(endpoint) = validator::local_endpoint(&config.upstream) {
+        runtime.prefer(Role::Lambda, &endpoint);
+    }
     let validator = ValidatorClient::new(&config.upstream).await;
     runtime.serve(move |app| router(app, &validator, &config)).await
 }

@@ -128,7 +128,12 @@ fn judge(event: &Value, request_id: &str) -> Value {
     match order_of(event) {
         Ok(order) => {
             let verdict = validate::verdict(&order, request_id);
-            tracing::info!(requestId = request_id, valid = verdict.valid, errors = verdict.errors.len(), "Order validated");
+            tracing::info!(
+                requestId = request_id,
+                valid = verdict.valid,
+                errors = verdict.errors.len(),
+                "Order validated"
+            );
             response(200, json!(verdict))
         }
         Err(error) => {
@@ -143,7 +148,8 @@ fn order_of(event: &Value) -> Result<Value, &'static str> {
     let decoded;
     let bytes = if event.get("isBase64Encoded") == Some(&json!(true)) {
         use base64::Engine;
-        decoded = base64::engine::general_purpose::STANDARD.decode(body).map_err(|_| "body is not valid base64")?;
+        decoded =
+            base64::engine::general_purpose::STANDARD.decode(body).map_err(|_| "body is not valid base64")?;
         &decoded
     } else {
         body.as_bytes()
@@ -166,7 +172,8 @@ mod tests {
 
     #[test]
     fn an_event_without_a_readable_body_is_a_400_answer() {
-        for event in [json!(null), json!({}), json!({"body": null}), json!({"body": "{"}), json!({"body": 3})] {
+        for event in [json!(null), json!({}), json!({"body": null}), json!({"body": "{"}), json!({"body": 3})]
+        {
             assert_eq!(judge(&event, "r")["statusCode"], 400, "{event}");
         }
         let encoded = json!({"body": "not base64!", "isBase64Encoded": true});
@@ -180,7 +187,8 @@ mod tests {
         for (event, valid) in [(plain, true), (encoded, false)] {
             let answer = judge(&event, "r");
             assert_eq!(answer["statusCode"], 200);
-            let verdict: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
+            let verdict: Value =
+                serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
             assert_eq!((&verdict["valid"], &verdict["requestId"]), (&json!(valid), &json!("r")));
         }
     }

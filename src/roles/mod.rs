@@ -34,11 +34,9 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Conflict(what) => Self::conflict(what),
             StoreError::NotFound => Self::not_found("no such resource"),
-            StoreError::Transition { from, to } => Self::conflict(format!(
-                "an order that is {} cannot become {}",
-                from.as_str(),
-                to.as_str()
-            )),
+            StoreError::Transition { from, to } => {
+                Self::conflict(format!("an order that is {} cannot become {}", from.as_str(), to.as_str()))
+            }
             StoreError::Unavailable(reason) => Self::unavailable(reason),
             StoreError::Internal(cause) | StoreError::Config(cause) => Self::internal(cause),
         }

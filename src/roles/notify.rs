@@ -23,7 +23,7 @@ use crate::queue::{self, Queue, worker};
 use crate::runtime::body::JsonBody;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
-use crate::store::{NewAlert, Db, Notifications};
+use crate::store::{Db, NewAlert, Notifications};
 
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[

@@ -46,6 +46,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let orders = Orders::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);
+    runtime.prefer(Role::User, &config.upstream.user_service_url);
     let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), runtime.last_call().clone());
     runtime.spawn(relay);
     runtime.serve(move |app| router(app, &orders, &config)).await

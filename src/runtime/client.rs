@@ -254,6 +254,18 @@ impl HttpClient {
     }
 }
 
+/// Whether somebody listens at `base`: a look for `/ready`, not a promise. A connection says it and
+/// costs the other side no request.
+pub async fn listens(base: &str) -> Result<(), String> {
+    let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    tokio::net::TcpStream::connect(address).await.map(drop).map_err(|error| match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+        _ => "cannot be reached".to_owned(),
+    })
+}
+
 fn worth_repeating(call: &Call<'_>, outcome: &Result<Reply, CallError>) -> bool {
     match outcome {
         Err(CallError::Unreachable { .. }) => true,

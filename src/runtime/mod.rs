@@ -15,7 +15,7 @@ pub mod shutdown;
 pub mod telemetry;
 
 use std::future::Future;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
@@ -39,7 +39,9 @@ pub struct Runtime {
     service: &'static Service,
     routes: &'static [Route],
     http: HttpConfig,
-    listener: TcpListener,
+    address: SocketAddr,
+    /// Taken by [`Runtime::serve`].
+    listener: Option<TcpListener>,
     telemetry: Telemetry,
     recorder: metrics::Recorder,
     health: Health,
@@ -65,7 +67,8 @@ impl Runtime {
             service,
             routes,
             http: config.http.clone(),
-            listener,
+            address: listener.local_addr()?,
+            listener: Some(listener),
             telemetry,
             recorder,
             health: Health::default(),
@@ -79,6 +82,16 @@ impl Runtime {
     /// What this process needs; roles add to it.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Says on `/ready` whether another service is there. Its outage must not take this one out of
+    /// rotation too, so it does not decide.
+    pub fn prefer(&self, peer: Role, base: &str) {
+        let base = base.to_owned();
+        self.health.prefer(peer.service().name, move || {
+            let base = base.clone();
+            Box::pin(async move { client::listens(&base).await })
+        });
     }
 
     /// Begins at the first signal: for tasks that take in work.
@@ -98,8 +111,7 @@ impl Runtime {
 
     /// Host and port: tells instances of one service apart.
     pub fn owner(&self) -> String {
-        let port = self.listener.local_addr().map(|a| a.port()).unwrap_or_default();
-        format!("{}:{port}", gethostname::gethostname().to_string_lossy())
+        format!("{}:{}", gethostname::gethostname().to_string_lossy(), self.address.port())
     }
 
     /// Calls `count` with route and status of every answer: for a role's own request counters.
@@ -130,7 +142,7 @@ impl Runtime {
     where
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
-        let address = self.listener.local_addr()?;
+        let listener = self.listener.take().context("already serving")?;
         self.background
             .push(actix_web::rt::spawn(metrics::upkeep(self.recorder.clone(), self.shutdown.clone())));
         let surface = http::Surface {
@@ -143,10 +155,10 @@ impl Runtime {
             on_answer: self.on_answer,
         };
         let in_flight = surface.in_flight.clone();
-        let server = http::server(self.listener, &self.http, surface, configure)?;
+        let server = http::server(listener, &self.http, surface, configure)?;
         let handle = server.handle();
         let mut server = actix_web::rt::spawn(server);
-        tracing::info!(address = %address, version = env!("CARGO_PKG_VERSION"), "listening");
+        tracing::info!(address = %self.address, version = env!("CARGO_PKG_VERSION"), "listening");
         let ended = tokio::select! {
             ended = &mut server => Some(ended),
             () = self.shutdown.wait() => None,

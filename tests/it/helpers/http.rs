@@ -63,7 +63,9 @@ pub fn try_send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<
     let headers = response
         .headers()
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .collect();
     let text = response.text().ok()?;
     let json = serde_json::from_str(&text).unwrap_or_default();

@@ -153,7 +153,8 @@ impl Lab {
 
     /// Creates an order and returns the answer.
     pub fn order(&self, user: i64) -> Answer {
-        let answer = post(&self.api("/api/orders"), &json!({"userId": user, "items": ["book"], "total": 49.99}));
+        let answer =
+            post(&self.api("/api/orders"), &json!({"userId": user, "items": ["book"], "total": 49.99}));
         assert_eq!(answer.status, 201, "{answer:?}");
         answer
     }
@@ -191,6 +192,7 @@ impl Lab {
 
 /// The value of one series on a Prometheus page.
 pub fn metric(page: &str, series: &str) -> Option<f64> {
-    let line = page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+    let line =
+        page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
     line.rsplit(' ').next()?.parse().ok()
 }

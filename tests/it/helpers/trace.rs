@@ -141,7 +141,9 @@ pub fn attributes(pairs: &Value) -> BTreeMap<String, Value> {
 }
 
 fn plain(value: &Value) -> Value {
-    let Some((kind, inner)) = value.as_object().and_then(|object| object.iter().next()) else { return Value::Null };
+    let Some((kind, inner)) = value.as_object().and_then(|object| object.iter().next()) else {
+        return Value::Null;
+    };
     match (kind.as_str(), inner) {
         ("intValue", Value::String(text)) => text.parse::<i64>().map_or(Value::Null, Value::from),
         ("arrayValue", inner) => array(&inner["values"]).iter().map(plain).collect(),
