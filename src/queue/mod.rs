@@ -4,8 +4,13 @@
 //! lives once: the [`worker`] consumes (spans, retry, acknowledge, dead letters, drain), the
 //! [`relay`] publishes what the outbox holds.
 
+#[cfg(test)]
+mod conformance;
 pub mod embedded;
+mod metrics;
+mod outage;
 pub mod relay;
+mod span;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -16,6 +21,10 @@ use async_trait::async_trait;
 
 use crate::config::{QueueConfig, Transport};
 use crate::runtime::Runtime;
+
+/// Largest message that every transport takes, headers, key and body together: Amazon SQS's limit,
+/// the narrowest of them, so that a message that passes here passes everywhere.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 /// One message on its way. `headers` carry the trace context; each transport puts them into its
 /// native place.
@@ -31,12 +40,20 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
+impl Message {
+    /// The size that counts against [`MAX_MESSAGE_BYTES`].
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.id.len() + self.key.len() + headers + self.body.len()
+    }
+}
+
 /// A message in the hands of one consumer until it settles it or the visibility timeout ends.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The message.
     pub message: Message,
-    /// 1 for the first delivery.
+    /// 1 for the first delivery. Counts deliveries, so one that ended in a crash counts too.
     pub attempt: u32,
     /// What the transport needs to settle it; meaningless to everybody else.
     pub receipt: String,
@@ -79,6 +96,10 @@ pub enum QueueError {
 }
 
 /// What every transport does. Implementations reconnect by themselves; every call has a timeout.
+///
+/// To settle a delivery that is no longer the consumer's (its visibility timeout ended and it was
+/// given out again) does nothing and is `Ok`: the later delivery decides what becomes of the
+/// message. Not every broker can tell, so nobody may build on knowing.
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// `messaging.system`.
@@ -88,11 +109,18 @@ pub trait Queue: Send + Sync {
     fn name(&self) -> &str;
 
     /// Hands over a batch, in order; `Ok` means the broker has every message safe. After an error
-    /// some of the batch may have arrived: publishing again is safe, consumers know ids.
+    /// some of the batch may have arrived: publishing again is safe, consumers know ids. `Refused`
+    /// is about at least one message of the batch; to learn which, publish them one by one.
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError>;
 
-    /// Takes up to `max` messages, waiting at most `wait` for the first one.
+    /// Takes up to `max` messages, waiting at most `wait` for the first one. A message is not given
+    /// out while an earlier one of its key is still in the queue. Await it to the end: whoever drops
+    /// the future may drop messages that come again only after the visibility timeout.
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError>;
+
+    /// Says that no further message is wanted: a `receive` that waits returns early, with what it
+    /// has. A transport that cannot do this lets it wait out its time.
+    async fn stop_receiving(&self) {}
 
     /// Settles a delivery: done.
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError>;
@@ -100,7 +128,8 @@ pub trait Queue: Send + Sync {
     /// Settles a delivery: give it out again after `delay`, attempt count kept.
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError>;
 
-    /// Settles a delivery: keep it with its headers and the reason in the dead-letter queue.
+    /// Settles a delivery: keep it with its headers and the reason in the dead-letter queue. It
+    /// leaves the queue only once it is safe there.
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError>;
 
     /// Says that a slow handler is still at work, so that the message is not given out again.
@@ -112,7 +141,8 @@ pub trait Queue: Send + Sync {
     /// The dead letters, oldest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
 
-    /// Sends one dead letter (by message id) or all of them back to the queue; returns how many.
+    /// Sends one dead letter (by message id) or all of them back to the end of the queue, headers
+    /// kept, attempts counted anew; returns how many.
     async fn replay(&self, id: Option<&str>) -> Result<u64, QueueError>;
 
     /// Gives back what the transport holds; called once, after the last delivery is settled.
@@ -122,15 +152,16 @@ pub trait Queue: Send + Sync {
 /// Opens the configured transport. A broker that is down is no error here: the calls say so.
 pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Arc<dyn Queue>, QueueError> {
     match config.queue_transport {
-        Transport::Embedded => {
-            let _ = (config, data_dir);
-            todo!()
-        }
+        Transport::Embedded => Ok(Arc::new(embedded::Embedded::new(
+            data_dir.join(embedded::FILE_NAME),
+            &config.queue_name,
+            config.queue_visibility_timeout,
+        ))),
     }
 }
 
 /// Makes readiness depend on the queue's answer.
-pub fn watch(queue: &Arc<dyn Queue>, runtime: &mut Runtime) {
+pub fn watch(queue: &Arc<dyn Queue>, runtime: &Runtime) {
     let queue = queue.clone();
     runtime.health().require("queue", move || {
         let queue = queue.clone();

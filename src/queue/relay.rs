@@ -1,42 +1,170 @@
-//! The relay publishes what the outbox holds.
+//! Publishes what the outbox holds: at once after a commit, in order, until the broker confirms.
+//!
+//! A row leaves the outbox only after the broker has its message, so a crash between any two steps
+//! costs nothing but a second copy with the same id. One relay at a time publishes, by a lease. Should
+//! two overlap because a lease ran out during a slow call, each still publishes in order, so the
+//! first copies, the ones that count, arrive in order too.
 
-use std::time::Duration;
+mod batch;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::Message;
+use self::batch::Batch;
+use super::outage::Outage;
+use super::{Message, Queue, metrics};
+use crate::runtime::Shutdown;
 
-/// A stored message that still has to be published.
+/// Most messages handed to the broker at once.
+const BATCH: i64 = 100;
+/// A relay that dies holds others up for at most so long.
+const LEASE: Duration = Duration::from_secs(5);
+/// Time between two looks without a commit: for the rows of a predecessor or of another instance.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two counts for the gauge.
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// One row of the outbox.
 #[derive(Clone, Debug)]
 pub struct Pending {
-    /// Its place in the outbox.
+    /// Its place in the order of publishing.
     pub seq: i64,
-    /// The message.
+    /// The message; its headers carry the context of the span that stored it.
     pub message: Message,
 }
 
-/// What the relay needs of the store. Errors are reasons for logs; all of them may pass.
+/// Where messages wait that were stored in the same transaction as what they tell about. Errors are
+/// reasons for the log; every call has a timeout.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// True while this owner holds the lease (one relay at a time publishes, so order is kept);
-    /// the owner renews it with the same call.
+    /// Takes or renews the right to publish: true while `owner` holds it.
     async fn lease(&self, owner: &str, ttl: Duration) -> Result<bool, String>;
 
-    /// Gives the lease back, if this owner holds it.
+    /// Gives that right back.
     async fn release(&self, owner: &str) -> Result<(), String>;
 
-    /// Messages to publish, oldest first, refused ones left out.
+    /// The oldest rows, oldest first, refused ones left out.
     async fn pending(&self, limit: i64) -> Result<Vec<Pending>, String>;
 
-    /// Removes rows whose messages the broker has confirmed.
+    /// Removes rows whose messages the broker has.
     async fn published(&self, seqs: &[i64]) -> Result<(), String>;
 
-    /// Keeps a row aside with the reason why it can never be published.
+    /// Keeps a row aside, with the reason, because no attempt can publish it.
     async fn refused(&self, seq: i64, reason: &str) -> Result<(), String>;
 
-    /// How many rows are still to publish.
+    /// Rows still to publish.
     async fn count(&self) -> Result<i64, String>;
 
-    /// Resolves after a commit in this process; a wake-up is never lost.
+    /// Resolves after a commit in this process; a commit that nobody waited for is not lost.
     async fn committed(&self);
 }
+
+/// Publishes until `shutdown` begins, then once more, within the grace, what is committed by then.
+/// Begin it after the server has stopped: a request in hand may still commit.
+pub async fn run(outbox: Arc<dyn Outbox>, queue: Arc<dyn Queue>, owner: String, shutdown: Shutdown) {
+    let outage = Outage::of("Publishing from the outbox");
+    let mut relay = Relay { outbox: outbox.clone(), queue, owner, renew_at: None, outage };
+    let grace_is_over = async {
+        shutdown.wait().await;
+        tokio::time::sleep(shutdown.grace() * 9 / 10).await;
+    };
+    tokio::select! {
+        () = relay.publish(&shutdown) => {}
+        () = grace_is_over => tracing::warn!("Publishing did not finish within the grace; the rest waits in the outbox"),
+        () = count(&*outbox) => {}
+    }
+    if let Err(reason) = outbox.release(&relay.owner).await {
+        tracing::warn!(reason, "The outbox's lease could not be released and will run out");
+    }
+}
+
+/// Keeps the gauge alive while a round is stuck with a broker that is away. Never ends.
+async fn count(outbox: &dyn Outbox) {
+    loop {
+        if let Ok(messages) = outbox.count().await {
+            metrics::outbox_pending(messages);
+        }
+        tokio::time::sleep(COUNT_INTERVAL).await;
+    }
+}
+
+struct Relay {
+    outbox: Arc<dyn Outbox>,
+    queue: Arc<dyn Queue>,
+    owner: String,
+    renew_at: Option<Instant>,
+    outage: Outage,
+}
+
+impl Relay {
+    async fn publish(&mut self, shutdown: &Shutdown) {
+        loop {
+            let last = shutdown.begun();
+            let pause = match self.round().await {
+                Ok(()) => {
+                    self.outage.worked();
+                    LOOK_INTERVAL
+                }
+                Err(reason) => self.outage.failed(&reason),
+            };
+            if last {
+                return;
+            }
+            tokio::select! {
+                () = shutdown.wait() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = self.outbox.committed(), if !self.outage.lasts() => {}
+            }
+        }
+    }
+
+    /// Publishes all there is, if it is this relay's turn.
+    async fn round(&mut self) -> Result<(), String> {
+        let mut any = false;
+        while self.holds_lease().await? {
+            let pending = self.outbox.pending(self.limit().await?).await?;
+            if pending.is_empty() {
+                break;
+            }
+            any = true;
+            Batch::of(pending, &*self.queue).publish(&*self.queue, &*self.outbox).await?;
+            self.outage.worked();
+        }
+        if any {
+            metrics::outbox_pending(self.outbox.count().await?);
+        }
+        Ok(())
+    }
+
+    /// How many messages to try. Each try makes a span for each message, and an outage must not fill
+    /// traces with failed ones: after a failure the broker is asked without a span, and when it
+    /// answers one message goes ahead of the others.
+    async fn limit(&self) -> Result<i64, String> {
+        if !self.outage.lasts() {
+            return Ok(BATCH);
+        }
+        match self.queue.depth().await {
+            Ok(_) => Ok(1),
+            Err(error) => {
+                metrics::publish_failed();
+                Err(error.to_string())
+            }
+        }
+    }
+
+    async fn holds_lease(&mut self) -> Result<bool, String> {
+        let now = Instant::now();
+        if self.renew_at.is_some_and(|at| now < at) {
+            return Ok(true);
+        }
+        self.renew_at = None;
+        let held = self.outbox.lease(&self.owner, LEASE).await?;
+        self.renew_at = held.then_some(now + LEASE / 2);
+        Ok(held)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+
+use super::*;
+use crate::queue::conformance::{self, Pair, message, receive};
+
+const VISIBILITY: Duration = Duration::from_millis(400);
+
+fn queue(folder: &std::path::Path) -> Arc<dyn Queue> {
+    Arc::new(Embedded::new(folder.join("new/folder").join(FILE_NAME), "test", VISIBILITY))
+}
+
+#[tokio::test]
+async fn it_keeps_every_promise_of_a_transport() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = std::cell::Cell::new(0);
+    conformance::all(async || {
+        count.set(count.get() + 1);
+        let own = folder.path().join(count.get().to_string());
+        Pair { one: queue(&own), two: queue(&own), visibility_timeout: VISIBILITY }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_outlive_the_process_that_published_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = queue(folder.path());
+    one.publish(&[message("m-1", "k")]).await.unwrap();
+    one.close().await;
+    drop(one);
+    assert_eq!(receive(&*queue(folder.path()), 1).await[0].message.id, "m-1");
+}
+
+#[tokio::test]
+async fn two_queues_in_one_file_do_not_see_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE_NAME);
+    let one = Embedded::new(file.clone(), "one", VISIBILITY);
+    let two = Embedded::new(file, "two", VISIBILITY);
+    one.publish(&[message("m-1", "k")]).await.unwrap();
+    assert_eq!(two.depth().await.unwrap(), Depth::default());
+    assert!(two.receive(1, Duration::from_millis(20)).await.unwrap().is_empty());
+    assert_eq!(receive(&one, 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_locked_by_another_process_is_unavailable_until_the_lock_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE_NAME);
+    let queue = Embedded::new(file.clone(), "test", VISIBILITY);
+    queue.publish(&[message("m-1", "k")]).await.unwrap();
+    let mut other = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+    let lock = other.begin_with("BEGIN EXCLUSIVE").await.unwrap();
+    let refused = queue.publish(&[message("m-2", "k")]).await.unwrap_err().to_string();
+    assert_eq!(refused, "the queue is unavailable: the queue's file is locked by another process");
+    lock.rollback().await.unwrap();
+    queue.publish(&[message("m-3", "k")]).await.unwrap();
+    assert_eq!(queue.depth().await.unwrap().waiting, 2);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_unavailable_and_a_new_one_is_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE_NAME);
+    std::fs::write(&file, "not a database, but long enough to be taken for one".repeat(100)).unwrap();
+    let queue = Embedded::new(file.clone(), "test", VISIBILITY);
+    for _ in 0..2 {
+        let reason = queue.depth().await.unwrap_err().to_string();
+        assert!(reason.ends_with("is damaged or not a queue"), "{reason}");
+        let reason = queue.receive(1, Duration::ZERO).await.unwrap_err().to_string();
+        assert!(reason.ends_with("is damaged or not a queue"), "{reason}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    queue.publish(&[message("m-1", "k")]).await.unwrap();
+    assert_eq!(receive(&queue, 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_deleted_under_two_processes_is_made_anew_and_they_still_meet() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (queue(folder.path()), queue(folder.path()));
+    one.publish(&[message("m-1", "k")]).await.unwrap();
+    two.ack(&receive(&*two, 1).await[0]).await.unwrap();
+    let waiting = tokio::spawn({
+        let two = two.clone();
+        async move { receive(&*two, 1).await }
+    });
+    tokio::task::yield_now().await;
+    std::fs::remove_dir_all(folder.path().join("new")).unwrap();
+    one.publish(&[message("m-2", "k")]).await.unwrap();
+    assert_eq!(waiting.await.unwrap()[0].message.id, "m-2");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_a_reason_without_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("new"), "a file in the way").unwrap();
+    let reason = queue(folder.path()).depth().await.unwrap_err().to_string();
+    assert!(reason.starts_with("the queue is unavailable: the queue's file has no folder"), "{reason}");
+    assert!(!reason.contains('/'), "{reason}");
+}

@@ -1,0 +1,98 @@
+//! Some messages on their way to the broker, a PRODUCER span each.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use tracing::Span;
+
+use super::{Outbox, Pending};
+use crate::queue::{Message, Queue, QueueError, metrics, span};
+
+/// The same place in all three lists is the same message.
+pub(super) struct Batch {
+    seqs: Vec<i64>,
+    messages: Vec<Message>,
+    spans: Vec<Span>,
+}
+
+impl Batch {
+    /// Starts the spans and puts their contexts into the messages.
+    pub(super) fn of(pending: Vec<Pending>, queue: &dyn Queue) -> Self {
+        let mut batch = Self { seqs: Vec::new(), messages: Vec::new(), spans: Vec::new() };
+        for Pending { seq, mut message } in pending {
+            let span = span::send(queue, &message);
+            span::put_into(&span, &mut message);
+            batch.seqs.push(seq);
+            batch.messages.push(message);
+            batch.spans.push(span);
+        }
+        batch
+    }
+
+    /// Hands everything to the broker. An error means that the rest must be tried again later.
+    pub(super) async fn publish(mut self, queue: &dyn Queue, outbox: &dyn Outbox) -> Result<(), String> {
+        let all = 0..self.messages.len();
+        match self.hand_over(all.clone(), queue).await {
+            // The broker does not say which one it refused.
+            Err(QueueError::Refused(_)) if all.len() > 1 => {
+                for one in all {
+                    let handed_over = self.hand_over(one..one + 1, queue).await;
+                    self.settle(one..one + 1, handed_over, outbox).await?;
+                }
+                Ok(())
+            }
+            handed_over => self.settle(all, handed_over, outbox).await,
+        }
+    }
+
+    async fn hand_over(&self, which: Range<usize>, queue: &dyn Queue) -> Result<(), QueueError> {
+        let started = Instant::now();
+        let handed_over = queue.publish(&self.messages[which.clone()]).await;
+        match handed_over {
+            Ok(()) => metrics::published(which.len(), started.elapsed()),
+            Err(_) => metrics::publish_failed(),
+        }
+        handed_over
+    }
+
+    /// Ends the spans and tells the outbox.
+    async fn settle(
+        &mut self,
+        which: Range<usize>,
+        handed_over: Result<(), QueueError>,
+        outbox: &dyn Outbox,
+    ) -> Result<(), String> {
+        match handed_over {
+            Ok(()) => {
+                self.spans[which.clone()].fill(Span::none());
+                outbox.published(&self.seqs[which]).await
+            }
+            Err(QueueError::Unavailable(reason)) => {
+                // All that are still open: when the broker went away during the search for a
+                // refused message, the later ones were part of the failed batch too.
+                let open = self.spans.iter().filter(|span| !span.is_disabled());
+                open.for_each(|span| span::fail(span, "queue_unavailable", &reason));
+                Err(reason)
+            }
+            Err(QueueError::Refused(reason)) => {
+                for one in which {
+                    self.set_aside(one, &reason, outbox).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn set_aside(&mut self, one: usize, reason: &str, outbox: &dyn Outbox) -> Result<(), String> {
+        let span = std::mem::replace(&mut self.spans[one], Span::none());
+        span::fail(&span, "queue_refused", reason);
+        span.in_scope(|| {
+            tracing::error!(
+                messageId = self.messages[one].id,
+                reason,
+                "Message cannot be published and is kept aside in the outbox"
+            );
+        });
+        outbox.refused(self.seqs[one], reason).await
+    }
+}

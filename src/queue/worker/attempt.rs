@@ -1,0 +1,152 @@
+//! One delivery: its span, its handler, its end.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
+
+use super::{Handler, HandlerError, Policy};
+use crate::queue::metrics::{self, Settled};
+use crate::queue::{Delivery, Queue, span};
+
+/// Longest time a handler may take; heartbeats keep its message invisible so long.
+const HANDLER_LIMIT: Duration = Duration::from_secs(300);
+/// Longest wait before a retry.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// What every attempt needs.
+pub(super) struct Attempts {
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) policy: Policy,
+    /// Fires when the grace is over: handlers are dropped and their messages given back.
+    pub(super) abandon: CancellationToken,
+}
+
+enum Outcome {
+    Done,
+    Failed { kind: &'static str, reason: String, again: bool },
+    Abandoned,
+}
+
+impl Attempts {
+    pub(super) async fn process(self: Arc<Self>, delivery: Delivery) {
+        let span = span::process(&*self.queue, &delivery, self.policy.trace_mode);
+        async {
+            let outcome = self.handle(&delivery).await;
+            self.settle(&delivery, outcome).await;
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn handle(&self, delivery: &Delivery) -> Outcome {
+        let started = Instant::now();
+        // A panic is one message's failure, not the worker's end.
+        let handling =
+            AssertUnwindSafe(async { self.handler.handle(&delivery.message).await }).catch_unwind();
+        let outcome = tokio::select! {
+            handled = handling => match handled {
+                Ok(Ok(())) => Outcome::Done,
+                Ok(Err(HandlerError::Retry(reason))) => failed("handler_error", reason, true),
+                Ok(Err(HandlerError::Poison(reason))) => failed("poison_message", reason, false),
+                Err(_) => failed("panic", "the handler panicked".to_owned(), true),
+            },
+            () = self.heartbeats(delivery) => failed("timeout", "the handler took too long".to_owned(), true),
+            () = self.abandon.cancelled() => return Outcome::Abandoned,
+        };
+        metrics::handled(started.elapsed(), matches!(outcome, Outcome::Failed { .. }));
+        outcome
+    }
+
+    /// Keeps the delivery ours for as long as a handler may take.
+    async fn heartbeats(&self, delivery: &Delivery) {
+        let beats = async {
+            loop {
+                tokio::time::sleep(self.policy.visibility_timeout / 3).await;
+                if let Err(error) = self.queue.heartbeat(delivery).await {
+                    tracing::warn!(messageId = delivery.message.id, reason = %error, "Heartbeat failed");
+                }
+            }
+        };
+        let _: Result<(), _> = tokio::time::timeout(HANDLER_LIMIT, beats).await;
+    }
+
+    async fn settle(&self, delivery: &Delivery, outcome: Outcome) {
+        let settled = match outcome {
+            Outcome::Done => self.queue.ack(delivery).await.map(|()| Some(Settled::Success)),
+            Outcome::Failed { kind, reason, again } => {
+                span::fail(&Span::current(), kind, &reason);
+                if again && delivery.attempt < self.policy.max_attempts {
+                    self.try_again(delivery, &reason).await.map(|()| Some(Settled::Retried))
+                } else {
+                    self.give_up(delivery, &reason).await.map(|()| Some(Settled::Dead))
+                }
+            }
+            Outcome::Abandoned => {
+                span::fail(&Span::current(), "shutdown", "given back at shutdown");
+                self.queue.retry(delivery, Duration::ZERO).await.map(|()| None)
+            }
+        };
+        match settled {
+            Ok(Some(status)) => metrics::processed(status),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(
+                messageId = delivery.message.id,
+                attempt = delivery.attempt,
+                reason = %error,
+                "Message could not be settled and will come again"
+            ),
+        }
+    }
+
+    async fn try_again(&self, delivery: &Delivery, reason: &str) -> Result<(), crate::queue::QueueError> {
+        let delay = backoff(self.policy.retry_base, delivery.attempt);
+        tracing::warn!(
+            messageId = delivery.message.id,
+            attempt = delivery.attempt,
+            retryInMs = delay.as_millis() as u64,
+            reason,
+            "Message failed and will be retried"
+        );
+        self.queue.retry(delivery, delay).await
+    }
+
+    async fn give_up(&self, delivery: &Delivery, reason: &str) -> Result<(), crate::queue::QueueError> {
+        tracing::error!(
+            messageId = delivery.message.id,
+            attempt = delivery.attempt,
+            reason,
+            "Message goes to the dead letters"
+        );
+        self.queue.dead_letter(delivery, reason).await
+    }
+}
+
+fn failed(kind: &'static str, reason: String, again: bool) -> Outcome {
+    Outcome::Failed { kind, reason, again }
+}
+
+/// Full jitter: anything up to the exponential bound, so that what failed together does not come
+/// back together.
+fn backoff(base: Duration, attempt: u32) -> Duration {
+    let bound = base.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_RETRY);
+    bound.mul_f64(fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_before_a_retry_grows_with_jitter_and_is_capped_at_a_minute() {
+        let base = Duration::from_millis(200);
+        let longest = |attempt| (0..500).map(|_| backoff(base, attempt)).max().unwrap_or_default();
+        assert!(longest(1) <= base);
+        assert!(longest(3) > base && longest(3) <= base * 4);
+        assert!(longest(u32::MAX) <= LONGEST_RETRY && longest(u32::MAX) > LONGEST_RETRY / 2);
+    }
+}
