@@ -1,1 +1,110 @@
-//! console
+//! The built-in place to look: traces, logs and rates of a running lab, in memory only.
+//!
+//! Two servers in one process. The receiver takes OTLP/HTTP from whoever sends it; the page shows
+//! what was kept and answers Jaeger's read-only query API, so that tools written for Jaeger work
+//! here too. Neither of them traces or measures itself: watching must not add to what is watched.
+//!
+//! What comes in: [`receive`] (OTLP), [`stdin`] (log lines), [`scrape`] (metrics).
+//! Where it stays: [`traces`] and [`logs`], both bounded, joined in [`state`].
+//! What goes out: [`jaeger`], [`v3`], [`views`] (the page's own), [`live`] (changes), [`page`].
+
+mod attributes;
+mod critical;
+mod ids;
+mod jaeger;
+mod live;
+mod logs;
+mod page;
+mod params;
+mod query;
+mod receive;
+mod red;
+mod scrape;
+mod state;
+mod stdin;
+mod traces;
+mod v3;
+mod views;
+
+#[cfg(test)]
+mod sample;
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+
+use crate::config::ConsoleConfig;
+use crate::runtime::Shutdown;
+use state::Console;
+
+/// Connections the receiver keeps open at once; with the limit of one body this bounds its memory.
+const OTLP_CONNECTIONS: usize = 64;
+/// Connections of the page, each open tab holding one for the live feed.
+const PAGE_CONNECTIONS: usize = 256;
+
+/// Runs the console until SIGTERM or SIGINT, or until the parent that feeds it log lines is gone.
+///
+/// Must be called inside an actix `System`. Fails when one of the two ports cannot be had, naming
+/// it, before anything is served.
+pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
+    let ports = config.ports.ports();
+    let page = bind(SocketAddr::new(config.host, ports.console()), "the console")?;
+    let otlp = bind(SocketAddr::new(config.host, ports.otlp()), "OTLP")?;
+    let shutdown = Shutdown::new(Duration::from_secs(1));
+    shutdown.listen().context("cannot listen for signals")?;
+    let console = web::Data::new(Console::new(&config));
+    stdin::follow(console.clone().into_inner(), shutdown.clone());
+    scrape::start(console.clone().into_inner(), config.scrape_interval);
+    announce(page.local_addr()?, otlp.local_addr()?);
+
+    let receiver = {
+        let console = console.clone();
+        HttpServer::new(move || App::new().app_data(console.clone()).configure(receive::routes))
+            .max_connections(OTLP_CONNECTIONS)
+    };
+    let stop = web::Data::new(shutdown.clone());
+    let pages = HttpServer::new(move || {
+        App::new().app_data(console.clone()).app_data(stop.clone()).configure(page::routes)
+    })
+    .max_connections(PAGE_CONNECTIONS);
+
+    // One worker each: a large export may keep the receiver busy while the page stays quick.
+    let serve = |wait: Shutdown| async move { wait.wait().await };
+    let receiver = receiver.workers(1).shutdown_timeout(1).shutdown_signal(serve(shutdown.clone()));
+    let pages = pages.workers(1).shutdown_timeout(1).shutdown_signal(serve(shutdown));
+    let (receiver, pages) = (receiver.listen(otlp)?.run(), pages.listen(page)?.run());
+    futures_util::future::try_join(receiver, pages).await.context("the console stopped serving")?;
+    Ok(())
+}
+
+fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| {
+        format!(
+            "port {} on {} is not free for {what}; choose other ports with --port-base",
+            address.port(),
+            address.ip()
+        )
+    })
+}
+
+/// Talk goes to standard error, one line; a closed one is no reason to stop.
+fn announce(page: SocketAddr, otlp: SocketAddr) {
+    let _ = writeln!(std::io::stderr(), "console on http://{page}  OTLP/HTTP on http://{otlp}");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_taken_port_is_one_error_that_names_the_port() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let message = bind(address, "OTLP").unwrap_err().to_string();
+        assert!(message.contains(&address.port().to_string()) && message.contains("OTLP"), "{message}");
+    }
+}

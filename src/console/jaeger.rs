@@ -1,0 +1,214 @@
+//! Jaeger's JSON API, version 1, read only: `/api/services`, `/api/operations`, `/api/traces`.
+//!
+//! Shapes as Jaeger's query service answers them; times and durations are microseconds.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use serde_json::{Value, json};
+
+use super::attributes;
+use super::ids::{self, parse_trace_id, span_hex, trace_hex};
+use super::params::{Pairs, Params, duration, named, now};
+use super::query::{self, MOST_TRACES, Search};
+use super::state::Console;
+use super::traces::{Kept, Trace};
+
+/// `GET /api/services`
+pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
+    let names: Vec<_> = query::services(&console.traces()).into_iter().collect();
+    data(names.len(), json!(names))
+}
+
+/// `GET /api/operations?service=&spanKind=`
+pub(super) async fn operations(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    let params = Params(&pairs);
+    let found = query::operations(&console.traces(), params.get("service"), params.get("spanKind"));
+    let list: Vec<_> =
+        found.into_iter().map(|(name, kind)| json!({"name": name, "spanKind": kind})).collect();
+    data(list.len(), json!(list))
+}
+
+/// `GET /api/services/{service}/operations`
+pub(super) async fn service_operations(
+    console: web::Data<Console>,
+    service: web::Path<String>,
+) -> HttpResponse {
+    let found = query::operations(&console.traces(), Some(&service), None);
+    let mut names: Vec<_> = found.into_iter().map(|(name, _)| name).collect();
+    names.dedup();
+    data(names.len(), json!(names))
+}
+
+/// `GET /api/traces?service=&operation=&tags=&minDuration=&maxDuration=&start=&end=&lookback=&limit=`
+/// or `?traceID=…&traceID=…`. Without a service all are searched.
+pub(super) async fn search(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    let params = Params(&pairs);
+    let wanted: Vec<_> = params.all("traceID").map(parse_trace_id).collect();
+    let traces = console.traces();
+    if !wanted.is_empty() {
+        let found: Vec<_> =
+            wanted.into_iter().flatten().filter_map(|id| traces.get(id)).map(trace_json).collect();
+        return data(found.len(), json!(found));
+    }
+    match parse(&params) {
+        Ok(search) => {
+            let found: Vec<_> = search.run(&traces).into_iter().map(trace_json).collect();
+            data(found.len(), json!(found))
+        }
+        Err(why) => error(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+/// `GET /api/traces/{traceId}`
+pub(super) async fn trace(console: web::Data<Console>, id: web::Path<String>) -> HttpResponse {
+    let Some(id) = parse_trace_id(&id) else {
+        return error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
+    };
+    match console.traces().get(id) {
+        Some(trace) => data(1, json!([trace_json(trace)])),
+        None => error(StatusCode::NOT_FOUND, "trace not found"),
+    }
+}
+
+fn parse(params: &Params<'_>) -> Result<Search, String> {
+    let mut tags = Vec::new();
+    for text in params.all("tags") {
+        match serde_json::from_str(text) {
+            Ok(Value::Object(fields)) => tags.extend(fields.into_iter().map(|(key, value)| match value {
+                Value::String(text) => (key, text),
+                other => (key, other.to_string()),
+            })),
+            _ => tags.push(pair(text).ok_or("'tags' is neither a JSON object nor key:value")?),
+        }
+    }
+    for text in params.all("tag") {
+        tags.push(pair(text).ok_or("'tag' is not key:value")?);
+    }
+    let ago = |text| named("lookback", duration(text)).map(|span| now().saturating_sub(span));
+    let lookback = params.get("lookback").filter(|text| *text != "custom").map(ago).transpose()?;
+    Ok(Search {
+        service: params.get("service").map(Into::into),
+        operation: params.get("operation").filter(|name| *name != "all").map(Into::into),
+        tags,
+        min_duration: params.duration("minDuration")?.unwrap_or(0),
+        max_duration: params.duration("maxDuration")?.unwrap_or(u64::MAX),
+        from: params.micros("start")?.or(lookback).unwrap_or(0),
+        until: params.micros("end")?.unwrap_or(u64::MAX),
+        limit: params.limit("limit", 20, MOST_TRACES)?,
+    })
+}
+
+fn pair(text: &str) -> Option<(String, String)> {
+    text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()))
+}
+
+fn data(total: usize, data: Value) -> HttpResponse {
+    HttpResponse::Ok().json(json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": null}))
+}
+
+/// Jaeger's shape for a failure.
+pub(super) fn error(status: StatusCode, message: &str) -> HttpResponse {
+    let errors = json!([{"code": status.as_u16(), "msg": message}]);
+    HttpResponse::build(status)
+        .json(json!({"data": null, "total": 0, "limit": 0, "offset": 0, "errors": errors}))
+}
+
+/// One trace: spans by start, and a process for every distinct resource.
+pub(super) fn trace_json(trace: &Trace) -> Value {
+    let same = |a: &usize, b: &usize| trace.origins[*a].resource == trace.origins[*b].resource;
+    let first: Vec<usize> =
+        (0..trace.origins.len()).map(|i| (0..i).find(|j| same(&i, j)).unwrap_or(i)).collect();
+    let processes: serde_json::Map<_, _> = (0..first.len())
+        .filter(|i| first[*i] == *i)
+        .map(|i| {
+            let origin = &trace.origins[i];
+            let own = origin.resource.attributes.iter().filter(|pair| pair.key != "service.name");
+            let tags: Vec<_> = own.map(tag).collect();
+            (format!("p{}", i + 1), json!({"serviceName": origin.service, "tags": tags}))
+        })
+        .collect();
+    let mut ordered: Vec<&Kept> = trace.spans.iter().collect();
+    ordered.sort_by_key(|kept| (kept.start, std::cmp::Reverse(kept.end)));
+    let process = |kept: &Kept| {
+        let place = trace.origins.iter().position(|o| std::ptr::eq(&**o, trace.origin(kept))).unwrap_or(0);
+        format!("p{}", first[place] + 1)
+    };
+    let spans: Vec<_> = ordered.into_iter().map(|kept| span_json(trace, kept, process(kept))).collect();
+    json!({"traceID": trace_hex(trace.id), "spans": spans, "processes": processes, "warnings": null})
+}
+
+fn span_json(trace: &Trace, kept: &Kept, process: String) -> Value {
+    let missing = kept.parent != 0 && trace.span(kept.parent).is_none();
+    let warnings = missing.then_some(["the parent span was not received"]);
+    let logs: Vec<_> = kept
+        .span
+        .events
+        .iter()
+        .map(|event| {
+            let name = json!({"key": "event", "type": "string", "value": event.name});
+            let fields: Vec<_> = std::iter::once(name).chain(event.attributes.iter().map(tag)).collect();
+            json!({"timestamp": event.time_unix_nano / 1_000, "fields": fields})
+        })
+        .collect();
+    json!({
+        "traceID": trace_hex(trace.id),
+        "spanID": span_hex(kept.id),
+        "flags": kept.span.flags & 0xff,
+        "operationName": kept.span.name,
+        "references": references(trace, kept),
+        "startTime": kept.start / 1_000,
+        "duration": kept.duration() / 1_000,
+        "tags": tags(trace, kept),
+        "logs": logs,
+        "processID": process,
+        "warnings": warnings,
+    })
+}
+
+fn references(trace: &Trace, kept: &Kept) -> Vec<Value> {
+    let parent = (kept.parent != 0).then_some(("CHILD_OF", trace.id, kept.parent));
+    let links = kept.span.links.iter().filter_map(|link| {
+        Some(("FOLLOWS_FROM", ids::trace_id(&link.trace_id)?, ids::span_id(&link.span_id)?))
+    });
+    let reference =
+        |(kind, trace, span)| json!({"refType": kind, "traceID": trace_hex(trace), "spanID": span_hex(span)});
+    parent.into_iter().chain(links).map(reference).collect()
+}
+
+/// The span's attributes and what Jaeger makes tags of: scope, kind, status, trace state.
+fn tags(trace: &Trace, kept: &Kept) -> Vec<Value> {
+    let mut tags: Vec<_> = kept.span.attributes.iter().map(tag).collect();
+    let mut add = |key: &str, value: &str| {
+        if !value.is_empty() {
+            tags.push(json!({"key": key, "type": "string", "value": value}));
+        }
+    };
+    let scope = &trace.origin(kept).scope;
+    add("otel.scope.name", &scope.name);
+    add("otel.scope.version", &scope.version);
+    if kept.span.kind != 0 {
+        add("span.kind", query::kind(kept));
+    }
+    add("otel.status_code", query::status(kept).unwrap_or_default());
+    add("otel.status_description", kept.span.status.as_ref().map_or("", |status| &status.message));
+    add("w3c.tracestate", &kept.span.trace_state);
+    if kept.is_error() {
+        tags.push(json!({"key": "error", "type": "bool", "value": true}));
+    }
+    tags
+}
+
+fn tag(pair: &KeyValue) -> Value {
+    let value = pair.value.as_ref().and_then(|value| value.value.as_ref());
+    let (kind, value) = match value {
+        Some(any @ Any::BoolValue(_)) => ("bool", attributes::to_json(any)),
+        Some(any @ Any::IntValue(_)) => ("int64", attributes::to_json(any)),
+        Some(Any::DoubleValue(number)) if number.is_finite() => ("float64", json!(number)),
+        Some(any @ Any::BytesValue(_)) => ("binary", attributes::to_json(any)),
+        Some(any) => ("string", json!(attributes::text(any))),
+        None => ("string", json!("")),
+    };
+    json!({"key": pair.key, "type": kind, "value": value})
+}

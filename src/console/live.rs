@@ -1,0 +1,71 @@
+//! Tells open pages that something changed: server-sent events with generation numbers, no data.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::state::{Console, Generation};
+use crate::runtime::Shutdown;
+
+/// Open pages at once.
+const MOST_FEEDS: usize = 64;
+/// The shortest time between two events of one feed, however busy the lab is.
+const BREATH: Duration = Duration::from_millis(300);
+/// A comment now and then finds out that a browser is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// The places for open pages.
+pub(super) struct Feeds(Arc<Semaphore>);
+
+impl Default for Feeds {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_FEEDS)))
+    }
+}
+
+struct Feed {
+    changes: watch::Receiver<Generation>,
+    shutdown: Arc<Shutdown>,
+    first: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// `GET /api/live`: `event: change` with the generations as JSON, at once and after every change.
+pub(super) async fn feed(
+    console: web::Data<Console>,
+    feeds: web::Data<Feeds>,
+    shutdown: web::Data<Shutdown>,
+) -> HttpResponse {
+    let Ok(place) = feeds.0.clone().try_acquire_owned() else {
+        return HttpResponse::ServiceUnavailable().body("too many open pages");
+    };
+    let feed =
+        Feed { changes: console.changes(), shutdown: shutdown.into_inner(), first: true, _place: place };
+    HttpResponse::Ok().content_type("text/event-stream").streaming(stream::unfold(feed, next))
+}
+
+async fn next(mut feed: Feed) -> Option<(Result<web::Bytes, Infallible>, Feed)> {
+    if !std::mem::replace(&mut feed.first, false) {
+        tokio::select! {
+            () = feed.shutdown.wait() => return None,
+            () = tokio::time::sleep(KEEP_ALIVE) => {
+                return Some((Ok(web::Bytes::from_static(b": still here\n\n")), feed));
+            }
+            changed = settled(&mut feed.changes) => changed?,
+        }
+    }
+    let now = *feed.changes.borrow_and_update();
+    let text = serde_json::to_string(&now).ok()?;
+    Some((Ok(format!("event: change\ndata: {text}\n\n").into()), feed))
+}
+
+/// Waits for a change, then lets more of them gather.
+async fn settled(changes: &mut watch::Receiver<Generation>) -> Option<()> {
+    changes.changed().await.ok()?;
+    tokio::time::sleep(BREATH).await;
+    Some(())
+}

@@ -1,0 +1,127 @@
+//! The console's own routes, the embedded page, and the headers that keep both safe.
+
+use std::net::IpAddr;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::{DefaultHeaders, Next, from_fn};
+use actix_web::{Error, HttpResponse, web};
+use serde_json::json;
+
+use super::live::{self, Feeds};
+use super::{jaeger, v3, views};
+
+const INDEX: &str = include_str!("ui/index.html");
+
+/// The page's files: name, type, text. No build step: the browser reads what stands here.
+const FILES: [(&str, &str, &str); 9] = [
+    ("style.css", CSS, include_str!("ui/style.css")),
+    ("trace.css", CSS, include_str!("ui/trace.css")),
+    ("app.js", SCRIPT, include_str!("ui/app.js")),
+    ("dom.js", SCRIPT, include_str!("ui/dom.js")),
+    ("traces.js", SCRIPT, include_str!("ui/traces.js")),
+    ("trace.js", SCRIPT, include_str!("ui/trace.js")),
+    ("details.js", SCRIPT, include_str!("ui/details.js")),
+    ("logs.js", SCRIPT, include_str!("ui/logs.js")),
+    ("services.js", SCRIPT, include_str!("ui/services.js")),
+];
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Telemetry comes from anywhere; whatever it says, no markup of it may run or load anything.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+
+/// Everything on the console's port; all of it read only.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    let headers = DefaultHeaders::new()
+        .add((header::CONTENT_SECURITY_POLICY, POLICY))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add(("Cross-Origin-Resource-Policy", "same-origin"))
+        .add((header::CACHE_CONTROL, "no-store"));
+    let all = web::scope("")
+        .wrap(from_fn(known_host))
+        .wrap(headers)
+        .configure(api)
+        .configure(pages)
+        .default_service(web::to(unknown));
+    app.app_data(web::Data::new(Feeds::default())).service(all);
+}
+
+fn api(app: &mut web::ServiceConfig) {
+    app.route("/health", web::get().to(health))
+        .route("/ready", web::get().to(health))
+        .route("/api/services", web::get().to(jaeger::services))
+        .route("/api/operations", web::get().to(jaeger::operations))
+        .route("/api/services/{service}/operations", web::get().to(jaeger::service_operations))
+        .route("/api/traces", web::get().to(jaeger::search))
+        .route("/api/traces/{id}", web::get().to(jaeger::trace))
+        .route("/api/v3/services", web::get().to(v3::services))
+        .route("/api/v3/operations", web::get().to(v3::operations))
+        .route("/api/v3/traces", web::get().to(v3::search))
+        .route("/api/v3/traces/{id}", web::get().to(v3::trace))
+        .route("/api/logs", web::get().to(views::logs))
+        .route("/api/summaries", web::get().to(views::summaries))
+        .route("/api/view/{id}", web::get().to(views::view))
+        .route("/api/overview", web::get().to(views::overview))
+        .route("/api/live", web::get().to(live::feed));
+}
+
+fn pages(app: &mut web::ServiceConfig) {
+    for path in ["/", "/logs", "/services", "/trace/{id}"] {
+        app.route(path, web::get().to(index));
+    }
+    app.route("/assets/{name}", web::get().to(file));
+}
+
+async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "healthy", "service": "console"}))
+}
+
+async fn index() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX)
+}
+
+async fn file(name: web::Path<String>) -> HttpResponse {
+    match FILES.iter().find(|(known, _, _)| *known == *name) {
+        Some((_, kind, text)) => HttpResponse::Ok().content_type(*kind).body(*text),
+        None => unknown().await,
+    }
+}
+
+async fn unknown() -> HttpResponse {
+    jaeger::error(StatusCode::NOT_FOUND, "no such page")
+}
+
+/// Refuses names that a foreign page could have made point here (DNS rebinding).
+async fn known_host<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    if host.is_none_or(is_known) {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    }
+    let refusal =
+        jaeger::error(StatusCode::MISDIRECTED_REQUEST, "unknown host name; use localhost or an address");
+    Ok(request.into_response(refusal).map_into_right_body())
+}
+
+/// Addresses, `localhost`, and names without a dot (another container's): a foreign page can only
+/// have a name with one.
+fn is_known(host: &str) -> bool {
+    if let Some((inside, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return inside.parse::<IpAddr>().is_ok();
+    }
+    let name =
+        host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.').to_ascii_lowercase();
+    name.parse::<IpAddr>().is_ok()
+        || name.ends_with(".localhost")
+        || (!name.is_empty() && !name.contains('.'))
+}
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

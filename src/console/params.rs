@@ -1,0 +1,133 @@
+//! Query parameters: repeated names, the two spellings of Jaeger's v3, durations, times.
+
+use super::ids::{TraceId, parse_trace_id};
+
+/// The pairs of a query string, in order.
+pub(super) type Pairs = actix_web::web::Query<Vec<(String, String)>>;
+
+/// A look at the pairs; an empty value counts as absent.
+pub(super) struct Params<'a>(pub(super) &'a [(String, String)]);
+
+impl<'a> Params<'a> {
+    pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.0
+            .iter()
+            .filter(move |(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn get(&self, name: &'static str) -> Option<&'a str> {
+        self.all(name).next()
+    }
+
+    /// `query.` and the name in camel case or with underscores, as Jaeger's v3 takes both.
+    pub(super) fn v3(&self, camel: &str) -> Option<&'a str> {
+        let wanted = camel.to_ascii_lowercase();
+        let same = |key: &str| {
+            key.strip_prefix("query.").unwrap_or(key).replace('_', "").eq_ignore_ascii_case(&wanted)
+        };
+        self.0.iter().find(|(key, value)| same(key) && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// A whole number up to `most`, or the default.
+    pub(super) fn limit(&self, name: &'static str, default: usize, most: usize) -> Result<usize, String> {
+        self.get(name).map_or(Ok(default), |text| whole(name, text)).map(|n| n.min(most))
+    }
+
+    pub(super) fn trace_id(&self, name: &'static str) -> Result<Option<TraceId>, String> {
+        self.get(name)
+            .map(|text| parse_trace_id(text).ok_or(format!("'{name}' is not a trace id")))
+            .transpose()
+    }
+
+    /// Nanoseconds from a duration such as `1.5s`.
+    pub(super) fn duration(&self, name: &'static str) -> Result<Option<u64>, String> {
+        self.get(name).map(|text| named(name, duration(text))).transpose()
+    }
+
+    /// Nanoseconds since the epoch from microseconds since the epoch.
+    pub(super) fn micros(&self, name: &'static str) -> Result<Option<u64>, String> {
+        let nanos = |text| whole::<u64>(name, text).map(|us| us.saturating_mul(1_000));
+        self.get(name).map(nanos).transpose()
+    }
+}
+
+/// A number that is part of a query.
+pub(super) fn whole<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("'{name}' is not a whole number"))
+}
+
+/// Says which parameter it was.
+pub(super) fn named<T>(name: &str, value: Option<T>) -> Result<T, String> {
+    value.ok_or_else(|| format!("'{name}' is not understood"))
+}
+
+/// Nanoseconds from Go's notation and days: `100ms`, `1h30m`, `1.2s`, `2d`; a bare number is
+/// milliseconds.
+pub(super) fn duration(text: &str) -> Option<u64> {
+    if let Ok(ms) = text.parse::<f64>() {
+        return nanos(ms, 1e6);
+    }
+    let mut rest = text;
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, after) = tail.split_at(unit_end);
+        total = total.checked_add(nanos(number.parse().ok()?, unit_nanos(unit)?)?)?;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+fn unit_nanos(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1.0,
+        "us" | "µs" | "μs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "m" => 60e9,
+        "h" => 3_600e9,
+        "d" => 86_400e9,
+        _ => return None,
+    })
+}
+
+fn nanos(number: f64, unit: f64) -> Option<u64> {
+    let value = number * unit;
+    (value.is_finite() && (0.0..9e18).contains(&value)).then_some(value as u64)
+}
+
+/// Nanoseconds since the epoch from an RFC 3339 time.
+pub(super) fn rfc3339(text: &str) -> Option<u64> {
+    text.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok())
+}
+
+/// Now, in nanoseconds since the epoch.
+pub(super) fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        assert_eq!(duration("1.5s"), Some(1_500_000_000));
+        assert_eq!(duration("1h30m"), Some(5_400_000_000_000));
+        assert_eq!(duration("250"), Some(250_000_000));
+        assert_eq!(duration("7µs"), Some(7_000));
+        for wrong in ["", "s", "1x", "-1s", "1s2", "nan", "inf", "1e300", "99999999999h"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn v3_names_are_taken_in_both_spellings() {
+        let pairs = [("query.service_name".into(), "a".into()), ("query.numTraces".into(), "3".into())];
+        let params = Params(&pairs);
+        assert_eq!((params.v3("serviceName"), params.v3("numTraces")), (Some("a"), Some("3")));
+    }
+}

@@ -1,0 +1,169 @@
+//! Which traces an answer holds: one search behind Jaeger's v1 and v3.
+
+use std::collections::BTreeSet;
+
+use super::attributes::{find_text, text};
+use super::traces::{Kept, Trace, Traces};
+
+/// The most traces one answer holds, whatever was asked for.
+pub(super) const MOST_TRACES: usize = 1_500;
+
+/// What a span must be like. A trace is found when one of its spans meets all of it, as in Jaeger.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub(super) service: Option<String>,
+    pub(super) operation: Option<String>,
+    /// Attributes of the span or its resource, and Jaeger's own `error`, `span.kind`, `otel.status_code`.
+    pub(super) tags: Vec<(String, String)>,
+    /// Nanoseconds.
+    pub(super) min_duration: u64,
+    pub(super) max_duration: u64,
+    /// Nanoseconds since the epoch.
+    pub(super) from: u64,
+    pub(super) until: u64,
+    pub(super) limit: usize,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            service: None,
+            operation: None,
+            tags: Vec::new(),
+            min_duration: 0,
+            max_duration: u64::MAX,
+            from: 0,
+            until: u64::MAX,
+            limit: 20,
+        }
+    }
+}
+
+impl Search {
+    /// The traces found, the latest start first.
+    pub(super) fn run<'a>(&self, traces: &'a Traces) -> Vec<&'a Trace> {
+        let found = |trace: &&Trace| trace.spans.iter().any(|kept| self.meets(trace, kept));
+        let mut found: Vec<_> = traces.iter().filter(found).collect();
+        found.sort_unstable_by_key(|trace| (std::cmp::Reverse(trace.start), trace.id));
+        found.truncate(self.limit.min(MOST_TRACES));
+        found
+    }
+
+    fn meets(&self, trace: &Trace, kept: &Kept) -> bool {
+        (self.min_duration..=self.max_duration).contains(&kept.duration())
+            && (self.from..=self.until).contains(&kept.start)
+            && self.operation.as_ref().is_none_or(|name| *name == kept.span.name)
+            && self.service.as_ref().is_none_or(|name| *name == trace.origin(kept).service)
+            && self.tags.iter().all(|(key, value)| tag(trace, kept, key).is_some_and(|found| found == *value))
+    }
+}
+
+/// The value of a tag as Jaeger would show it.
+pub(super) fn tag(trace: &Trace, kept: &Kept, key: &str) -> Option<String> {
+    let own = find_text(&kept.span.attributes, key);
+    own.or_else(|| find_text(&trace.origin(kept).resource.attributes, key)).or_else(|| match key {
+        "error" => kept.is_error().then(|| "true".into()),
+        "span.kind" => Some(kind(kept).into()),
+        "otel.status_code" => status(kept).map(Into::into),
+        _ => None,
+    })
+}
+
+/// `server`, `client`, … or `unspecified`.
+pub(super) fn kind(kept: &Kept) -> &'static str {
+    match kept.span.kind {
+        1 => "internal",
+        2 => "server",
+        3 => "client",
+        4 => "producer",
+        5 => "consumer",
+        _ => "unspecified",
+    }
+}
+
+/// `OK` or `ERROR`, or nothing when it was never set.
+pub(super) fn status(kept: &Kept) -> Option<&'static str> {
+    match kept.span.status.as_ref()?.code {
+        1 => Some("OK"),
+        2 => Some("ERROR"),
+        _ => None,
+    }
+}
+
+/// Whether every word of the filter is somewhere in the trace: in a span's name, its service, an
+/// attribute's value or at the start of the trace id; `key=value` asks for that attribute.
+pub(super) fn mentions(trace: &Trace, words: &[String]) -> bool {
+    let holds = |haystack: &str, word: &str| haystack.to_lowercase().contains(word);
+    words.iter().all(|word| {
+        if let Some((key, value)) = word.split_once('=') {
+            return trace
+                .spans
+                .iter()
+                .any(|s| tag(trace, s, key).is_some_and(|v| v.eq_ignore_ascii_case(value)));
+        }
+        super::ids::trace_hex(trace.id).starts_with(word.as_str())
+            || trace.origins.iter().any(|origin| holds(&origin.service, word))
+            || trace.spans.iter().any(|s| {
+                let values = s.span.attributes.iter().filter_map(|a| a.value.as_ref()?.value.as_ref());
+                holds(&s.span.name, word) || values.map(text).any(|value| holds(&value, word))
+            })
+    })
+}
+
+/// Every service that sent a span, sorted.
+pub(super) fn services(traces: &Traces) -> BTreeSet<String> {
+    traces.iter().flat_map(|trace| &trace.origins).map(|origin| origin.service.clone()).collect()
+}
+
+/// Span names and kinds of a service (of all where none is named), sorted.
+pub(super) fn operations(
+    traces: &Traces,
+    service: Option<&str>,
+    wanted: Option<&str>,
+) -> BTreeSet<(String, &'static str)> {
+    let spans = traces.iter().flat_map(|trace| trace.spans.iter().map(move |kept| (trace, kept)));
+    spans
+        .filter(|(trace, kept)| service.is_none_or(|name| name == trace.origin(kept).service))
+        .filter(|(_, kept)| wanted.is_none_or(|k| k.eq_ignore_ascii_case(kind(kept))))
+        .map(|(_, kept)| (kept.span.name.clone(), kind(kept)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::console::sample;
+
+    fn store() -> Traces {
+        let mut traces = Traces::new(100, 1 << 20);
+        for trace in 1..=3 {
+            let mut span = sample::span(trace, trace as u64, 0);
+            span.attributes.push(sample::text("order.id", &trace.to_string()));
+            traces.insert(&sample::origin("order-service"), span).unwrap();
+        }
+        traces
+    }
+
+    #[test]
+    fn all_conditions_must_hold_on_one_span_and_the_newest_come_first() {
+        let traces = store();
+        let ids = |search: Search| search.run(&traces).iter().map(|t| t.id).collect::<Vec<_>>();
+        assert_eq!(ids(Search { limit: 2, ..Search::default() }), [3, 2]);
+        let tags = vec![("order.id".into(), "2".into()), ("span.kind".into(), "server".into())];
+        assert_eq!(ids(Search { tags, ..Search::default() }), [2]);
+        assert!(ids(Search { service: Some("user-service".into()), ..Search::default() }).is_empty());
+        assert!(ids(Search { min_duration: 10_000_001, ..Search::default() }).is_empty());
+        assert_eq!(ids(Search { from: sample::START + 3_000_000, ..Search::default() }), [3]);
+    }
+
+    #[test]
+    fn words_are_looked_for_in_names_services_values_and_ids() {
+        let traces = store();
+        let trace = traces.get(2).unwrap();
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert!(mentions(trace, &words("order-s span order.id=2")));
+        assert!(!mentions(trace, &words("order-s nothing")));
+        assert!(!mentions(trace, &words("order.id=3")));
+    }
+}

@@ -1,0 +1,159 @@
+//! OTLP over HTTP: protobuf or JSON, plain or gzip, one path for the signals.
+//!
+//! Spans and log records are kept. Metrics are answered with success and dropped: the console reads
+//! the services' `/metrics` itself, and an SDK that also sends metrics should not log errors for it.
+
+use std::io::Read;
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::state::Console;
+
+/// The largest body taken, as sent and unpacked, in bytes.
+const MOST_SENT: usize = 8 << 20;
+const MOST_UNPACKED: usize = 32 << 20;
+/// The longest a client may take to send it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The receiver's routes.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.route("/v1/traces", web::post().to(spans))
+        .route("/v1/logs", web::post().to(records))
+        .route("/v1/metrics", web::post().to(dropped));
+}
+
+async fn spans(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    receive(&request, body, |export: ExportTraceServiceRequest| console.take_spans(export)).await
+}
+
+async fn records(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    receive(&request, body, |export: ExportLogsServiceRequest| console.take_records(export)).await
+}
+
+async fn dropped(request: HttpRequest) -> HttpResponse {
+    let Some(encoding) = Encoding::of(&request) else { return unsupported() };
+    // An export response without a partial success is the same for every signal.
+    encoding.answer(&ExportTraceServiceResponse::default())
+}
+
+/// How the client writes, and wants to be answered.
+#[derive(Clone, Copy)]
+enum Encoding {
+    Protobuf,
+    Json,
+}
+
+impl Encoding {
+    fn of(request: &HttpRequest) -> Option<Self> {
+        let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+        match value.split(';').next()?.trim().to_ascii_lowercase().as_str() {
+            "application/x-protobuf" => Some(Self::Protobuf),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn decode<T: Message + Default + DeserializeOwned>(self, body: &[u8]) -> Result<T, Refusal> {
+        let decoded = match self {
+            Self::Protobuf => T::decode(body).map_err(|e| e.to_string()),
+            Self::Json => serde_json::from_slice(body).map_err(|e| e.to_string()),
+        };
+        decoded.map_err(|why| Refusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}")))
+    }
+
+    fn answer<T: Message + Serialize>(self, answer: &T) -> HttpResponse {
+        match self {
+            Self::Protobuf => protobuf(StatusCode::OK, answer.encode_to_vec()),
+            Self::Json => HttpResponse::Ok().json(answer),
+        }
+    }
+
+    /// A `google.rpc.Status` with only its message (field 2), as OTLP has errors.
+    fn refuse(self, Refusal(status, message): Refusal) -> HttpResponse {
+        match self {
+            Self::Protobuf => {
+                let mut body = Vec::new();
+                prost::encoding::string::encode(2, &message, &mut body);
+                protobuf(status, body)
+            }
+            Self::Json => HttpResponse::build(status).json(json!({"message": message})),
+        }
+    }
+}
+
+struct Refusal(StatusCode, String);
+
+fn protobuf(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+    HttpResponse::build(status).content_type("application/x-protobuf").body(body)
+}
+
+fn unsupported() -> HttpResponse {
+    HttpResponse::UnsupportedMediaType()
+        .body("Content-Type must be application/x-protobuf or application/json\n")
+}
+
+/// Reads, unpacks, decodes, hands over and answers: the same for every signal.
+async fn receive<Q, A>(request: &HttpRequest, body: web::Payload, take: impl FnOnce(Q) -> A) -> HttpResponse
+where
+    Q: Message + Default + DeserializeOwned,
+    A: Message + Serialize,
+{
+    let Some(encoding) = Encoding::of(request) else { return unsupported() };
+    let export = match read(request, body).await {
+        Ok(bytes) => unpack(request, bytes).and_then(|bytes| encoding.decode(&bytes)),
+        Err(refusal) => Err(refusal),
+    };
+    match export {
+        Ok(export) => encoding.answer(&take(export)),
+        Err(refusal) => encoding.refuse(refusal),
+    }
+}
+
+async fn read(request: &HttpRequest, body: web::Payload) -> Result<web::Bytes, Refusal> {
+    let too_large = || Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 8 MiB".into());
+    let told =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if told.is_some_and(|length| length > MOST_SENT) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, body.to_bytes_limited(MOST_SENT)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(_))) => Err(Refusal(StatusCode::BAD_REQUEST, "the body did not arrive whole".into())),
+        Ok(Err(_)) => Err(too_large()),
+        Err(_) => Err(Refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in 10 s".into())),
+    }
+}
+
+fn unpack(request: &HttpRequest, body: web::Bytes) -> Result<web::Bytes, Refusal> {
+    let coding = request.headers().get(header::CONTENT_ENCODING).map_or(&b""[..], |v| v.as_bytes());
+    if coding.is_empty() || coding.eq_ignore_ascii_case(b"identity") {
+        return Ok(body);
+    }
+    if !coding.eq_ignore_ascii_case(b"gzip") {
+        let why = "Content-Encoding must be gzip or identity";
+        return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
+    }
+    let mut unpacked = Vec::new();
+    let mut reader = flate2::read::MultiGzDecoder::new(&body[..]).take(MOST_UNPACKED as u64 + 1);
+    match reader.read_to_end(&mut unpacked) {
+        Err(_) => Err(Refusal(StatusCode::BAD_REQUEST, "the body is not valid gzip".into())),
+        Ok(size) if size > MOST_UNPACKED => {
+            Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 32 MiB unpacked".into()))
+        }
+        Ok(_) => Ok(unpacked.into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "receive_tests.rs"]
+mod tests;

@@ -1,0 +1,135 @@
+//! Exports as clients send them, against the receiver's own routes.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::{App, web};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+
+use super::*;
+use crate::console::sample;
+
+const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
+
+async fn post(
+    console: &web::Data<Console>,
+    path: &str,
+    kind: &str,
+    coding: &str,
+    body: Vec<u8>,
+) -> (u16, web::Bytes) {
+    let app = init_service(App::new().app_data(console.clone()).configure(routes)).await;
+    let mut request = TestRequest::post().uri(path).insert_header(("content-type", kind)).set_payload(body);
+    if !coding.is_empty() {
+        request = request.insert_header(("content-encoding", coding));
+    }
+    let response = call_service(&app, request.to_request()).await;
+    (response.status().as_u16(), read_body(response).await)
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(body).unwrap();
+    packer.finish().unwrap()
+}
+
+/// As the OTLP specification's example: hex ids, camel case, numbers as strings or numbers, fields
+/// nobody knows.
+fn example() -> Vec<u8> {
+    json!({"resourceSpans": [{
+        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "my.service"}}]},
+        "scopeSpans": [{
+            "scope": {"name": "my.library", "version": "1.0.0"},
+            "spans": [{
+                "traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "EEE19B7EC3C1B174",
+                "parentSpanId": "", "name": "I'm a server span", "kind": 2, "later": {"unknown": 1},
+                "startTimeUnixNano": "1544712660000000000", "endTimeUnixNano": 1544712661000000000u64,
+                "attributes": [
+                    {"key": "text", "value": {"stringValue": "some value"}},
+                    {"key": "number", "value": {"intValue": "42"}},
+                    {"key": "list", "value": {"arrayValue": {"values": [{"boolValue": true}, {}]}}},
+                    {"key": "nothing"}
+                ],
+                "events": [{"name": "e", "timeUnixNano": "1544712660500000000"}],
+                "status": {"code": 2, "message": "bad"}
+            }]
+        }]
+    }]})
+    .to_string()
+    .into_bytes()
+}
+
+#[actix_web::test]
+async fn both_encodings_are_taken_plain_and_packed_and_answered_in_kind() {
+    let protobuf = sample::export("a", vec![sample::span(9, 1, 0)]).encode_to_vec();
+    for (kind, body, id) in [
+        (PROTOBUF, protobuf, 9),
+        ("application/json; charset=utf-8", example(), 0x5b8efff798038103d269b633813fc60c),
+    ] {
+        for (coding, sent) in [("", body.clone()), ("identity", body.clone()), ("gzip", gzip(&body))] {
+            let console = sample::console();
+            let (status, answer) = post(&console, "/v1/traces", kind, coding, sent).await;
+            assert_eq!(status, 200, "{kind} {coding} {answer:?}");
+            assert!(console.traces().get(id).is_some(), "{kind} {coding}");
+            if kind == PROTOBUF {
+                ExportTraceServiceResponse::decode(answer).unwrap();
+            } else {
+                serde_json::from_slice::<ExportTraceServiceResponse>(&answer).unwrap();
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn bodies_that_are_no_export_are_refused_with_a_reason_and_nothing_is_kept() {
+    let console = sample::console();
+    let bomb = gzip(&vec![b' '; MOST_UNPACKED + 2]);
+    let deep = format!("{}{}", r#"{"resourceSpans":"#, "[".repeat(100_000)).into_bytes();
+    let cases = [
+        (JSON, "", b"{".to_vec(), 400),
+        (JSON, "", br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#.to_vec(), 400),
+        (JSON, "", deep, 400),
+        (PROTOBUF, "", vec![0xff; 40], 400),
+        (PROTOBUF, "gzip", b"not gzip".to_vec(), 400),
+        (JSON, "br", example(), 415),
+        ("text/plain", "", example(), 415),
+        (JSON, "", vec![b' '; MOST_SENT + 1], 413),
+        (JSON, "gzip", bomb, 413),
+    ];
+    for (kind, coding, body, expected) in cases {
+        let (status, answer) = post(&console, "/v1/traces", kind, coding, body).await;
+        assert_eq!(status, expected, "{kind} {coding}");
+        assert!(answer.len() > 10, "a reason is given");
+    }
+    assert_eq!(console.traces().len(), 0);
+}
+
+#[actix_web::test]
+async fn spans_without_ids_are_reported_as_rejected_in_both_encodings() {
+    let console = sample::console();
+    let mut bad = sample::span(1, 1, 0);
+    bad.span_id = vec![0; 8];
+    let export = sample::export("a", vec![bad, sample::span(1, 2, 0)]);
+    let json = serde_json::to_vec(&export).unwrap();
+    let (_, answer) = post(&console, "/v1/traces", JSON, "", json).await;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["partialSuccess"]["rejectedSpans"], 1);
+    let (_, answer) = post(&console, "/v1/traces", PROTOBUF, "", export.encode_to_vec()).await;
+    let answer = ExportTraceServiceResponse::decode(answer).unwrap();
+    assert_eq!(answer.partial_success.unwrap().rejected_spans, 1);
+    let stats = console.traces().stats;
+    assert_eq!((stats.spans, stats.rejected), (1, 2));
+}
+
+#[actix_web::test]
+async fn log_records_are_kept_as_lines_and_metrics_are_answered_and_dropped() {
+    let console = sample::console();
+    let body =
+        json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "hello"}}]}]}]});
+    let (status, _) = post(&console, "/v1/logs", JSON, "", body.to_string().into_bytes()).await;
+    assert_eq!((status, console.logs().len()), (200, 1));
+    let (status, _) = post(&console, "/v1/metrics", PROTOBUF, "", Vec::new()).await;
+    assert_eq!(status, 200);
+}

@@ -1,0 +1,71 @@
+//! Telemetry by hand, for the tests of this module.
+#![allow(clippy::expect_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+use super::state::Console;
+use super::traces::Origin;
+use crate::config::{ConsoleConfig, PortBase};
+
+/// When the sample spans start, in nanoseconds.
+pub(super) const START: u64 = 1_700_000_000_000_000_000;
+
+pub(super) fn text(key: &str, value: &str) -> KeyValue {
+    let value = Some(AnyValue { value: Some(StringValue(value.into())) });
+    KeyValue { key: key.into(), value, ..KeyValue::default() }
+}
+
+/// A SERVER span that starts `id` milliseconds after [`START`] and takes 10 ms.
+pub(super) fn span(trace: u128, id: u64, parent: u64) -> Span {
+    let parent_span_id = if parent == 0 { Vec::new() } else { parent.to_be_bytes().to_vec() };
+    let start = START + id * 1_000_000;
+    Span {
+        trace_id: trace.to_be_bytes().to_vec(),
+        span_id: id.to_be_bytes().to_vec(),
+        parent_span_id,
+        name: format!("span {id}"),
+        kind: 2,
+        start_time_unix_nano: start,
+        end_time_unix_nano: start + 10_000_000,
+        ..Span::default()
+    }
+}
+
+/// The same between two times, in milliseconds after [`START`].
+pub(super) fn timed(id: u64, parent: u64, from: u64, to: u64) -> Span {
+    let (from, to) = (START + from * 1_000_000, START + to * 1_000_000);
+    Span { start_time_unix_nano: from, end_time_unix_nano: to, ..span(1, id, parent) }
+}
+
+pub(super) fn resource(service: &str) -> Resource {
+    Resource { attributes: vec![text("service.name", service)], ..Resource::default() }
+}
+
+pub(super) fn origin(service: &str) -> Arc<Origin> {
+    Arc::new(Origin::new(resource(service), InstrumentationScope::default()))
+}
+
+pub(super) fn export(service: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let group = ResourceSpans { resource: Some(resource(service)), scope_spans, ..ResourceSpans::default() };
+    ExportTraceServiceRequest { resource_spans: vec![group] }
+}
+
+pub(super) fn console() -> web::Data<Console> {
+    web::Data::new(Console::new(&ConsoleConfig {
+        ports: PortBase { port_base: 7000 },
+        host: "127.0.0.1".parse().expect("an address"),
+        max_spans: 1_000,
+        max_logs: 1_000,
+        max_memory_mib: 8,
+        scrape_interval: Duration::from_secs(5),
+    }))
+}

@@ -1,0 +1,298 @@
+//! The traces kept in memory: bounded by spans and by bytes, the least recently updated go first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
+
+use super::attributes::{self, find_text};
+use super::ids::{self, SpanId, TraceId};
+
+/// Most spans of one trace: a runaway loop in one request must not push out everything else.
+pub(super) const MAX_SPANS_PER_TRACE: usize = 5_000;
+/// What a trace takes before its first span, in bytes.
+const TRACE_BYTES: usize = 512;
+/// Largest single span, in bytes.
+const MAX_SPAN_BYTES: usize = 1 << 20;
+
+/// Who made a span.
+#[derive(Debug, PartialEq)]
+pub(super) struct Origin {
+    pub(super) resource: Resource,
+    pub(super) scope: InstrumentationScope,
+    /// `service.name`, or `unknown_service` as the specification has it.
+    pub(super) service: String,
+    weight: usize,
+}
+
+impl Origin {
+    pub(super) fn new(resource: Resource, scope: InstrumentationScope) -> Self {
+        let service = find_text(&resource.attributes, "service.name").filter(|name| !name.is_empty());
+        let weight = attributes::origin_weight(&resource, &scope);
+        Self { service: service.unwrap_or_else(|| "unknown_service".into()), resource, scope, weight }
+    }
+}
+
+/// One span, its ids parsed.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) id: SpanId,
+    /// Zero for a root.
+    pub(super) parent: SpanId,
+    /// Nanoseconds since the epoch; `end` is never before `start`.
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) span: Span,
+    origin: usize,
+    weight: usize,
+}
+
+impl Kept {
+    /// Nanoseconds.
+    pub(super) fn duration(&self) -> u64 {
+        self.end - self.start
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        self.span.status.as_ref().is_some_and(|s| s.code == StatusCode::Error as i32)
+    }
+}
+
+/// One trace, in the order its spans arrived.
+#[derive(Debug)]
+pub(super) struct Trace {
+    pub(super) id: TraceId,
+    pub(super) origins: Vec<Arc<Origin>>,
+    pub(super) spans: Vec<Kept>,
+    index: HashMap<SpanId, usize>,
+    /// Nanoseconds since the epoch, over all spans.
+    pub(super) start: u64,
+    pub(super) end: u64,
+    bytes: usize,
+    /// When it was last updated, as a place in the store's order.
+    order: u64,
+}
+
+impl Trace {
+    pub(super) fn origin(&self, kept: &Kept) -> &Origin {
+        &self.origins[kept.origin]
+    }
+
+    pub(super) fn span(&self, id: SpanId) -> Option<&Kept> {
+        self.index.get(&id).map(|place| &self.spans[*place])
+    }
+
+    /// Where in `spans` the span is that stands for the trace: the first without a parent, else the
+    /// first whose parent has not arrived, else the first. A trace is never empty.
+    pub(super) fn root(&self) -> usize {
+        let rank = |kept: &Kept| match kept.parent {
+            0 => 0,
+            parent if !self.index.contains_key(&parent) => 1,
+            _ => 2,
+        };
+        let by = |place: &usize| (rank(&self.spans[*place]), self.spans[*place].start);
+        (0..self.spans.len()).min_by_key(by).unwrap_or(0)
+    }
+}
+
+/// Everything kept, and what was not.
+#[derive(Debug)]
+pub(super) struct Traces {
+    max_spans: usize,
+    max_bytes: usize,
+    traces: HashMap<TraceId, Trace>,
+    order: BTreeMap<u64, TraceId>,
+    next: u64,
+    pub(super) stats: TraceStats,
+}
+
+/// Counted since start, except `spans` and `bytes`, which are now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TraceStats {
+    pub(super) spans: usize,
+    pub(super) bytes: usize,
+    pub(super) received: u64,
+    pub(super) rejected: u64,
+    pub(super) evicted_spans: u64,
+    pub(super) evicted_traces: u64,
+}
+
+impl Traces {
+    pub(super) fn new(max_spans: usize, max_bytes: usize) -> Self {
+        let (traces, order, stats) = Default::default();
+        Self { max_spans, max_bytes, traces, order, next: 0, stats }
+    }
+
+    pub(super) fn get(&self, id: TraceId) -> Option<&Trace> {
+        self.traces.get(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Trace> {
+        self.traces.values()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.traces.len()
+    }
+
+    /// Keeps a span, or says why not. A span that was sent before replaces what was kept, because
+    /// exporters repeat an export whose answer they did not see.
+    pub(super) fn insert(&mut self, origin: &Arc<Origin>, span: Span) -> Result<(), &'static str> {
+        self.stats.received += 1;
+        let result = self.admit(origin, span);
+        self.stats.rejected += u64::from(result.is_err());
+        self.evict();
+        result
+    }
+
+    fn admit(&mut self, origin: &Arc<Origin>, span: Span) -> Result<(), &'static str> {
+        let trace_id = ids::trace_id(&span.trace_id).ok_or("a trace id must be 16 bytes, not all zero")?;
+        let id = ids::span_id(&span.span_id).ok_or("a span id must be 8 bytes, not all zero")?;
+        let weight = attributes::span_weight(&span);
+        if weight > MAX_SPAN_BYTES {
+            return Err("a span must not be larger than 1 MiB");
+        }
+        let room = self.max_bytes / 4;
+        if let Some(trace) = self.traces.get(&trace_id)
+            && !trace.index.contains_key(&id)
+            && (trace.spans.len() >= MAX_SPANS_PER_TRACE || trace.bytes + weight > room)
+        {
+            return Err("the trace is full: a single trace may not take all the room");
+        }
+        let parent = ids::span_id(&span.parent_span_id).filter(|parent| *parent != id).unwrap_or(0);
+        let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
+        let kept = Kept { id, parent, start, end: end.max(start), span, origin: 0, weight };
+        self.place(trace_id, origin, kept);
+        Ok(())
+    }
+
+    fn place(&mut self, trace_id: TraceId, origin: &Arc<Origin>, mut kept: Kept) {
+        let trace = self.traces.entry(trace_id).or_insert_with(|| Trace::empty(trace_id));
+        let before = (trace.spans.len(), trace.bytes);
+        trace.bytes = trace.bytes.max(TRACE_BYTES);
+        trace.start = trace.start.min(kept.start);
+        trace.end = trace.end.max(kept.end);
+        kept.origin = trace.origin_place(origin);
+        trace.bytes += kept.weight;
+        match trace.index.get(&kept.id) {
+            Some(place) => {
+                trace.bytes -= trace.spans[*place].weight;
+                trace.spans[*place] = kept;
+            }
+            None => {
+                trace.index.insert(kept.id, trace.spans.len());
+                trace.spans.push(kept);
+            }
+        }
+        self.stats.spans += trace.spans.len() - before.0;
+        self.stats.bytes = self.stats.bytes + trace.bytes - before.1;
+        self.order.remove(&trace.order);
+        self.next += 1;
+        trace.order = self.next;
+        self.order.insert(self.next, trace_id);
+    }
+
+    fn evict(&mut self) {
+        while self.stats.spans > self.max_spans || self.stats.bytes > self.max_bytes {
+            let Some((_, oldest)) = self.order.pop_first() else { return };
+            let Some(trace) = self.traces.remove(&oldest) else { continue };
+            self.stats.spans -= trace.spans.len();
+            self.stats.bytes -= trace.bytes;
+            self.stats.evicted_spans += trace.spans.len() as u64;
+            self.stats.evicted_traces += 1;
+        }
+    }
+}
+
+impl Trace {
+    fn empty(id: TraceId) -> Self {
+        let (origins, spans, index) = Default::default();
+        Self { id, origins, spans, index, start: u64::MAX, end: 0, bytes: 0, order: 0 }
+    }
+
+    /// Its place among the trace's origins, added if it is new. It is charged to every trace that
+    /// refers to it although they may share it: the bound must hold when they do not.
+    fn origin_place(&mut self, origin: &Arc<Origin>) -> usize {
+        let same = |known: &Arc<Origin>| Arc::ptr_eq(known, origin) || known == origin;
+        self.origins.iter().position(same).unwrap_or_else(|| {
+            self.bytes += origin.weight;
+            self.origins.push(origin.clone());
+            self.origins.len() - 1
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::console::sample;
+
+    fn filled(traces: u128, spans_each: u64, limit: usize) -> Traces {
+        let mut store = Traces::new(limit, 64 << 20);
+        let origin = sample::origin("api-gateway");
+        for trace in 1..=traces {
+            for span in 1..=spans_each {
+                store.insert(&origin, sample::span(trace, span, 0)).unwrap();
+            }
+        }
+        store
+    }
+
+    #[test]
+    fn the_oldest_traces_go_whole_when_there_are_too_many_spans() {
+        let store = filled(10, 3, 10);
+        assert_eq!((store.len(), store.stats.spans), (3, 9));
+        assert_eq!((store.stats.evicted_traces, store.stats.evicted_spans), (7, 21));
+        assert!(store.get(10).is_some() && store.get(7).is_none());
+    }
+
+    #[test]
+    fn a_trace_that_still_grows_outlives_a_newer_one_that_does_not() {
+        let mut store = filled(2, 1, 2);
+        let origin = sample::origin("api-gateway");
+        store.insert(&origin, sample::span(1, 9, 0)).unwrap();
+        assert!(store.get(1).is_some() && store.get(2).is_none());
+    }
+
+    #[test]
+    fn the_memory_bound_holds_whatever_the_spans_carry_and_returns_to_zero() {
+        let mut store = Traces::new(usize::MAX, 1 << 20);
+        let origin = sample::origin("api-gateway");
+        for trace in 1..=100 {
+            let mut span = sample::span(trace, 1, 0);
+            span.name = "x".repeat(50_000);
+            store.insert(&origin, span).unwrap();
+            assert!(store.stats.bytes <= 1 << 20);
+        }
+        assert!((10..=21).contains(&store.len()), "{}", store.len());
+        store.max_bytes = 0;
+        store.evict();
+        assert_eq!((store.stats.bytes, store.stats.spans, store.order.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn one_trace_cannot_take_more_than_its_share() {
+        let mut store = filled(1, MAX_SPANS_PER_TRACE as u64, 50_000);
+        let origin = sample::origin("api-gateway");
+        assert!(store.insert(&origin, sample::span(1, 1_000_000, 0)).is_err());
+        assert_eq!((store.stats.rejected, store.stats.spans), (1, MAX_SPANS_PER_TRACE));
+    }
+
+    #[test]
+    fn a_span_sent_twice_is_kept_once() {
+        let mut store = filled(1, 2, 100);
+        let bytes = store.stats.bytes;
+        store.insert(&sample::origin("api-gateway"), sample::span(1, 2, 0)).unwrap();
+        assert_eq!((store.stats.spans, store.stats.bytes), (2, bytes));
+    }
+
+    #[test]
+    fn a_span_that_is_its_own_parent_is_a_root() {
+        let mut store = Traces::new(10, 1 << 20);
+        store.insert(&sample::origin("a"), sample::span(1, 5, 5)).unwrap();
+        assert_eq!(store.get(1).unwrap().spans[0].parent, 0);
+    }
+}

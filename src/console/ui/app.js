@@ -1,0 +1,135 @@
+// The frame: routes, live updates, keyboard. A view is a function (root, context) that returns
+// { update(changed), key(event), up }; filters live in the address, so a link shows the same thing.
+
+import { getJson, h, count, plural, mebibytes } from "./dom.js";
+import { tracesView } from "./traces.js";
+import { traceView } from "./trace.js";
+import { logsView } from "./logs.js";
+import { servicesView } from "./services.js";
+
+const main = document.getElementById("main");
+const help = document.getElementById("help");
+let view = null;
+let shown = "";
+let paused = false;
+let feed = null;
+let generation = {};
+
+function route() {
+  const trace = location.pathname.match(/^\/trace\/([0-9a-fA-F]+)$/);
+  if (trace) return ["traces", traceView, { id: trace[1] }];
+  if (location.pathname === "/logs") return ["logs", logsView, {}];
+  if (location.pathname === "/services") return ["services", servicesView, {}];
+  return ["traces", tracesView, {}];
+}
+
+function show() {
+  const [name, make, args] = route();
+  if (shown === location.pathname && view?.navigated) return view.navigated();
+  view?.close?.();
+  shown = location.pathname;
+  main.replaceChildren();
+  main.className = make.name;
+  for (const item of document.querySelectorAll("nav a")) {
+    item.toggleAttribute("aria-current", item.dataset.view === name);
+  }
+  view = make(main, { ...args, go, setQuery });
+  view.update({ traces: true, logs: true, metrics: true });
+}
+
+function go(path) {
+  history.pushState(null, "", path);
+  show();
+  scrollTo(0, 0);
+}
+
+// Replaces the entry: typing in a filter must not fill the history.
+function setQuery(values) {
+  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
+  history.replaceState(null, "", query.size ? `${location.pathname}?${query}` : location.pathname);
+}
+
+async function ingest() {
+  const now = await getJson("/api/overview").catch(() => null);
+  if (!now) return;
+  const part = (label, value, title) => h("span", { title }, label, " ", h("b", {}, value));
+  const kept = `${plural(now.traces.keptTraces, "trace")}, ${plural(now.traces.kept, "span")}, ${plural(now.logs.kept, "line")}`;
+  const lost = (of) => `${count(of.evicted)} evicted, ${count(of.rejected)} rejected`;
+  document.getElementById("ingest").replaceChildren(
+    part("kept", kept),
+    part("received", `${plural(now.traces.received, "span")}, ${plural(now.logs.received, "line")}`),
+    part("spans", lost(now.traces), "evicted: pushed out by newer ones; rejected: invalid or too many"),
+    part("lines", lost(now.logs)),
+    part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes)} of ${mebibytes(now.maxBytes)}`),
+    part("OTLP port", String(now.otlpPort)),
+  );
+}
+
+function changed(event) {
+  const next = JSON.parse(event.data);
+  const what = Object.fromEntries(Object.keys(next).map((key) => [key, next[key] !== generation[key]]));
+  generation = next;
+  if (Object.values(what).some(Boolean)) {
+    view.update(what);
+    ingest();
+  }
+}
+
+function say(state) {
+  const button = document.getElementById("live");
+  button.dataset.state = state;
+  button.setAttribute("aria-pressed", String(!paused));
+  document.getElementById("live-text").textContent = state;
+}
+
+// A hidden tab gives its connection back: browsers allow only six to one address.
+function connect() {
+  feed?.close();
+  feed = null;
+  if (paused) return say("paused");
+  if (document.hidden) return;
+  say("connecting");
+  feed = new EventSource("/api/live");
+  feed.addEventListener("open", () => say("live"));
+  feed.addEventListener("error", () => say("reconnecting"));
+  feed.addEventListener("change", changed);
+}
+
+function toggleLive() {
+  paused = !paused;
+  connect();
+}
+
+function key(event) {
+  const typing = event.target.closest?.("input, select, textarea");
+  if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+  if (typing) {
+    if (event.key === "Escape") typing.blur();
+    return;
+  }
+  const pages = { 1: "/", 2: "/logs", 3: "/services" };
+  if (event.key === "/") document.querySelector("[data-filter-text]")?.focus();
+  else if (event.key === "?") help.showModal();
+  else if (event.key === "p") toggleLive();
+  else if (pages[event.key]) go(pages[event.key]);
+  else if (!view?.key?.(event)) return;
+  event.preventDefault();
+}
+
+function click(event) {
+  const anchor = event.target.closest("a[href^='/']");
+  const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+  if (!anchor || !plain || event.defaultPrevented) return;
+  event.preventDefault();
+  go(anchor.getAttribute("href"));
+}
+
+document.addEventListener("keydown", key);
+document.addEventListener("click", click);
+document.addEventListener("visibilitychange", connect);
+addEventListener("popstate", show);
+document.getElementById("live").addEventListener("click", toggleLive);
+document.getElementById("help-open").addEventListener("click", () => help.showModal());
+show();
+ingest();
+connect();

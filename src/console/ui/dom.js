@@ -1,0 +1,105 @@
+// Small helpers: elements, formats, colours. Data reaches the page as text nodes and attributes
+// only, never as markup, so nothing that a service sends can become part of the page.
+
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name.startsWith("--")) element.style.setProperty(name, value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const link = (href, props, ...children) => h("a", { href, ...props }, ...children);
+
+export class Failure extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export async function getJson(path, params = {}) {
+  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value != null));
+  const response = await fetch(query.size ? `${path}?${query}` : path, { signal: AbortSignal.timeout(10_000) });
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Failure(response.status, body.errors?.[0]?.msg ?? `HTTP ${response.status}`);
+  return body;
+}
+
+// Hues of the lab's own services, far apart; any other service gets one from its name.
+const HUES = {
+  "api-gateway": 262,
+  "user-service": 165,
+  "order-service": 65,
+  "notification-service": 330,
+  "order-validator": 215,
+};
+
+export function hue(service) {
+  if (Object.hasOwn(HUES, service)) return HUES[service];
+  let hash = 0;
+  for (const char of service) hash = (hash * 31 + char.codePointAt(0)) % 360_007;
+  return hash % 360;
+}
+
+export const chip = (service, more = "", props = {}) =>
+  h("span", { class: "chip", "--hue": hue(service), ...props }, h("i", { "aria-hidden": "true" }), service, more);
+
+// Microseconds as a person reads them.
+export function time(us) {
+  if (us < 1_000) return `${+us.toFixed(us < 10 ? 1 : 0)} µs`;
+  if (us < 1_000_000) return `${+(us / 1_000).toPrecision(3)} ms`;
+  if (us < 60_000_000) return `${+(us / 1_000_000).toPrecision(3)} s`;
+  return `${Math.floor(us / 60_000_000)} min ${Math.round((us % 60_000_000) / 1_000_000)} s`;
+}
+
+export function age(us) {
+  const seconds = Math.max(0, Math.round(Date.now() / 1_000 - us / 1_000_000));
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ago`;
+  return `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+const two = (number, width = 2) => String(number).padStart(width, "0");
+
+export function clock(date) {
+  if (Number.isNaN(date.getTime())) return "";
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${two(date.getMilliseconds(), 3)}`;
+}
+
+export const count = (number) => new Intl.NumberFormat("en").format(number);
+export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+export const mebibytes = (bytes) => `${(bytes / 1_048_576).toFixed(1)} MiB`;
+
+export function select(label, value, options, change, props = {}) {
+  const list = options.map(([key, text]) => h("option", { value: key, selected: key === value }, text));
+  return h("label", {}, h("span", {}, label), h("select", { onchange: (e) => change(e.target.value), ...props }, list));
+}
+
+// Waits until typing pauses.
+export function calm(call, wait = 200) {
+  let timer;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => call(...args), wait);
+  };
+}
+
+export function empty(title, ...lines) {
+  return h("section", { class: "empty" }, h("h2", {}, title), lines);
+}
+
+// Moves the focus among the rows that match; the browser scrolls and screen readers follow.
+export function moveFocus(selector, step) {
+  const rows = [...document.querySelectorAll(selector)].filter((row) => !row.hidden);
+  if (!rows.length) return;
+  const at = rows.indexOf(document.activeElement?.closest(selector));
+  const to = at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + step));
+  rows[to].focus();
+  rows[to].scrollIntoView({ block: "nearest" });
+}

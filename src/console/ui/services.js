@@ -1,0 +1,84 @@
+// Rate, errors and duration of the services: a strip above the traces, and a page of its own.
+
+import { chip, count, empty, getJson, h, hue } from "./dom.js";
+
+const number = (value, digits = 3) => (value == null ? "–" : String(+value.toPrecision(digits)));
+const rate = (s) => (s.rate == null ? "–" : `${number(s.rate)}/s`);
+const errors = (s) => (s.errorRatio == null ? "–" : `${number(s.errorRatio * 100)} %`);
+const p95 = (s) => (s.p95 == null ? "–" : s.p95 >= 1_000 ? `${number(s.p95 / 1_000)} s` : `${number(s.p95)} ms`);
+const isBad = (s) => s.errorRatio > 0.01;
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Requests a second of the last minutes; decoration, the numbers stand beside it.
+function spark(points = []) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 100 24");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("class", "spark");
+  svg.setAttribute("aria-hidden", "true");
+  if (points.length > 1) {
+    const most = Math.max(...points, 0.001);
+    const at = (v, i) => `${((i / (points.length - 1)) * 100).toFixed(1)},${(22 - (Math.max(0, v) / most) * 20).toFixed(1)}`;
+    const line = document.createElementNS(SVG, "polyline");
+    line.setAttribute("points", points.map(at).join(" "));
+    svg.append(line);
+  }
+  return svg;
+}
+
+export function strip(root, services, chosen, choose) {
+  const focused = document.activeElement?.dataset?.service;
+  root.replaceChildren(...services.map((s) => {
+    const state = s.up ? (isBad(s) ? "bad" : "up") : "down";
+    return h("button", { type: "button", class: `card ${state}`, "--hue": hue(s.name), "data-service": s.name,
+      "aria-pressed": String(chosen === s.name), onclick: () => choose(s.name),
+      title: s.up ? `${s.about}\nlast minute, from /metrics` : `no answer from /metrics on port ${s.port}` },
+      h("span", { class: "title" }, h("i", { "aria-hidden": "true" }), s.name),
+      s.up
+        ? h("span", { class: "red" }, h("b", {}, rate(s)), h("b", { class: isBad(s) ? "danger" : "" }, errors(s)), h("b", {}, p95(s)))
+        : h("span", { class: "red off" }, `not answering on ${s.port}`),
+      s.up && spark(s.history));
+  }));
+  if (focused) root.querySelector(`[data-service="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+}
+
+export function servicesView(root) {
+  document.title = "Services · o11y-lab";
+  const body = h("div", { class: "services" });
+  root.append(h("h1", {}, "Services"), h("p", { class: "note" }, "Requests, share of 5xx and 95th percentile over the last minute, read from each service's /metrics."), body);
+
+  function routes(service) {
+    if (!service.routes?.length) return h("p", { class: "note" }, "No requests counted yet.");
+    const busiest = [...service.routes].sort((a, b) => b.total - a.total);
+    const head = h("tr", {}, ["Route", "Rate", "Errors", "p95", "Total"].map((t) => h("th", { scope: "col" }, t)));
+    return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, busiest.map((r) =>
+      h("tr", { class: r.total ? "" : "idle" }, h("th", { scope: "row" }, r.route), h("td", {}, rate(r)),
+        h("td", { class: isBad(r) ? "danger" : "" }, errors(r)), h("td", {}, p95(r)), h("td", {}, count(r.total)))))));
+  }
+
+  function card(service) {
+    const shown = Object.entries(service.shown ?? {});
+    return h("section", { class: `service ${service.up ? "" : "down"}`, "--hue": hue(service.name), "data-testid": "service-card", "data-service": service.name },
+      h("header", {}, h("h2", {}, chip(service.name)), h("span", { class: service.up ? "state up" : "state" }, service.up ? "up" : "not answering"),
+        h("span", { class: "grow" }), h("a", { href: `/?service=${encodeURIComponent(service.name)}` }, "traces"), h("a", { href: `/logs?service=${encodeURIComponent(service.name)}` }, "logs")),
+      h("p", { class: "note" }, `${service.about} · port ${service.port}`),
+      service.up && h("div", { class: "figures" },
+        [["rate", rate(service)], ["errors", errors(service)], ["p95", p95(service)]].map(([label, value]) =>
+          h("div", { class: label === "errors" && isBad(service) ? "danger" : "" }, h("b", {}, value), h("span", {}, label))),
+        spark(service.history)),
+      shown.length > 0 && h("dl", { class: "shown" }, shown.map(([name, value]) =>
+        h("div", {}, h("dt", {}, name), h("dd", { class: /dead|dropped|failures/.test(name) && value > 0 ? "danger" : "" }, count(value))))),
+      service.up && routes(service));
+  }
+
+  async function load() {
+    try {
+      const now = await getJson("/api/overview");
+      body.replaceChildren(...now.services.map(card));
+      if (!now.services.some((s) => s.up)) body.prepend(empty("No service answers", h("p", {}, "Start the lab:"), h("pre", {}, "o11y-lab up")));
+    } catch { /* the next change asks again */ }
+  }
+
+  return { update: (what) => what.metrics && load() };
+}

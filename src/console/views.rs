@@ -1,0 +1,157 @@
+//! What the page itself asks for: the list, one trace with its path and logs, the overview, logs.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::critical;
+use super::ids::{parse_trace_id, span_hex, trace_hex};
+use super::jaeger;
+use super::logs::LogFilter;
+use super::params::{Pairs, Params};
+use super::query;
+use super::state::Console;
+use super::traces::{Kept, Trace};
+
+/// Log lines shown under one trace.
+const LOGS_OF_A_TRACE: usize = 500;
+
+/// `GET /api/logs?traceId=&service=&level=&text=&after=&limit=`: `{"logs":[…],"next":N}`
+pub(super) async fn logs(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    match log_filter(&Params(&pairs)) {
+        Ok(filter) => raw(console.logs().answer(&filter)),
+        Err(why) => jaeger::error(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+fn log_filter(params: &Params<'_>) -> Result<LogFilter, String> {
+    Ok(LogFilter {
+        trace: params.trace_id("traceId")?,
+        service: params.get("service").map(Into::into),
+        level: params.get("level").map(Into::into),
+        text: params.get("text").map(str::to_lowercase),
+        after: params.get("after").map(|text| super::params::whole("after", text)).transpose()?,
+        limit: params.limit("limit", 200, 5_000)?,
+    })
+}
+
+fn raw(body: String) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(body)
+}
+
+/// `GET /api/summaries?service=&status=&text=&minDuration=&maxDuration=&limit=`: one short entry a
+/// trace, the latest start first. `status` is `error`, `ok`, `2xx` to `5xx`.
+pub(super) async fn summaries(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    let params = Params(&pairs);
+    let bounds = || -> Result<_, String> {
+        let least = params.duration("minDuration")?.unwrap_or(0);
+        let most = params.duration("maxDuration")?.unwrap_or(u64::MAX);
+        Ok((least..=most, params.limit("limit", 100, query::MOST_TRACES)?))
+    };
+    let (durations, limit) = match bounds() {
+        Ok(bounds) => bounds,
+        Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
+    };
+    let words: Vec<_> = params.get("text").unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
+    let wanted = |trace: &&Trace| {
+        params.get("service").is_none_or(|name| trace.origins.iter().any(|o| o.service == name))
+            && durations.contains(&(trace.end - trace.start))
+            && params.get("status").is_none_or(|status| has_status(trace, status))
+            && query::mentions(trace, &words)
+    };
+    let traces = console.traces();
+    let mut found: Vec<_> = traces.iter().filter(wanted).collect();
+    found.sort_unstable_by_key(|trace| (std::cmp::Reverse(trace.start), trace.id));
+    let list: Vec<_> = found.iter().take(limit).map(|trace| summary(trace)).collect();
+    HttpResponse::Ok().json(json!({"traces": list, "matched": found.len(), "kept": traces.len()}))
+}
+
+fn has_status(trace: &Trace, wanted: &str) -> bool {
+    let errors = trace.spans.iter().any(Kept::is_error);
+    match wanted {
+        "error" => errors,
+        "ok" => !errors,
+        _ => http_status(trace, &trace.spans[trace.root()]).is_some_and(|code| {
+            code == wanted || (wanted.ends_with("xx") && code.get(..1) == wanted.get(..1))
+        }),
+    }
+}
+
+fn http_status(trace: &Trace, kept: &Kept) -> Option<String> {
+    let current = query::tag(trace, kept, "http.response.status_code");
+    current.or_else(|| query::tag(trace, kept, "http.status_code"))
+}
+
+fn summary(trace: &Trace) -> Value {
+    let root = &trace.spans[trace.root()];
+    let mut services: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for kept in &trace.spans {
+        let counts = services.entry(&trace.origin(kept).service).or_default();
+        counts.0 += 1;
+        counts.1 += usize::from(kept.is_error());
+    }
+    let errors: usize = services.values().map(|counts| counts.1).sum();
+    let services: Vec<_> = services
+        .iter()
+        .map(|(name, (spans, errors))| json!({"name": name, "spans": spans, "errors": errors}))
+        .collect();
+    json!({
+        "traceID": trace_hex(trace.id),
+        "name": root.span.name,
+        "service": trace.origin(root).service,
+        "rootReceived": root.parent == 0,
+        "httpStatus": http_status(trace, root),
+        "startTime": trace.start / 1_000,
+        "duration": (trace.end - trace.start) / 1_000,
+        "rootDuration": root.duration() / 1_000,
+        "spans": trace.spans.len(),
+        "errors": errors,
+        "services": services,
+    })
+}
+
+/// `GET /api/view/{traceId}`: the trace as in Jaeger's JSON, its critical path, its log lines.
+pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> HttpResponse {
+    let Some(id) = parse_trace_id(&id) else {
+        return jaeger::error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
+    };
+    let (trace, path) = {
+        let traces = console.traces();
+        let Some(trace) = traces.get(id) else {
+            return jaeger::error(StatusCode::NOT_FOUND, "trace not found");
+        };
+        (jaeger::trace_json(trace), critical::path(trace))
+    };
+    let segment = |s: &critical::Segment| json!({"spanID": span_hex(s.span), "startTime": s.start / 1_000, "duration": (s.end - s.start) as f64 / 1e3});
+    let path: Vec<_> = path.iter().map(segment).collect();
+    let filter = LogFilter { trace: Some(id), limit: LOGS_OF_A_TRACE, ..LogFilter::default() };
+    let logs = console.logs().answer(&filter);
+    // The log lines stay the text they came in, so they are put into the answer as they are.
+    raw(format!(r#"{{"trace":{trace},"criticalPath":{},"log":{logs}}}"#, Value::from(path)))
+}
+
+/// `GET /api/overview`: the services with their rates, what came in, what was kept and what was not.
+pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
+    let (spans, kept_traces, seen) = {
+        let traces = console.traces();
+        (traces.stats, traces.len(), query::services(&traces))
+    };
+    let logs = {
+        let logs = console.logs();
+        json!({"received": logs.received, "rejected": logs.rejected, "evicted": logs.evicted,
+            "kept": logs.len(), "bytes": logs.bytes})
+    };
+    HttpResponse::Ok().json(json!({
+        "services": console.services().report(console.ports),
+        "seen": seen,
+        "traces": {"received": spans.received, "rejected": spans.rejected, "kept": spans.spans,
+            "evicted": spans.evicted_spans, "keptTraces": kept_traces,
+            "evictedTraces": spans.evicted_traces, "bytes": spans.bytes},
+        "logs": logs,
+        "maxBytes": console.max_bytes,
+        "gatewayPort": console.ports.of(crate::schema::Role::Gateway),
+        "otlpPort": console.ports.otlp(),
+    }))
+}
