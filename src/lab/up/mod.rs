@@ -1,10 +1,10 @@
 //! `o11y-lab up`: the whole lab on this machine, from one executable.
 //!
-//! 1. lock the data folder, check the ports, empty the folder if asked: [`data`], [`plan`]
-//! 2. start the console and the roles as children of this program: [`environment`], [`child`], [`process`]
-//! 3. wait until they are ready, print one table: [`probe`], [`table`]
-//! 4. pass their log lines on: [`lines`], [`render`], [`output`], [`writer`]
-//! 5. start a crashed child again: [`machine`]; on SIGTERM or Ctrl-C drain them in order
+//! 1. lock the data folder, check the ports, empty the folder if asked: `data`, `plan`
+//! 2. start the console and the roles as children of this program: `environment`, `child`, `process`
+//! 3. wait until they are ready, print one table: `probe`, `table`
+//! 4. pass their log lines on: `lines`, `render`, `output`, `writer`
+//! 5. start a crashed child again: `machine`; on SIGTERM or Ctrl-C drain them in order
 
 mod child;
 mod data;

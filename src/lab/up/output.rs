@@ -63,7 +63,7 @@ impl Streams {
     }
 }
 
-/// Everything that leaves `up`. No method waits, but for [`Outputs::close`].
+/// Everything that leaves `up`. No method waits, but for `close`.
 pub(super) struct Outputs {
     streams: Streams,
     quiet: bool,
