@@ -2,4 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
+mod api;
 mod helpers;
+mod logs;
+mod metrics;
+mod queue;
+mod shutdown;
+mod traces;
