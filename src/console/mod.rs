@@ -10,6 +10,7 @@
 
 mod attributes;
 mod critical;
+mod exposition;
 mod ids;
 mod jaeger;
 mod live;
@@ -72,11 +73,20 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     .max_connections(PAGE_CONNECTIONS);
 
     // One worker each: a large export may keep the receiver busy while the page stays quick.
-    let serve = |wait: Shutdown| async move { wait.wait().await };
-    let receiver = receiver.workers(1).shutdown_timeout(1).shutdown_signal(serve(shutdown.clone()));
-    let pages = pages.workers(1).shutdown_timeout(1).shutdown_signal(serve(shutdown));
-    let (receiver, pages) = (receiver.listen(otlp)?.run(), pages.listen(page)?.run());
-    futures_util::future::try_join(receiver, pages).await.context("the console stopped serving")?;
+    let receiver = receiver.workers(1).disable_signals().listen(otlp)?.run();
+    let pages = pages.workers(1).disable_signals().listen(page)?.run();
+    let handles = [receiver.handle(), pages.handle()];
+    let stopped = async {
+        shutdown.wait().await;
+        // Not gracefully: there is nothing to finish, and open pages would hold it up.
+        futures_util::future::join_all(handles.iter().map(|server| server.stop(false))).await;
+    };
+    tokio::select! {
+        served = futures_util::future::try_join(receiver, pages) => {
+            served.context("the console stopped serving")?;
+        }
+        () = stopped => {}
+    }
     Ok(())
 }
 

@@ -1,0 +1,70 @@
+//! The bounds of the store, whatever comes in.
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::console::sample;
+
+fn filled(traces: u128, spans_each: u64, limit: usize) -> Traces {
+    let mut store = Traces::new(limit, 64 << 20);
+    let origin = sample::origin("api-gateway");
+    for trace in 1..=traces {
+        for span in 1..=spans_each {
+            store.insert(&origin, sample::span(trace, span, 0)).unwrap();
+        }
+    }
+    store
+}
+
+#[test]
+fn the_oldest_traces_go_whole_when_there_are_too_many_spans() {
+    let store = filled(10, 3, 10);
+    assert_eq!((store.len(), store.stats.spans), (3, 9));
+    assert_eq!((store.stats.evicted_traces, store.stats.evicted_spans), (7, 21));
+    assert!(store.get(10).is_some() && store.get(7).is_none());
+}
+
+#[test]
+fn a_trace_that_still_grows_outlives_a_newer_one_that_does_not() {
+    let mut store = filled(2, 1, 2);
+    let origin = sample::origin("api-gateway");
+    store.insert(&origin, sample::span(1, 9, 0)).unwrap();
+    assert!(store.get(1).is_some() && store.get(2).is_none());
+}
+
+#[test]
+fn the_memory_bound_holds_whatever_the_spans_carry_and_returns_to_zero() {
+    let mut store = Traces::new(usize::MAX, 1 << 20);
+    let origin = sample::origin("api-gateway");
+    for trace in 1..=100 {
+        let mut span = sample::span(trace, 1, 0);
+        span.name = "x".repeat(50_000);
+        store.insert(&origin, span).unwrap();
+        assert!(store.stats.bytes <= 1 << 20);
+    }
+    assert!((10..=21).contains(&store.len()), "{}", store.len());
+    store.max_bytes = 0;
+    store.evict();
+    assert_eq!((store.stats.bytes, store.stats.spans, store.order.len()), (0, 0, 0));
+}
+
+#[test]
+fn one_trace_cannot_take_more_than_its_share() {
+    let mut store = filled(1, MAX_SPANS_PER_TRACE as u64, 50_000);
+    let origin = sample::origin("api-gateway");
+    assert!(store.insert(&origin, sample::span(1, 1_000_000, 0)).is_err());
+    assert_eq!((store.stats.rejected, store.stats.spans), (1, MAX_SPANS_PER_TRACE));
+}
+
+#[test]
+fn a_span_sent_twice_is_kept_once() {
+    let mut store = filled(1, 2, 100);
+    let bytes = store.stats.bytes;
+    store.insert(&sample::origin("api-gateway"), sample::span(1, 2, 0)).unwrap();
+    assert_eq!((store.stats.spans, store.stats.bytes), (2, bytes));
+}
+
+#[test]
+fn a_span_that_is_its_own_parent_is_a_root() {
+    let mut store = Traces::new(10, 1 << 20);
+    store.insert(&sample::origin("a"), sample::span(1, 5, 5)).unwrap();
+    assert_eq!(store.get(1).unwrap().spans[0].parent, 0);
+}
