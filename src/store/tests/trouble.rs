@@ -45,12 +45,12 @@ async fn a_database_that_is_busy_too_long_is_unavailable_and_then_serves_again()
     let orders = Orders::new(db);
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
     for i in 0..6 {
-        let refused = orders.create(&order(), message(&format!("m{i}"))).await;
+        let refused = orders.create(&order(), None, message(&format!("m{i}"))).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }
     assert_eq!(orders.outbox().count().await, Ok(0), "readers do not wait for a writer");
     sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
-    until("writes succeed again", async || orders.create(&order(), message("m")).await.is_ok()).await;
+    until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
     // What was refused did not happen behind our back.
     assert_eq!(orders.outbox().count().await, Ok(1));
 }
@@ -103,12 +103,12 @@ async fn an_abandoned_operation_leaves_nothing_behind_and_costs_no_connection() 
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
     for i in 0..8 {
         let new = order();
-        let create = orders.create(&new, message(&format!("m{i}")));
+        let create = orders.create(&new, None, message(&format!("m{i}")));
         let gone = tokio::time::timeout(Duration::from_millis(20), create).await;
         assert!(gone.is_err(), "it should have been waiting for the lock");
     }
     sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
-    until("writes succeed again", async || orders.create(&order(), message("m")).await.is_ok()).await;
+    until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
     assert_eq!(orders.outbox().count().await, Ok(1));
 }
 
@@ -184,7 +184,7 @@ async fn a_worker_that_ends_in_the_middle_of_operations_takes_no_connection_with
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let new = order();
         let mut creates: Vec<_> =
-            (0..8).map(|i| Box::pin(busy.create(&new, message(&format!("m{i}"))))).collect();
+            (0..8).map(|i| Box::pin(busy.create(&new, None, message(&format!("m{i}"))))).collect();
         runtime.block_on(async {
             let all = join_all(creates.iter_mut());
             assert!(tokio::time::timeout(Duration::from_millis(100), all).await.is_err());
@@ -196,6 +196,6 @@ async fn a_worker_that_ends_in_the_middle_of_operations_takes_no_connection_with
     assert!(worker.join().is_ok(), "it panicked");
     sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
     for i in 0..8 {
-        orders.create(&order(), message(&format!("after-{i}"))).await.unwrap();
+        orders.create(&order(), None, message(&format!("after-{i}"))).await.unwrap().into_order();
     }
 }
