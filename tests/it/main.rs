@@ -5,6 +5,7 @@
 mod api;
 mod docs;
 mod helpers;
+mod lambda;
 mod logs;
 mod metrics;
 mod queue;
