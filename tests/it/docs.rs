@@ -57,14 +57,18 @@ fn the_readme_shows_the_help_that_the_program_prints() {
 fn the_readme_lists_the_services_of_the_table() {
     let mut table = "| command | service | port | what it does |\n|---|---|---|---|\n".to_owned();
     for service in &SERVICES {
-        table += &format!("| `{}` | `{}` | {} | {} |\n", service.command, service.name, service.port, service.about);
+        table += &format!(
+            "| `{}` | `{}` | {} | {} |\n",
+            service.command, service.name, service.port, service.about
+        );
     }
     assert_block("README.md", "services", &table);
 }
 
 #[test]
 fn every_metric_is_documented_with_type_unit_labels_and_meaning() {
-    let mut table = "| metric | type | unit | labels | services | meaning |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| metric | type | unit | labels | services | meaning |\n|---|---|---|---|---|---|\n".to_owned();
     for metric in METRICS {
         table += &metric_row(metric);
     }
@@ -124,7 +128,8 @@ fn setting_row(arg: &clap::Arg) -> String {
 
 #[test]
 fn every_link_in_a_document_leads_to_a_file_that_exists() {
-    let mut documents: Vec<PathBuf> = std::fs::read_dir(root()).unwrap().flatten().map(|e| e.path()).collect();
+    let mut documents: Vec<PathBuf> =
+        std::fs::read_dir(root()).unwrap().flatten().map(|e| e.path()).collect();
     documents.extend(std::fs::read_dir(root().join("docs")).unwrap().flatten().map(|e| e.path()));
     for document in documents.iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
         let text = std::fs::read_to_string(document).unwrap();
@@ -157,10 +162,15 @@ fn only_the_settings_name_environment_variables() {
     }
     let mut files = Vec::new();
     walk(&root().join("src"), &mut files);
-    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs") && !f.ends_with("config.rs")) {
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs") && !f.ends_with("config.rs"))
+    {
         let text = std::fs::read_to_string(file).unwrap();
         let tests = file.components().any(|c| c.as_os_str() == "tests") || file.ends_with("tests.rs");
-        assert!(tests || !text.contains("env::var(\"") && !text.contains("env::var_os(\""), "{}", file.display());
+        assert!(
+            tests || !text.contains("env::var(\"") && !text.contains("env::var_os(\""),
+            "{}",
+            file.display()
+        );
     }
 }
 

@@ -39,7 +39,8 @@ fn connection(stream: TcpStream, answer: &dyn Fn(&str, &str, &str) -> Option<Str
                 return;
             }
         }
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         reader.read_exact(&mut body).unwrap();
         let mut words = head.split(' ');
@@ -103,7 +104,8 @@ fn trap_4_on_the_lambda_runtime_every_answer_comes_after_its_spans() {
     let seen = Seen::default();
     let (runtime, collector) = runtime_and_collector(events, &seen);
     let mut process = function(&runtime, &collector);
-    let seen = eventually("three answers", || Some(seen.lock().unwrap().clone()).filter(|seen| seen.len() >= 6));
+    let seen =
+        eventually("three answers", || Some(seen.lock().unwrap().clone()).filter(|seen| seen.len() >= 6));
     for (number, pair) in seen.chunks(2).enumerate() {
         assert_eq!(pair[0], "export", "{seen:?}");
         let (path, body) = pair[1].split_once(' ').unwrap();
@@ -114,7 +116,9 @@ fn trap_4_on_the_lambda_runtime_every_answer_comes_after_its_spans() {
     }
     let line = eventually("the function's log line", || {
         let text = process.stdout();
-        text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|l| l["message"] == "Order validated")
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find(|l| l["message"] == "Order validated")
     });
     assert_eq!((line["traceId"].as_str(), line["requestId"].as_str()), (Some(trace), Some("request-0")));
     process.signal(Signal::SIGTERM);

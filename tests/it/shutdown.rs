@@ -61,7 +61,9 @@ fn a_gateway_alone_says_on_ready_what_it_misses() {
 
 #[test]
 fn bad_configuration_is_one_clear_message_and_exit_code_2() {
-    let cases: &[(&[&str], &[(&str, &str)], &[&str])] = &[
+    /// Arguments, environment, what the message must name.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: &[Case] = &[
         (&["order", "--port", "abc"], &[], &["--port", "PORT", "abc"]),
         (&["order"], &[("PORT", "70000")], &["--port", "PORT", "70000"]),
         (
