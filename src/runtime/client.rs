@@ -17,8 +17,9 @@ pub use self::call::Call;
 use super::Problem;
 use super::propagation::fields_of_current_span;
 
-/// The largest answer that is read, in bytes: a page of 500 orders at their largest is far below.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// The largest answer that is read, in bytes: a page of 500 orders, each as large as a body may be,
+/// is 32 MiB and what the store adds to them.
+const MAX_ANSWER: usize = 40 * 1024 * 1024;
 /// Idle connections are given up before the server does; see `runtime::http`.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Attempts in all, for calls that may be repeated.
