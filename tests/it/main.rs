@@ -6,6 +6,8 @@ mod api;
 mod helpers;
 mod logs;
 mod metrics;
+mod postgres;
 mod queue;
 mod shutdown;
 mod traces;
+mod up;
