@@ -92,13 +92,15 @@ fn trap_16_killing_the_consumer_with_messages_in_hand_loses_and_doubles_none() {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let orders: Vec<_> = (0..10).map(|_| lab.order(user).id()).collect();
         eventually("a message is in hand", || {
-            (get(&lab.url(Role::Notify, "/stats")).json["inFlight"].as_u64()? > 0).then_some(())
+            let stats = http::try_send("GET", &lab.url(Role::Notify, "/stats"), &[], None)?;
+            (stats.json["inFlight"].as_u64()? > 0).then_some(())
         });
         signal_pid(lab.pid(Role::Notify), signal);
         for order in orders {
             assert_eq!(lab.wait_notifications(order, 1).len(), 1);
         }
     }
+    lab.wait_ready();
     assert_eq!(notified(&lab), stored(&lab));
 }
 
