@@ -3,12 +3,13 @@
 mod attempt;
 mod call;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::web::Bytes;
 use awc::error::{PayloadError, SendRequestError};
+use tokio::time::timeout_at;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -108,19 +109,26 @@ impl HttpClient {
     /// Sends a call. Repeats it where nothing can have arrived, or where it is idempotent and the
     /// answer says that another attempt may help; each attempt is a span of its own.
     pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let attempts = async {
-            let mut attempt = 1;
-            loop {
-                let outcome = self.attempt(&call, attempt).await;
-                if attempt == ATTEMPTS || !worth_repeating(&call, &outcome) {
-                    return outcome;
-                }
-                let jitter = fastrand::f64() + 0.5;
-                tokio::time::sleep(RETRY_BASE.mul_f64(f64::from(1 << (attempt - 1)) * jitter)).await;
-                attempt += 1;
+        let deadline = Instant::now() + self.timeout;
+        let mut before = None;
+        let mut attempt = 1;
+        loop {
+            let started = Instant::now();
+            let attempted = timeout_at(deadline.into(), self.attempt(&call, attempt)).await;
+            // A refusal that did come says more than that the time for another attempt ran out.
+            let Ok(outcome) = attempted else {
+                return before.unwrap_or(Err(CallError::Timeout(self.peer)));
+            };
+            // One that would take as long again: our own caller waits no longer than we do.
+            let in_time = Instant::now() + started.elapsed() < deadline;
+            if attempt == ATTEMPTS || !in_time || !worth_repeating(&call, &outcome) {
+                return outcome;
             }
-        };
-        tokio::time::timeout(self.timeout, attempts).await.unwrap_or(Err(CallError::Timeout(self.peer)))
+            before = Some(outcome);
+            let jitter = fastrand::f64() + 0.5;
+            tokio::time::sleep(RETRY_BASE.mul_f64(f64::from(1 << (attempt - 1)) * jitter)).await;
+            attempt += 1;
+        }
     }
 
     async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Reply, CallError> {
