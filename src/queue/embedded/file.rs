@@ -103,11 +103,11 @@ async fn connect(path: &Path) -> Result<Open, QueueError> {
 
 /// Creates the tables, once, whichever process comes first.
 async fn prepare(db: &mut SqliteConnection) -> sqlx::Result<()> {
-    if version(&mut *db).await? != 0 {
+    if version(db).await? != 0 {
         return Ok(());
     }
     let mut transaction = db.begin_with("BEGIN IMMEDIATE").await?;
-    if version(&mut *transaction).await? == 0 {
+    if version(&mut transaction).await? == 0 {
         sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await?;
     }
     transaction.commit().await

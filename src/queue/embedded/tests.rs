@@ -105,3 +105,16 @@ async fn a_folder_that_cannot_be_made_is_a_reason_without_its_path() {
     assert!(reason.starts_with("the queue is unavailable: the queue's file has no folder"), "{reason}");
     assert!(!reason.contains('/'), "{reason}");
 }
+
+#[tokio::test]
+async fn a_receive_that_waits_returns_when_told_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = queue(folder.path());
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        queue.stop_receiving().await;
+    };
+    let received = futures_util::future::join(queue.receive(1, Duration::from_secs(60)), stop);
+    let received = tokio::time::timeout(Duration::from_secs(10), received).await.unwrap().0;
+    assert!(received.unwrap().is_empty());
+}
