@@ -41,6 +41,9 @@ pub(super) struct Spans {
 
 impl Spans {
     pub(super) fn recorded() -> Self {
+        // Without a subscriber everywhere, tests on other threads would switch the spans off for all:
+        // tracing remembers per place in the code whether anybody is interested.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
