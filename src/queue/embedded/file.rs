@@ -15,9 +15,11 @@ use crate::queue::QueueError;
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for another process's write; shorter, so that the reason is known.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(2500);
-/// What stays of the write-ahead log after a backlog made it grow, in bytes.
+/// Pages the write-ahead log takes before it is written back. That waits for the disk, and the queue
+/// touches the same few pages again and again: seldom is cheaper.
 const LOG_PAGES: &str = "8000";
-const LOG_SIZE_LIMIT: &str = "33554432";
+/// The same in bytes: what stays of a log that a backlog made larger.
+const LOG_BYTES: &str = "32768000";
 
 /// A place for one connection, opened when it is first needed.
 pub(super) struct File {
@@ -109,7 +111,7 @@ async fn try_connect(path: &Path) -> sqlx::Result<SqliteConnection> {
         .journal_mode(SqliteJournalMode::Wal)
         // Survives the death of any process; a power cut may cost the last commits.
         .synchronous(SqliteSynchronous::Normal)
-        .pragma("journal_size_limit", LOG_SIZE_LIMIT)
+        .pragma("journal_size_limit", LOG_BYTES)
         .pragma("wal_autocheckpoint", LOG_PAGES)
         .disable_statement_logging();
     let mut db = options.connect().await?;
