@@ -11,6 +11,8 @@ mod metrics;
 mod outage;
 pub mod relay;
 mod span;
+#[cfg(test)]
+mod testing;
 pub mod worker;
 
 use std::collections::BTreeMap;
