@@ -20,13 +20,22 @@ pub struct Problem {
     warnings: Vec<String>,
     cause: Option<String>,
     allow: Option<String>,
+    span: Option<SpanContext>,
 }
 
 impl Problem {
     /// A problem with an explanation for the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, detail, errors: Vec::new(), warnings: Vec::new(), cause: None, allow: None }
+        Self {
+            status,
+            detail,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            cause: None,
+            allow: None,
+            span: None,
+        }
     }
 
     /// 400 with every rule that was broken.
@@ -83,6 +92,13 @@ impl Problem {
         self
     }
 
+    /// Remembers the span it happened in, for an answer that is written when the span is no longer
+    /// the active one.
+    pub fn in_current_span(mut self) -> Self {
+        self.span = Some(current_span());
+        self
+    }
+
     /// The status code.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -130,8 +146,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let context = opentelemetry::Context::current();
-        let span = context.span().span_context().clone();
+        let span = self.span.clone().unwrap_or_else(current_span);
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
         if let Some(methods) = &self.allow {
@@ -142,6 +157,10 @@ impl ResponseError for Problem {
         }
         response.body(self.body(&span).to_string())
     }
+}
+
+fn current_span() -> SpanContext {
+    opentelemetry::Context::current().span().span_context().clone()
 }
 
 /// The header that tells a client its trace (W3C Trace Context, level 2, `traceresponse`).

@@ -144,6 +144,11 @@ impl Db {
         &self.inner.namespace
     }
 
+    /// The runtime the connections live on.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
+
     /// Shows the pool's size; called at the end of every operation, readiness checks among them.
     pub(super) fn watch_pool(&self) {
         let idle = self.inner.pool.num_idle();

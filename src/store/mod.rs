@@ -1,7 +1,7 @@
 //! Durable state: users, orders with their outbox, notifications.
 //!
 //! SQLite files by default, PostgreSQL by `DATABASE_URL`, one SQL for both. Each service owns its
-//! own schema and none reads another's. Every operation goes through one place ([`session`]) that
+//! own schema and none reads another's. Every operation goes through one place (`session`) that
 //! measures it, traces it where a request waits for it, and bounds its time, so that a slow or lost
 //! database is an answer ([`StoreError::Unavailable`]) and never a hang.
 

@@ -48,6 +48,15 @@ pub enum Created {
     Before(Order),
 }
 
+impl Created {
+    /// The order, whichever request made it.
+    pub fn into_order(self) -> Order {
+        match self {
+            Self::Now(order) | Self::Before(order) => order,
+        }
+    }
+}
+
 /// The orders of order-service.
 #[derive(Clone)]
 pub struct Orders {

@@ -55,7 +55,8 @@ impl Op {
 /// One operation under way. It ends when it is dropped: then the metric is recorded and the
 /// connection goes back to the pool, or is closed if a statement or transaction was left unfinished.
 pub(super) struct Session {
-    connection: PoolConnection<Any>,
+    /// Taken out only by the drop.
+    connection: Option<PoolConnection<Any>>,
     deadline: Instant,
     /// False while a statement is under way. A connection whose statement was abandoned may still
     /// be inside a transaction, and whatever the next borrower writes would never be committed.
@@ -73,7 +74,8 @@ impl Session {
         }
         let deadline = db.deadline();
         let connection = db.connect(deadline).await.map_err(|e| measure.failed(&e))?;
-        Ok(Self { connection, deadline, whole: true, in_transaction: false, measure })
+        measure.outcome = "ok";
+        Ok(Self { connection: Some(connection), deadline, whole: true, in_transaction: false, measure })
     }
 
     /// Runs a statement and reads every row. All of them: a write with RETURNING that is dropped
@@ -84,7 +86,8 @@ impl Session {
         read: Read<T>,
     ) -> Result<Vec<T>, StoreError> {
         self.whole = false;
-        let answer = timeout_at(self.deadline, statement.fetch_all(&mut *self.connection)).await;
+        let connection = self.connection.as_deref_mut().ok_or_else(closed)?;
+        let answer = timeout_at(self.deadline, statement.fetch_all(connection)).await;
         let rows = self.settle(answer)?;
         rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(|e| self.measure.failed(&e))
     }
@@ -107,7 +110,8 @@ impl Session {
     /// Runs a statement and says how many rows it changed.
     pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
         self.whole = false;
-        let answer = timeout_at(self.deadline, statement.execute(&mut *self.connection)).await;
+        let connection = self.connection.as_deref_mut().ok_or_else(closed)?;
+        let answer = timeout_at(self.deadline, statement.execute(connection)).await;
         self.settle(answer).map(|result| result.rows_affected())
     }
 
@@ -115,27 +119,21 @@ impl Session {
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.in_transaction = true;
         let statement = self.measure.db.engine().begin();
-        self.control(statement).await
+        self.execute(sqlx::query(statement)).await.map(drop)
     }
 
     /// Makes it last. Where the answer does not come in time it may have happened all the same.
     pub(super) async fn commit(&mut self) -> Result<(), StoreError> {
-        self.control("COMMIT").await?;
+        self.execute(sqlx::query("COMMIT")).await?;
         self.in_transaction = false;
         Ok(())
     }
 
     /// Undoes it and keeps the connection, for an answer that is no failure.
     pub(super) async fn roll_back(&mut self) -> Result<(), StoreError> {
-        self.control("ROLLBACK").await?;
+        self.execute(sqlx::query("ROLLBACK")).await?;
         self.in_transaction = false;
         Ok(())
-    }
-
-    async fn control(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        self.whole = false;
-        let answer = timeout_at(self.deadline, sqlx::raw_sql(statement).execute(&mut *self.connection)).await;
-        self.settle(answer).map(drop)
     }
 
     fn settle<T>(&mut self, answer: Result<sqlx::Result<T>, Elapsed>) -> Result<T, StoreError> {
@@ -158,8 +156,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if !self.whole || self.in_transaction {
-            self.connection.close_on_drop();
+        if let Some(mut connection) = self.connection.take() {
+            if !self.whole || self.in_transaction {
+                connection.close_on_drop();
+            }
+            // Where an HTTP worker's runtime is being torn down there is none to end it on.
+            let _home = self.measure.db.runtime().enter();
+            drop(connection);
         }
         if !self.whole && self.measure.outcome == "ok" {
             // The caller went away while the database was at work.
@@ -168,19 +171,24 @@ impl Drop for Session {
     }
 }
 
+fn closed() -> StoreError {
+    StoreError::Internal("the session is over".to_owned())
+}
+
 /// Takes the time and the outcome of one operation.
 struct Measure {
     db: Db,
     op: &'static Op,
     started: Instant,
     span: Span,
+    /// An error until there is a connection: the caller may go away while it waits for one.
     outcome: &'static str,
 }
 
 impl Measure {
     fn start(db: Db, op: &'static Op) -> Self {
         let span = if op.traced { span(&db, op) } else { Span::none() };
-        Self { db, op, started: Instant::now(), span, outcome: "ok" }
+        Self { db, op, started: Instant::now(), span, outcome: "error" }
     }
 
     fn failed(&mut self, error: &sqlx::Error) -> StoreError {

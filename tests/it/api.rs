@@ -189,7 +189,19 @@ fn trap_22_a_path_id_is_digits_or_nothing() {
     let lab = Lab::shared();
     let user = lab.user();
     let order = lab.order(user).id();
-    for id in ["1abc", "0", "-1", "+1", "abc", "1.0", "%20", "99999999999999999999", "..%2Fmetrics", "..%2Fhealth", "1%00"] {
+    for id in [
+        "1abc",
+        "0",
+        "-1",
+        "+1",
+        "abc",
+        "1.0",
+        "%20",
+        "99999999999999999999",
+        "..%2Fmetrics",
+        "..%2Fhealth",
+        "1%00",
+    ] {
         let answer = get(&lab.api(&format!("/api/users/{id}")));
         assert_problem(&answer, 404);
         assert!(!answer.text.contains("# TYPE"), "{answer:?}");
@@ -281,7 +293,8 @@ fn every_role_says_that_it_is_healthy_ready_and_what_it_needs() {
         assert_eq!(health.json, json!({"status": "healthy", "service": role.service().name}));
         let ready = get(&lab.url(role, "/ready"));
         assert_eq!((ready.status, &ready.json["status"]), (200, &json!("ready")));
-        let names: Vec<_> = ready.json["checks"].as_array().unwrap().iter().map(|c| c["name"].clone()).collect();
+        let names: Vec<_> =
+            ready.json["checks"].as_array().unwrap().iter().map(|c| c["name"].clone()).collect();
         assert_eq!(names.contains(&json!("store")), role.service().store, "{role}: {ready:?}");
     }
 }
@@ -304,11 +317,21 @@ fn notify_reports_its_queue_and_keeps_alerts() {
     assert_eq!(post(&url, &alert("firing")).status, 200);
     assert_eq!(post(&url, &alert("resolved")).status, 200);
     let alerts = get(&url);
-    let mine: Vec<_> =
-        alerts.json["alerts"].as_array().unwrap().iter().filter(|a| a["fingerprint"] == name.as_str()).cloned().collect();
+    let mine: Vec<_> = alerts.json["alerts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|a| a["fingerprint"] == name.as_str())
+        .cloned()
+        .collect();
     assert_eq!(mine.len(), 1, "{alerts:?}");
     assert_eq!(mine[0]["status"], "resolved");
-    for bad in [json!({}), json!({"version": "3", "alerts": []}), json!({"version": "4"}), json!({"version": "4", "alerts": [1]})] {
+    for bad in [
+        json!({}),
+        json!({"version": "3", "alerts": []}),
+        json!({"version": "4"}),
+        json!({"version": "4", "alerts": [1]}),
+    ] {
         assert_problem(&post(&url, &bad), 400);
     }
 }
@@ -320,9 +343,17 @@ fn the_openapi_document_describes_what_the_gateway_serves() {
     assert_eq!(answer.json["info"]["version"], env!("CARGO_PKG_VERSION"));
     let paths = answer.json["paths"].as_object().unwrap();
     for route in o11y_lab::roles::gateway::ROUTES {
-        assert!(paths[route.path][route.method.to_lowercase()].is_object(), "{} {}", route.method, route.path);
+        assert!(
+            paths[route.path][route.method.to_lowercase()].is_object(),
+            "{} {}",
+            route.method,
+            route.path
+        );
     }
-    let described: usize = paths.values().map(|path| path.as_object().unwrap().keys().filter(|k| *k != "parameters").count()).sum();
+    let described: usize = paths
+        .values()
+        .map(|path| path.as_object().unwrap().keys().filter(|k| *k != "parameters").count())
+        .sum();
     let operational = 3;
     assert_eq!(described, o11y_lab::roles::gateway::ROUTES.len() + operational);
 }

@@ -21,7 +21,10 @@ fn trap_14_every_line_is_json_with_a_true_timestamp_a_level_a_message_and_a_serv
         let timestamp: jiff::Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
         let age = jiff::Timestamp::now().duration_since(timestamp);
         assert!((-5..600).contains(&age.as_secs()), "{line}");
-        assert!(["trace", "debug", "info", "warn", "error"].contains(&line["level"].as_str().unwrap()), "{line}");
+        assert!(
+            ["trace", "debug", "info", "warn", "error"].contains(&line["level"].as_str().unwrap()),
+            "{line}"
+        );
         assert!(line["message"].is_string(), "{line}");
         assert!(SERVICES.iter().any(|service| line["service"] == service.name), "{line}");
         assert_ne!(line["traceId"], "", "{line}");
@@ -48,7 +51,8 @@ fn trap_14_the_consumer_logs_its_own_span_and_not_the_producers() {
     let lab = Lab::shared();
     let order = lab.order(lab.user());
     let trace = lab.trace(&order.trace_id(), ORDER_TRACE.len());
-    let ours: Vec<_> = trace.spans.iter().filter(|s| s.service == "notification-service").map(|s| s.id.clone()).collect();
+    let ours: Vec<_> =
+        trace.spans.iter().filter(|s| s.service == "notification-service").map(|s| s.id.clone()).collect();
     let lines = lines_of(lab, &order.trace_id());
     let lines: Vec<_> = lines.iter().filter(|line| line["service"] == "notification-service").collect();
     assert!(!lines.is_empty());
@@ -74,7 +78,8 @@ fn no_input_can_forge_a_line_and_no_email_is_logged() {
     let email = format!("{}@example.com", uuid::Uuid::now_v7());
     let forged = "x\\\"}\n{\"level\":\"error\",\"message\":\"forged\"}";
     post(&lab.api("/api/users"), &json!({"name": forged, "email": email}));
-    let created = post(&lab.api("/api/users"), &json!({"name": "\u{2028}{\"message\":\"forged\"}", "email": email}));
+    let created =
+        post(&lab.api("/api/users"), &json!({"name": "\u{2028}{\"message\":\"forged\"}", "email": email}));
     get(&lab.api("/api/users/%0A%7B%22message%22%3A%22forged%22%7D"));
     eventually("the request's lines", || (!lines_of(lab, &created.trace_id()).is_empty()).then_some(()));
     let text = std::fs::read_to_string(lab.dir.with_extension("log")).unwrap();

@@ -28,7 +28,11 @@ fn trap_8_every_series_exists_from_start_up_and_traffic_adds_none() {
                 Kind::Histogram(_) => format!("{}_count", metric.name),
                 _ => metric.name.to_owned(),
             };
-            assert!(before.iter().any(|s| s == &name || s.starts_with(&format!("{name}{{"))), "{} {name}", service.name);
+            assert!(
+                before.iter().any(|s| s == &name || s.starts_with(&format!("{name}{{"))),
+                "{} {name}",
+                service.name
+            );
         }
     }
     let user = lab.user();

@@ -18,7 +18,8 @@ fn order_until_accepted(lab: &Lab, user: i64, count: usize) -> Vec<i64> {
             let key = uuid::Uuid::now_v7().to_string();
             let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
             eventually("the order is accepted", || {
-                let answer = http::try_send("POST", &lab.api("/api/orders"), &headers, Some(body.as_bytes()))?;
+                let answer =
+                    http::try_send("POST", &lab.api("/api/orders"), &headers, Some(body.as_bytes()))?;
                 assert!([201, 500, 502, 503, 504].contains(&answer.status), "{answer:?}");
                 (answer.status == 201).then(|| answer.id())
             })
@@ -40,8 +41,12 @@ fn stored(lab: &Lab) -> Vec<i64> {
 
 fn notified(lab: &Lab) -> Vec<i64> {
     let all = get(&lab.url(Role::Notify, "/notifications?limit=1000"));
-    let mut ids: Vec<_> =
-        all.json["notifications"].as_array().into_iter().flatten().map(|n| n["orderId"].as_i64().unwrap()).collect();
+    let mut ids: Vec<_> = all.json["notifications"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|n| n["orderId"].as_i64().unwrap())
+        .collect();
     ids.sort_unstable();
     ids
 }
@@ -54,13 +59,15 @@ fn trap_16_killing_the_consumer_with_messages_in_hand_loses_and_doubles_none() {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let orders: Vec<_> = (0..10).map(|_| lab.order(user).id()).collect();
         eventually("a message is in hand", || {
-            (get(&lab.url(Role::Notify, "/stats")).json["inFlight"].as_u64()? > 0).then_some(())
+            let stats = http::try_send("GET", &lab.url(Role::Notify, "/stats"), &[], None)?;
+            (stats.json["inFlight"].as_u64()? > 0).then_some(())
         });
         signal_pid(lab.pid(Role::Notify), signal);
         for order in orders {
             assert_eq!(lab.wait_notifications(order, 1).len(), 1);
         }
     }
+    lab.wait_ready();
     assert_eq!(notified(&lab), stored(&lab));
 }
 
@@ -92,8 +99,12 @@ fn o11y_lab_queue_publish(lab: &Lab, id: &str, body: &str) {
         queue: QueueConfig,
     }
     let config = <Parse as clap::Parser>::parse_from(["test"]).queue;
-    let message =
-        Message { id: id.into(), key: id.into(), headers: Default::default(), body: body.as_bytes().to_vec() };
+    let message = Message {
+        id: id.into(),
+        key: id.into(),
+        headers: Default::default(),
+        body: body.as_bytes().to_vec(),
+    };
     actix_web::rt::System::new().block_on(async {
         let queue = open(&config, &lab.dir).await.expect("the queue opens");
         queue.publish(&[message]).await.expect("the queue takes the message");
@@ -154,7 +165,10 @@ fn a_status_change_is_notified_after_the_creation() {
     let all = lab.wait_notifications(order, 2);
     let mut kinds: Vec<_> = all.iter().map(|n| (n["id"].as_i64(), n["type"].clone())).collect();
     kinds.sort_by_key(|(id, _)| *id);
-    assert_eq!(kinds.iter().map(|(_, k)| k.clone()).collect::<Vec<Value>>(), ["order_created", "order_status_changed"]);
+    assert_eq!(
+        kinds.iter().map(|(_, k)| k.clone()).collect::<Vec<Value>>(),
+        ["order_created", "order_status_changed"]
+    );
 }
 
 #[test]

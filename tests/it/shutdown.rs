@@ -64,8 +64,16 @@ fn bad_configuration_is_one_clear_message_and_exit_code_2() {
     let cases: &[(&[&str], &[(&str, &str)], &[&str])] = &[
         (&["order", "--port", "abc"], &[], &["--port", "PORT", "abc"]),
         (&["order"], &[("PORT", "70000")], &["--port", "PORT", "70000"]),
-        (&["order"], &[("QUEUE_TRANSPORT", "carrier-pigeon")], &["--queue-transport", "QUEUE_TRANSPORT", "carrier-pigeon"]),
-        (&["order"], &[("USER_SERVICE_URL", "nonsense")], &["--user-service-url", "USER_SERVICE_URL", "nonsense"]),
+        (
+            &["order"],
+            &[("QUEUE_TRANSPORT", "carrier-pigeon")],
+            &["--queue-transport", "QUEUE_TRANSPORT", "carrier-pigeon"],
+        ),
+        (
+            &["order"],
+            &[("USER_SERVICE_URL", "nonsense")],
+            &["--user-service-url", "USER_SERVICE_URL", "nonsense"],
+        ),
         (&["order"], &[("LOG_LEVEL", "a=b=c")], &["--log-level", "LOG_LEVEL", "a=b=c"]),
         (&[], &[("O11Y_LAB_ROLE", "cook")], &["O11Y_LAB_ROLE", "cook"]),
         (&["up", "--port-base", "80"], &[], &["--port-base", "PORT_BASE", "80"]),
@@ -108,7 +116,9 @@ fn trap_20_a_hung_service_costs_a_bounded_time_and_is_said() {
     let order = post(&lab.api("/api/orders"), &json!({"userId": user, "items": ["a"], "total": 1}));
     signal_pid(lab.pid(Role::User), Signal::SIGCONT);
     assert_eq!((read.status, order.status), (504, 504), "{read:?} {order:?}");
-    eventually("it recovers by itself", || (get(&lab.api(&format!("/api/users/{user}"))).status == 200).then_some(()));
+    eventually("it recovers by itself", || {
+        (get(&lab.api(&format!("/api/users/{user}"))).status == 200).then_some(())
+    });
 }
 
 #[test]
@@ -147,7 +157,9 @@ fn trap_21_sigterm_under_load_loses_no_request_and_no_span() {
                 })
             })
             .collect();
-        eventually("some orders are in", || (lab.metric(Role::Order, "orders_created_total")? > 20.0).then_some(()));
+        eventually("some orders are in", || {
+            (lab.metric(Role::Order, "orders_created_total")? > 20.0).then_some(())
+        });
         signal_pid(gateway, Signal::SIGTERM);
         clients.into_iter().map(|c| c.join().unwrap()).fold((Vec::new(), 0), |mut all, (answered, cut)| {
             all.0.extend(answered);
@@ -177,7 +189,9 @@ fn raw_post(port: u16, path: &str, body: &str) -> Sent {
         body.len()
     );
     let mut answer = String::new();
-    let sent = stream.write_all(format!("{head}{body}").as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
+    let sent = stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .and_then(|()| stream.read_to_string(&mut answer));
     let trace = answer.split("traceresponse: 00-").nth(1).and_then(|rest| rest.get(..32));
     match (sent, answer.starts_with("HTTP/1.1 201"), trace) {
         (Ok(_), true, Some(trace)) => Sent::Answered(trace.to_owned()),
@@ -192,7 +206,10 @@ fn while_it_drains_a_service_says_so_on_ready_and_finishes_what_is_in_hand() {
     // A request that is under way for as long as its body does not end.
     let mut slow = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let body = json!({"name": "slow", "email": "slow@example.com"}).to_string();
-    let head = format!("POST /users HTTP/1.1\r\nhost: lab\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /users HTTP/1.1\r\nhost: lab\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     slow.write_all(head.as_bytes()).unwrap();
     eventually("the request is in flight", || {
         let page = get(&format!("{url}/metrics")).text;
@@ -216,7 +233,10 @@ fn a_second_signal_exits_at_once() {
     let (mut process, url, _temp) = single(Role::User, &[("SHUTDOWN_GRACE", "60")]);
     let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
     let mut hung = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    hung.write_all(b"POST /users HTTP/1.1\r\nhost: lab\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n").unwrap();
+    hung.write_all(
+        b"POST /users HTTP/1.1\r\nhost: lab\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n",
+    )
+    .unwrap();
     eventually("the request is in flight", || {
         let page = get(&format!("{url}/metrics")).text;
         (crate::helpers::metric(&page, "http_server_active_requests")? >= 2.0).then_some(())
@@ -235,9 +255,11 @@ fn trap_5_a_collector_that_is_absent_is_reported_once_and_costs_requests_nothing
     for _ in 0..50 {
         assert_eq!(get(&format!("{url}/users")).status, 200);
     }
-    let failures = || crate::helpers::metric(&get(&format!("{url}/metrics")).text, "telemetry_export_failures_total");
+    let failures =
+        || crate::helpers::metric(&get(&format!("{url}/metrics")).text, "telemetry_export_failures_total");
     eventually("failures are counted", || (failures()? >= 2.0).then_some(()));
-    let complaints = |process: &Process| process.stdout().lines().filter(|line| line.contains("export")).count();
+    let complaints =
+        |process: &Process| process.stdout().lines().filter(|line| line.contains("export")).count();
     assert_eq!(complaints(&process), 1, "{}", process.stdout());
     assert!(process.stop().success());
 }
@@ -293,9 +315,18 @@ fn the_lambda_answers_in_time_while_the_collector_hangs() {
 fn the_invoke_api_answers_as_lambda_does() {
     let (_process, url, _temp) = single(Role::Lambda, &[]);
     let invoke = |name: &str, headers: &[(&str, &str)], body: &str| {
-        http::send("POST", &format!("{url}/2015-03-31/functions/{name}/invocations"), headers, Some(body.as_bytes()))
+        http::send(
+            "POST",
+            &format!("{url}/2015-03-31/functions/{name}/invocations"),
+            headers,
+            Some(body.as_bytes()),
+        )
     };
-    for name in ["order-validator", "order-validator:live", "arn:aws:lambda:us-east-1:123456789012:function:order-validator"] {
+    for name in [
+        "order-validator",
+        "order-validator:live",
+        "arn:aws:lambda:us-east-1:123456789012:function:order-validator",
+    ] {
         let answer = invoke(name, &[], "{}");
         assert_eq!((answer.status, &answer.json["statusCode"]), (200, &json!(400)), "{name}: {answer:?}");
         assert!(!answer.header("x-amzn-requestid").is_empty());

@@ -26,7 +26,9 @@ fn assert_is_the_order_trace(trace: &Trace) {
         let found: Vec<_> = trace
             .spans
             .iter()
-            .filter(|s| s.service == expected.service && s.name == expected.name && s.kind == expected.kind.as_str())
+            .filter(|s| {
+                s.service == expected.service && s.name == expected.name && s.kind == expected.kind.as_str()
+            })
             .collect();
         assert_eq!(found.len(), 1, "{} {} in {}", expected.service, expected.name, trace.drawing());
         for attribute in expected.attributes {
@@ -60,7 +62,8 @@ fn trap_1_the_insert_the_call_and_the_publish_hang_off_the_order_services_span()
     let lab = Lab::shared();
     let trace = lab.trace(&order_with(lab, &[]), ORDER_TRACE.len());
     let server = trace.spans.iter().find(|s| s.service == "order-service" && s.kind == "SERVER").unwrap();
-    let children: Vec<_> = trace.spans.iter().filter(|s| s.parent == server.id).map(|s| s.name.as_str()).collect();
+    let children: Vec<_> =
+        trace.spans.iter().filter(|s| s.parent == server.id).map(|s| s.name.as_str()).collect();
     assert_eq!(children.len(), 3, "{children:?}");
     let producer = trace.span("order-service", "send notifications");
     assert_eq!(trace.span("notification-service", "process notifications").parent, producer.id);
@@ -82,7 +85,9 @@ fn trap_2_an_idle_lab_that_is_scraped_and_polled_makes_no_traces() {
     let services: Vec<_> = get(&lab.console("/api/services")).json["data"].as_array().unwrap().clone();
     let mut traces = std::collections::BTreeSet::new();
     for service in services {
-        let found = get(&lab.console(&format!("/api/traces?service={}&limit=100&lookback=1h", service.as_str().unwrap())));
+        let found = get(
+            &lab.console(&format!("/api/traces?service={}&limit=100&lookback=1h", service.as_str().unwrap()))
+        );
         traces.extend(found.json["data"].as_array().unwrap().iter().map(|t| t["traceID"].to_string()));
     }
     assert_eq!(traces.len(), 1, "{traces:?}");
@@ -96,8 +101,12 @@ fn trap_3_the_default_sampler_follows_the_callers_decision() {
     let body = json!({"userId": user, "items": ["book"], "total": 1}).to_string();
     for (id, flag) in [(no, "00"), (yes, "01")] {
         let parent = format!("00-{id}-b7ad6b7169203331-{flag}");
-        let answer =
-            send("POST", &lab.api("/api/orders"), &json_headers(&[("traceparent", &parent)]), Some(body.as_bytes()));
+        let answer = send(
+            "POST",
+            &lab.api("/api/orders"),
+            &json_headers(&[("traceparent", &parent)]),
+            Some(body.as_bytes()),
+        );
         assert_eq!(answer.trace_id(), id);
         assert!(answer.header("traceresponse").ends_with(flag), "{answer:?}");
     }
@@ -191,7 +200,8 @@ fn b3_is_understood_and_passed_on_where_it_is_configured() {
     let b3 = format!("{id}-b7ad6b7169203331-1");
     assert_eq!(order_with(&lab, &[("b3", &b3)]), id);
     assert_is_the_order_trace(&lab.trace(id, ORDER_TRACE.len()));
-    let ignored = order_with(&lab, &[("traceparent", "00-3af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]);
+    let ignored =
+        order_with(&lab, &[("traceparent", "00-3af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]);
     assert_ne!(ignored, "3af7651916cd43dd8448eb211c80319c");
 }
 
@@ -240,8 +250,19 @@ fn the_resource_says_what_runs_where() {
     let lab = Lab::shared();
     let trace = lab.trace(&get(&lab.api("/api/users?limit=1")).trace_id(), 4);
     for span in &trace.spans {
-        for key in ["service.name", "service.version", "service.instance.id", "deployment.environment.name", "host.name", "telemetry.sdk.language"] {
-            assert!(span.resource.get(key).is_some_and(|v| v != &Value::Null), "{key} in {:?}", span.resource);
+        for key in [
+            "service.name",
+            "service.version",
+            "service.instance.id",
+            "deployment.environment.name",
+            "host.name",
+            "telemetry.sdk.language",
+        ] {
+            assert!(
+                span.resource.get(key).is_some_and(|v| v != &Value::Null),
+                "{key} in {:?}",
+                span.resource
+            );
         }
     }
 }

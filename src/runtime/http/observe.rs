@@ -55,19 +55,18 @@ pub(super) async fn observe(
     let allowed = pattern.map(|pattern| methods_of(surface.routes, &pattern)).unwrap_or_default();
 
     let outcome = match check_head(&request) {
-        Err(problem) => Err(problem.into()),
+        Err(problem) => Err(problem.in_current_span().into()),
         Ok(()) => match tokio::time::timeout(surface.request_timeout, next.call(request)).await {
             Ok(outcome) => outcome.map(ServiceResponse::map_into_boxed_body),
-            Err(_) => Err(Problem::timeout("the request took too long").into()),
+            Err(_) => Err(Problem::timeout("the request took too long").in_current_span().into()),
         },
     };
-    let outcome = finish(outcome, &allowed);
+    let mut outcome = finish(outcome, &allowed);
 
     let status = status_of(&outcome);
     record(method, route, status, started);
     (surface.on_answer)(route, status);
     log(method, route, &outcome, started);
-    let mut outcome = outcome;
     if let (Ok(response), true) = (&mut outcome, surface.health.is_draining()) {
         // Tells clients with a kept connection to come back on a new one, to somebody else.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -8,8 +8,6 @@ use crate::schema::names::{EXPORT_FAILURES, SPANS_DROPPED, SPANS_EXPORTED};
 
 /// Time between two lines about the same trouble.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
-/// Time after a failure in which a flush does not wait for the backend again.
-const TROUBLE: Duration = Duration::from_secs(5);
 
 /// Counts spans from their end to the backend's answer.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ pub(super) struct Ledger {
     dropped: AtomicU64,
     exported: AtomicU64,
     failures: AtomicU64,
-    trouble: Mutex<Option<Instant>>,
+    trouble: AtomicBool,
     reports: Mutex<Reports>,
 }
 
@@ -42,7 +40,7 @@ impl Ledger {
             dropped: AtomicU64::new(0),
             exported: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            trouble: Mutex::default(),
+            trouble: AtomicBool::new(false),
             reports: Mutex::default(),
         }
     }
@@ -71,7 +69,7 @@ impl Ledger {
             self.failures.fetch_add(1, Ordering::Relaxed);
             metrics::counter!(EXPORT_FAILURES).increment(1);
         }
-        self.in_trouble_since(outcome.is_err().then(Instant::now));
+        self.set_trouble(outcome.is_err());
         let cause = match outcome {
             Ok(0) => None,
             Ok(rejected) => Some(format!("the backend rejected {rejected} of {spans} spans")),
@@ -105,14 +103,15 @@ impl Ledger {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// Remembers since when the backend has not answered, or that it does.
-    pub(super) fn in_trouble_since(&self, since: Option<Instant>) {
-        *self.trouble.lock().unwrap_or_else(|e| e.into_inner()) = since;
+    /// Remembers whether the backend takes what it gets.
+    pub(super) fn set_trouble(&self, trouble: bool) {
+        self.trouble.store(trouble, Ordering::Relaxed);
     }
 
-    /// Whether the backend failed so recently that waiting for it again would be wasted.
+    /// Whether the backend did not take the last batch, so that waiting for it would be wasted. The
+    /// export on schedule goes on trying and ends the trouble.
     pub(super) fn in_trouble(&self) -> bool {
-        self.trouble.lock().unwrap_or_else(|e| e.into_inner()).is_some_and(|at| at.elapsed() < TROUBLE)
+        self.trouble.load(Ordering::Relaxed)
     }
 
     /// Batches that the backend did not take, or not whole.

@@ -20,7 +20,7 @@ mod settings;
 mod transport;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use opentelemetry::global;
@@ -168,7 +168,7 @@ impl Telemetry {
     /// Exports every span that has ended so far; `true` if the backend took them all.
     ///
     /// Never blocks the thread, takes at most `deadline`, and returns at once with `false` where
-    /// the backend has just failed: a request should not pay for that again.
+    /// the backend did not take the last batch: a request should not pay for that.
     pub async fn flush(&self, deadline: Duration) -> bool {
         let Some(provider) = &self.0.provider else { return true };
         let ledger = &self.0.ledger;
@@ -188,7 +188,7 @@ impl Telemetry {
         match tokio::time::timeout(deadline, flush).await {
             Ok(flushed) => flushed,
             Err(_) => {
-                ledger.in_trouble_since(Some(Instant::now()));
+                ledger.set_trouble(true);
                 false
             }
         }

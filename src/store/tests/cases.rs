@@ -64,7 +64,7 @@ pub(super) async fn an_email_is_unique_whatever_its_case(db: Db) {
 pub(super) async fn an_order_and_its_message_are_stored_together_or_not_at_all(db: Db) {
     let orders = Orders::new(db);
     let outbox = orders.outbox();
-    let stored = orders.create(&order(), message("m1")).await.unwrap();
+    let stored = orders.create(&order(), None, message("m1")).await.unwrap().into_order();
     assert_eq!(
         (stored.items.clone(), stored.total, stored.status),
         (order().items, Cents(4999), Status::Pending)
@@ -75,7 +75,7 @@ pub(super) async fn an_order_and_its_message_are_stored_together_or_not_at_all(d
     assert_eq!(pending[0].message, message("m1")(&stored));
 
     // The same message id again: the outbox refuses, so the order must not remain.
-    let refused = orders.create(&order(), message("m1")).await;
+    let refused = orders.create(&order(), None, message("m1")).await;
     assert!(matches!(refused, Err(StoreError::Internal(_))), "{refused:?}");
     let refused = orders.set_status(stored.id, Status::Failed, message("m1")).await;
     assert!(matches!(refused, Err(StoreError::Internal(_))), "{refused:?}");
@@ -86,10 +86,10 @@ pub(super) async fn an_order_and_its_message_are_stored_together_or_not_at_all(d
 
 pub(super) async fn of_many_changes_at_once_exactly_one_happens(db: Db) {
     let orders = Orders::new(db);
-    let id = orders.create(&order(), message("created")).await.unwrap().id;
+    let id = orders.create(&order(), None, message("created")).await.unwrap().into_order().id;
     let change = |i: usize| {
         let orders = orders.clone();
-        let to = if i % 2 == 0 { Status::Completed } else { Status::Cancelled };
+        let to = if i.is_multiple_of(2) { Status::Completed } else { Status::Cancelled };
         async move { orders.set_status(id, to, message(&format!("change-{i}"))).await }
     };
     let answers = join_all((0..8).map(change)).await;
@@ -105,7 +105,7 @@ pub(super) async fn a_change_that_is_not_allowed_says_why(db: Db) {
     let orders = Orders::new(db);
     let missing = orders.set_status(99, Status::Failed, message("x")).await;
     assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
-    let id = orders.create(&order(), message("created")).await.unwrap().id;
+    let id = orders.create(&order(), None, message("created")).await.unwrap().into_order().id;
     let back = orders.set_status(id, Status::Pending, message("x")).await;
     assert!(
         matches!(back, Err(StoreError::Transition { from: Status::Pending, to: Status::Pending })),
@@ -124,7 +124,7 @@ pub(super) async fn the_outbox_gives_rows_in_order_and_keeps_refused_ones_aside(
     let orders = Orders::new(db);
     let outbox = orders.outbox();
     for i in 0..4 {
-        orders.create(&order(), message(&format!("m{i}"))).await.unwrap();
+        orders.create(&order(), None, message(&format!("m{i}"))).await.unwrap().into_order();
     }
     let all = outbox.pending(10).await.unwrap();
     let ids: Vec<_> = all.iter().map(|p| p.message.id.as_str()).collect();
@@ -143,7 +143,7 @@ pub(super) async fn the_outbox_gives_rows_in_order_and_keeps_refused_ones_aside(
 pub(super) async fn a_commit_wakes_the_relay_even_if_it_was_not_waiting(db: Db) {
     let orders = Orders::new(db);
     let outbox = orders.outbox();
-    orders.create(&order(), message("m")).await.unwrap();
+    orders.create(&order(), None, message("m")).await.unwrap().into_order();
     tokio::time::timeout(Duration::from_secs(5), outbox.committed()).await.unwrap();
 }
 
@@ -156,9 +156,14 @@ pub(super) async fn one_owner_holds_the_lease_at_a_time(db: Db) {
     outbox.release("b").await.unwrap();
     assert!(!outbox.lease("b", long).await.unwrap(), "only the owner gives it back");
     outbox.release("a").await.unwrap();
-    let takers = ["b", "c", "d", "e"].map(|owner| outbox.lease(owner, Duration::from_millis(300)));
+    let owners = ["b", "c", "d", "e"];
+    let takers = owners.map(|owner| outbox.lease(owner, long));
     let won = join_all(takers).await.into_iter().filter(|answer| *answer == Ok(true)).count();
     assert_eq!(won, 1);
+    for owner in owners {
+        outbox.release(owner).await.unwrap();
+    }
+    assert!(outbox.lease("e", Duration::from_millis(300)).await.unwrap());
     // It runs out by itself when its owner has died.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while !outbox.lease("f", long).await.unwrap() {

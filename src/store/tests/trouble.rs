@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
 
 use super::cases::{message, order, user};
 use super::{config, open, until};
 use crate::queue::relay::Outbox as _;
 use crate::schema::Role;
-use crate::store::{Db, Orders, StoreError, Users};
+use crate::store::session::Op;
+use crate::store::{Db, NewAlert, Notifications, Orders, StoreError, Users};
 
 async fn raw(folder: &std::path::Path, file: &str) -> SqliteConnection {
     let path = folder.join(file);
@@ -43,14 +45,53 @@ async fn a_database_that_is_busy_too_long_is_unavailable_and_then_serves_again()
     let orders = Orders::new(db);
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
     for i in 0..6 {
-        let refused = orders.create(&order(), message(&format!("m{i}"))).await;
+        let refused = orders.create(&order(), None, message(&format!("m{i}"))).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }
     assert_eq!(orders.outbox().count().await, Ok(0), "readers do not wait for a writer");
     sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
-    until("writes succeed again", async || orders.create(&order(), message("m")).await.is_ok()).await;
+    until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
     // What was refused did not happen behind our back.
     assert_eq!(orders.outbox().count().await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_given_up() {
+    static SLOW: Op = Op::quiet("SELECT", "orders");
+    let folder = tempfile::tempdir().unwrap();
+    let mut impatient = config(folder.path());
+    impatient.database_timeout = Duration::from_millis(500);
+    let db = Db::open(Role::Order.service(), &impatient).await.unwrap();
+    until("the database is ready", async || db.ready().await.is_ok()).await;
+    let count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 30000000) \
+                 SELECT COUNT(*) FROM c";
+    let mut session = db.session(&SLOW).await.unwrap();
+    let answer = session.rows(sqlx::query(count), |_| Ok(())).await;
+    assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    drop(session);
+    until("another connection serves", async || db.ready().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn stored_alerts_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let notifications = Notifications::new(open(Role::Notify, folder.path()).await);
+    let mut raw = raw(folder.path(), "notifications.db").await;
+    let many = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1500) \
+                INSERT INTO alerts (fingerprint, starts_at, status, labels, annotations, updated_at) \
+                SELECT x, '', 'firing', '{}', '{}', '' FROM c";
+    sqlx::query(many).execute(&mut raw).await.unwrap();
+    let new = NewAlert {
+        fingerprint: "new".to_owned(),
+        status: "firing".to_owned(),
+        labels: serde_json::json!({}),
+        annotations: serde_json::json!({}),
+        starts_at: String::new(),
+        ends_at: None,
+    };
+    notifications.record_alert(&new).await.unwrap();
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM alerts").fetch_one(&mut raw).await.unwrap();
+    assert_eq!(count, 1_000);
 }
 
 #[tokio::test]
@@ -62,12 +103,12 @@ async fn an_abandoned_operation_leaves_nothing_behind_and_costs_no_connection() 
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
     for i in 0..8 {
         let new = order();
-        let create = orders.create(&new, message(&format!("m{i}")));
+        let create = orders.create(&new, None, message(&format!("m{i}")));
         let gone = tokio::time::timeout(Duration::from_millis(20), create).await;
         assert!(gone.is_err(), "it should have been waiting for the lock");
     }
     sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
-    until("writes succeed again", async || orders.create(&order(), message("m")).await.is_ok()).await;
+    until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
     assert_eq!(orders.outbox().count().await, Ok(1));
 }
 
@@ -128,4 +169,33 @@ async fn services_can_share_one_file_and_its_folder_is_private() {
     }
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
+}
+
+/// Each HTTP worker has a runtime of its own, and on shutdown it is gone before the rest is.
+#[tokio::test]
+async fn a_worker_that_ends_in_the_middle_of_operations_takes_no_connection_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(Role::Order, folder.path()).await;
+    let orders = Orders::new(db.clone());
+    let mut blocker = raw(folder.path(), "orders.db").await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
+    let busy = orders.clone();
+    let worker = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let new = order();
+        let mut creates: Vec<_> =
+            (0..8).map(|i| Box::pin(busy.create(&new, None, message(&format!("m{i}"))))).collect();
+        runtime.block_on(async {
+            let all = join_all(creates.iter_mut());
+            assert!(tokio::time::timeout(Duration::from_millis(100), all).await.is_err());
+        });
+        drop(runtime);
+        drop(creates);
+    });
+    until("the worker has ended", async || worker.is_finished()).await;
+    assert!(worker.join().is_ok(), "it panicked");
+    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    for i in 0..8 {
+        orders.create(&order(), None, message(&format!("after-{i}"))).await.unwrap().into_order();
+    }
 }

@@ -93,13 +93,17 @@ fn active_span() -> Option<(TraceId, SpanId)> {
 /// # Errors
 /// Directives that cannot be read; the command line checks them first.
 pub(super) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
-    let filter = EnvFilter::try_new(level)?;
-    if level.contains("opentelemetry") {
-        return Ok(filter);
-    }
     // The SDK warns once for each batch it cannot export and for each bad baggage header, which it
     // quotes: a dead collector or a hostile client would fill the log. The ledger says it instead.
-    Ok(filter.add_directive("opentelemetry=off".parse()?))
+    // The HTTP server tells at info of each of its threads, and the database driver of every
+    // connection it loses; what matters of that we say ourselves.
+    const QUIETER: [(&str, &str); 4] =
+        [("opentelemetry", "off"), ("actix_server", "warn"), ("sqlx", "error"), ("sqlx_core", "error")];
+    let mut filter = EnvFilter::try_new(level)?;
+    for (target, most) in QUIETER.into_iter().filter(|(target, _)| !level.contains(target)) {
+        filter = filter.add_directive(format!("{target}={most}").parse()?);
+    }
+    Ok(filter)
 }
 
 #[cfg(test)]

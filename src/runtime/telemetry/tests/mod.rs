@@ -12,6 +12,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message;
 
+use std::time::Instant;
+
 use super::*;
 use collector::{Behaviour, Collector};
 

@@ -1,6 +1,7 @@
 //! What needs a process of its own: the global state and the environment.
 //!
-//! The test starts the test binary again for the test that is ignored otherwise.
+//! The test starts the test binary again, for itself, with an environment that tells it to be the
+//! process under test.
 
 use std::process::Command;
 
@@ -18,8 +19,9 @@ fn settings() -> (OtelConfig, LogConfig) {
     (OtelConfig::from_arg_matches(&matches).unwrap(), LogConfig::from_arg_matches(&matches).unwrap())
 }
 
-#[test]
-#[ignore = "started by the test below, with an environment of its own"]
+/// Set for the process under test.
+const CHILD: &str = "O11Y_LAB_TEST_CHILD";
+
 fn child() {
     let (otel, log) = settings();
     actix_web::rt::System::new().block_on(async {
@@ -34,7 +36,16 @@ fn child() {
 
 fn run_child(collector: &Collector) -> Vec<Value> {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["runtime::telemetry::tests::process::child", "--exact", "--ignored", "--nocapture"])
+        .args([
+            concat!(
+                module_path!(),
+                "::a_process_starts_once_reports_what_it_did_not_understand_and_joins_logs_with_spans"
+            )
+            .trim_start_matches("o11y_lab::"),
+            "--exact",
+            "--nocapture",
+        ])
+        .env(CHILD, "1")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", collector.port))
         .env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-env=1")
         .env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")
@@ -55,6 +66,9 @@ fn run_child(collector: &Collector) -> Vec<Value> {
 
 #[test]
 fn a_process_starts_once_reports_what_it_did_not_understand_and_joins_logs_with_spans() {
+    if std::env::var_os(CHILD).is_some() {
+        return child();
+    }
     let collector = Collector::start(kept(), None);
     let lines = run_child(&collector);
     assert!(lines.iter().all(|l| l["service"] == "renamed" && l["level"] == "warn"), "{lines:?}");
