@@ -34,16 +34,17 @@ pub(super) trait Export: Message + Default {
 
     /// Reads it from either encoding, unless it would take too much memory.
     fn read(body: &[u8], json: bool) -> Result<Self, Unreadable> {
-        let fits = if json { weigh::json_fits } else { weigh::protobuf_fits };
-        if !fits(body, Self::SHAPE, MOST_DECODED) {
-            return Err(Unreadable::TooMuch);
-        }
-        let decoded = if json {
-            Self::from_json(body).map_err(|e| e.to_string())
+        let malformed = |error: &dyn std::error::Error| Unreadable::Malformed(error.to_string());
+        let fits = if json {
+            weigh::json_fits(body, Self::SHAPE, MOST_DECODED).map_err(|e| malformed(&e))?
         } else {
-            Self::decode(body).map_err(|e| e.to_string())
+            weigh::protobuf_fits(body, Self::SHAPE, MOST_DECODED)
         };
-        decoded.map_err(Unreadable::Malformed)
+        match (fits, json) {
+            (false, _) => Err(Unreadable::TooMuch),
+            (true, true) => Self::from_json(body).map_err(|e| malformed(&e)),
+            (true, false) => Self::decode(body).map_err(|e| malformed(&e)),
+        }
     }
 }
 

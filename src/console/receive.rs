@@ -90,9 +90,10 @@ impl Encoding {
             Unreadable::Malformed(why) => {
                 Refusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}"))
             }
-            Unreadable::TooMuch => {
-                Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the export holds too much: send smaller batches".into())
-            }
+            Unreadable::TooMuch => Refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the export holds too much: send smaller batches".into(),
+            ),
         })
     }
 

@@ -131,7 +131,7 @@ async fn a_span_that_cannot_be_read_costs_only_itself() {
     spans.push(json!({"traceId": "xyz", "spanId": "1", "name": 7}));
     let (status, answer) = post(&console, "/v1/traces", JSON, "", export.to_string().into_bytes()).await;
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
-    assert_eq!((status, &answer["partialSuccess"]["rejectedSpans"]), (200, &json!("1")), "{answer}");
+    assert_eq!((status, &answer["partialSuccess"]["rejectedSpans"]), (200, &json!(1)), "{answer}");
     assert_eq!(console.traces().stats.spans, 1);
 }
 
@@ -146,7 +146,8 @@ async fn a_small_body_that_would_decode_to_very_much_is_refused_before_it_is() {
         outer
     };
     let protobuf = nested(1, &nested(2, &spans));
-    let json = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}{{}}]}}]}}]}}"#, "{},".repeat(2 << 20));
+    let json =
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}{{}}]}}]}}]}}"#, "{},".repeat(2 << 20));
     for (kind, coding, body) in
         [(PROTOBUF, "", protobuf.clone()), (PROTOBUF, "gzip", gzip(&protobuf)), (JSON, "", json.into_bytes())]
     {
@@ -160,7 +161,8 @@ async fn a_small_body_that_would_decode_to_very_much_is_refused_before_it_is() {
 async fn a_page_in_a_browser_is_refused_whatever_it_sends() {
     let console = sample::console();
     let app = init_service(App::new().app_data(console.clone()).configure(routes)).await;
-    for (method, origin) in [("POST", "https://evil.example"), ("POST", "null"), ("OPTIONS", "http://localhost:3005")]
+    for (method, origin) in
+        [("POST", "https://evil.example"), ("POST", "null"), ("OPTIONS", "http://localhost:3005")]
     {
         let request = TestRequest::with_uri("/v1/traces")
             .method(method.parse().unwrap())

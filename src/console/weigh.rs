@@ -69,13 +69,13 @@ pub(super) fn protobuf_fits(message: &[u8], shape: &Shape, mut room: usize) -> b
     walk(message, shape, &mut room, 0).is_some()
 }
 
-/// Whether the structs of a JSON message take at most `room` bytes.
-pub(super) fn json_fits(message: &[u8], shape: &'static Shape, room: usize) -> bool {
+/// Whether the structs of a JSON message take at most `room` bytes; fails where it is no JSON, or
+/// where a list stands for a message, which the decoders would take and this walk would miss.
+pub(super) fn json_fits(message: &[u8], shape: &'static Shape, room: usize) -> serde_json::Result<bool> {
     let mut left = Some(room);
     let mut reader = serde_json::Deserializer::from_slice(message);
-    // Its result says whether the text is JSON; only what is left matters here.
-    let _ = Walk { shape, left: &mut left }.deserialize(&mut reader);
-    left.is_some()
+    let walked = Walk { shape, left: &mut left, in_list: true }.deserialize(&mut reader);
+    if left.is_some() { walked.map(|()| true) } else { Ok(false) }
 }
 
 /// `None` when the room is used up.
@@ -104,6 +104,8 @@ fn walk(mut bytes: &[u8], shape: &Shape, room: &mut usize, depth: usize) -> Opti
 struct Walk<'a> {
     shape: &'static Shape,
     left: &'a mut Option<usize>,
+    /// Only a message can stand here: OTLP has no lists of lists.
+    in_list: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
@@ -128,7 +130,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             match self.shape.fields.iter().find(|(_, name, _)| *name == key) {
-                Some((.., shape)) => map.next_value_seed(Walk { shape, left: &mut *self.left })?,
+                Some((.., shape)) => {
+                    map.next_value_seed(Walk { shape, left: &mut *self.left, in_list: false })?;
+                }
                 None => _ = map.next_value::<IgnoredAny>()?,
             }
         }
@@ -136,7 +140,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Walk { shape: self.shape, left: &mut *self.left })?.is_some() {}
+        if self.in_list {
+            return Err(A::Error::custom("a list where a message must be"));
+        }
+        let Self { shape, left, .. } = self;
+        while list.next_element_seed(Walk { shape, left: &mut *left, in_list: true })?.is_some() {}
         Ok(())
     }
 
@@ -196,14 +204,20 @@ mod tests {
         assert!(protobuf_fits(&protobuf, &SPANS, least) && !protobuf_fits(&protobuf, &SPANS, least - 1));
         let json = serde_json::to_vec(&export()).unwrap();
         // Lists count once more in JSON, and what protobuf leaves out may be there as null.
-        assert!(json_fits(&json, &SPANS, 3 * least) && !json_fits(&json, &SPANS, least - 1));
+        assert!(
+            json_fits(&json, &SPANS, 3 * least).unwrap() && !json_fits(&json, &SPANS, least - 1).unwrap()
+        );
     }
 
     #[test]
-    fn what_is_malformed_or_endless_is_left_to_the_decoders() {
-        let deep = "[".repeat(100_000);
-        for text in ["", "{", "null", r#"{"resourceSpans":7}"#, &format!(r#"{{"resourceSpans":{deep}"#)] {
-            assert!(json_fits(text.as_bytes(), &SPANS, 1 << 20), "{}", text.len());
+    fn what_is_no_json_or_has_lists_for_messages_is_an_error_and_bad_protobuf_is_left_to_its_decoder() {
+        let deep = format!(r#"{{"resourceSpans":{}"#, "[".repeat(100_000));
+        let listed = r#"{"resourceSpans":[[null,[[null,[{},{},{}]]]]]}"#;
+        for text in ["", "{", "[]", listed, &deep] {
+            assert!(json_fits(text.as_bytes(), &SPANS, 1 << 20).is_err(), "{}", text.len());
+        }
+        for text in ["null", "{}", r#"{"other":[[7]]}"#] {
+            assert!(json_fits(text.as_bytes(), &SPANS, 0).unwrap(), "{text}");
         }
         for bytes in [&[0xff; 40][..], &[0x0a, 0x7f], &[0x0a]] {
             assert!(protobuf_fits(bytes, &SPANS, 1 << 20), "{bytes:?}");

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
 mod api;
+mod console;
 mod docs;
 mod helpers;
 mod logs;
 mod metrics;
+mod otlp;
 mod queue;
+mod schema;
 mod shutdown;
 mod traces;

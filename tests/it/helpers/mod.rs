@@ -4,6 +4,7 @@
 
 pub mod http;
 pub mod process;
+pub mod tools;
 pub mod trace;
 
 use std::path::{Path, PathBuf};
