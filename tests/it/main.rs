@@ -4,13 +4,16 @@
 #![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
 mod api;
+mod console;
 mod docs;
 mod helpers;
 mod lambda;
 mod logs;
 mod metrics;
+mod otlp;
 mod postgres;
 mod queue;
+mod schema;
 mod shutdown;
 mod traces;
 mod up;

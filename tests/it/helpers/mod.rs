@@ -5,6 +5,7 @@
 pub mod http;
 pub mod postgres;
 pub mod process;
+pub mod tools;
 pub mod trace;
 
 use std::path::{Path, PathBuf};
