@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 
-.PHONY: help up check fmt clippy doc deny test provision measure clean
+.PHONY: help up check fmt clippy doc deny test provision first measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ provision: ## Get what the tests need beside Rust
 
 test: provision ## Every test, on real components
 	$(CARGO) test --locked
+
+first: ## The README's first command, as a reader runs it
+	scripts/first-command
 
 measure: ## Memory, idle CPU, start times and size of the release build, as a table
 	$(CARGO) build --release --locked
