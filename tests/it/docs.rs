@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use o11y_lab::config;
+use clap::ValueEnum;
+use o11y_lab::config::{self, Transport};
 use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
 use o11y_lab::schema::{Kind, METRICS, Metric, SERVICES};
 
@@ -145,6 +146,17 @@ fn every_link_in_a_document_leads_to_a_file_that_exists() {
 }
 
 #[test]
+fn trap_18_the_readme_names_the_transports_that_exist_and_no_others() {
+    let mut list = String::new();
+    for transport in Transport::value_variants() {
+        let value = transport.to_possible_value().unwrap();
+        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+        list += &format!("- `QUEUE_TRANSPORT={}`: {help}\n", value.get_name());
+    }
+    assert_block("README.md", "transports", &list);
+}
+
+#[test]
 fn the_changelog_knows_this_version() {
     assert!(read("CHANGELOG.md").contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
 }
@@ -179,7 +191,7 @@ fn an_earlier_labs_defects_under_this_issue_each_have_a_test_with_their_number()
     let dir = root().join("tests/it");
     let files = std::fs::read_dir(dir).unwrap().flatten().filter(|e| e.path().is_file());
     let text: String = files.map(|e| std::fs::read_to_string(e.path()).unwrap()).collect();
-    for number in [1, 2, 3, 4, 5, 8, 10, 11, 14, 16, 17, 19, 20, 21, 22] {
+    for number in [1, 2, 3, 4, 5, 8, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22] {
         assert!(text.contains(&format!("fn trap_{number}_")), "trap {number}");
     }
 }

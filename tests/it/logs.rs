@@ -98,7 +98,7 @@ fn a_log_level_of_warn_keeps_traces_and_drops_info_lines() {
 }
 
 #[test]
-fn the_console_has_the_original_log_lines_of_a_trace() {
+fn trap_15_log_lines_arrive_whole_and_are_found_by_their_trace_id() {
     let lab = Lab::shared();
     let order = lab.order(lab.user());
     lab.wait_notifications(order.id(), 1);
