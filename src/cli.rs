@@ -123,7 +123,8 @@ fn explain(error: &clap::Error) -> Option<String> {
     let shown = text(ContextKind::InvalidArg)?;
     let command = Cli::command();
     let mut args = command.get_subcommands().flat_map(clap::Command::get_arguments);
-    let arg = args.find(|arg| shown.starts_with(&format!("--{} ", arg.get_long().unwrap_or_default())))?;
+    let flag = shown.split([' ', '=']).next().unwrap_or_default();
+    let arg = args.find(|arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)))?;
     let variable = arg.get_env().map(|name| format!(" (environment variable {})", name.to_string_lossy()));
     // A value that must not be shown in the help must not be shown in an error either.
     let value =

@@ -39,8 +39,6 @@ pub mod child {
     pub const OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
     pub const BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
 
-    pub const FAULTS_ENABLED: &str = "FAULTS_ENABLED";
-
     // The AWS SDK's own.
     pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
     pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -443,12 +441,22 @@ pub struct HealthcheckConfig {
     /// URL to ask [default: http://127.0.0.1:PORT/health]
     #[arg(long, env = "HEALTHCHECK_URL", value_parser = http_url)]
     pub url: Option<String>,
-    /// Port of the service on this machine
-    #[arg(long, env = "PORT", default_value_t = crate::schema::PORT_BASE)]
-    pub port: u16,
+    /// Port of the service on this machine [default: the port of the role in O11Y_LAB_ROLE, else 3000]
+    #[arg(long, env = "PORT")]
+    pub port: Option<u16>,
     /// Longest time to wait, in milliseconds
     #[arg(long, env = "HEALTHCHECK_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
     pub timeout: Duration,
+}
+
+impl HealthcheckConfig {
+    /// The URL to ask.
+    pub fn target(&self) -> String {
+        let role = std::env::var(ROLE_VARIABLE).unwrap_or_default();
+        let service = crate::schema::SERVICES.iter().find(|service| service.command == role);
+        let port = self.port.or(service.map(|service| service.port)).unwrap_or(crate::schema::PORT_BASE);
+        self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}/health"))
+    }
 }
 
 /// The folder for data where none is named: `$XDG_STATE_HOME/o11y-lab`, else
@@ -461,12 +469,20 @@ pub fn default_data_dir() -> PathBuf {
         .join("o11y-lab")
 }
 
+/// A setting that can never work, found only when it was used: exit code 2, as for one that the
+/// command line refuses. The text names flag and variable and holds no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
 /// What `lambda_runtime` needs of its environment, said before it would panic for want of it.
 pub fn check_lambda_environment() -> anyhow::Result<()> {
     let needed =
         ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
     for name in needed {
-        anyhow::ensure!(std::env::var_os(name).is_some(), "AWS_LAMBDA_RUNTIME_API is set but {name} is not");
+        if std::env::var_os(name).is_none() {
+            return Err(Invalid(format!("AWS_LAMBDA_RUNTIME_API is set but {name} is not")).into());
+        }
     }
     Ok(())
 }

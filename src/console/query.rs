@@ -7,6 +7,8 @@ use super::traces::{Kept, Trace, Traces};
 
 /// The most traces one answer holds, whatever was asked for.
 pub(super) const MOST_TRACES: usize = 1_500;
+/// Most memory that the traces of one answer take in the store, in bytes; the newest come first.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a span must be like. A trace is found when one of its spans meets all of it, as in Jaeger.
 #[derive(Debug)]
@@ -46,6 +48,12 @@ impl Search {
         let mut found: Vec<_> = traces.iter().filter(found).collect();
         found.sort_unstable_by_key(|trace| (std::cmp::Reverse(trace.start), trace.id));
         found.truncate(self.limit.min(MOST_TRACES));
+        // An answer is a copy several times the size of what it shows: a bound on what it shows.
+        let mut bytes = 0;
+        found.retain(|trace| {
+            bytes += trace.bytes;
+            bytes <= MOST_BYTES || bytes == trace.bytes
+        });
         found
     }
 

@@ -71,7 +71,8 @@ pub(super) struct Trace {
     /// Nanoseconds since the epoch, over all spans.
     pub(super) start: u64,
     pub(super) end: u64,
-    bytes: usize,
+    /// What it takes in memory, by estimate.
+    pub(super) bytes: usize,
     /// When it was last updated, as a place in the store's order.
     order: u64,
 }

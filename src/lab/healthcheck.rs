@@ -6,7 +6,7 @@ use crate::config::HealthcheckConfig;
 
 /// Asks the URL once. `Ok` on any 2xx; everything else is an error of one line.
 pub async fn run(config: HealthcheckConfig) -> anyhow::Result<()> {
-    let url = config.url.unwrap_or_else(|| format!("http://127.0.0.1:{}/health", config.port));
+    let url = config.target();
     // A redirect is not health: what it points to may be another service.
     let client = awc::Client::builder().disable_redirects().timeout(config.timeout).finish();
     let asked = tokio::time::timeout(config.timeout, client.get(&url).force_close().send());
@@ -32,7 +32,7 @@ mod tests {
 
     fn ask(port: u16, path: &str) -> HealthcheckConfig {
         let url = Some(format!("http://127.0.0.1:{port}{path}"));
-        HealthcheckConfig { url, port, timeout: Duration::from_secs(5) }
+        HealthcheckConfig { url, port: Some(port), timeout: Duration::from_secs(5) }
     }
 
     #[actix_web::test]

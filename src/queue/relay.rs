@@ -68,7 +68,7 @@ pub async fn run(outbox: Arc<dyn Outbox>, queue: Arc<dyn Queue>, owner: String, 
     let mut relay = Relay { outbox: outbox.clone(), queue, owner, renew_at: None, outage };
     let grace_is_over = async {
         shutdown.wait().await;
-        tokio::time::sleep(shutdown.grace() * 9 / 10).await;
+        tokio::time::sleep(shutdown.remaining() * 9 / 10).await;
     };
     tokio::select! {
         () = relay.publish(&shutdown) => {}

@@ -97,7 +97,7 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
             }
         }
     }
-    drain(in_hand, &abandon, shutdown.grace()).await;
+    drain(in_hand, &abandon, shutdown.remaining()).await;
     queue.close().await;
 }
 

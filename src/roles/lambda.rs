@@ -5,8 +5,9 @@
 //! | `POST /2015-03-31/functions/{name}/invocations` | the Lambda Invoke API |
 //!
 //! Where the Lambda runtime's environment is there, the handler runs on it. Elsewhere the same
-//! handler answers the Invoke API on the role's port. Spans are flushed before each answer: after
-//! it AWS freezes the process, and what is not exported then may never be.
+//! handler answers the Invoke API on the role's port. On AWS spans are flushed before each answer:
+//! after it the process is frozen, and what is not exported then may never be. Here nothing is
+//! frozen, and no order waits for a collector.
 
 mod invoke_api;
 
@@ -29,15 +30,18 @@ use crate::schema::Role;
 pub use invoke_api::ROUTES;
 
 /// The longest an answer waits for its spans to be exported.
-const FLUSH_DEADLINE: Duration = Duration::from_millis(500);
+const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let runtime = Runtime::start(Role::Lambda, &config, ROUTES)?;
-    let validator = Validator::new(runtime.telemetry().clone());
     match &config.upstream.lambda_runtime_api {
-        Some(_) => on_aws(runtime, validator).await,
+        Some(_) => {
+            let validator = Validator::new(Some(runtime.telemetry().clone()));
+            on_aws(runtime, validator).await
+        }
         None => {
+            let validator = Validator::new(None);
             let invoke = invoke_api::Api::new(validator, &config.upstream.lambda_function_name);
             runtime.serve(move |app| invoke_api::router(app, &invoke)).await
         }
@@ -89,16 +93,17 @@ impl Invocation {
 /// The handler, the same on AWS and here.
 #[derive(Clone)]
 pub(crate) struct Validator {
-    telemetry: Telemetry,
+    /// What to flush before an answer, where the process may be frozen after it.
+    flush: Option<Telemetry>,
     cold: std::sync::Arc<AtomicBool>,
 }
 
 impl Validator {
-    fn new(telemetry: Telemetry) -> Self {
-        Self { telemetry, cold: std::sync::Arc::new(AtomicBool::new(true)) }
+    fn new(flush: Option<Telemetry>) -> Self {
+        Self { flush, cold: std::sync::Arc::new(AtomicBool::new(true)) }
     }
 
-    /// Answers an API Gateway proxy event with a proxy response; the spans are out by then.
+    /// Answers an API Gateway proxy event with a proxy response.
     pub(crate) async fn answer(&self, event: &Value, invocation: Invocation) -> Value {
         let service = Role::Lambda.service().name;
         let span = tracing::info_span!(
@@ -115,7 +120,9 @@ impl Validator {
         let _ = span.set_parent(extract(&MessageFields(&headers)));
         let id = invocation.id;
         let answer = async { judge(event, &id) }.instrument(span).await;
-        self.telemetry.flush(FLUSH_DEADLINE).await;
+        if let Some(telemetry) = &self.flush {
+            telemetry.flush(FLUSH_DEADLINE).await;
+        }
         answer
     }
 }

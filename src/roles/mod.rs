@@ -9,10 +9,10 @@ pub mod user;
 
 use actix_web::web::Data;
 
-use crate::config::RoleConfig;
-use crate::runtime::Problem;
+use crate::config::{Invalid, RoleConfig};
+use crate::runtime::{Problem, Runtime};
 use crate::schema::Role;
-use crate::store::StoreError;
+use crate::store::{Db, StoreError};
 
 /// What a handler returns.
 type Answer = Result<actix_web::HttpResponse, Problem>;
@@ -41,6 +41,16 @@ impl From<StoreError> for Problem {
             StoreError::Internal(cause) | StoreError::Config(cause) => Self::internal(cause),
         }
     }
+}
+
+/// Opens a role's database; only settings that can never work are an error.
+async fn open_store(role: Role, config: &RoleConfig, runtime: &Runtime) -> anyhow::Result<Db> {
+    let db = Db::open(role.service(), &config.store).await.map_err(|error| match error {
+        StoreError::Config(text) => anyhow::Error::new(Invalid(text)),
+        other => other.into(),
+    })?;
+    db.watch(runtime);
+    Ok(db)
 }
 
 /// State that every worker shares.

@@ -17,27 +17,26 @@ use metrics::counter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, shared};
+use super::{Answer, open_store, shared};
 use crate::config::{RoleConfig, Transport};
 use crate::queue::{self, Queue, worker};
-use crate::runtime::body::JsonBody;
+use crate::runtime::body::JsonUpTo;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
-use crate::store::{Db, NewAlert, Notifications};
+use crate::store::{NewAlert, Notifications};
 
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[
-    Route { method: "GET", path: "/notifications", statuses: &[200, 400, 500, 503] },
-    Route { method: "GET", path: "/stats", statuses: &[200, 503] },
-    Route { method: "POST", path: "/alerts", statuses: &[200, 400, 500, 503] },
-    Route { method: "GET", path: "/alerts", statuses: &[200, 500, 503] },
+    Route { method: "GET", path: "/notifications", statuses: &[200, 400] },
+    Route { method: "GET", path: "/stats", statuses: &[200] },
+    Route { method: "POST", path: "/alerts", statuses: &[200] },
+    Route { method: "GET", path: "/alerts", statuses: &[200] },
 ];
 
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Notify, &config, ROUTES)?;
-    let db = Db::open(Role::Notify.service(), &config.store).await?;
-    db.watch(&runtime);
+    let db = open_store(Role::Notify, &config, &runtime).await?;
     let notifications = Notifications::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);
@@ -48,6 +47,10 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let state = State { queue, transport: config.queue.queue_transport };
     runtime.serve(move |app| router(app, &notifications, &state)).await
 }
+
+/// The largest webhook, in bytes: Alertmanager puts a whole group of alerts into one, does not try
+/// a refused one again, and the group is largest when it matters most.
+const MAX_WEBHOOK: usize = 1024 * 1024;
 
 #[derive(Clone)]
 struct State {
@@ -95,7 +98,7 @@ async fn stats(state: Data<State>) -> Answer {
     })))
 }
 
-async fn receive_alerts(notifications: Data<Notifications>, body: JsonBody) -> Answer {
+async fn receive_alerts(notifications: Data<Notifications>, body: JsonUpTo<MAX_WEBHOOK>) -> Answer {
     let alerts = webhook(&body.0).ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "body must be an Alertmanager webhook, version \"4\"")
     })?;
@@ -124,7 +127,8 @@ fn webhook(body: &Value) -> Option<Vec<NewAlert>> {
 }
 
 fn alert(value: &Value) -> Option<NewAlert> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let printable = |text: &&str| text.len() <= 200 && !text.chars().any(char::is_control);
+    let text = |name: &str| value.get(name).and_then(Value::as_str).filter(printable).map(str::to_owned);
     let object = |name: &str| value.get(name).filter(|v| v.is_object()).cloned();
     let status = text("status").filter(|status| status == "firing" || status == "resolved")?;
     Some(NewAlert {

@@ -19,7 +19,7 @@ use metrics::{counter, histogram};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Answer, shared};
+use super::{Answer, open_store, shared};
 use crate::api::client::IDEMPOTENCY_KEY;
 use crate::api::{Event, EventKind, NewOrder, Order, OrderWithUser, PageQuery, Status, UserClient};
 use crate::config::RoleConfig;
@@ -28,21 +28,20 @@ use crate::runtime::body::{JsonBody, id};
 use crate::runtime::propagation::fields_of_current_span;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
-use crate::store::{Created, Db, Orders, StoreError};
+use crate::store::{Created, Orders, StoreError};
 
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[
-    Route { method: "POST", path: "/orders", statuses: &[201, 400, 404, 409, 500, 503, 504] },
-    Route { method: "GET", path: "/orders", statuses: &[200, 500, 503] },
-    Route { method: "GET", path: "/orders/{id}", statuses: &[200, 404, 500, 503] },
-    Route { method: "PATCH", path: "/orders/{id}/status", statuses: &[200, 400, 404, 409, 500, 503] },
+    Route { method: "POST", path: "/orders", statuses: &[201, 404, 409, 502] },
+    Route { method: "GET", path: "/orders", statuses: &[200, 400] },
+    Route { method: "GET", path: "/orders/{id}", statuses: &[200, 404] },
+    Route { method: "PATCH", path: "/orders/{id}/status", statuses: &[200, 404, 409] },
 ];
 
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Order, &config, ROUTES)?;
-    let db = Db::open(Role::Order.service(), &config.store).await?;
-    db.watch(&runtime);
+    let db = open_store(Role::Order, &config, &runtime).await?;
     let orders = Orders::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);
@@ -54,7 +53,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
 
 fn router(app: &mut ServiceConfig, orders: &Orders, config: &RoleConfig) {
     app.app_data(shared(orders))
-        .app_data(Data::new(UserClient::new(&config.upstream)))
+        .app_data(Data::new(UserClient::behind(&config.upstream)))
         .service(web::resource("/orders").get(list).post(create))
         .service(web::resource("/orders/{id}").get(read))
         .service(web::resource("/orders/{id}/status").patch(set_status));
@@ -147,6 +146,7 @@ fn refuse(reason: &'static str, problem: Problem) -> Problem {
 fn store_failed(error: StoreError) -> Problem {
     let reason = match error {
         StoreError::Transition { .. } => "transition",
+        StoreError::Conflict(_) => "conflict",
         StoreError::NotFound => return no_such_order(),
         _ => "store",
     };

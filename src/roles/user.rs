@@ -12,27 +12,26 @@ use actix_web::{HttpRequest, HttpResponse};
 use metrics::counter;
 use serde_json::json;
 
-use super::{Answer, shared};
+use super::{Answer, open_store, shared};
 use crate::api::{NewUser, PageQuery};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonBody, id};
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
-use crate::store::{Db, Users};
+use crate::store::Users;
 
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[
-    Route { method: "POST", path: "/users", statuses: &[201, 400, 409, 500, 503] },
-    Route { method: "GET", path: "/users", statuses: &[200, 500, 503] },
-    Route { method: "GET", path: "/users/{id}", statuses: &[200, 404, 500, 503] },
+    Route { method: "POST", path: "/users", statuses: &[201, 409] },
+    Route { method: "GET", path: "/users", statuses: &[200, 400] },
+    Route { method: "GET", path: "/users/{id}", statuses: &[200, 404] },
 ];
 
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::User, &config, ROUTES)?;
     runtime.on_answer(count);
-    let db = Db::open(Role::User.service(), &config.store).await?;
-    db.watch(&runtime);
+    let db = open_store(Role::User, &config, &runtime).await?;
     let users = Users::new(db);
     runtime.serve(move |app| router(app, &users)).await
 }

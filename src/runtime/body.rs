@@ -13,22 +13,25 @@ use super::Problem;
 /// The largest request body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// A JSON request body of at most [`MAX_BODY`] bytes. Not typed: the rules of `api` judge it, so
-/// that a wrong type is a listed error and not a parser's message.
-pub struct JsonBody(pub Value);
+/// The JSON body of an ordinary request.
+pub type JsonBody = JsonUpTo<MAX_BODY>;
 
-impl FromRequest for JsonBody {
+/// A JSON request body of at most `LIMIT` bytes. Not typed: the rules of `api` judge it, so that a
+/// wrong type is a listed error and not a parser's message.
+pub struct JsonUpTo<const LIMIT: usize>(pub Value);
+
+impl<const LIMIT: usize> FromRequest for JsonUpTo<LIMIT> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let refused = check_head(request).err();
+        let refused = check_head(request, LIMIT).err();
         let payload = payload.take();
         Box::pin(async move {
             if let Some(problem) = refused {
                 return Err(problem);
             }
-            parse(&read_at_most(payload, MAX_BODY).await?).map(Self)
+            parse(&read_at_most(payload, LIMIT).await?).map(Self)
         })
     }
 }
@@ -46,7 +49,7 @@ pub async fn read_at_most(mut payload: Payload, limit: usize) -> Result<web::Byt
     Ok(bytes)
 }
 
-fn check_head(request: &HttpRequest) -> Result<(), Problem> {
+fn check_head(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
     let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media_type =
         text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -57,8 +60,8 @@ fn check_head(request: &HttpRequest) -> Result<(), Problem> {
         ));
     }
     // Refused before it is read, so that a client that waits for 100-continue never sends it.
-    if text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|length| length > MAX_BODY as u64) {
-        return Err(too_large(MAX_BODY));
+    if text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|length| length > limit as u64) {
+        return Err(too_large(limit));
     }
     Ok(())
 }

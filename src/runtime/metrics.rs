@@ -7,7 +7,7 @@ use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::Shutdown;
-use crate::schema::{Kind, METRICS, Metric, Route, Service, names};
+use crate::schema::{KNOWN_METHODS, Kind, METRICS, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names};
 
 /// Time between two clean-ups of the recorder's buffers.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -17,6 +17,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub struct Recorder {
     handle: PrometheusHandle,
     process: metrics_process::Collector,
+    /// The main runtime; a page is rendered on a worker's.
+    runtime: tokio::runtime::Handle,
 }
 
 impl Recorder {
@@ -35,14 +37,13 @@ impl Recorder {
         }
         let process = metrics_process::Collector::default();
         process.describe();
-        Ok(Self { handle, process })
+        Ok(Self { handle, process, runtime: tokio::runtime::Handle::current() })
     }
 
     /// The page for `/metrics`, Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         self.process.collect();
-        let runtime = tokio::runtime::Handle::current().metrics();
-        gauge!(names::RUNTIME_TASKS).set(runtime.num_alive_tasks() as f64);
+        gauge!(names::RUNTIME_TASKS).set(self.runtime.metrics().num_alive_tasks() as f64);
         self.handle.render()
     }
 }
@@ -85,7 +86,11 @@ fn describe(metric: &Metric) {
 /// The label sets of a metric: the cross product of its closed sets.
 fn series(metric: &Metric, service: &Service, routes: &[Route]) -> Vec<Labels> {
     match metric.name {
-        names::HTTP_SERVER_DURATION => routes.iter().flat_map(route_series).collect(),
+        names::HTTP_SERVER_DURATION => routes.iter().flat_map(route_series).chain(unmatched()).collect(),
+        names::HTTP_SERVER_ACTIVE => {
+            let matched = routes.iter().map(|route| route_labels(route.method, route.path));
+            matched.chain(methods().map(|method| route_labels(method, OTHER_ROUTE))).collect()
+        }
         names::BUILD_INFO => {
             vec![vec![("version", env!("CARGO_PKG_VERSION").into()), ("service", service.name.into())]]
         }
@@ -100,16 +105,28 @@ fn series(metric: &Metric, service: &Service, routes: &[Route]) -> Vec<Labels> {
 }
 
 fn route_series(route: &Route) -> impl Iterator<Item = Labels> + '_ {
-    route.statuses.iter().map(|status| server_labels(route.method, route.path, *status))
+    route.answers().into_iter().map(|status| server_labels(route.method, route.path, status))
+}
+
+/// No such path, or no such method there.
+fn unmatched() -> impl Iterator<Item = Labels> {
+    methods().flat_map(|method| [404, 405].map(|status| server_labels(method, OTHER_ROUTE, status)))
+}
+
+fn methods() -> impl Iterator<Item = &'static str> {
+    KNOWN_METHODS.into_iter().chain([OTHER_METHOD])
+}
+
+/// The labels of [`names::HTTP_SERVER_ACTIVE`].
+pub fn route_labels(method: &'static str, route: &'static str) -> Labels {
+    vec![("http_request_method", method.into()), ("http_route", route.into())]
 }
 
 /// The labels of one observation of [`names::HTTP_SERVER_DURATION`].
 pub fn server_labels(method: &'static str, route: &'static str, status: u16) -> Labels {
-    vec![
-        ("http_request_method", method.into()),
-        ("http_route", route.into()),
-        ("http_response_status_code", status.to_string()),
-    ]
+    let mut labels = route_labels(method, route);
+    labels.push(("http_response_status_code", status.to_string()));
+    labels
 }
 
 fn cross(metric: &Metric) -> Vec<Labels> {

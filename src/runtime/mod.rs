@@ -34,6 +34,9 @@ use crate::schema::{Role, Route, Service};
 /// The longest the last export of spans may hold up the exit.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(3);
 
+/// What a task may take beyond the deadline to give back what it could not finish.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// One running role.
 pub struct Runtime {
     service: &'static Service,
@@ -72,8 +75,8 @@ impl Runtime {
             telemetry,
             recorder,
             health: Health::default(),
+            last_call: shutdown.later_stage(),
             shutdown,
-            last_call: Shutdown::new(config.http.shutdown_grace),
             background: Vec::new(),
             on_answer: |_, _| {},
         })
@@ -134,7 +137,7 @@ impl Runtime {
         self.shutdown.begin();
         self.last_call.begin();
         for task in self.background {
-            if timeout(self.shutdown.grace(), task).await.is_err() {
+            if timeout(self.shutdown.remaining() + LAST_WORDS, task).await.is_err() {
                 tracing::warn!("a background task did not finish within the grace period");
             }
         }
@@ -170,11 +173,11 @@ impl Runtime {
             ended = &mut server => Some(ended),
             () = self.shutdown.wait() => None,
         };
-        let grace = self.shutdown.grace();
         if ended.is_none() {
-            tracing::info!(graceSeconds = grace.as_secs_f64(), "draining");
+            let deadline = self.shutdown.deadline();
+            tracing::info!(graceSeconds = self.shutdown.remaining().as_secs_f64(), "draining");
             self.health.drain();
-            http::stop(handle, socket, in_hand, grace).await;
+            http::stop(handle, socket, in_hand, deadline).await;
         }
         self.stop().await;
         match ended {

@@ -1,6 +1,7 @@
 //! One signal, one token, one deadline.
 
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -12,12 +13,13 @@ use crate::config::LIFELINE_VARIABLE;
 pub struct Shutdown {
     token: CancellationToken,
     grace: Duration,
+    deadline: Arc<OnceLock<Instant>>,
 }
 
 impl Shutdown {
     /// A shutdown that nobody has asked for yet. `grace` is the time to finish what is in hand.
     pub fn new(grace: Duration) -> Self {
-        Self { token: CancellationToken::new(), grace }
+        Self { token: CancellationToken::new(), grace, deadline: Arc::default() }
     }
 
     /// Starts listening: SIGTERM and SIGINT begin the shutdown, a second one exits at once. A child
@@ -67,8 +69,19 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
-    /// The time to finish what is in hand.
-    pub fn grace(&self) -> Duration {
-        self.grace
+    /// When what is in hand must be finished: the grace after whoever asked first, here or of the
+    /// shutdown this one follows.
+    pub fn deadline(&self) -> Instant {
+        *self.deadline.get_or_init(|| Instant::now() + self.grace)
+    }
+
+    /// The time left to finish what is in hand; all of the grace until it begins.
+    pub fn remaining(&self) -> Duration {
+        if self.begun() { self.deadline().saturating_duration_since(Instant::now()) } else { self.grace }
+    }
+
+    /// A later stage of this shutdown: begun on its own, over at the same time.
+    pub fn later_stage(&self) -> Self {
+        Self { token: CancellationToken::new(), grace: self.grace, deadline: self.deadline.clone() }
     }
 }

@@ -83,13 +83,8 @@ impl Metric {
     }
 }
 
-/// The row for `name`, if there is one.
-pub fn metric(name: &str) -> Option<&'static Metric> {
-    METRICS.iter().find(|m| m.name == name)
-}
-
 // Every bound is written with a fraction that does not vanish, so that Prometheus 2 and 3 spell
-// `le` alike; see FACTS on `le` normalisation.
+// `le` alike.
 /// Bounds of the OpenTelemetry HTTP conventions, in seconds, with finer steps below 5 ms.
 const HTTP_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.5, 2.5, 5.5, 10.5];
@@ -150,7 +145,7 @@ pub static METRICS: &[Metric] = &[
         ORDER,
         &[Label {
             key: "reason",
-            values: &["validation", "user_not_found", "user_unavailable", "transition", "store"],
+            values: &["validation", "user_not_found", "user_unavailable", "transition", "conflict", "store"],
         }],
     ),
     counter(
@@ -207,7 +202,13 @@ pub static METRICS: &[Metric] = &[
         &[ROUTE_METHOD, ROUTE_PATH, ROUTE_STATUS],
         HTTP_SECONDS,
     ),
-    gauge(names::HTTP_SERVER_ACTIVE, "{request}", "HTTP requests being served", ALL, &[]),
+    gauge(
+        names::HTTP_SERVER_ACTIVE,
+        "{request}",
+        "HTTP requests being served, by matched route",
+        ALL,
+        &[ROUTE_METHOD, ROUTE_PATH],
+    ),
     histogram(
         names::HTTP_CLIENT_DURATION,
         "s",

@@ -5,7 +5,7 @@
 
 mod metrics;
 
-pub use metrics::{Kind, Label, METRICS, Metric, metric, names};
+pub use metrics::{Kind, Label, METRICS, Metric, names};
 
 use std::fmt;
 
@@ -163,6 +163,13 @@ impl Ports {
     }
 }
 
+/// The methods that stand in labels and span names as they are; any other is [`OTHER_METHOD`].
+pub const KNOWN_METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"];
+/// A method that is none of the known ones, as the HTTP conventions spell it.
+pub const OTHER_METHOD: &str = "_OTHER";
+/// The route of a request that matched none.
+pub const OTHER_ROUTE: &str = "other";
+
 /// One HTTP route of a role: what the router serves and what the metrics may be labelled with.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
@@ -170,11 +177,21 @@ pub struct Route {
     pub method: &'static str,
     /// The route template, as in `http.route`.
     pub path: &'static str,
-    /// The status codes whose series exist from start-up.
+    /// The status codes it answers beside those of every route; see [`Route::answers`].
     pub statuses: &'static [u16],
 }
 
 impl Route {
+    /// Every status code the route answers, once: its own, what any route may fail with, and what
+    /// a body may be refused with.
+    pub fn answers(&self) -> Vec<u16> {
+        let body: &[u16] = if self.method == "GET" { &[] } else { &[400, 413, 415] };
+        let mut all = [self.statuses, body, &[500, 503, 504]].concat();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Whether the route belongs to the platform and not to the application: the Lambda Invoke API
     /// is AWS's surface, so its requests make no SERVER span of ours; the invocation does.
     pub fn is_internal(&self) -> bool {

@@ -67,7 +67,8 @@ impl Target {
         match config.database_url.as_deref() {
             Some(url) if url.starts_with("sqlite:") => {
                 if url.contains("mode=memory") || url.contains(":memory:") {
-                    let text = "DATABASE_URL cannot be used: a database in memory forgets its rows";
+                    let text =
+                        "--database-url (DATABASE_URL) cannot be used: a database in memory forgets its rows";
                     return Err(StoreError::Config(text.to_owned()));
                 }
                 sqlite(SqliteConnectOptions::from_str(url).map_err(bad_url)?.get_filename(), patience)
@@ -93,11 +94,12 @@ fn file_name(service: &Service) -> Result<&'static str, StoreError> {
 }
 
 fn bad_url(error: sqlx::Error) -> StoreError {
-    StoreError::Config(format!("DATABASE_URL cannot be used: {error}"))
+    StoreError::Config(format!("--database-url (DATABASE_URL) cannot be used: {error}"))
 }
 
 fn sqlite(file: &Path, patience: Duration) -> Result<Target, StoreError> {
-    let unusable = |e| StoreError::Config(format!("cannot write to {}: {e}", file.display()));
+    let unusable =
+        |e| StoreError::Config(format!("cannot write to {} (--data-dir, DATA_DIR): {e}", file.display()));
     let file = std::path::absolute(file).map_err(unusable)?;
     prepare_file(&file).map_err(unusable)?;
     // Encoded by hand: sqlx's own URL leaves a '%' as it is, and panics at some relative paths.

@@ -41,6 +41,13 @@ fn trap_8_every_series_exists_from_start_up_and_traffic_adds_none() {
     get(&lab.api("/api/orders"));
     post(&lab.api("/api/orders"), &json!({}));
     post(&lab.api("/api/users"), &json!({}));
+    get(&lab.api("/api/users?limit=0"));
+    get(&lab.api("/nothing"));
+    send("DELETE", &lab.api("/api/users"), &[], None);
+    let large = "x".repeat(100 * 1024);
+    for kind in ["application/json", "text/plain"] {
+        send("POST", &lab.api("/api/orders"), &[("content-type", kind)], Some(large.as_bytes()));
+    }
     lab.wait_notifications(order.id(), 1);
     for (service, before) in SERVICES.iter().zip(&before) {
         let after = series(&page(&lab, service.role));

@@ -117,7 +117,7 @@ fn a_service_that_cannot_be_reached_is_503_and_an_order_is_read_without_its_user
     let lab = Lab::start();
     let order = lab.order(lab.user()).id();
     signal_pid(lab.pid(Role::User), Signal::SIGSTOP);
-    let read = get(&lab.url(Role::Order, &format!("/orders/{order}")));
+    let read = get(&lab.api(&format!("/api/orders/{order}")));
     signal_pid(lab.pid(Role::User), Signal::SIGCONT);
     assert_eq!((read.status, &read.json["user"]), (200, &json!(null)), "{read:?}");
 }
@@ -203,13 +203,15 @@ fn while_it_drains_a_service_says_so_on_ready_and_finishes_what_is_in_hand() {
     slow.write_all(head.as_bytes()).unwrap();
     eventually("the request is in flight", || {
         let page = get(&format!("{url}/metrics")).text;
-        (crate::helpers::metric(&page, "http_server_active_requests")? >= 2.0).then_some(())
+        (crate::helpers::metric(&page, crate::helpers::ACTIVE_USER_POSTS)? >= 1.0).then_some(())
     });
     process.signal(Signal::SIGTERM);
     let draining = eventually("ready turns 503", || {
         http::try_send("GET", &format!("{url}/ready"), &[], None).filter(|answer| answer.status == 503)
     });
-    assert_eq!(draining.json["status"], "draining");
+    // The route's own answer, or on a slow machine already that of the closed port.
+    let said = [&draining.json["status"], &draining.json["detail"]];
+    assert!(said.contains(&&json!("draining")) || said.contains(&&json!("shutting down")), "{draining:?}");
     slow.write_all(body.as_bytes()).unwrap();
     let mut answer = [0; 12];
     slow.read_exact(&mut answer).unwrap();
@@ -229,7 +231,7 @@ fn a_second_signal_exits_at_once() {
     .unwrap();
     eventually("the request is in flight", || {
         let page = get(&format!("{url}/metrics")).text;
-        (crate::helpers::metric(&page, "http_server_active_requests")? >= 2.0).then_some(())
+        (crate::helpers::metric(&page, crate::helpers::ACTIVE_USER_POSTS)? >= 1.0).then_some(())
     });
     process.signal(Signal::SIGTERM);
     eventually("it drains", || {

@@ -52,7 +52,7 @@ fn hang(base: u16) -> TcpStream {
     stream.write_all(head.as_bytes()).unwrap();
     eventually("the request is in flight", || {
         let page = get(&url(base, Role::User, "/metrics")).text;
-        (crate::helpers::metric(&page, "http_server_active_requests")? >= 2.0).then_some(())
+        (crate::helpers::metric(&page, crate::helpers::ACTIVE_USER_POSTS)? >= 1.0).then_some(())
     });
     stream
 }

@@ -21,8 +21,9 @@ use super::process;
 const LAST_WORDS: usize = 10;
 /// A process that has ended may have left its pipes to one that has not.
 const PIPES_CLOSE_WITHIN: Duration = Duration::from_millis(500);
-/// What a child gets beyond its own grace before it is killed.
-const BEYOND_GRACE: Duration = Duration::from_secs(1);
+/// What a child gets beyond its own grace before it is killed: the time to turn away who came last,
+/// and to flush its spans to a slow collector.
+const BEYOND_GRACE: Duration = Duration::from_secs(5);
 
 /// What all supervisors share.
 pub(super) struct Shared {

@@ -42,7 +42,6 @@ impl Environment {
             (var::OTLP_ENDPOINT, local(plan.ports.otlp())),
             // Traces show up in the console half a second after they happen, not five.
             (var::BSP_SCHEDULE_DELAY, "500".to_owned()),
-            (var::FAULTS_ENABLED, "true".to_owned()),
         ] {
             env.set(name, inherited(name).unwrap_or(value));
         }
@@ -211,7 +210,7 @@ mod tests {
         let console = Environment::of_console(&plan(&[]));
         for name in ours.0.keys().chain(console.0.keys()) {
             let sdk = name.starts_with("AWS_");
-            assert!(sdk || *name == var::FAULTS_ENABLED || known.contains(&OsStr::new(name)), "{name}");
+            assert!(sdk || known.contains(&OsStr::new(name)), "{name}");
         }
     }
 }

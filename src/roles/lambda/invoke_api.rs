@@ -21,7 +21,7 @@ const MAX_EVENT: usize = 6 * 1024 * 1024;
 pub const ROUTES: &[Route] = &[Route {
     method: "POST",
     path: "/2015-03-31/functions/{name}/invocations",
-    statuses: &[200, 400, 404, 500],
+    statuses: &[200, 202, 204, 404],
 }];
 
 /// The function behind the API.
@@ -33,13 +33,15 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(validator: Validator, function: &str) -> Self {
-        Self { validator, function: function.into() }
+        // An ARN is arn:aws:lambda:REGION:ACCOUNT:function:NAME, perhaps with a version behind it.
+        let name = function.split_once(":function:").map_or(function, |(_, name)| name);
+        let name = name.split(':').next().unwrap_or(name);
+        Self { validator, function: name.into() }
     }
 
     /// A function is named by its name, its ARN, and either with a version or alias behind it.
     fn is_named(&self, name: &str) -> bool {
-        let mut parts = name.split(':').skip_while(|part| *part == "arn" || *part != &*self.function);
-        parts.next() == Some(&*self.function)
+        name.split(':').any(|part| part == &*self.function)
     }
 }
 

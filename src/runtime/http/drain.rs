@@ -8,13 +8,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 use crate::runtime::error::PROBLEM_JSON;
-use crate::schema::names;
 
 /// After a signal the port is served this long, so that load balancers read the 503 of `/ready`
 /// and turn elsewhere while everybody is still welcome.
@@ -25,7 +25,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time to turn away whoever came last, all of them together and each of them.
 const LAST_CALL: Duration = Duration::from_secs(1);
-const EACH: Duration = Duration::from_millis(100);
+const EACH: Duration = Duration::from_millis(50);
+/// Time between two looks for somebody to turn away.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 const SHUTTING_DOWN: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"shutting down","error":"shutting down"}"#;
 
@@ -59,7 +61,6 @@ impl InHand {
     pub(super) fn enter(&self, connection: Option<&Connection>) -> Request {
         // The request first: between the two a drain must not see neither.
         self.0.requests.fetch_add(1, Ordering::SeqCst);
-        metrics::gauge!(names::HTTP_SERVER_ACTIVE).increment(1.0);
         if let Some(connection) = connection {
             connection.settle();
         }
@@ -94,36 +95,47 @@ impl Drop for Connection {
 impl Drop for Request {
     fn drop(&mut self) {
         self.0.0.requests.fetch_sub(1, Ordering::SeqCst);
-        metrics::gauge!(names::HTTP_SERVER_ACTIVE).decrement(1.0);
     }
 }
 
-/// Stops a server: lame duck, no new connections, what is in hand finished within `grace`, the last
-/// comers told. `listener` is a handle of the server's own socket.
-pub async fn stop(handle: ServerHandle, listener: TcpListener, in_hand: InHand, grace: Duration) {
-    let deadline = Instant::now() + grace;
-    sleep(LAME_DUCK.min(grace)).await;
+/// Stops a server: lame duck, no new connections, what is in hand finished by `deadline`. Whoever
+/// comes meanwhile is told. `listener` is a handle of the server's own socket.
+pub async fn stop(handle: ServerHandle, listener: TcpListener, in_hand: InHand, deadline: Instant) {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    sleep(LAME_DUCK.min(left())).await;
     handle.pause().await;
-    let silent = timeout(SILENCE.min(grace), in_hand.until(|c| c.fresh.load(Ordering::SeqCst) == 0)).await;
-    let finished = timeout_at(deadline, in_hand.until(|c| c.requests.load(Ordering::SeqCst) == 0)).await;
+    let closed = Arc::new(AtomicBool::new(false));
+    let turning_away = spawn_blocking({
+        let closed = closed.clone();
+        move || turn_away(&listener, &closed)
+    });
+    let silent = timeout(SILENCE.min(left()), in_hand.until(|c| c.fresh.load(Ordering::SeqCst) == 0)).await;
+    let finished = timeout(left(), in_hand.until(|c| c.requests.load(Ordering::SeqCst) == 0)).await;
     if finished.is_err() {
         tracing::warn!(requests = in_hand.requests(), "grace period over, giving up on requests");
     }
     tracing::debug!(silentConnections = silent.is_err(), "closing connections");
     let _ = timeout(CLOSE_TIMEOUT, handle.stop(true)).await;
-    let _ = tokio::task::spawn_blocking(move || turn_away(&listener)).await;
+    closed.store(true, Ordering::SeqCst);
+    let _ = timeout(LAST_CALL, turning_away).await;
 }
 
 /// Answers the connections that the kernel took and nobody accepted; closing the socket on them
 /// would be a reset, which a client cannot tell from a request that was lost half-way.
-fn turn_away(listener: &TcpListener) {
-    let until = std::time::Instant::now() + LAST_CALL;
-    // The server made the socket non-blocking: an empty queue is an error of that kind.
-    while std::time::Instant::now() < until {
+///
+/// Goes on until `closed`, and then until nobody is left, within [`LAST_CALL`].
+fn turn_away(listener: &TcpListener, closed: &AtomicBool) {
+    let mut until = None;
+    while until.is_none_or(|until| Instant::now() < until) {
+        if until.is_none() && closed.load(Ordering::SeqCst) {
+            until = Some(Instant::now() + LAST_CALL);
+        }
+        // The server made the socket non-blocking: an empty queue is an error of that kind.
         match listener.accept() {
             Ok((stream, _)) => drop(tell(stream)),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return,
+            Err(_) if until.is_some() => return,
+            Err(_) => std::thread::sleep(LOOK_INTERVAL),
         }
     }
 }
@@ -153,7 +165,7 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-        turn_away(&listener);
+        turn_away(&listener, &AtomicBool::new(true));
         drop(listener);
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();

@@ -15,26 +15,17 @@ use opentelemetry::trace::TraceContextExt;
 use super::Surface;
 use super::drain::Connection;
 use crate::runtime::error::{PROBLEM_JSON, Problem, TRACE_RESPONSE, trace_response};
-use crate::runtime::metrics::server_labels;
-use crate::schema::{Route, names};
+use crate::runtime::metrics::{route_labels, server_labels};
+use crate::schema::{KNOWN_METHODS, OTHER_METHOD, OTHER_ROUTE, Route, names};
 
 /// The largest sum of header names and values, in bytes.
 const MAX_HEADERS: usize = 16 * 1024;
 /// The longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
 
-/// The methods that stand in labels and span names; any other is `_OTHER`.
+/// The method as it stands in labels and span names.
 pub(super) fn known_method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PATCH => "PATCH",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        _ => "_OTHER",
-    }
+    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER_METHOD)
 }
 
 /// The middleware. Operational routes pass untouched.
@@ -53,6 +44,7 @@ pub(super) async fn observe(
     let method = known_method(request.method());
     let pattern = request.match_pattern();
     let route = surface.route(request.method().as_str(), pattern.as_deref());
+    let _active = Active::new(method, route);
     let allowed = pattern.map(|pattern| methods_of(surface.routes, &pattern)).unwrap_or_default();
 
     let outcome = match check_head(&request) {
@@ -73,6 +65,27 @@ pub(super) async fn observe(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     outcome
+}
+
+/// Counts a request as active for as long as it lives, cancelled ones included.
+struct Active(metrics::Gauge);
+
+impl Active {
+    fn new(method: &'static str, route: Option<&'static Route>) -> Self {
+        let gauge = metrics::gauge!(names::HTTP_SERVER_ACTIVE, &route_labels(method, path_of(route)));
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+fn path_of(route: Option<&'static Route>) -> &'static str {
+    route.map_or(OTHER_ROUTE, |route| route.path)
 }
 
 async fn operational(
@@ -141,8 +154,7 @@ fn status_of(outcome: &Result<ServiceResponse<BoxBody>, Error>) -> StatusCode {
 }
 
 fn record(method: &'static str, route: Option<&'static Route>, status: StatusCode, started: Instant) {
-    let path = route.map_or("other", |route| route.path);
-    let labels = server_labels(method, path, status.as_u16());
+    let labels = server_labels(method, path_of(route), status.as_u16());
     metrics::histogram!(names::HTTP_SERVER_DURATION, &labels).record(started.elapsed().as_secs_f64());
 }
 
@@ -153,7 +165,7 @@ fn log(
     started: Instant,
 ) {
     let status = status_of(outcome);
-    let route = route.map_or("other", |route| route.path);
+    let route = path_of(route);
     let duration = started.elapsed().as_secs_f64() * 1e3;
     let duration = (duration * 1e3).round() / 1e3;
     let error = match outcome {

@@ -17,6 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::Surface;
 use crate::runtime::Problem;
 use crate::runtime::propagation::{HttpFields, extract};
+use crate::schema::OTHER_METHOD;
 
 /// Builds the root span; see the module.
 pub(super) struct ServerSpan;
@@ -32,7 +33,7 @@ impl RootSpanBuilder for ServerSpan {
         }
         let name = match route {
             Some(route) => format!("{method} {}", route.path),
-            None if method == "_OTHER" => "HTTP".to_owned(),
+            None if method == OTHER_METHOD => "HTTP".to_owned(),
             None => method.to_owned(),
         };
         let info = request.connection_info();
@@ -43,9 +44,11 @@ impl RootSpanBuilder for ServerSpan {
             otel.kind = "server",
             otel.status_code = Empty,
             http.request.method = method,
+            http.request.method_original = (method == OTHER_METHOD).then(|| request.method().as_str()),
             http.route = route.map(|r| r.path),
             http.response.status_code = Empty,
             url.path = request.path(),
+            url.query = Some(request.query_string()).filter(|query| !query.is_empty()),
             url.scheme = info.scheme(),
             server.address = address,
             server.port = port,

@@ -98,6 +98,9 @@ fn provider(settings: &Settings, otel: &OtelConfig, ledger: &Arc<Ledger>) -> Res
     build(settings, resource, ledger)
 }
 
+/// What a flush may take of a backend that failed last.
+const TRIAL: Duration = Duration::from_millis(100);
+
 fn build(settings: &Settings, resource: Resource, ledger: &Arc<Ledger>) -> Result<SdkTracerProvider> {
     let builder = SdkTracerProvider::builder()
         .with_resource(resource)
@@ -167,14 +170,13 @@ impl Telemetry {
 
     /// Exports every span that has ended so far; `true` if the backend took them all.
     ///
-    /// Never blocks the thread, takes at most `deadline`, and returns at once with `false` where
-    /// the backend did not take the last batch: a request should not pay for that.
+    /// Never blocks the thread and takes at most `deadline`, and only [`TRIAL`] where the backend did
+    /// not take the last batch: a request should not pay for that, but a process that is frozen
+    /// between requests has no other moment to find out that the backend is back.
     pub async fn flush(&self, deadline: Duration) -> bool {
         let Some(provider) = &self.0.provider else { return true };
         let ledger = &self.0.ledger;
-        if ledger.in_trouble() {
-            return false;
-        }
+        let deadline = if ledger.in_trouble() { deadline.min(TRIAL) } else { deadline };
         let flush = async {
             // Callers that waited here find their spans already gone.
             let _one_at_a_time = self.0.flushing.lock().await;

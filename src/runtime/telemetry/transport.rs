@@ -19,6 +19,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use reqwest::{Certificate, Identity, Url, redirect};
 
 use super::settings::{Export, Files};
+use crate::config::Invalid;
 
 /// The most of a backend's answer that is read.
 const LARGEST_ANSWER: u64 = 64 * 1024;
@@ -128,21 +129,31 @@ fn client(endpoint: &Url, files: &Files) -> Result<Client> {
         builder = builder.no_proxy();
     }
     if let Some(path) = &files.authority {
-        let pem = std::fs::read(path).context("OTEL_EXPORTER_OTLP_CERTIFICATE cannot be read")?;
+        let variable = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+        let pem = read(path, variable)?;
         let authority =
-            Certificate::from_pem_bundle(&pem).context("OTEL_EXPORTER_OTLP_CERTIFICATE is not PEM")?;
+            Certificate::from_pem_bundle(&pem).map_err(|error| unusable(path, variable, &error))?;
         builder = builder.tls_certs_only(authority);
     } else if endpoint.scheme() == "http" {
         // Or the system's authorities are loaded for nothing, and a container without any fails.
         builder = builder.tls_certs_only([]);
     }
     if let Some((certificate, key)) = &files.client {
-        let mut pem = std::fs::read(certificate).context("the OTLP client certificate cannot be read")?;
-        pem.extend(std::fs::read(key).context("the OTLP client key cannot be read")?);
-        builder =
-            builder.identity(Identity::from_pem(&pem).context("the OTLP client certificate is not PEM")?);
+        let variable = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
+        let mut pem = read(certificate, variable)?;
+        pem.extend(read(key, "OTEL_EXPORTER_OTLP_CLIENT_KEY")?);
+        let identity = Identity::from_pem(&pem).map_err(|error| unusable(certificate, variable, &error))?;
+        builder = builder.identity(identity);
     }
     builder.build().context("the OTLP client cannot be built")
+}
+
+fn read(path: &str, variable: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| unusable(path, variable, &error))
+}
+
+fn unusable(path: &str, variable: &str, error: &dyn std::error::Error) -> anyhow::Error {
+    Invalid(format!("{variable} (or its traces form) cannot be used: {path}: {error}")).into()
 }
 
 fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {

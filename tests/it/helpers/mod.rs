@@ -216,6 +216,10 @@ impl Lab {
     }
 }
 
+/// The requests to POST /users that are being served.
+pub const ACTIVE_USER_POSTS: &str =
+    "http_server_active_requests{http_request_method=\"POST\",http_route=\"/users\"}";
+
 /// The value of one series on a Prometheus page.
 pub fn metric(page: &str, series: &str) -> Option<f64> {
     let line =
