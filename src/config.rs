@@ -299,7 +299,7 @@ pub struct StoreConfig {
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 4, value_parser = at_least_one)]
     pub database_max_connections: usize,
     /// Longest time one database operation may take, waiting for a connection included, in milliseconds
-    #[arg(long, env = "DATABASE_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
+    #[arg(long, env = "DATABASE_TIMEOUT_MS", default_value = "1500", value_parser = milliseconds)]
     pub database_timeout: Duration,
 }
 

@@ -40,7 +40,7 @@ impl UserClient {
     /// A client for a service that is itself called by others: it gives up early enough for its own
     /// caller, who has the same patience, to get the answer that follows from it.
     pub fn behind(config: &UpstreamConfig) -> Self {
-        let upstream_timeout = config.upstream_timeout * 2 / 3;
+        let upstream_timeout = config.upstream_timeout * 3 / 4;
         Self::new(&UpstreamConfig { upstream_timeout, ..config.clone() })
     }
 

@@ -130,7 +130,7 @@ fn an_incomplete_lambda_environment_is_said_and_not_panicked_about() {
     let mut command = bin();
     command.arg("lambda").env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
     let mut process = Process::spawn(command);
-    assert_eq!(process.wait().code(), Some(1));
+    assert_eq!(process.wait().code(), Some(2));
     let said = eventually("a message", || Some(process.stderr()).filter(|said| !said.is_empty()));
     assert!(said.contains("AWS_LAMBDA_FUNCTION_NAME") && !said.contains("panicked"), "{said}");
 }
