@@ -193,6 +193,9 @@ impl Measure {
 
     fn failed(&mut self, error: &sqlx::Error) -> StoreError {
         let failure = Failure::of(error, self.op.conflict);
+        if let Some(code) = error.as_database_error().and_then(|e| e.code()) {
+            self.span.record("db.response.status_code", &*code);
+        }
         if !matches!(failure.error, StoreError::Conflict(_)) {
             self.tell(&error.to_string());
         }
@@ -248,6 +251,7 @@ fn span(db: &Db, op: &Op) -> Span {
         db.operation.name = op.verb,
         db.query.text = op.statements.join("; "),
         db.query.summary = name,
+        db.response.status_code = Empty,
         "error.type" = Empty,
     )
 }

@@ -100,6 +100,8 @@ async fn a_conflict_is_no_error_of_the_span_and_a_failure_is() {
     let refused = users.create(&user("a@example.com")).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
     assert!(!kept.last().contains_key("error.type"), "{:?}", kept.last());
+    // SQLITE_CONSTRAINT_UNIQUE: what the database said is there all the same.
+    assert_eq!(kept.last()["db.response.status_code"], "2067");
     db.close().await;
     let refused = users.get(1).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
