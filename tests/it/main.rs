@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
 mod api;
+mod conformance;
 mod helpers;
 mod logs;
 mod metrics;
