@@ -105,9 +105,13 @@ pub fn the_trace_of_an_order_goes_through_the_broker(row: &'static Row) {
     let order = lab.order(lab.user());
     let trace = lab.trace(&order.trace_id(), ORDER_TRACE.len());
     assert_eq!(trace.spans.len(), ORDER_TRACE.len(), "{}", trace.drawing());
-    let producer = trace.span("order-service", "send notifications");
-    let consumer = trace.span("notification-service", "process notifications");
+    let of_kind = |kind| trace.spans.iter().find(|span| span.kind == kind).expect("a span of this kind");
+    let (producer, consumer) = (of_kind("PRODUCER"), of_kind("CONSUMER"));
     assert_eq!(consumer.parent, producer.id);
+    for (span, operation) in [(producer, "send"), (consumer, "process")] {
+        let expected = format!("{operation} {}", span.text("messaging.destination.name"));
+        assert_eq!(span.name, expected);
+    }
     assert_eq!(consumer.text("messaging.system"), producer.text("messaging.system"));
 }
 

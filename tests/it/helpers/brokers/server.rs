@@ -14,16 +14,17 @@ use crate::helpers::eventually_within;
 /// A cold RabbitMQ beside four other brokers takes its time.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
-/// Its standard input ends with us, and then it kills its whole process group. Statics are never
-/// dropped and a parent-death signal would come when the starting thread ends, so neither would do.
-const WRAPPER: &str = r#""$@" & cat >/dev/null; kill -9 0"#;
+/// Its standard input ends with us, and then it removes the folder and kills its whole process
+/// group. Statics are never dropped and a parent-death signal would come when the starting thread
+/// ends, so neither would do.
+const WRAPPER: &str = r#""$@" & cat >/dev/null; rm -rf "$0"; kill -9 0"#;
 
 /// Knows how to start one server again and again.
 pub struct Server {
     name: &'static str,
     command: Box<dyn Fn() -> Command + Send + Sync>,
     answers: Box<dyn Fn() -> bool + Send + Sync>,
-    log: PathBuf,
+    folder: PathBuf,
     running: Mutex<Option<(Child, ChildStdin)>>,
 }
 
@@ -39,7 +40,7 @@ impl Server {
             name,
             command: Box::new(command),
             answers: Box::new(answers),
-            log: folder.join(format!("{name}.out")),
+            folder: folder.to_owned(),
             running: Mutex::new(None),
         };
         server.run();
@@ -49,29 +50,26 @@ impl Server {
     /// Starts it again, and waits until it answers.
     pub fn run(&self) {
         let inner = (self.command)();
-        let log = std::fs::File::options().create(true).append(true).open(&self.log).expect("a log file");
+        let log = self.folder.join(format!("{}.out", self.name));
+        let out = std::fs::File::options().create(true).append(true).open(&log).expect("a log file");
         let mut outer = Command::new("sh");
-        outer.args(["-c", WRAPPER, "sh"]).arg(inner.get_program()).args(inner.get_args());
+        outer.args(["-c", WRAPPER]).arg(&self.folder).arg(inner.get_program()).args(inner.get_args());
         for (name, value) in inner.get_envs() {
             match value {
                 Some(value) => outer.env(name, value),
                 None => outer.env_remove(name),
             };
         }
-        outer.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file")).stderr(log).process_group(0);
+        outer.stdin(Stdio::piped()).stdout(out.try_clone().expect("a file")).stderr(out).process_group(0);
         let mut child = outer.spawn().expect("sh starts");
         let stdin = child.stdin.take().expect("a pipe");
         *self.running.lock().expect("no poison") = Some((child, stdin));
-        let said = || std::fs::read_to_string(&self.log).unwrap_or_default();
-        eventually_within(
-            READY_WITHIN,
-            &format!("{} answers; see {}", self.name, self.log.display()),
-            || {
-                let over = said().contains("not found");
-                assert!(!over, "{} did not start: {}", self.name, said());
-                (self.answers)().then_some(())
-            },
-        );
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        eventually_within(READY_WITHIN, &format!("{} answers; see {}", self.name, log.display()), || {
+            let over = said().contains("not found");
+            assert!(!over, "{} did not start: {}", self.name, said());
+            (self.answers)().then_some(())
+        });
     }
 
     /// Kills it and all it started.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// PEM files in one folder.
 pub struct Certificates {
@@ -14,6 +14,8 @@ pub struct Certificates {
 impl Certificates {
     pub fn make(folder: &Path) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        // A name of its own: a certificate whose issuer has its subject's name counts as self-signed.
+        params.distinguished_name.push(DnType::CommonName, "o11y-lab test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority =
             CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
