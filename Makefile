@@ -7,7 +7,7 @@ CARGO ?= cargo
 # The Kafka client is not in the default build, but what is checked and shipped has it.
 ALL := --all-features
 
-.PHONY: help up check fmt clippy doc deny test provision bench measure clean
+.PHONY: help up check fmt clippy doc deny test provision first measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +35,8 @@ provision: ## Get what the tests need beside Rust
 test: provision ## Every test, on real components
 	$(CARGO) test $(ALL) --locked
 
-bench: ## The benchmarks
-	$(CARGO) bench --locked
+first: ## The README's first command, as a reader runs it
+	scripts/first-command
 
 measure: ## Memory, idle CPU, start times and size of the release build, as a table
 	$(CARGO) build --release --locked

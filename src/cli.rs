@@ -88,7 +88,7 @@ pub fn run() -> anyhow::Result<()> {
 
 fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
     let role = std::env::var(ROLE_VARIABLE).unwrap_or_default();
-    if !role.is_empty() && !args.get(1).is_some_and(|arg| names_a_command(arg)) {
+    if !role.is_empty() && !args.get(1).is_some_and(names_a_command) {
         if !SERVICES.iter().any(|service| service.command == role) {
             let roles: Vec<_> = SERVICES.iter().map(|service| service.command).collect();
             let text =

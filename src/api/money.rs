@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn every_amount_of_cents_survives_the_way_through_json() {
-        for cents in (0..200_000).chain([99_999_999_999_999, 100_000_000_000_000, 12_345_678_901_23]) {
+        for cents in (0..200_000).chain([99_999_999_999_999, 100_000_000_000_000, 1_234_567_890_123]) {
             let json = serde_json::to_string(&Cents(cents)).unwrap();
             assert_eq!(serde_json::from_str::<Cents>(&json).unwrap(), Cents(cents), "{json}");
         }

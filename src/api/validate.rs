@@ -40,7 +40,7 @@ pub fn verdict(order: &Value, request_id: &str) -> Verdict {
 /// The rules that `order` breaks; none means it is valid.
 pub fn errors(order: &Value) -> Vec<String> {
     let mut errors = Vec::new();
-    if !order.get("userId").and_then(Value::as_i64).is_some_and(|id| id > 0) {
+    if order.get("userId").and_then(Value::as_i64).is_none_or(|id| id <= 0) {
         errors.push("userId must be a positive integer".to_owned());
     }
     match order.get("items").and_then(Value::as_array) {

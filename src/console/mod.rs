@@ -4,12 +4,13 @@
 //! what was kept and answers Jaeger's read-only query API, so that tools written for Jaeger work
 //! here too. Neither of them traces or measures itself: watching must not add to what is watched.
 //!
-//! What comes in: [`receive`] (OTLP), [`stdin`] (log lines), [`scrape`] (metrics).
+//! What comes in: [`receive`] (OTLP: [`export`], [`weigh`]), [`stdin`] (log lines), [`scrape`] (metrics).
 //! Where it stays: [`traces`] and [`logs`], both bounded, joined in [`state`].
 //! What goes out: [`jaeger`], [`v3`], [`views`] (the page's own), [`live`] (changes), [`page`].
 
 mod attributes;
 mod critical;
+mod export;
 mod exposition;
 mod ids;
 mod jaeger;
@@ -26,6 +27,7 @@ mod stdin;
 mod traces;
 mod v3;
 mod views;
+mod weigh;
 
 #[cfg(test)]
 mod sample;

@@ -2,34 +2,56 @@
 //!
 //! Spans and log records are kept. Metrics are answered with success and dropped: the console reads
 //! the services' `/metrics` itself, and an SDK that also sends metrics should not log errors for it.
+//! A page in a browser is refused: whatever site a person visits must not write into their console.
 
 use std::io::Read;
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::export::{Export, Unreadable};
 use super::state::Console;
 
 /// The largest body taken, as sent and unpacked, in bytes.
 const MOST_SENT: usize = 8 << 20;
-const MOST_UNPACKED: usize = 32 << 20;
+const MOST_UNPACKED: usize = 16 << 20;
 /// The longest a client may take to send it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The receiver's routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.route("/v1/traces", web::post().to(spans))
+    let all = web::scope("")
+        .wrap(from_fn(no_page))
+        .route("/v1/traces", web::post().to(spans))
         .route("/v1/logs", web::post().to(records))
-        .route("/v1/metrics", web::post().to(dropped));
+        .route("/v1/metrics", web::post().to(dropped))
+        .default_service(web::to(HttpResponse::NotFound));
+    app.service(all);
+}
+
+/// A browser puts `Origin` on every POST of a page, also where the page has made its own name point
+/// here (DNS rebinding); exporters send none. Host names are not judged: containers know the
+/// receiver by all kinds of them.
+async fn no_page<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if !request.headers().contains_key(header::ORIGIN) {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    }
+    let refusal = HttpResponse::Forbidden().body("telemetry is not taken from web pages\n");
+    Ok(request.into_response(refusal).map_into_right_body())
 }
 
 async fn spans(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
@@ -63,12 +85,16 @@ impl Encoding {
         }
     }
 
-    fn decode<T: Message + Default + DeserializeOwned>(self, body: &[u8]) -> Result<T, Refusal> {
-        let decoded = match self {
-            Self::Protobuf => T::decode(body).map_err(|e| e.to_string()),
-            Self::Json => serde_json::from_slice(body).map_err(|e| e.to_string()),
-        };
-        decoded.map_err(|why| Refusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}")))
+    fn decode<T: Export>(self, body: &[u8]) -> Result<T, Refusal> {
+        T::read(body, matches!(self, Self::Json)).map_err(|why| match why {
+            Unreadable::Malformed(why) => {
+                Refusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}"))
+            }
+            Unreadable::TooMuch => Refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the export holds too much: send smaller batches".into(),
+            ),
+        })
     }
 
     fn answer<T: Message + Serialize>(self, answer: &T) -> HttpResponse {
@@ -105,7 +131,7 @@ fn unsupported() -> HttpResponse {
 /// Reads, unpacks, decodes, hands over and answers: the same for every signal.
 async fn receive<Q, A>(request: &HttpRequest, body: web::Payload, take: impl FnOnce(Q) -> A) -> HttpResponse
 where
-    Q: Message + Default + DeserializeOwned,
+    Q: Export,
     A: Message + Serialize,
 {
     let Some(encoding) = Encoding::of(request) else { return unsupported() };
@@ -148,7 +174,7 @@ fn unpack(request: &HttpRequest, body: web::Bytes) -> Result<web::Bytes, Refusal
     match reader.read_to_end(&mut unpacked) {
         Err(_) => Err(Refusal(StatusCode::BAD_REQUEST, "the body is not valid gzip".into())),
         Ok(size) if size > MOST_UNPACKED => {
-            Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 32 MiB unpacked".into()))
+            Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 16 MiB unpacked".into()))
         }
         Ok(_) => Ok(unpacked.into()),
     }

@@ -89,7 +89,7 @@ async fn bodies_that_are_no_export_are_refused_with_a_reason_and_nothing_is_kept
     let deep = format!("{}{}", r#"{"resourceSpans":"#, "[".repeat(100_000)).into_bytes();
     let cases = [
         (JSON, "", b"{".to_vec(), 400),
-        (JSON, "", br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#.to_vec(), 400),
+        (JSON, "", br#"{"resourceSpans":[{"scopeSpans":7}]}"#.to_vec(), 400),
         (JSON, "", deep, 400),
         (PROTOBUF, "", vec![0xff; 40], 400),
         (PROTOBUF, "gzip", b"not gzip".to_vec(), 400),
@@ -121,6 +121,57 @@ async fn spans_without_ids_are_reported_as_rejected_in_both_encodings() {
     assert_eq!(answer.partial_success.unwrap().rejected_spans, 1);
     let stats = console.traces().stats;
     assert_eq!((stats.spans, stats.rejected), (1, 2));
+}
+
+#[actix_web::test]
+async fn a_span_that_cannot_be_read_costs_only_itself() {
+    let console = sample::console();
+    let mut export = serde_json::to_value(sample::export("a", vec![sample::span(1, 2, 0)])).unwrap();
+    let spans = export["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array_mut().unwrap();
+    spans.push(json!({"traceId": "xyz", "spanId": "1", "name": 7}));
+    let (status, answer) = post(&console, "/v1/traces", JSON, "", export.to_string().into_bytes()).await;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!((status, &answer["partialSuccess"]["rejectedSpans"]), (200, &json!(1)), "{answer}");
+    assert_eq!(console.traces().stats.spans, 1);
+}
+
+#[actix_web::test]
+async fn a_small_body_that_would_decode_to_very_much_is_refused_before_it_is() {
+    let console = sample::console();
+    // Field 1 in field 2 of field 1: a group, a scope, and then nothing but empty spans.
+    let spans = [0x12, 0].repeat(2 << 20);
+    let nested = |tag: u32, inner: &[u8]| {
+        let mut outer = Vec::new();
+        prost::encoding::bytes::encode(tag, &inner.to_vec(), &mut outer);
+        outer
+    };
+    let protobuf = nested(1, &nested(2, &spans));
+    let json =
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}{{}}]}}]}}]}}"#, "{},".repeat(2 << 20));
+    for (kind, coding, body) in
+        [(PROTOBUF, "", protobuf.clone()), (PROTOBUF, "gzip", gzip(&protobuf)), (JSON, "", json.into_bytes())]
+    {
+        let (status, _) = post(&console, "/v1/traces", kind, coding, body).await;
+        assert_eq!(status, 413, "{kind} {coding}");
+    }
+    assert_eq!(console.traces().stats.received, 0);
+}
+
+#[actix_web::test]
+async fn a_page_in_a_browser_is_refused_whatever_it_sends() {
+    let console = sample::console();
+    let app = init_service(App::new().app_data(console.clone()).configure(routes)).await;
+    for (method, origin) in
+        [("POST", "https://evil.example"), ("POST", "null"), ("OPTIONS", "http://localhost:3005")]
+    {
+        let request = TestRequest::with_uri("/v1/traces")
+            .method(method.parse().unwrap())
+            .insert_header(("content-type", JSON))
+            .insert_header(("origin", origin))
+            .set_payload(example());
+        assert_eq!(call_service(&app, request.to_request()).await.status(), 403, "{method} {origin}");
+    }
+    assert_eq!(console.traces().len(), 0);
 }
 
 #[actix_web::test]

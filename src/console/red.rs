@@ -18,6 +18,8 @@ const SHOWN: [&str; 5] = [
     names::SPANS_DROPPED,
     names::EXPORT_FAILURES,
 ];
+/// What stands in a consumer's list of routes.
+const CONSUMING: &str = "process notifications";
 /// Looks kept of one service, and the time the rates are taken over.
 const MOST_LOOKS: usize = 60;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -175,6 +177,10 @@ pub(super) fn parse(text: &str) -> Look {
         let Some((name, labels, value)) = sample(line) else { continue };
         if let Some(part) = name.strip_prefix(names::HTTP_SERVER_DURATION) {
             note_request(&mut look.routes, part, &labels, value);
+        } else if name == names::QUEUE_PROCESSED
+            || name.strip_prefix(names::NOTIFICATION_DURATION) == Some("_bucket")
+        {
+            note_message(look.routes.entry(CONSUMING.to_owned()).or_default(), &labels, value);
         } else if let Some(shown) = SHOWN.iter().find(|shown| **shown == name) {
             *look.shown.entry(shown).or_default() += value;
         }
@@ -182,8 +188,24 @@ pub(super) fn parse(text: &str) -> Look {
     look
 }
 
+/// A consumer's messages are to it what requests are to a server; a retry is a failure.
+fn note_message(route: &mut Route, labels: &[(&str, String)], value: f64) {
+    match (label(labels, "status"), label(labels, "le").parse::<f64>()) {
+        ("", Ok(milliseconds)) if !milliseconds.is_nan() => route.add_bucket(milliseconds / 1e3, value),
+        ("", _) => {}
+        (status, _) => {
+            route.count += value;
+            route.errors += if status == "success" { 0.0 } else { value };
+        }
+    }
+}
+
+fn label<'a>(labels: &'a [(&str, String)], wanted: &str) -> &'a str {
+    labels.iter().find(|(key, _)| *key == wanted).map_or("", |(_, value)| value.as_str())
+}
+
 fn note_request(routes: &mut BTreeMap<String, Route>, part: &str, labels: &[(&str, String)], value: f64) {
-    let label = |wanted: &str| labels.iter().find(|(key, _)| *key == wanted).map_or("", |(_, v)| v.as_str());
+    let label = |wanted| label(labels, wanted);
     let name = format!("{} {}", label("http_request_method"), label("http_route"));
     if !routes.contains_key(&name) && routes.len() >= MOST_ROUTES {
         return;
@@ -203,49 +225,5 @@ fn note_request(routes: &mut BTreeMap<String, Route>, part: &str, labels: &[(&st
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn page(ok: u32, failed: u32) -> String {
-        let labels = |code| {
-            format!(r#"http_request_method="GET",http_route="/a/{{id}}",http_response_status_code="{code}""#)
-        };
-        let series = |code, n: u32| {
-            format!(
-                "http_server_request_duration_seconds_bucket{{{0},le=\"0.1\"}} {n}\n\
-                 http_server_request_duration_seconds_bucket{{{0},le=\"+Inf\"}} {n}\n\
-                 http_server_request_duration_seconds_count{{{0}}} {n}\n",
-                labels(code)
-            )
-        };
-        format!("# HELP x\n{}{}queue_dead_letters 2\nbroken{{a=\"\n", series(200, ok), series(500, failed))
-    }
-
-    #[test]
-    fn rate_errors_and_p95_are_those_of_the_window() {
-        let mut services = Services::default();
-        let mut first = parse(&page(100, 0));
-        first.at -= Duration::from_secs(10);
-        assert!(services.note(0, Some(first)));
-        services.note(0, Some(parse(&page(130, 10))));
-        let report = &services.report(Ports::from_base(7000))[0];
-        assert!((report["rate"].as_f64().unwrap() - 4.0).abs() < 0.1, "{report}");
-        assert_eq!(report["errorRatio"], 0.25);
-        assert!((report["p95"].as_f64().unwrap() - 95.0).abs() < 1e-6);
-        assert_eq!(report["shown"]["queue_dead_letters"], 2.0);
-        assert_eq!(report["routes"][0]["route"], "GET /a/{id}");
-        assert_eq!((&report["port"], &report["name"]), (&json!(7000), &json!("api-gateway")));
-    }
-
-    #[test]
-    fn a_restarted_service_has_no_negative_rate_and_a_silent_one_is_down() {
-        let mut services = Services::default();
-        services.note(1, Some(parse(&page(100, 5))));
-        services.note(1, Some(parse(&page(1, 0))));
-        assert_eq!(services.0[1].looks.len(), 1);
-        assert!(services.note(1, None), "going down is worth showing");
-        assert!(!services.note(1, None), "staying down is not");
-        assert_eq!(services.report(Ports::from_base(7000))[1]["up"], false);
-    }
-}
+#[path = "red_tests.rs"]
+mod tests;

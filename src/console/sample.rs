@@ -50,7 +50,7 @@ pub(super) fn resource(service: &str) -> Resource {
 }
 
 pub(super) fn origin(service: &str) -> Arc<Origin> {
-    Arc::new(Origin::new(resource(service), InstrumentationScope::default()))
+    Arc::new(Origin::new(Arc::new(resource(service)), InstrumentationScope::default()))
 }
 
 pub(super) fn export(service: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {

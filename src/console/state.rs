@@ -90,7 +90,7 @@ impl Console {
         let mut refused = Refused::default();
         let mut traces = self.traces();
         for group in request.resource_spans {
-            let resource = group.resource.unwrap_or_default();
+            let resource = Arc::new(group.resource.unwrap_or_default());
             for scoped in group.scope_spans {
                 let scope = scoped.scope.unwrap_or_default();
                 let origin = Arc::new(Origin::new(resource.clone(), scope));

@@ -20,7 +20,8 @@ const MAX_SPAN_BYTES: usize = 1 << 20;
 /// Who made a span.
 #[derive(Debug, PartialEq)]
 pub(super) struct Origin {
-    pub(super) resource: Resource,
+    /// Shared by the scopes of one export.
+    pub(super) resource: Arc<Resource>,
     pub(super) scope: InstrumentationScope,
     /// `service.name`, or `unknown_service` as the specification has it.
     pub(super) service: String,
@@ -28,7 +29,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub(super) fn new(resource: Resource, scope: InstrumentationScope) -> Self {
+    pub(super) fn new(resource: Arc<Resource>, scope: InstrumentationScope) -> Self {
         let service = find_text(&resource.attributes, "service.name").filter(|name| !name.is_empty());
         let weight = attributes::origin_weight(&resource, &scope);
         Self { service: service.unwrap_or_else(|| "unknown_service".into()), resource, scope, weight }

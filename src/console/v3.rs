@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use serde_json::json;
 
@@ -78,7 +79,7 @@ fn otlp(trace: &Trace) -> impl Iterator<Item = ResourceSpans> {
         let spans = own.map(|kept| kept.span.clone()).collect();
         let scoped = ScopeSpans { scope: Some(origin.scope.clone()), spans, ..ScopeSpans::default() };
         ResourceSpans {
-            resource: Some(origin.resource.clone()),
+            resource: Some(Resource::clone(&origin.resource)),
             scope_spans: vec![scoped],
             ..ResourceSpans::default()
         }

@@ -11,7 +11,7 @@ mod row;
 mod take;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,8 +37,8 @@ pub struct Embedded {
     /// For `receive` to look for news with. It never writes: a connection is not told about its own
     /// changes.
     look: File,
-    /// Whether the last `receive` brought something, and the next one had better not look first.
-    busy: AtomicBool,
+    /// Since when `receive` has found nothing; `None` when it just found something.
+    quiet: Mutex<Option<Instant>>,
     stopped: CancellationToken,
 }
 
@@ -50,7 +50,7 @@ impl Embedded {
             visibility_timeout,
             work: File::new(path.clone()),
             look: File::new(path),
-            busy: AtomicBool::new(false),
+            quiet: Mutex::new(Some(Instant::now())),
             stopped: CancellationToken::new(),
         }
     }
@@ -119,17 +119,15 @@ impl Queue for Embedded {
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
         let deadline = Instant::now() + wait;
-        if !self.busy.load(Ordering::Relaxed) {
-            self.wait(deadline).await?;
-        }
-        loop {
+        // After traffic there is probably more: take without looking.
+        while self.quiet_since().is_none() || self.wait(deadline).await? {
             let deliveries = self.take(max).await?;
-            self.busy.store(!deliveries.is_empty(), Ordering::Relaxed);
-            if !deliveries.is_empty() || Instant::now() >= deadline || self.stopped.is_cancelled() {
+            self.note_traffic(!deliveries.is_empty());
+            if !deliveries.is_empty() {
                 return Ok(deliveries);
             }
-            self.wait(deadline).await?;
         }
+        Ok(Vec::new())
     }
 
     async fn stop_receiving(&self) {

@@ -20,6 +20,8 @@ pub mod redis;
 pub mod relay;
 mod span;
 pub mod sqs;
+#[cfg(test)]
+mod testing;
 #[allow(dead_code, reason = "until every transport is written")]
 mod wire;
 pub mod worker;

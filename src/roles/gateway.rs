@@ -39,7 +39,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/api/users", statuses: &[201, 400, 409, 500, 503, 504] },
     Route { method: "GET", path: "/api/users/{id}", statuses: &[200, 404, 500, 503, 504] },
     Route { method: "GET", path: "/api/orders", statuses: &[200, 500, 503, 504] },
-    Route { method: "POST", path: "/api/orders", statuses: &[201, 400, 404, 500, 503, 504] },
+    Route { method: "POST", path: "/api/orders", statuses: &[201, 400, 404, 409, 500, 503, 504] },
     Route { method: "POST", path: "/api/orders/validate", statuses: &[200, 400, 500, 503, 504] },
     Route { method: "GET", path: "/api/orders/{id}", statuses: &[200, 404, 500, 503, 504] },
     Route {

@@ -44,7 +44,8 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     }
 }
 
-async fn on_aws(runtime: Runtime, validator: Validator) -> anyhow::Result<()> {
+async fn on_aws(mut runtime: Runtime, validator: Validator) -> anyhow::Result<()> {
+    runtime.unlisten();
     // lambda_runtime panics where one of its variables is missing; this is the message instead.
     crate::config::check_lambda_environment()?;
     let shutdown = runtime.shutdown().clone();

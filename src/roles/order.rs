@@ -32,7 +32,7 @@ use crate::store::{Created, Db, Orders, StoreError};
 
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[
-    Route { method: "POST", path: "/orders", statuses: &[201, 400, 404, 500, 503, 504] },
+    Route { method: "POST", path: "/orders", statuses: &[201, 400, 404, 409, 500, 503, 504] },
     Route { method: "GET", path: "/orders", statuses: &[200, 500, 503] },
     Route { method: "GET", path: "/orders/{id}", statuses: &[200, 404, 500, 503] },
     Route { method: "PATCH", path: "/orders/{id}/status", statuses: &[200, 400, 404, 409, 500, 503] },

@@ -1,30 +1,32 @@
 //! The client side of HTTP, once: CLIENT span, trace context, metrics, timeouts, bounded retry.
 
+mod attempt;
+mod call;
+
 use std::time::{Duration, Instant};
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
-use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use awc::error::{PayloadError, SendRequestError};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use tokio::time::timeout_at;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use self::attempt::Guard;
+pub use self::call::Call;
 use super::Problem;
 use super::propagation::fields_of_current_span;
-use crate::schema::names;
 
-/// The largest answer that is read, in bytes: a page of 500 orders at their largest is far below.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// The largest answer that is read, in bytes: a page of 500 orders, each as large as a body may be,
+/// is 32 MiB and what the store adds to them.
+const MAX_ANSWER: usize = 40 * 1024 * 1024;
 /// Idle connections are given up before the server does; see `runtime::http`.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Attempts in all, for calls that may be repeated.
 const ATTEMPTS: u32 = 3;
 /// Wait before the second attempt; doubles, with jitter.
 const RETRY_BASE: Duration = Duration::from_millis(25);
-/// RFC 3986 unreserved characters stay; everything else in a segment is encoded, `/` above all.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A client of one other service. awc's connections belong to one thread: build one in each worker.
 #[derive(Clone)]
@@ -33,69 +35,6 @@ pub struct HttpClient {
     peer: &'static str,
     base: String,
     timeout: Duration,
-}
-
-/// One call: a template for names, its parameters for the path.
-#[derive(Clone, Debug)]
-pub struct Call<'a> {
-    /// The method.
-    pub method: Method,
-    /// The path with `{}` placeholders, as in `/users/{id}`: span name and `url.template`.
-    pub template: &'static str,
-    /// What goes into the placeholders, in order; encoded here.
-    pub params: Vec<String>,
-    /// The query string, without `?`.
-    pub query: Option<String>,
-    /// The body, sent as JSON.
-    pub body: Option<&'a Value>,
-    /// Further header fields.
-    pub headers: Vec<(&'static str, String)>,
-    /// Whether sending it twice does no harm.
-    pub idempotent: bool,
-}
-
-impl<'a> Call<'a> {
-    /// A GET.
-    pub fn get(template: &'static str) -> Self {
-        Self::new(Method::GET, template, None, true)
-    }
-
-    /// A call with a JSON body that must arrive at most once unless marked otherwise.
-    pub fn send(method: Method, template: &'static str, body: &'a Value) -> Self {
-        Self::new(method, template, Some(body), false)
-    }
-
-    fn new(method: Method, template: &'static str, body: Option<&'a Value>, idempotent: bool) -> Self {
-        Self { method, template, params: Vec::new(), query: None, body, headers: Vec::new(), idempotent }
-    }
-
-    /// Fills the next placeholder.
-    pub fn param(mut self, value: impl ToString) -> Self {
-        self.params.push(value.to_string());
-        self
-    }
-
-    fn path(&self) -> String {
-        let mut params = self.params.iter();
-        let segments = self.template.split('/').map(|segment| {
-            let filled = segment.starts_with('{').then(|| params.next()).flatten();
-            filled.map_or_else(|| segment.to_owned(), |value| encode(value))
-        });
-        let path = segments.collect::<Vec<_>>().join("/");
-        match &self.query {
-            Some(query) => format!("{path}?{query}"),
-            None => path,
-        }
-    }
-}
-
-/// A dot segment would be resolved away on its way, so its dots are encoded too.
-fn encode(segment: &str) -> String {
-    match segment {
-        "." => "%2E".to_owned(),
-        ".." => "%2E%2E".to_owned(),
-        _ => utf8_percent_encode(segment, SEGMENT).to_string(),
-    }
 }
 
 /// An answer that arrived whole.
@@ -170,25 +109,31 @@ impl HttpClient {
     /// Sends a call. Repeats it where nothing can have arrived, or where it is idempotent and the
     /// answer says that another attempt may help; each attempt is a span of its own.
     pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let attempts = async {
-            let mut attempt = 1;
-            loop {
-                let outcome = self.attempt(&call, attempt).await;
-                if attempt == ATTEMPTS || !worth_repeating(&call, &outcome) {
-                    return outcome;
-                }
-                let jitter = fastrand::f64() + 0.5;
-                tokio::time::sleep(RETRY_BASE.mul_f64(f64::from(1 << (attempt - 1)) * jitter)).await;
-                attempt += 1;
+        let deadline = Instant::now() + self.timeout;
+        let mut before = None;
+        let mut attempt = 1;
+        loop {
+            let started = Instant::now();
+            let attempted = timeout_at(deadline.into(), self.attempt(&call, attempt)).await;
+            // A refusal that did come says more than that the time for another attempt ran out.
+            let Ok(outcome) = attempted else {
+                return before.unwrap_or(Err(CallError::Timeout(self.peer)));
+            };
+            // One that would take as long again: our own caller waits no longer than we do.
+            let in_time = Instant::now() + started.elapsed() < deadline;
+            if attempt == ATTEMPTS || !in_time || !worth_repeating(&call, &outcome) {
+                return outcome;
             }
-        };
-        tokio::time::timeout(self.timeout, attempts).await.unwrap_or(Err(CallError::Timeout(self.peer)))
+            before = Some(outcome);
+            let jitter = fastrand::f64() + 0.5;
+            tokio::time::sleep(RETRY_BASE.mul_f64(f64::from(1 << (attempt - 1)) * jitter)).await;
+            attempt += 1;
+        }
     }
 
     async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Reply, CallError> {
         let span = self.span(call, attempt);
-        let mut guard =
-            Guard { span: span.clone(), peer: self.peer, started: Instant::now(), settled: false };
+        let mut guard = Guard::new(span.clone(), self.peer);
         let outcome = self.send(call).instrument(span).await;
         guard.settle(&outcome);
         outcome
@@ -272,76 +217,5 @@ fn worth_repeating(call: &Call<'_>, outcome: &Result<Reply, CallError>) -> bool 
         Err(CallError::Broken { .. }) => call.idempotent,
         Err(CallError::Timeout(_)) => false,
         Ok(reply) => call.idempotent && matches!(reply.status.as_u16(), 502 | 503),
-    }
-}
-
-/// Settles span and metric of an attempt, also when the time ran out and its future was dropped.
-struct Guard {
-    span: Span,
-    peer: &'static str,
-    started: Instant,
-    settled: bool,
-}
-
-impl Guard {
-    fn settle(&mut self, outcome: &Result<Reply, CallError>) {
-        match outcome {
-            Ok(reply) => {
-                self.span.record("http.response.status_code", i64::from(reply.status.as_u16()));
-                if reply.status.is_client_error() || reply.status.is_server_error() {
-                    self.failed(reply.status.as_str());
-                }
-                self.observe(class(reply.status));
-            }
-            Err(error) => {
-                self.failed(error.kind());
-                self.observe(error.kind());
-            }
-        }
-    }
-
-    /// On a CLIENT span a 4xx is an error too: the caller sent something that was refused.
-    fn failed(&self, kind: &str) {
-        self.span.record("error.type", kind);
-        self.span.record("otel.status_code", "ERROR");
-    }
-
-    fn observe(&mut self, outcome: &'static str) {
-        self.settled = true;
-        let labels = [("peer_service", self.peer), ("outcome", outcome)];
-        metrics::histogram!(names::HTTP_CLIENT_DURATION, &labels)
-            .record(self.started.elapsed().as_secs_f64());
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.failed("timeout");
-            self.observe("timeout");
-        }
-    }
-}
-
-/// The class of a status code, a closed set.
-pub fn class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        400..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => "2xx",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parameter_cannot_leave_its_path_segment() {
-        let path = |value: &str| Call::get("/users/{id}").param(value).path();
-        assert_eq!(path("7"), "/users/7");
-        assert_eq!(path("../health"), "/users/..%2Fhealth");
-        assert_eq!(path(".."), "/users/%2E%2E");
-        assert_eq!(path("a?b#c%2f é"), "/users/a%3Fb%23c%252f%20%C3%A9");
     }
 }

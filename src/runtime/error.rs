@@ -13,7 +13,10 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// An answer that is not the one the client hoped for. `detail`, `errors` and `warnings` go to the
 /// client, so they name nothing internal; `cause` goes to the log and the span only.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     status: StatusCode,
     detail: String,
     errors: Vec<String>,
@@ -27,20 +30,13 @@ impl Problem {
     /// A problem with an explanation for the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self {
-            status,
-            detail,
-            errors: Vec::new(),
-            warnings: Vec::new(),
-            cause: None,
-            allow: None,
-            span: None,
-        }
+        let (errors, warnings) = (Vec::new(), Vec::new());
+        Self(Box::new(Parts { status, detail, errors, warnings, cause: None, allow: None, span: None }))
     }
 
     /// 400 with every rule that was broken.
     pub fn invalid(errors: Vec<String>) -> Self {
-        Self { errors: errors.clone(), ..Self::new(StatusCode::BAD_REQUEST, errors.join("; ")) }
+        Self::new(StatusCode::BAD_REQUEST, errors.join("; ")).with_errors(errors)
     }
 
     /// 404.
@@ -70,62 +66,62 @@ impl Problem {
 
     /// Adds what the log and the span should know.
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
-        self.cause = Some(cause.to_string());
+        self.0.cause = Some(cause.to_string());
         self
     }
 
     /// Adds the rules that were broken, as another service listed them.
     pub fn with_errors(mut self, errors: Vec<String>) -> Self {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     /// Adds warnings to a refusal.
     pub fn with_warnings(mut self, warnings: Vec<String>) -> Self {
-        self.warnings = warnings;
+        self.0.warnings = warnings;
         self
     }
 
     /// Adds the methods a resource does know, for a 405 (RFC 9110, section 15.5.6).
     pub fn with_allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.0.allow = Some(methods);
         self
     }
 
     /// Remembers the span it happened in, for an answer that is written when the span is no longer
     /// the active one.
     pub fn in_current_span(mut self) -> Self {
-        self.span = Some(current_span());
+        self.0.span = Some(current_span());
         self
     }
 
     /// The status code.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// What the client reads.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// What the log and the span read.
     pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     fn body(&self, span: &SpanContext) -> Value {
         let mut body = Map::new();
         body.insert("type".into(), json!("about:blank"));
-        body.insert("title".into(), json!(self.status.canonical_reason().unwrap_or("Error")));
-        body.insert("status".into(), json!(self.status.as_u16()));
-        body.insert("detail".into(), json!(self.detail));
-        body.insert("error".into(), json!(self.detail));
-        if !self.errors.is_empty() {
-            body.insert("errors".into(), json!(self.errors));
+        body.insert("title".into(), json!(self.0.status.canonical_reason().unwrap_or("Error")));
+        body.insert("status".into(), json!(self.0.status.as_u16()));
+        body.insert("detail".into(), json!(self.0.detail));
+        body.insert("error".into(), json!(self.0.detail));
+        if !self.0.errors.is_empty() {
+            body.insert("errors".into(), json!(self.0.errors));
         }
-        if !self.warnings.is_empty() {
-            body.insert("warnings".into(), json!(self.warnings));
+        if !self.0.warnings.is_empty() {
+            body.insert("warnings".into(), json!(self.0.warnings));
         }
         if span.is_valid() {
             body.insert("traceId".into(), json!(span.trace_id().to_string()));
@@ -136,20 +132,20 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, self.detail)
+        write!(f, "{}: {}", self.0.status, self.0.detail)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse {
-        let span = self.span.clone().unwrap_or_else(current_span);
-        let mut response = HttpResponse::build(self.status);
+        let span = self.0.span.clone().unwrap_or_else(current_span);
+        let mut response = HttpResponse::build(self.0.status);
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
-        if let Some(methods) = &self.allow {
+        if let Some(methods) = &self.0.allow {
             response.insert_header((header::ALLOW, methods.as_str()));
         }
         if let Some(value) = trace_response(&span) {

@@ -79,6 +79,11 @@ impl Runtime {
         })
     }
 
+    /// Gives the port back: on AWS Lambda nobody connects.
+    pub fn unlisten(&mut self) {
+        self.listener = None;
+    }
+
     /// What this process needs; roles add to it.
     pub fn health(&self) -> &Health {
         &self.health

@@ -44,6 +44,10 @@ impl Shutdown {
         std::thread::spawn(move || {
             let mut sink = std::io::sink();
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut sink);
+            if token.is_cancelled() {
+                // It went away in the middle of the drain, as it does at a second signal.
+                std::process::exit(143);
+            }
             token.cancel();
         });
     }

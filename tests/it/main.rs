@@ -1,12 +1,20 @@
 //! One integration binary: each file is a subject, each test a sentence. See CONTRIBUTING.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
 mod api;
 mod conformance;
+mod console;
+mod docs;
 mod helpers;
+mod lambda;
 mod logs;
 mod metrics;
+mod otlp;
+mod postgres;
 mod queue;
+mod schema;
 mod shutdown;
 mod traces;
+mod up;

@@ -1,5 +1,6 @@
 //! The asynchronous boundary under faults: nothing lost, nothing doubled.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -27,8 +28,40 @@ fn order_until_accepted(lab: &Lab, user: i64, count: usize) -> Vec<i64> {
         .collect()
 }
 
+/// Five careful clients order while the roles are killed one after the other. Returns the accepted
+/// ids in order, and how many kills there were.
+pub fn order_while_killing(lab: &Lab, roles: &[Role], orders: usize) -> (Vec<i64>, u32) {
+    let user = lab.user();
+    let done = AtomicBool::new(false);
+    let result = std::thread::scope(|scope| {
+        let killer = scope.spawn(|| {
+            let mut kills = 0;
+            while !done.load(Ordering::SeqCst) {
+                for role in roles {
+                    signal_pid(lab.pid(*role), Signal::SIGKILL);
+                    kills += 1;
+                    lab.wait_role(*role);
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+            kills
+        });
+        let clients: Vec<_> =
+            (0..5).map(|_| scope.spawn(|| order_until_accepted(lab, user, orders / 5))).collect();
+        let accepted = clients.into_iter().map(|client| client.join());
+        let accepted: Vec<_> = accepted.collect();
+        // Before a client's failure is passed on: the killer must not go on for ever.
+        done.store(true, Ordering::SeqCst);
+        let mut accepted: Vec<_> = accepted.into_iter().flat_map(|ids| ids.unwrap()).collect();
+        accepted.sort_unstable();
+        (accepted, killer.join().unwrap())
+    });
+    lab.wait_ready();
+    result
+}
+
 /// Every stored order, and every notification's order id.
-fn stored(lab: &Lab) -> Vec<i64> {
+pub fn stored(lab: &Lab) -> Vec<i64> {
     let (mut ids, mut after) = (Vec::new(), json!(0));
     while !after.is_null() {
         let page = get(&lab.api(&format!("/api/orders?limit=500&after={after}")));
@@ -39,7 +72,7 @@ fn stored(lab: &Lab) -> Vec<i64> {
     ids
 }
 
-fn notified(lab: &Lab) -> Vec<i64> {
+pub fn notified(lab: &Lab) -> Vec<i64> {
     let all = get(&lab.url(Role::Notify, "/notifications?limit=1000"));
     let mut ids: Vec<_> = all.json["notifications"]
         .as_array()
@@ -182,29 +215,9 @@ fn a_delivered_notification_names_the_trace_of_its_order() {
 fn killing_each_role_again_and_again_during_500_orders_loses_and_doubles_none() {
     let env = [("QUEUE_VISIBILITY_TIMEOUT_MS", "2000")];
     let lab = Lab::start_with(&env);
-    let user = lab.user();
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let (accepted, kills) = std::thread::scope(|scope| {
-        let killer = scope.spawn(|| {
-            let mut kills = 0;
-            while !done.load(std::sync::atomic::Ordering::SeqCst) {
-                for role in [Role::Notify, Role::Order, Role::User, Role::Lambda, Role::Gateway] {
-                    signal_pid(lab.pid(role), Signal::SIGKILL);
-                    kills += 1;
-                    lab.wait_role(role);
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-            }
-            kills
-        });
-        let clients: Vec<_> = (0..5).map(|_| scope.spawn(|| order_until_accepted(&lab, user, 100))).collect();
-        let mut accepted: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
-        done.store(true, std::sync::atomic::Ordering::SeqCst);
-        accepted.sort_unstable();
-        (accepted, killer.join().unwrap())
-    });
+    let roles = [Role::Notify, Role::Order, Role::User, Role::Lambda, Role::Gateway];
+    let (accepted, kills) = order_while_killing(&lab, &roles, 500);
     assert!(kills >= 5, "{kills}");
-    lab.wait_ready();
     assert_eq!(accepted.len(), 500);
     assert_eq!(stored(&lab), accepted, "stored orders are the accepted ones");
     eventually("every order is notified", || (notified(&lab).len() >= 500).then_some(()));

@@ -10,22 +10,7 @@ use o11y_lab::schema::{Role, SERVICES};
 use serde_json::json;
 
 use crate::helpers::process::signal_pid;
-use crate::helpers::{Lab, Process, bin, eventually, free_port, get, http, post};
-
-/// A role by itself, with a data folder of its own.
-fn single(role: Role, env: &[(&str, &str)]) -> (Process, String, tempfile::TempDir) {
-    let temp = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut command = bin();
-    command.arg(role.as_str()).env("PORT", port.to_string()).env("DATA_DIR", temp.path());
-    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9").envs(env.iter().copied());
-    let process = Process::spawn(command);
-    let url = format!("http://127.0.0.1:{port}");
-    eventually(&format!("{role} listens; it said {}{}", process.stdout(), process.stderr()), || {
-        http::try_send("GET", &format!("{url}/health"), &[], None)
-    });
-    (process, url, temp)
-}
+use crate::helpers::{Lab, Process, bin, eventually, free_port, get, http, post, single};
 
 #[test]
 fn each_role_runs_by_itself_and_stops_cleanly() {
@@ -61,7 +46,9 @@ fn a_gateway_alone_says_on_ready_what_it_misses() {
 
 #[test]
 fn bad_configuration_is_one_clear_message_and_exit_code_2() {
-    let cases: &[(&[&str], &[(&str, &str)], &[&str])] = &[
+    /// Arguments, environment, what the message must name.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: &[Case] = &[
         (&["order", "--port", "abc"], &[], &["--port", "PORT", "abc"]),
         (&["order"], &[("PORT", "70000")], &["--port", "PORT", "70000"]),
         (

@@ -20,7 +20,8 @@ fn order_with(lab: &Lab, headers: &[(&str, &str)]) -> String {
     answer.trace_id()
 }
 
-fn assert_is_the_order_trace(trace: &Trace) {
+/// These spans and no others, each with its parent and its attributes.
+pub fn assert_is_the_order_trace(trace: &Trace) {
     assert_eq!(trace.spans.len(), ORDER_TRACE.len(), "{}", trace.drawing());
     for (row, expected) in ORDER_TRACE.iter().enumerate() {
         let found: Vec<_> = trace

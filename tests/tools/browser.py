@@ -62,9 +62,9 @@ class ConsolePage(WatchedPage):
         print("READY", flush=True)
         shown = self.appears(self.trace_row(), TRACE_TIMEOUT)
         if self.expect(shown, f"no row for trace {self.options.trace_id} without a reload"):
-            path = self.options.order_path
-            text = self.trace_row().first.inner_text()
-            self.expect(path in text, f"the trace's row does not name {path!r}: {text!r}")
+            # The root span may come last; until then the row says so and has another name.
+            named = self.appears(self.trace_row().filter(has_text=self.options.order_path), TRACE_TIMEOUT)
+            self.expect(named, f"the trace's row does not name {self.options.order_path!r}")
         return shown
 
     def check_filters(self):
@@ -87,6 +87,32 @@ class ConsolePage(WatchedPage):
             self.expect(
                 self.appears(self.trace_row()), "filter-service: its first choice is not every service"
             )
+
+    def check_keyboard(self):
+        """From the list into the trace and back without a mouse; help opens and closes."""
+        # A key that is pressed in a field belongs to the field.
+        self.page.evaluate("document.activeElement.blur()")
+        self.page.keyboard.press("/")
+        self.expect(self.has_focus(self.by_id("filter-text")), "/ does not lead to the text filter")
+        self.page.keyboard.press("Escape")
+        for _ in range(self.by_id("trace-row").count()):
+            self.page.keyboard.press("j")
+            if self.has_focus(self.trace_row()):
+                break
+        focused = self.page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+        self.expect(self.has_focus(self.trace_row()), f"j does not reach the trace's row but {focused}")
+        self.page.keyboard.press("Enter")
+        opened = self.appears(self.by_id("span-row"))
+        self.expect(opened, "Enter on the trace's row does not open the trace")
+        self.page.keyboard.press("?")
+        self.expect(self.appears(self.page.locator("dialog[open]")), "? does not open the help")
+        self.page.keyboard.press("Escape")
+        self.expect(self.disappears(self.page.locator("dialog[open]")), "Escape does not close the help")
+        self.page.keyboard.press("Escape")
+        self.expect(self.appears(self.trace_row()), "Escape does not lead back to the list")
+
+    def has_focus(self, locator):
+        return locator.first.evaluate("element => element.contains(document.activeElement)")
 
     def check_waterfall(self):
         for expected in self.options.expect_span:
@@ -143,6 +169,7 @@ class ConsolePage(WatchedPage):
         self.screenshot("traces-1280x800")
         if self.options.check_filters:
             self.check_filters()
+        self.check_keyboard()
         self.trace_row().first.click()
         self.check_waterfall()
         self.check_logs()

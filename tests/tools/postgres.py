@@ -5,7 +5,10 @@
 Prints one line of JSON when the server answers, then stays in the foreground:
 
     {"url": "postgres://...", "tlsUrl": "postgres://...?sslmode=verify-full&sslrootcert=...",
-     "caFile": "...", "port": 5433, "pid": 4242}
+     "caFile": "...", "port": 5433, "pid": 4242, "psql": "/usr/lib/postgresql/15/bin/psql"}
+
+A line "stop" or "start" on standard input stops the server, as an administrator would, or starts
+it again with its data and port; each is answered with {"running": false} or {"running": true}.
 
 The server stops and its folder goes when standard input reaches its end (the test is gone,
 however it went) or on SIGTERM or SIGINT; after a SIGKILL the server stops too and only the folder
@@ -69,9 +72,11 @@ def unprivileged():
 
 
 def run(command, **options):
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False, **options
-    )
+    streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    try:
+        done = subprocess.run(command, timeout=60, check=False, **streams, **options)
+    except FileNotFoundError:
+        raise Failed(f"{command[0]} is not installed; run scripts/provision") from None
     if done.returncode != 0:
         raise Failed(f"{os.path.basename(command[0])} failed: {(done.stderr or done.stdout).strip()[-500:]}")
 
@@ -117,79 +122,110 @@ def init_database(binaries, prefix, folder, password):
     os.remove(password_file)
 
 
-def start(binaries, prefix, folder, port):
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "port": port,
-        "unix_socket_directories": "",
-        "ssl": "on",
-        "ssl_cert_file": f"{folder}/server.pem",
-        "ssl_key_file": f"{folder}/server.key",
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-    }
-    command = [*prefix, f"{binaries}/postgres", "-D", f"{folder}/data"]
-    for name, value in settings.items():
-        command += ["-c", f"{name}={value}"]
-    # Read back only where the server fails; a file, for a pipe that nobody reads would block it.
-    log = open(os.path.join(folder, "log"), "wb")  # noqa: SIM115
-    # A group of its own: Ctrl-C at the terminal must reach this program only, which then stops it.
-    return subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-    )
+class Server:
+    """One server on one data folder, which can be stopped and started again."""
+
+    def __init__(self, binaries, prefix, folder, port):
+        self.binaries, self.prefix, self.folder, self.port = binaries, prefix, folder, port
+        self.process = None
+
+    def start(self):
+        """Returns when it takes connections."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "ssl": "on",
+            "ssl_cert_file": f"{self.folder}/server.pem",
+            "ssl_key_file": f"{self.folder}/server.key",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+        command = [*self.prefix, f"{self.binaries}/postgres", "-D", f"{self.folder}/data"]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        # Read back only where the server fails; a file, for a pipe that nobody reads would block it.
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            # A group of its own: Ctrl-C at the terminal must reach this program only, which then
+            # stops it.
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        ask = [f"{self.binaries}/pg_isready", "--host", "127.0.0.1", "--port", str(self.port), "--timeout", "5"]
+        deadline = time.monotonic() + READY_TIMEOUT
+        while True:
+            try:
+                return run(ask)
+            except Failed:
+                if self.ended() or time.monotonic() > deadline:
+                    with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as log:
+                        raise Failed(f"the server did not start: {log.read()[-500:]}") from None
+            time.sleep(0.05)
+
+    def create_database(self, password):
+        command = [f"{self.binaries}/createdb", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--username", USER, "-w", "--maintenance-db", "postgres", DATABASE]
+        run(command, env={**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "5"})
+
+    def ended(self):
+        """Whether it ended without having been told to."""
+        return self.process is not None and self.process.poll() is not None
+
+    def stop(self):
+        """PostgreSQL's fast shutdown: open transactions are undone, connections closed."""
+        process, self.process = self.process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def create_database(binaries, server, folder, port, password):
-    """Also the readiness check: it is asked again until the server takes it."""
-    command = [f"{binaries}/createdb", "--host", "127.0.0.1", "--port", str(port), "--username", USER, "-w"]
-    command += ["--maintenance-db", "postgres", DATABASE]
-    environment = {**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "5"}
-    deadline = time.monotonic() + READY_TIMEOUT
-    while True:
-        try:
-            return run(command, env=environment)
-        except Failed as failure:
-            if server.poll() is not None or time.monotonic() > deadline:
-                with open(os.path.join(folder, "log"), encoding="utf-8", errors="replace") as log:
-                    raise Failed(f"the server did not start: {log.read()[-500:]} {failure}") from None
-        time.sleep(0.05)
+def say(answer):
+    print(json.dumps(answer), flush=True)
 
 
-def wait_for_the_end(server):
-    """Returns when standard input ends; raises where the server dies before."""
+def obey(server):
+    """Follows commands until standard input ends; raises where the server dies unbidden."""
+    commands = {b"stop": server.stop, b"start": server.start}
+    unread = b""
     while True:
         readable, _, _ = select.select([sys.stdin], [], [], 0.5)
-        if readable and not os.read(sys.stdin.fileno(), 4096):
-            return
-        if server.poll() is not None:
-            raise Failed(f"the server ended by itself with {server.returncode}")
-
-
-def stop(server):
-    if server.poll() is None:
-        server.send_signal(signal.SIGINT)
-        try:
-            server.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        if readable:
+            received = os.read(sys.stdin.fileno(), 4096)
+            if not received:
+                return
+            *lines, unread = (unread + received).split(b"\n")
+            for line in lines:
+                if line not in commands:
+                    raise Failed(f"unknown command {line!r}: expected stop or start")
+                commands[line]()
+                say({"running": server.process is not None})
+        if server.ended():
+            raise Failed(f"the server ended by itself with {server.process.returncode}")
 
 
 def serve(folder, port):
     binaries, prefix, password = bin_dir(), unprivileged(), secrets.token_hex(16)
     ca_file = make_certificates(folder)
     init_database(binaries, prefix, folder, password)
-    server = start(binaries, prefix, folder, port)
+    server = Server(binaries, prefix, folder, port)
     try:
-        create_database(binaries, server, folder, port, password)
+        server.start()
+        server.create_database(password)
         url = f"postgres://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
         tls_url = f"{url}?sslmode=verify-full&sslrootcert={quote(ca_file)}"
-        ready = {"url": url, "tlsUrl": tls_url, "caFile": ca_file, "port": port, "pid": server.pid}
-        print(json.dumps(ready), flush=True)
-        wait_for_the_end(server)
+        places = {"url": url, "tlsUrl": tls_url, "caFile": ca_file, "psql": f"{binaries}/psql"}
+        say({**places, "port": port, "pid": server.process.pid})
+        obey(server)
     finally:
-        stop(server)
+        server.stop()
 
 
 def main():

@@ -1,6 +1,6 @@
 // Everything one span carries: attributes, resource, events, links.
 
-import { h, link, time } from "./dom.js";
+import { h, hue, link, time } from "./dom.js";
 
 export const tagOf = (span, key) => span.tags.find((tag) => tag.key === key)?.value;
 
@@ -15,6 +15,7 @@ export function details(node, trace, reveal) {
   ].filter(Boolean);
   const failure = tagOf(span, "otel.status_description");
   return h("div", { class: "details", "data-testid": "span-details", "data-span-id": span.spanID, role: "region", "aria-label": `Details of ${span.operationName}` },
+    h("h2", {}, span.operationName, h("span", { class: "svc", "--hue": hue(node.service) }, node.service)),
     h("p", { class: "facts" }, facts.map(([name, value]) => h("span", {}, `${name} `, h("b", {}, value)))),
     node.error && h("p", { class: "failure" }, failure || "This span has the status ERROR."),
     span.warnings?.map((text) => h("p", { class: "warning" }, text)),

@@ -76,9 +76,23 @@ export const count = (number) => new Intl.NumberFormat("en").format(number);
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 export const mebibytes = (bytes) => `${(bytes / 1_048_576).toFixed(1)} MiB`;
 
+const choices = (value, options) => options.map(([key, text]) => h("option", { value: key, selected: key === value }, text));
+
 export function select(label, value, options, change, props = {}) {
-  const list = options.map(([key, text]) => h("option", { value: key, selected: key === value }, text));
-  return h("label", {}, h("span", {}, label), h("select", { onchange: (e) => change(e.target.value), ...props }, list));
+  return h("label", {}, h("span", {}, label), h("select", { onchange: (e) => change(e.target.value), ...props }, choices(value, options)));
+}
+
+// The services to choose from, as they turn up; false while the list may be open.
+export function offerServices(form, value, names) {
+  const list = form.querySelector("[data-testid=filter-service]");
+  if (list === document.activeElement) return false;
+  list.replaceChildren(...choices(value, serviceOptions(value, names)));
+  return true;
+}
+
+export function serviceOptions(value, names) {
+  const known = [...new Set([...names, value])].filter(Boolean).sort();
+  return [["", "all services"], ...known.map((name) => [name, name])];
 }
 
 // Waits until typing pauses.

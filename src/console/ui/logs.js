@@ -1,6 +1,6 @@
 // The log lines: a live tail with filters, and the one way a line is drawn anywhere.
 
-import { calm, chip, clock, empty, getJson, h, moveFocus, select } from "./dom.js";
+import { calm, chip, clock, empty, getJson, h, moveFocus, offerServices, select, serviceOptions } from "./dom.js";
 
 const MOST = 500;
 const CORE = new Set(["timestamp", "level", "message", "service", "traceId", "spanId"]);
@@ -44,9 +44,8 @@ export function logsView(root, { setQuery }) {
   }
 
   function drawForm() {
-    const names = [...new Set([...services, filters.service])].filter(Boolean).sort();
     form.replaceChildren(
-      select("Service", filters.service, [["", "all services"], ...names.map((n) => [n, n])], (v) => set("service", v), { "data-testid": "filter-service" }),
+      select("Service", filters.service, serviceOptions(filters.service, services), (v) => set("service", v), { "data-testid": "filter-service" }),
       select("Level", filters.level, [["", "every level"], ["debug", "debug and up"], ["info", "info and up"], ["warn", "warn and up"], ["error", "errors"]],
         (v) => set("level", v), { "data-testid": "filter-level" }),
       h("label", { class: "text" }, h("span", {}, "Text"), h("input", { type: "search", value: filters.text, placeholder: "anything in the line", autocomplete: "off",
@@ -97,9 +96,8 @@ export function logsView(root, { setQuery }) {
   async function names() {
     const now = await getJson("/api/overview").catch(() => null);
     if (!now) return;
-    const known = now.services.map((s) => s.name).concat(now.seen);
-    services = [...new Set(known)];
-    drawForm();
+    services = now.services.map((s) => s.name).concat(now.seen);
+    offerServices(form, filters.service, services);
   }
 
   drawForm();

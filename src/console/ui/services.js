@@ -36,7 +36,7 @@ export function strip(root, services, chosen, choose) {
       title: s.up ? `${s.about}\nlast minute, from /metrics` : `no answer from /metrics on port ${s.port}` },
       h("span", { class: "title" }, h("i", { "aria-hidden": "true" }), s.name),
       s.up
-        ? h("span", { class: "red" }, h("b", {}, rate(s)), h("b", { class: isBad(s) ? "danger" : "" }, errors(s)), h("b", {}, p95(s)))
+        ? h("span", { class: "red" }, h("b", {}, rate(s)), h("b", { class: isBad(s) ? "danger" : "" }, errors(s), " err"), h("b", {}, "p95 ", p95(s)))
         : h("span", { class: "red off" }, `not answering on ${s.port}`),
       s.up && spark(s.history));
   }));
@@ -46,7 +46,7 @@ export function strip(root, services, chosen, choose) {
 export function servicesView(root) {
   document.title = "Services · o11y-lab";
   const body = h("div", { class: "services" });
-  root.append(h("h1", {}, "Services"), h("p", { class: "note" }, "Requests, share of 5xx and 95th percentile over the last minute, read from each service's /metrics."), body);
+  root.append(h("h1", {}, "Services"), h("p", { class: "note" }, "Requests (or messages), share that failed (5xx, or retried) and 95th percentile over the last minute, read from each service's /metrics."), body);
 
   function routes(service) {
     if (!service.routes?.length) return h("p", { class: "note" }, "No requests counted yet.");

@@ -54,7 +54,7 @@ export function traceView(root, { id, go }) {
       h("nav", {}, link("/", {}, "← traces"), h("code", {}, state.trace.traceID), copy,
         link(`/api/traces/${state.trace.traceID}`, { target: "_blank", onclick: (e) => e.stopPropagation(), class: "tiny" }, "JSON")),
       h("h1", {}, model.root.span.operationName),
-      h("p", { class: "facts" }, chip(model.root.service), h("span", {}, h("b", {}, time(model.duration)), " in all"),
+      h("p", { class: "facts" }, h("span", {}, h("b", {}, time(model.duration)), " in all"),
         model.root.span.duration < model.duration && h("span", { title: "the root's own duration, which the critical path explains" }, h("b", {}, time(model.root.span.duration)), " request"),
         h("span", {}, plural(model.ordered.length, "span")), h("span", {}, plural(services.size, "service")),
         errors > 0 && h("span", { class: "flag" }, plural(errors, "error")),

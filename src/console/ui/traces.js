@@ -1,6 +1,6 @@
 // The list of recent traces, with its filters and the strip of services above it.
 
-import { age, calm, chip, count, empty, getJson, h, hue, moveFocus, plural, select, time } from "./dom.js";
+import { age, calm, chip, count, empty, getJson, h, hue, moveFocus, offerServices, plural, select, serviceOptions, time } from "./dom.js";
 import { strip } from "./services.js";
 
 const FIELDS = ["service", "status", "text", "minDuration", "maxDuration"];
@@ -35,13 +35,12 @@ export function tracesView(root, { go, setQuery }) {
   }
 
   function drawForm() {
-    const names = [...new Set([...services, filters.service])].filter(Boolean).sort();
     const input = (name, label, hint, props = {}) => h("label", { class: name },
       h("span", {}, label),
       h("input", { type: "search", value: filters[name], placeholder: hint, autocomplete: "off", spellcheck: "false",
         oninput: calm((e) => set(name, e.target.value)), ...props }));
     form.replaceChildren(
-      select("Service", filters.service, [["", "all services"], ...names.map((n) => [n, n])],
+      select("Service", filters.service, serviceOptions(filters.service, services),
         (value) => set("service", value), { "data-testid": "filter-service" }),
       select("Status", filters.status, STATUSES, (value) => set("status", value), { "data-testid": "filter-status" }),
       input("text", "Route or text", "route, span, value, key=value", { "data-filter-text": true, "data-testid": "filter-text" }),
@@ -103,11 +102,7 @@ export function tracesView(root, { go, setQuery }) {
       drawForm();
       overview();
     });
-    if (now.seen.join() !== services.join()) {
-      services = now.seen;
-      // Not while somebody types in it.
-      if (!form.contains(document.activeElement)) drawForm();
-    }
+    if (now.seen.join() !== services.join() && offerServices(form, filters.service, now.seen)) services = now.seen;
   }
 
   drawForm();

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
@@ -15,8 +15,11 @@ use crate::queue::QueueError;
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for another process's write; shorter, so that the reason is known.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(2500);
-/// What stays of the write-ahead log after a backlog made it grow, in bytes.
-const LOG_SIZE_LIMIT: &str = "16777216";
+/// Pages the write-ahead log takes before it is written back. That waits for the disk, and the queue
+/// touches the same few pages again and again: seldom is cheaper.
+const LOG_PAGES: &str = "8000";
+/// The same in bytes: what stays of a log that a backlog made larger.
+const LOG_BYTES: &str = "32768000";
 
 /// A place for one connection, opened when it is first needed.
 pub(super) struct File {
@@ -63,7 +66,7 @@ impl Open {
     /// Turns an error of SQLite into a reason, and gives the connection up if it is of no more use.
     pub(super) fn check<T>(&mut self, result: sqlx::Result<T>) -> Result<T, QueueError> {
         result.map_err(|error| {
-            self.broken = !matches!(code(&error), Some(SQLITE_BUSY | SQLITE_LOCKED | SQLITE_FULL));
+            self.broken = !is_busy(&error) && code(&error) != Some(SQLITE_FULL);
             reason(&error)
         })
     }
@@ -82,10 +85,24 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
+/// Processes that start together may collide while one of them creates the file, and SQLite reports
+/// that without waiting: so the wait is ours.
 async fn connect(path: &Path) -> Result<Open, QueueError> {
+    let started = Instant::now();
+    loop {
+        match try_connect(path).await {
+            Ok(db) => return Ok(Open { db, identity: identity(path), broken: false }),
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => {
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(5..30))).await;
+            }
+            Err(error) => return Err(reason(&error)),
+        }
+    }
+}
+
+async fn try_connect(path: &Path) -> sqlx::Result<SqliteConnection> {
     if let Some(folder) = path.parent() {
-        let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        created.map_err(|error| unavailable(&format!("has no folder ({})", error.kind())))?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -94,20 +111,21 @@ async fn connect(path: &Path) -> Result<Open, QueueError> {
         .journal_mode(SqliteJournalMode::Wal)
         // Survives the death of any process; a power cut may cost the last commits.
         .synchronous(SqliteSynchronous::Normal)
-        .pragma("journal_size_limit", LOG_SIZE_LIMIT)
+        .pragma("journal_size_limit", LOG_BYTES)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
         .disable_statement_logging();
-    let mut db = options.connect().await.map_err(|error| reason(&error))?;
-    prepare(&mut db).await.map_err(|error| reason(&error))?;
-    Ok(Open { db, identity: identity(path), broken: false })
+    let mut db = options.connect().await?;
+    prepare(&mut db).await?;
+    Ok(db)
 }
 
 /// Creates the tables, once, whichever process comes first.
 async fn prepare(db: &mut SqliteConnection) -> sqlx::Result<()> {
-    if version(&mut *db).await? != 0 {
+    if version(db).await? != 0 {
         return Ok(());
     }
     let mut transaction = db.begin_with("BEGIN IMMEDIATE").await?;
-    if version(&mut *transaction).await? == 0 {
+    if version(&mut transaction).await? == 0 {
         sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await?;
     }
     transaction.commit().await
@@ -132,13 +150,18 @@ fn code(error: &sqlx::Error) -> Option<i64> {
     Some(extended & 0xff)
 }
 
+fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some(SQLITE_BUSY | SQLITE_LOCKED))
+}
+
 fn reason(error: &sqlx::Error) -> QueueError {
     unavailable(match code(error) {
-        Some(SQLITE_BUSY | SQLITE_LOCKED) => "is locked by another process",
+        _ if is_busy(error) => "is locked by another process",
         Some(SQLITE_CORRUPT | SQLITE_NOTADB) => "is damaged or not a queue",
         Some(SQLITE_FULL) => "cannot grow because the disk is full",
         Some(SQLITE_READONLY) => "is read-only",
         Some(SQLITE_CANTOPEN | SQLITE_IOERR) => "cannot be opened, read or written",
+        None if matches!(error, sqlx::Error::Io(_)) => "cannot be opened, read or written",
         _ => {
             tracing::debug!(%error, "The queue's file failed");
             "failed"

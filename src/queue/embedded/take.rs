@@ -10,9 +10,10 @@ use super::row::{delivery, millis};
 use crate::queue::wire::now_ms;
 use crate::queue::{Delivery, QueueError};
 
-/// Time between two looks for news: short after traffic, doubling while there is none.
+/// Time between two looks for news: a tenth of the silence so far, within these bounds. A message
+/// after a short silence is found at once, and a long silence costs twenty looks a second.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 impl Embedded {
     /// Gives out up to `max` messages that are due, the oldest first.
@@ -44,33 +45,41 @@ impl Embedded {
         Ok(rows.await?.into_iter().map(|(_, delivery)| delivery).collect())
     }
 
-    /// Waits until something may be due. Cheap: while nobody writes, a look is one comparison in
-    /// shared memory.
-    pub(super) async fn wait(&self, deadline: Instant) -> Result<(), QueueError> {
-        let Ok(file) = tokio::time::timeout_at(deadline, within(self.look.open())).await else {
-            return Ok(());
-        };
-        let mut file = file?;
+    /// Waits until something may be due; false if the deadline or the end of receiving comes first.
+    /// Cheap: while nobody writes, a look is one comparison in shared memory.
+    pub(super) async fn wait(&self, deadline: Instant) -> Result<bool, QueueError> {
+        let mut file = within(self.look.open()).await?;
         let mut version = None;
         let mut due = None;
-        let mut pause = SHORTEST_PAUSE;
-        while Instant::now() < deadline && !self.stopped.is_cancelled() {
+        while !self.stopped.is_cancelled() {
             // The version first: what changes after it shows in the next look.
-            let newest = within(async { data_version(&mut file).await }).await?;
+            let newest = within(data_version(&mut file)).await?;
             if version.replace(newest) != Some(newest) {
-                due = within(async { self.next_due(&mut file).await }).await?;
+                due = within(self.next_due(&mut file)).await?;
             }
             if due.is_some_and(|due| due <= now_ms()) {
-                return Ok(());
+                return Ok(true);
             }
-            let wake = (Instant::now() + pause).min(deadline);
+            if Instant::now() >= deadline {
+                break;
+            }
+            let silence = self.quiet_since().unwrap_or_else(Instant::now).elapsed();
+            let wake = (Instant::now() + (silence / 10).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).min(deadline);
             tokio::select! { () = tokio::time::sleep_until(wake) => {}, () = self.stopped.cancelled() => {} }
-            pause = (pause * 2).min(LONGEST_PAUSE);
             if !self.look.is_current(&file) {
-                return Ok(());
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
+    }
+
+    pub(super) fn quiet_since(&self) -> Option<Instant> {
+        *self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) fn note_traffic(&self, any: bool) {
+        let mut quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *quiet = if any { None } else { Some(quiet.unwrap_or_else(Instant::now)) };
     }
 
     async fn next_due(&self, file: &mut Open) -> Result<Option<i64>, QueueError> {

@@ -11,7 +11,10 @@ use crate::api::Event;
 use crate::queue::Message;
 use crate::queue::worker::{Handler, HandlerError};
 use crate::schema::names;
-use crate::store::{NewNotification, Notifications};
+use crate::store::{NewNotification, Notifications, StoreError};
+
+/// Between two looks at a store that is away; the store says in the log what is wrong with it.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sends notifications. The sending is simulated: it takes the configured time and leaves a row.
 /// The row is the effect, and it is idempotent by message id, so a message that is delivered twice
@@ -39,7 +42,7 @@ impl Sender {
             user_id: event.user_id,
             trace_id: span.is_valid().then(|| span.trace_id().to_string()),
         };
-        let first = self.notifications.record(&notification).await.map_err(retry)?;
+        let first = patiently(|| self.notifications.record(&notification)).await?;
         if first {
             counter!(names::NOTIFICATIONS_SENT, "type" => event.kind.as_str()).increment(1);
             tracing::info!(orderId = event.order_id, messageId = message.id, "Notification sent");
@@ -53,7 +56,7 @@ impl Handler for Sender {
     async fn handle(&self, message: &Message) -> Result<(), HandlerError> {
         let event: Event = serde_json::from_slice(&message.body)
             .map_err(|error| HandlerError::Poison(format!("body is not an order event: {error}")))?;
-        if self.notifications.exists(&message.id).await.map_err(retry)? {
+        if patiently(|| self.notifications.exists(&message.id)).await? {
             tracing::info!(orderId = event.order_id, messageId = message.id, "Notification was sent before");
             return Ok(());
         }
@@ -62,6 +65,16 @@ impl Handler for Sender {
     }
 }
 
-fn retry(error: crate::store::StoreError) -> HandlerError {
-    HandlerError::Retry(error.to_string())
+/// Asks again while the store is away. That is no fault of the message: its attempts must not run
+/// out over it, and no other message would fare better. The worker's limit and its drain end this.
+async fn patiently<T, F>(operation: impl Fn() -> F) -> Result<T, HandlerError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match operation().await {
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(STORE_PAUSE).await,
+            outcome => return outcome.map_err(|error| HandlerError::Retry(error.to_string())),
+        }
+    }
 }

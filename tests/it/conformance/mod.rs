@@ -38,7 +38,7 @@ macro_rules! transport {
                 one_dead_letter_can_be_replayed_by_its_id,
                 depth_counts_waiting_in_flight_and_dead,
                 a_message_that_is_too_large_is_refused,
-                a_receive_ends_with_its_wait_and_at_once_when_told_to_stop,
+                a_receive_ends_with_its_wait,
                 a_broker_that_speaks_tls_and_wants_a_login_is_used_so);
             transport!(@on pairs: worker =>
                 a_poison_message_goes_straight_to_the_dead_letters,

@@ -4,10 +4,13 @@
 
 pub mod brokers;
 pub mod http;
+pub mod postgres;
 pub mod process;
+pub mod tools;
 pub mod trace;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +19,7 @@ use o11y_lab::schema::{Ports, Role};
 use serde_json::{Value, json};
 
 pub use http::{Answer, get, post, send};
+pub use postgres::Postgres;
 pub use process::{Process, bin};
 pub use trace::{Span, Trace};
 
@@ -64,6 +68,21 @@ pub fn free_port() -> u16 {
     free_port_base()
 }
 
+/// A role by itself, with a data folder of its own.
+pub fn single(role: Role, env: &[(&str, &str)]) -> (Process, String, tempfile::TempDir) {
+    let temp = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut command = bin();
+    command.arg(role.as_str()).env("PORT", port.to_string()).env("DATA_DIR", temp.path());
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9").envs(env.iter().copied());
+    let process = Process::spawn(command);
+    let url = format!("http://127.0.0.1:{port}");
+    eventually(&format!("{role} listens; it said {}{}", process.stdout(), process.stderr()), || {
+        http::try_send("GET", &format!("{url}/health"), &[], None)
+    });
+    (process, url, temp)
+}
+
 /// A whole lab, started by `o11y-lab up`; stopped when dropped.
 pub struct Lab {
     pub up: Process,
@@ -90,9 +109,14 @@ impl Lab {
     /// Starts a lab on a data folder that outlives it.
     pub fn start_in(dir: &Path, base: u16, env: &[(&str, &str)]) -> Self {
         let mut command = bin();
+        command.envs(env.iter().copied());
+        Self::launch(command, dir, base)
+    }
+
+    /// Starts a lab by a command of one's own.
+    pub fn launch(mut command: Command, dir: &Path, base: u16) -> Self {
         command.args(["up", "--quiet", "--port-base", &base.to_string(), "--data-dir"]).arg(dir);
         command.arg("--logs").arg(dir.with_extension("log"));
-        command.envs(env.iter().copied());
         let up = Process::spawn(command);
         let lab = Self { up, base, dir: dir.to_owned(), _temp: None };
         lab.wait_ready();

@@ -7,13 +7,19 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use o11y_lab::config::LIFELINE_VARIABLE;
 
 use super::eventually_within;
 
 /// The binary under test, with an environment that holds nothing of the tester's own settings.
 pub fn bin() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_o11y-lab"));
-    command.env_clear();
+    clean(Command::new(env!("CARGO_BIN_EXE_o11y-lab")))
+}
+
+/// Any program, with that environment. A lab that tests share is dropped by nobody: it stops because
+/// its standard input ends with the tests.
+pub fn clean(mut command: Command) -> Command {
+    command.env_clear().env(LIFELINE_VARIABLE, "stdin");
     for keep in ["PATH", "HOME", "TMPDIR", "LANG"] {
         if let Some(value) = std::env::var_os(keep) {
             command.env(keep, value);
@@ -30,9 +36,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a process; its standard input is closed unless the command says otherwise.
+    /// Starts a process; its standard input stays open, and empty, for as long as this is there.
     pub fn spawn(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let stdout = collect(child.stdout.take());
         let stderr = collect(child.stderr.take());
@@ -61,13 +67,11 @@ impl Process {
     }
 
     /// Waits for the end.
+    ///
+    /// Not `Child::wait`, which would close standard input: to the program that is a reason to stop.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let stderr = self.stderr.clone();
-        let what = move || format!("the process ended; it said {}", stderr.lock().expect("no poison"));
-        let status = eventually_within(Duration::from_secs(40), "the process ended", || self.try_wait());
-        let _ = what;
-        status
+        eventually_within(Duration::from_secs(40), "the process ended", || self.try_wait())
     }
 
     /// SIGTERM, then waits for the end.

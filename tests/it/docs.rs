@@ -1,0 +1,190 @@
+//! What the documents say is what the program does.
+//!
+//! Parts of documents that follow from the code stand between `<!-- begin: NAME -->` and
+//! `<!-- end: NAME -->`. `UPDATE_DOCS=1 cargo test --test it docs` writes them; without it a
+//! difference fails.
+
+use std::path::{Path, PathBuf};
+
+use o11y_lab::config;
+use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
+use o11y_lab::schema::{Kind, METRICS, Metric, SERVICES};
+
+use crate::helpers::{Process, bin, eventually};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
+}
+
+#[track_caller]
+fn assert_block(file: &str, name: &str, expected: &str) {
+    let text = read(file);
+    let (begin, end) = (format!("<!-- begin: {name} -->\n"), format!("<!-- end: {name} -->"));
+    let from = text.find(&begin).unwrap_or_else(|| panic!("{file} has no {begin}")) + begin.len();
+    let to = from + text[from..].find(&end).unwrap_or_else(|| panic!("{file} has no {end}"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root().join(file), format!("{}{expected}{}", &text[..from], &text[to..])).unwrap();
+        return;
+    }
+    assert_eq!(&text[from..to], expected, "{file}: UPDATE_DOCS=1 cargo test --test it docs");
+}
+
+fn output(args: &[&str]) -> String {
+    let mut process = Process::spawn({
+        let mut command = bin();
+        command.args(args).env("COLUMNS", "100");
+        command
+    });
+    assert!(process.wait().success());
+    eventually("the output", || Some(process.stdout()).filter(|text| text.ends_with('\n')))
+}
+
+#[test]
+fn the_readme_draws_the_trace_that_the_tests_check() {
+    assert_block("README.md", "trace", &format!("```\n{}```\n", diagram(ORDER_TRACE)));
+}
+
+#[test]
+fn the_readme_shows_the_help_that_the_program_prints() {
+    assert_block("README.md", "help", &format!("```\n{}```\n", output(&["--help"])));
+}
+
+#[test]
+fn the_readme_lists_the_services_of_the_table() {
+    let mut table = "| command | service | port | what it does |\n|---|---|---|---|\n".to_owned();
+    for service in &SERVICES {
+        table += &format!(
+            "| `{}` | `{}` | {} | {} |\n",
+            service.command, service.name, service.port, service.about
+        );
+    }
+    assert_block("README.md", "services", &table);
+}
+
+#[test]
+fn every_metric_is_documented_with_type_unit_labels_and_meaning() {
+    let mut table =
+        "| metric | type | unit | labels | services | meaning |\n|---|---|---|---|---|---|\n".to_owned();
+    for metric in METRICS {
+        table += &metric_row(metric);
+    }
+    assert_block("docs/metrics.md", "metrics", &table);
+}
+
+fn metric_row(metric: &Metric) -> String {
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram(_) => "histogram",
+    };
+    let labels: Vec<_> = metric
+        .labels
+        .iter()
+        .map(|label| match label.values {
+            [] => format!("`{}`", label.key),
+            values => format!("`{}`: {}", label.key, values.join(", ")),
+        })
+        .collect();
+    let services: Vec<_> = metric.roles.iter().map(|role| role.service().name).collect();
+    let services = if services.is_empty() { "all".to_owned() } else { services.join(", ") };
+    let labels = labels.join("; ");
+    format!("| `{}` | {kind} | {} | {labels} | {services} | {} |\n", metric.name, metric.unit, metric.help)
+}
+
+#[test]
+fn every_setting_is_documented_with_flag_variable_and_default() {
+    let command = o11y_lab::cli::command();
+    let mut text = String::new();
+    for name in ["order", "up", "console", "healthcheck"] {
+        let sub = command.find_subcommand(name).unwrap();
+        let title = if name == "order" { "Every role" } else { name };
+        text += &format!("\n## {title}\n");
+        let mut heading = None;
+        for arg in sub.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some()) {
+            if arg.get_help_heading() != heading || heading.is_none() && !text.ends_with("|\n") {
+                heading = arg.get_help_heading();
+                if let Some(heading) = heading {
+                    text += &format!("\n### {heading}\n");
+                }
+                text += "\n| flag | variable | default | meaning |\n|---|---|---|---|\n";
+            }
+            text += &setting_row(arg);
+        }
+    }
+    assert_block("docs/settings.md", "settings", &text);
+}
+
+fn setting_row(arg: &clap::Arg) -> String {
+    let variable = arg.get_env().map(|name| format!("`{}`", name.to_string_lossy())).unwrap_or_default();
+    let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let default = if default.is_empty() { String::new() } else { format!("`{}`", default.join(",")) };
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
+    format!("| `--{}` | {variable} | {default} | {help} |\n", arg.get_long().unwrap_or_default())
+}
+
+#[test]
+fn every_link_in_a_document_leads_to_a_file_that_exists() {
+    let mut documents: Vec<PathBuf> =
+        std::fs::read_dir(root()).unwrap().flatten().map(|e| e.path()).collect();
+    documents.extend(std::fs::read_dir(root().join("docs")).unwrap().flatten().map(|e| e.path()));
+    for document in documents.iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        let text = std::fs::read_to_string(document).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let file = document.parent().unwrap().join(target);
+            assert!(file.exists(), "{}: {target}", document.display());
+        }
+    }
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    assert!(read("CHANGELOG.md").contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn only_the_settings_name_environment_variables() {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            if entry.path().is_dir() {
+                walk(&entry.path(), found);
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(&root().join("src"), &mut files);
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs") && !f.ends_with("config.rs"))
+    {
+        let text = std::fs::read_to_string(file).unwrap();
+        let tests = file.components().any(|c| c.as_os_str() == "tests") || file.ends_with("tests.rs");
+        assert!(
+            tests || !text.contains("env::var(\"") && !text.contains("env::var_os(\""),
+            "{}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn an_earlier_labs_defects_under_this_issue_each_have_a_test_with_their_number() {
+    let dir = root().join("tests/it");
+    let files = std::fs::read_dir(dir).unwrap().flatten().filter(|e| e.path().is_file());
+    let text: String = files.map(|e| std::fs::read_to_string(e.path()).unwrap()).collect();
+    for number in [1, 2, 3, 4, 5, 8, 10, 11, 14, 16, 17, 19, 20, 21, 22] {
+        assert!(text.contains(&format!("fn trap_{number}_")), "trap {number}");
+    }
+}
+
+#[test]
+fn the_default_data_folder_is_the_users_state_folder() {
+    assert!(config::default_data_dir().ends_with("o11y-lab"));
+}
