@@ -4,19 +4,20 @@
 //! groups. An environment variable that is set but empty counts as not set, as the OpenTelemetry
 //! specification asks and compose files need.
 
+mod broker;
 mod queue;
+mod queue_command;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
 #[cfg(not(feature = "kafka"))]
 pub(crate) use queue::NO_KAFKA;
-pub use queue::{
-    BrokerConfig, DeadAction, KafkaMechanism, KafkaSecurity, QueueAction, QueueConfig, QueueLook,
-};
-pub use queue::{Secret, TraceMode, Transport};
+pub use queue::{QueueConfig, TraceMode, Transport};
+pub use queue_command::{DeadAction, QueueAction, QueueLook};
 
 /// Names the role where no subcommand is given.
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
