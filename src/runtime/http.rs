@@ -1,12 +1,11 @@
 //! The server side of HTTP, once: root span, RED metrics, limits, timeouts, problem answers, and
 //! the three routes every role has.
 
+mod drain;
 mod observe;
 mod root_span;
 
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -15,8 +14,9 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout_at};
 use tracing_actix_web::TracingLogger;
+
+pub use drain::{InHand, stop};
 
 use super::{Health, Problem, metrics::Recorder};
 use crate::config::HttpConfig;
@@ -29,12 +29,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections one worker accepts; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 2_048;
-/// After a signal the port stays open this long, so that whoever was already on the way is served
-/// and load balancers read the 503 of `/ready`.
-const LAME_DUCK: Duration = Duration::from_millis(250);
-/// Time for written answers to leave and connections to close.
-pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// What the shared routes and middleware of a role know about it.
 #[derive(Clone)]
 pub struct Surface {
@@ -48,8 +42,8 @@ pub struct Surface {
     pub health: Health,
     /// The longest one request may take.
     pub request_timeout: Duration,
-    /// Requests being served.
-    pub in_flight: InFlight,
+    /// Connections and requests being served.
+    pub in_hand: InHand,
     /// The role's own counters.
     pub on_answer: OnAnswer,
 }
@@ -82,6 +76,7 @@ where
 {
     ::metrics::gauge!(names::RUNTIME_WORKERS).set(config.http_workers as f64);
     let grace = config.shutdown_grace.as_secs().max(1);
+    let in_hand = surface.in_hand.clone();
     let surface = Data::new(surface);
     let server = HttpServer::new(move || {
         App::new()
@@ -94,6 +89,7 @@ where
             .configure(configure.clone())
             .default_service(web::to(async || Err::<HttpResponse, _>(Problem::not_found("no such resource"))))
     })
+    .on_connect(move |_, connection| drop(connection.insert(in_hand.connected())))
     .workers(config.http_workers)
     .worker_max_blocking_threads(4)
     .max_connections(MAX_CONNECTIONS)
@@ -118,43 +114,4 @@ async fn metrics(surface: Data<Surface>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(surface.recorder.render())
-}
-
-/// Counts requests from the first middleware to the answer.
-#[derive(Clone, Default)]
-pub struct InFlight(Arc<AtomicUsize>);
-
-/// One request; counts down when dropped, so a request that is cancelled is not counted for ever.
-struct Counted(InFlight);
-
-impl InFlight {
-    fn enter(&self) -> Counted {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        ::metrics::gauge!(names::HTTP_SERVER_ACTIVE).increment(1.0);
-        Counted(self.clone())
-    }
-
-    /// Waits until no request is in flight: at least [`LAME_DUCK`], at most `grace`.
-    pub async fn drain(&self, grace: Duration) {
-        let deadline = Instant::now() + grace;
-        sleep(LAME_DUCK.min(grace)).await;
-        let idle = async {
-            while self.0.load(Ordering::SeqCst) > 0 {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        if timeout_at(deadline, idle).await.is_err() {
-            tracing::warn!(
-                requests = self.0.load(Ordering::SeqCst),
-                "grace period over, giving up on requests"
-            );
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
-        ::metrics::gauge!(names::HTTP_SERVER_ACTIVE).decrement(1.0);
-    }
 }

@@ -156,10 +156,12 @@ impl Runtime {
             recorder: self.recorder.clone(),
             health: self.health.clone(),
             request_timeout: self.http.request_timeout,
-            in_flight: http::InFlight::default(),
+            in_hand: http::InHand::default(),
             on_answer: self.on_answer,
         };
-        let in_flight = surface.in_flight.clone();
+        let in_hand = surface.in_hand.clone();
+        // The same socket: closed only when the last comers have been answered.
+        let socket = listener.try_clone().context("cannot share the socket")?;
         let server = http::server(listener, &self.http, surface, configure)?;
         let handle = server.handle();
         let mut server = actix_web::rt::spawn(server);
@@ -172,9 +174,7 @@ impl Runtime {
         if ended.is_none() {
             tracing::info!(graceSeconds = grace.as_secs_f64(), "draining");
             self.health.drain();
-            in_flight.drain(grace).await;
-            // What is left are idle keep-alive connections; they are not worth waiting for.
-            let _ = timeout(http::CLOSE_TIMEOUT, handle.stop(true)).await;
+            http::stop(handle, socket, in_hand, grace).await;
         }
         self.stop().await;
         match ended {

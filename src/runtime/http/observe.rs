@@ -13,6 +13,7 @@ use actix_web::{Error, ResponseError};
 use opentelemetry::trace::TraceContextExt;
 
 use super::Surface;
+use super::drain::Connection;
 use crate::runtime::error::{PROBLEM_JSON, Problem, TRACE_RESPONSE, trace_response};
 use crate::runtime::metrics::server_labels;
 use crate::schema::{Route, names};
@@ -44,7 +45,7 @@ pub(super) async fn observe(
     let Some(surface) = request.app_data::<Data<Surface>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let _counted = surface.in_flight.enter();
+    let _in_hand = surface.in_hand.enter(request.conn_data::<Connection>());
     if Surface::is_operational(request.path()) {
         return operational(&surface, request, next).await;
     }
