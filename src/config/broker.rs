@@ -14,9 +14,15 @@ pub struct BrokerConfig {
     /// amqp:// or amqps://user:password@host:port/vhost of a RabbitMQ
     #[arg(long, env = "AMQP_URL", value_name = "URL", hide_env_values = true, value_parser = amqp_url)]
     pub amqp_url: Option<Secret>,
-    /// URL of the Amazon SQS queue; the AWS SDK's own variables say who asks, and where another endpoint is
+    /// URL of the Amazon SQS queue; the AWS SDK's own variables say who asks, unless it is plain http
     #[arg(long, env = "SQS_QUEUE_URL", value_name = "URL", value_parser = sqs_url)]
     pub sqs_queue_url: Option<String>,
+    /// Amazon SQS API to call instead of the one in the queue's URL
+    #[arg(long, env = "AWS_ENDPOINT_URL_SQS", value_name = "URL", value_parser = super::http_url)]
+    pub sqs_endpoint: Option<String>,
+    /// The same for any AWS API without an endpoint of its own
+    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL", value_parser = super::http_url)]
+    pub aws_endpoint: Option<String>,
     /// host:port of one or more Kafka brokers, separated by commas
     #[arg(long, env = "KAFKA_BROKERS", value_name = "LIST", value_parser = kafka_brokers)]
     pub kafka_brokers: Option<String>,

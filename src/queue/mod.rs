@@ -36,9 +36,10 @@ use crate::config::{QueueConfig, Transport};
 use crate::runtime::{Runtime, Shutdown};
 use crate::schema::QueueUse;
 
-/// Largest message that every transport takes, headers, key and body together: Amazon SQS's limit,
-/// the narrowest of them, so that a message that passes here passes everywhere.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// Largest message that every transport takes, headers, key and body together: Amazon SQS's 256 KiB,
+/// the narrowest limit, less room for what the queue adds, the reason of a dead letter included. So a
+/// message that passes here passes everywhere, there and back.
+pub const MAX_MESSAGE_BYTES: usize = 240 * 1024;
 
 /// One message on its way. `headers` carry the trace context; each transport puts them into its
 /// native place.
@@ -77,9 +78,10 @@ pub struct Delivery {
 /// How many messages are where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Depth {
-    /// Not yet given to a consumer, messages that wait for a retry included.
+    /// Not yet given to a consumer, messages that wait for a retry included (except on SQS).
     pub waiting: u64,
-    /// In the hands of a consumer.
+    /// In the hands of a consumer. SQS hides a message that waits for a retry the same way and
+    /// counts it here.
     #[serde(rename = "inFlight")]
     pub in_flight: u64,
     /// In the dead-letter queue.

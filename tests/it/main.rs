@@ -16,5 +16,6 @@ mod postgres;
 mod queue;
 mod schema;
 mod shutdown;
+mod sqs;
 mod traces;
 mod up;

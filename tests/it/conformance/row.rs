@@ -43,6 +43,8 @@ pub struct Row {
     pub sees_others_in_flight: bool,
     /// Whether messages of other keys are given out while one is in hand.
     pub takes_other_keys: bool,
+    /// Whether a message that waits for a retry counts as waiting, not as in flight.
+    pub retries_wait: bool,
 }
 
 static NO_BROKER: OnceLock<Box<dyn Broker>> = OnceLock::new();
@@ -61,6 +63,7 @@ impl Row {
         fences: true,
         sees_others_in_flight: true,
         takes_other_keys: true,
+        retries_wait: true,
     };
 
     /// The broker that tests share.

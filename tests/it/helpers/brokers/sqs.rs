@@ -1,14 +1,17 @@
 //! moto's SQS behind a gate: it keeps everything in memory, so it is cut off and never ended.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::gate::Gate;
 use super::server::{Server, program};
+use super::tls::Certificates;
 use super::{Broker, Settings};
-use crate::helpers::{eventually, free_port, http};
+use crate::helpers::{eventually, free_port};
 
 /// Deliveries after which SQS itself moves a message to the dead letters: the default of
 /// `QUEUE_MAX_ATTEMPTS`.
@@ -18,43 +21,65 @@ const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv/bin/moto_
 /// `moto_server`, with a queue and its dead-letter queue for each name.
 pub struct SqsServer {
     _server: Server,
-    /// moto's own, for the test's calls.
-    direct: u16,
+    /// Where moto itself is, for the test's calls.
+    direct: String,
+    client: reqwest::blocking::Client,
     gate: Gate,
+    /// Where it speaks TLS.
+    certificates: Option<Certificates>,
     _folder: tempfile::TempDir,
 }
 
 impl SqsServer {
     pub fn boxed() -> Box<dyn Broker> {
+        Box::new(Self::start_server(false))
+    }
+
+    /// One that speaks TLS, whose settings therefore name an authority. It takes any credentials,
+    /// but the client wants to have some; they are not among the settings.
+    pub fn over_tls() -> Self {
+        Self::start_server(true)
+    }
+
+    fn start_server(tls: bool) -> Self {
         let there = Path::new(SERVER).is_file().then(|| SERVER.into());
         let moto = program("moto_server (.tools/venv)", there);
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let certificates = tls.then(|| Certificates::make(folder.path()));
         let port = free_port();
+        let mut args: Vec<_> = ["-H", "127.0.0.1", "-p", &port.to_string()].map(OsString::from).into();
+        if let Some(made) = &certificates {
+            args.extend(["-c".into(), made.certificate.clone().into(), "-k".into(), made.key.clone().into()]);
+        }
         let command = move || {
             let mut command = Command::new(&moto);
-            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+            command.args(&args);
             command
         };
-        let server = Server::start("moto", folder.path(), command, move || {
-            http::try_send("GET", &format!("http://127.0.0.1:{port}/moto-api/"), &[], None).is_some()
-        });
-        Box::new(Self { _server: server, direct: port, gate: Gate::to(port), _folder: folder })
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::blocking::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true);
+        let client = client.timeout(Duration::from_secs(20)).build().expect("a client");
+        let direct = format!("{}://localhost:{port}", if tls { "https" } else { "http" });
+        let (probe, url) = (client.clone(), format!("{direct}/moto-api/"));
+        let server = Server::start("moto", folder.path(), command, move || probe.get(&url).send().is_ok());
+        Self { _server: server, direct, client, gate: Gate::to(port), certificates, _folder: folder }
     }
 
-    fn call(&self, action: &str, body: &Value) -> Value {
-        let target = format!("AmazonSQS.{action}");
-        // moto takes the region from the signature's scope and checks nothing else of it.
-        let headers = [
-            ("content-type", "application/x-amz-json-1.0"),
-            ("x-amz-target", target.as_str()),
-            ("authorization", "AWS4-HMAC-SHA256 Credential=t/20260101/us-east-1/sqs/aws4_request"),
-        ];
-        let url = format!("http://127.0.0.1:{}/", self.direct);
-        let body = body.to_string();
-        let answer = eventually("moto answers", || {
-            http::try_send("POST", &url, &headers, Some(body.as_bytes())).filter(|a| a.status == 200)
-        });
-        answer.json
+    /// Calls the API of SQS past the gate.
+    pub fn call(&self, action: &str, body: &Value) -> Value {
+        let request = || {
+            self.client
+                .post(format!("{}/", self.direct))
+                .header("content-type", "application/x-amz-json-1.0")
+                .header("x-amz-target", format!("AmazonSQS.{action}"))
+                // moto takes the region from the signature's scope and checks nothing else of it.
+                .header("authorization", "AWS4-HMAC-SHA256 Credential=t/20260101/us-east-1/sqs/aws4_request")
+                .body(body.to_string())
+        };
+        eventually("moto answers", || {
+            let answer = request().send().ok().filter(|answer| answer.status() == 200)?;
+            serde_json::from_str(&answer.text().ok()?).ok().or(Some(Value::Null))
+        })
     }
 
     fn create(&self, name: &str, attributes: &Value) -> String {
@@ -74,11 +99,16 @@ impl Broker for SqsServer {
         });
         let url = self.create(queue, &json!({"RedrivePolicy": redrive.to_string()}));
         let path = url.splitn(4, '/').nth(3).expect("account and name").to_owned();
-        vec![
-            ("QUEUE_TRANSPORT", "sqs".into()),
-            ("QUEUE_NAME", queue.into()),
-            ("SQS_QUEUE_URL", format!("http://127.0.0.1:{}/{path}", self.gate.port())),
-        ]
+        let mut settings = vec![("QUEUE_TRANSPORT", "sqs".to_owned()), ("QUEUE_NAME", queue.to_owned())];
+        let origin = match &self.certificates {
+            Some(made) => {
+                settings.push(("QUEUE_CA_FILE", made.authority.display().to_string()));
+                format!("https://localhost:{}", self.gate.port())
+            }
+            None => format!("http://127.0.0.1:{}", self.gate.port()),
+        };
+        settings.push(("SQS_QUEUE_URL", format!("{origin}/{path}")));
+        settings
     }
 
     fn stop(&self) {
