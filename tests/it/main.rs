@@ -14,6 +14,7 @@ mod metrics;
 mod otlp;
 mod postgres;
 mod queue;
+mod redis;
 mod schema;
 mod shutdown;
 mod sqs;

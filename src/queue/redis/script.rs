@@ -1,13 +1,12 @@
 //! The steps that must happen whole or not at all, as scripts that Redis runs.
 
-use super::Redis;
-use super::entry;
-use crate::queue::{Delivery, QueueError, wire};
-
 use std::time::Duration;
 
 use fred::interfaces::LuaInterface;
 use fred::types::FromValue;
+
+use super::{Redis, entry};
+use crate::queue::{Delivery, QueueError, wire};
 
 macro_rules! script {
     ($name:literal) => {

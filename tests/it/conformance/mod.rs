@@ -5,10 +5,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "as in the helpers")]
 
-pub(crate) mod cases;
+pub mod cases;
 mod lab;
 mod outage;
-mod row;
+pub mod row;
 mod worker;
 
 use std::sync::OnceLock;
