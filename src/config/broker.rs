@@ -20,7 +20,7 @@ pub struct BrokerConfig {
     /// Amazon SQS API to call instead of the one in the queue's URL
     #[arg(long, env = "AWS_ENDPOINT_URL_SQS", value_name = "URL", value_parser = super::http_url)]
     pub sqs_endpoint: Option<String>,
-    /// The same for any AWS API without an endpoint of its own
+    /// The same, where that one is not set
     #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL", value_parser = super::http_url)]
     pub aws_endpoint: Option<String>,
     /// host:port of one or more Kafka brokers, separated by commas

@@ -25,6 +25,8 @@ const FIELDS: &str = "o11y-lab-fields";
 /// The field that says how the body is written, where it is not the body itself.
 const BODY: &str = "o11y-lab-body";
 const BASE64: &str = "base64";
+/// In front of a body in base64: SQS takes no empty one.
+const ENCODED: &str = "base64,";
 /// The header that SQS has a place for, `AWSTraceHeader`.
 const XRAY: &str = "x-amzn-trace-id";
 /// The only type of attribute used here.
@@ -57,7 +59,7 @@ impl Packed {
             Some(text) => text.to_owned(),
             None => {
                 rest.insert(BODY.to_owned(), BASE64.to_owned());
-                BASE64_STANDARD.encode(&message.body)
+                ENCODED.to_owned() + &BASE64_STANDARD.encode(&message.body)
             }
         };
         let mut headers: Vec<_> = message.headers.iter().collect();
@@ -119,13 +121,14 @@ pub(super) fn unpack(raw: &types::Message) -> (Message, Fields) {
         }
     }
     let body = raw.body().unwrap_or_default();
-    let decoded =
-        (fields.get(BODY).map(String::as_str) == Some(BASE64)).then(|| BASE64_STANDARD.decode(body));
+    let encoded = fields.get(BODY).is_some_and(|how| how == BASE64);
+    let encoded = body.strip_prefix(ENCODED).filter(|_| encoded);
+    let decoded = encoded.and_then(|text| BASE64_STANDARD.decode(text).ok());
     let message = Message {
         id: fields.get(ID).map_or_else(|| raw.message_id().unwrap_or_default().to_owned(), Clone::clone),
         key: fields.get(KEY).cloned().unwrap_or_default(),
         headers: wire::headers(fields.clone()),
-        body: decoded.and_then(Result::ok).unwrap_or_else(|| body.as_bytes().to_vec()),
+        body: decoded.unwrap_or_else(|| body.as_bytes().to_vec()),
     };
     (message, fields)
 }

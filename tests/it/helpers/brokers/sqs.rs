@@ -16,7 +16,20 @@ use crate::helpers::{eventually, free_port};
 /// Deliveries after which SQS itself moves a message to the dead letters: the default of
 /// `QUEUE_MAX_ATTEMPTS`.
 const MAX_RECEIVE_COUNT: u32 = 5;
-const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv/bin/moto_server");
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv/bin/python");
+/// `moto_server` itself loses a message that is sent while another one is deleted: it replaces the
+/// list of messages by a copy without the deleted one, outside the lock that sending takes.
+const SERVER: &str = "
+import sys
+from moto.sqs.models import Queue
+from moto.server import main
+delete = Queue.delete_message
+def locked(queue, receipt):
+    with queue._messages_lock:
+        delete(queue, receipt)
+Queue.delete_message = locked
+main(sys.argv[1:])
+";
 
 /// `moto_server`, with a queue and its dead-letter queue for each name.
 pub struct SqsServer {
@@ -42,8 +55,8 @@ impl SqsServer {
     }
 
     fn start_server(tls: bool) -> Self {
-        let there = Path::new(SERVER).is_file().then(|| SERVER.into());
-        let moto = program("moto_server (.tools/venv)", there);
+        let there = Path::new(PYTHON).is_file().then(|| PYTHON.into());
+        let python = program("moto_server (.tools/venv)", there);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let certificates = tls.then(|| Certificates::make(folder.path()));
         let port = free_port();
@@ -52,8 +65,8 @@ impl SqsServer {
             args.extend(["-c".into(), made.certificate.clone().into(), "-k".into(), made.key.clone().into()]);
         }
         let command = move || {
-            let mut command = Command::new(&moto);
-            command.args(&args);
+            let mut command = Command::new(&python);
+            command.args(["-c", SERVER]).args(&args);
             command
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
