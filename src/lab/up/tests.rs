@@ -20,8 +20,9 @@ use crate::schema::{Ports, Role};
 /// Says that it runs, notes in `order` how it ended, drains on SIGTERM and on the end of its
 /// standard input. The console notes the lines it is given.
 const WELL_BEHAVED: &str = r#"
-echo "{\"level\":\"info\",\"message\":\"hello from $1\"}"
 trap 'echo "$1 TERM" >> order; exit 0' TERM
+echo "$1" >> trapped
+echo "{\"level\":\"info\",\"message\":\"hello from $1\"}"
 # A background job loses standard input unless it comes by another number.
 exec 3<&0
 if [ "$1" = console ]; then into=console; else into=/dev/null; fi
@@ -186,7 +187,8 @@ async fn a_console_that_dies_gets_the_later_lines_after_its_restart() {
 async fn bad_settings_end_the_lab_with_what_the_child_said_last() {
     let stage = Stage::new(READY).await;
     let mut lab = stage.start(&format!(
-        "if [ \"$1\" = order ]; then echo 'DATABASE_URL is\x1bwrong' >&2; exit 2; fi\n{WELL_BEHAVED}"
+        "if [ \"$1\" = order ]; then until grep -q gateway trapped 2>/dev/null; do sleep 0.01; done; \
+         echo 'DATABASE_URL is\x1bwrong' >&2; exit 2; fi\n{WELL_BEHAVED}"
     ));
     let error = lab.run(&stage.plan, &Shutdown::new(stage.grace)).await.unwrap_err().to_string();
     lab.stop().await;
