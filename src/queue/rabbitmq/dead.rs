@@ -77,12 +77,16 @@ pub(super) async fn replay_one(
 /// Sends back all that are there now, and not those that die again meanwhile.
 pub(super) async fn replay_all(outgoing: &Outgoing, topology: &Topology) -> Result<u64, QueueError> {
     let mut look = Look::open(outgoing, topology).await?;
-    let mut replayed = 0;
+    let (mut replayed, mut there) = (0, None);
     loop {
         let page = look.page().await?;
         let last = page.len() < usize::from(PAGE);
+        let there = match there {
+            Some(there) => there,
+            None => *there.insert(page.len() as u64 + look.rest().await?),
+        };
         replayed += send_back(outgoing, topology, page).await?;
-        if last || replayed >= look.there {
+        if last || replayed >= there {
             look.give_back().await?;
             return Ok(replayed);
         }
@@ -115,8 +119,6 @@ async fn send_back(
 struct Look<'a> {
     channel: Channel,
     queue: &'a str,
-    /// How many there were at the beginning.
-    there: u64,
     /// To be given back at the end, in this order.
     taken: Vec<Acker>,
 }
@@ -125,9 +127,8 @@ impl<'a> Look<'a> {
     async fn open(outgoing: &Outgoing, topology: &'a Topology) -> Result<Self, QueueError> {
         within(CALL_TIMEOUT, async {
             let channel = outgoing.channel().await?;
-            let there = count(&channel, &topology.dead).await?;
             channel.basic_qos(PAGE, BasicQosOptions::default()).await.map_err(failed)?;
-            Ok(Self { channel, queue: &topology.dead, there, taken: Vec::new() })
+            Ok(Self { channel, queue: &topology.dead, taken: Vec::new() })
         })
         .await
     }
@@ -155,6 +156,12 @@ impl<'a> Look<'a> {
             Ok(page)
         })
         .await
+    }
+
+    /// Letters after the pages so far. Not to be asked before the first: what an earlier look gave
+    /// back may not be counted yet, but it comes before anything a new consumer is sent.
+    async fn rest(&self) -> Result<u64, QueueError> {
+        within(CALL_TIMEOUT, count(&self.channel, self.queue)).await
     }
 
     async fn give_back(self) -> Result<(), QueueError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, MAX_SHORT_STRING_LENGTH, ShortString};
 
-use crate::queue::wire::{self, ATTEMPT, DEAD_AT, KEY};
+use super::topology::DELIVERY_LIMIT;
+use crate::queue::wire::{self, ATTEMPT, DEAD_AT, DEAD_ATTEMPTS, KEY};
 use crate::queue::{DeadLetter, Message, QueueError};
 
 /// On disk before it is confirmed, whatever the queue's type.
@@ -81,24 +82,33 @@ pub(super) fn returns(properties: &BasicProperties) -> u32 {
 
 /// Which attempt a delivery is: those of earlier copies and of this one.
 pub(super) fn attempt(properties: &BasicProperties) -> u32 {
-    let earlier = field(properties, ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(0_u32);
-    earlier.saturating_add(returns(properties)).saturating_add(1)
+    earlier_attempts(properties).saturating_add(returns(properties)).saturating_add(1)
 }
 
 pub(super) fn dead_letter(properties: &BasicProperties, body: Vec<u8>) -> DeadLetter {
     wire::dead_letter(message(properties, body), |name| {
-        field(properties, name).or_else(|| match name {
-            DEAD_AT => died_at_ms(properties).map(|ms| ms.to_string()),
-            _ => None,
+        field(properties, name).or_else(|| {
+            let given_up_at = given_up_at_ms(properties)?;
+            match name {
+                DEAD_AT => Some(given_up_at.to_string()),
+                DEAD_ATTEMPTS => {
+                    Some(earlier_attempts(properties).saturating_add(DELIVERY_LIMIT + 1).to_string())
+                }
+                _ => None,
+            }
         })
     })
 }
 
-/// When the broker itself gave it up.
-fn died_at_ms(properties: &BasicProperties) -> Option<u64> {
+/// When the broker itself gave it up, after more than its limit of deliveries.
+fn given_up_at_ms(properties: &BasicProperties) -> Option<u64> {
     let deaths = properties.headers().as_ref()?.inner().get(DEATHS)?.as_array()?;
     let time = deaths.as_slice().first()?.as_field_table()?.inner().get("time")?.as_timestamp()?;
     time.checked_mul(1000)
+}
+
+fn earlier_attempts(properties: &BasicProperties) -> u32 {
+    field(properties, ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 fn field(properties: &BasicProperties, name: &str) -> Option<String> {
@@ -154,7 +164,8 @@ mod tests {
         let properties = properties.with_headers(headers);
         assert_eq!(message(&properties, b"{}".to_vec()), sent());
         assert_eq!((attempt(&properties), returns(&properties)), (6, 3));
-        assert_eq!(dead_letter(&properties, Vec::new()).died_at_ms, 7000);
+        let letter = dead_letter(&properties, Vec::new());
+        assert_eq!((letter.died_at_ms, letter.attempts), (7000, 2 + DELIVERY_LIMIT + 1));
     }
 
     #[test]

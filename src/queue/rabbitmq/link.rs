@@ -182,3 +182,49 @@ pub(super) fn failed(error: Error) -> QueueError {
         _ => "failed",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn threads_of_the_client() -> usize {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("lapin")).count()
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_nobody_waits_for_any_more_leaves_no_thread_behind() {
+        // The kernel accepts; nobody ever answers.
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("amqp://u:p@{}", mute.local_addr().unwrap()).parse().unwrap();
+        let address = Address { uri, tls: None };
+        for _ in 0..3 {
+            let attempt = tokio::time::timeout(Duration::from_millis(100), address.connect()).await;
+            assert!(attempt.is_err(), "nobody answered");
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while threads_of_the_client() > 0 {
+            assert!(Instant::now() < deadline, "{} threads are left", threads_of_the_client());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_one_reason_without_its_text() {
+        let config = |url: &str| {
+            #[derive(clap::Parser)]
+            struct Parse {
+                #[command(flatten)]
+                broker: BrokerConfig,
+            }
+            <Parse as clap::Parser>::parse_from(["test", "--amqp-url", url]).broker
+        };
+        let said = Address::of(&config("amqp://u:hunter2@h:port/")).err().unwrap().to_string();
+        assert!(said.contains("AMQP_URL") && !said.contains("hunter2"), "{said}");
+        assert_eq!(Address::of(&config("amqps://h/?heartbeat=3")).ok().unwrap().uri.query.heartbeat, Some(3));
+    }
+}

@@ -7,6 +7,7 @@
 
 mod cases;
 mod lab;
+mod only_rabbitmq;
 mod outage;
 mod row;
 mod worker;
