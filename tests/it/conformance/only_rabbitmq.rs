@@ -1,5 +1,6 @@
 //! What only RabbitMQ does: it gives messages up by itself, and others may change its queues.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -8,9 +9,9 @@ use lapin::{Connection, ConnectionProperties};
 use o11y_lab::queue::{Depth, QueueError};
 
 use super::cases::{depth_becomes, message, receive};
-use super::row::{Row, with_pair};
+use super::row::{Row, block_on, open, with_pair};
 use crate::helpers::DEADLINE;
-use crate::helpers::brokers::{Broker, RabbitServer};
+use crate::helpers::brokers::{Broker, RabbitServer, fresh_queue};
 
 static SHARED: OnceLock<Box<dyn Broker>> = OnceLock::new();
 static ROW: Row = Row { name: "rabbitmq", start: RabbitServer::boxed, shared: &SHARED, ..Row::DEFAULT };
@@ -42,6 +43,39 @@ fn a_message_given_back_more_often_than_the_brokers_limit_keeps_coming() {
             assert_eq!(got[0].attempt, attempt);
             pair.two.retry(&got[0], Duration::ZERO).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_retry_that_waits_and_a_dead_letter_survive_a_broker_that_is_killed() {
+    let broker = (ROW.start)();
+    let settings = broker.settings(&fresh_queue());
+    block_on(async {
+        let queue = open(&ROW, &*broker, &settings).await;
+        queue.publish(&[message("m-1", "k"), message("m-2", "k")]).await.unwrap();
+        let got = receive(&*queue, 2).await;
+        queue.retry(&got[0], Duration::from_secs(2)).await.unwrap();
+        queue.dead_letter(&got[1], "why").await.unwrap();
+        // Nobody confirms an acknowledgement, but what is confirmed after it is stored after it.
+        queue.close().await;
+        let queue = open(&ROW, &*broker, &settings).await;
+        queue.publish(&[message("m-3", "k")]).await.unwrap();
+        broker.stop();
+        broker.start();
+        let deadline = Instant::now() + DEADLINE;
+        let mut came = BTreeSet::new();
+        while came.len() < 2 {
+            assert!(Instant::now() < deadline, "only {came:?} came");
+            // Errors are the broker's that is not quite there yet.
+            for delivery in queue.receive(1, Duration::from_millis(100)).await.unwrap_or_default() {
+                queue.ack(&delivery).await.unwrap();
+                came.insert((delivery.message.id, delivery.attempt));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(came, BTreeSet::from([("m-1".to_owned(), 2), ("m-3".to_owned(), 1)]));
+        assert_eq!(queue.dead_letters(10).await.unwrap().len(), 1);
+        queue.close().await;
     });
 }
 
