@@ -40,10 +40,21 @@ pub(super) fn check(batch: &[Message]) -> Result<(), QueueError> {
     Ok(())
 }
 
-/// Amazon SQS's rule, the narrowest; names of ours are taken.
+/// Amazon SQS's rule, the narrowest; names of ours are taken, and so are RabbitMQ's.
 fn is_header_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && name.len() <= 200 && name.chars().all(allowed) && !name.starts_with(OURS)
+    !name.is_empty()
+        && name.len() <= 200
+        && name.chars().all(allowed)
+        && !name.starts_with(OURS)
+        && !is_rabbitmqs(name)
+}
+
+/// Headers that mean something to RabbitMQ itself: it adds the first and routes by the last.
+pub(super) fn is_rabbitmqs(name: &str) -> bool {
+    const ADDED: [&str; 5] =
+        ["x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count"];
+    ADDED.iter().any(|added| name.starts_with(added)) || matches!(name, "CC" | "BCC")
 }
 
 /// The message's own headers among all fields a broker brings.
@@ -94,7 +105,7 @@ mod tests {
     #[test]
     fn a_header_that_some_broker_cannot_carry_or_that_is_ours_is_refused_on_all() {
         assert!(check(&[message("traceparent"), message("X-B3.a_b")]).is_ok());
-        for bad in ["", "sp ace", "名", ID, "o11y-lab-anything", &"x".repeat(201)] {
+        for bad in ["", "sp ace", "名", "CC", "x-death", ID, "o11y-lab-anything", &"x".repeat(201)] {
             assert!(matches!(check(&[message("ok"), message(bad)]), Err(QueueError::Refused(_))), "{bad}");
         }
     }

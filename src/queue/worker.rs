@@ -97,6 +97,8 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
             }
         }
     }
+    // Nothing may be sent to us while we finish.
+    queue.stop_receiving().await;
     drain(in_hand, &abandon, shutdown.remaining()).await;
     queue.close().await;
 }

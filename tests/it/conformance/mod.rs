@@ -7,6 +7,7 @@
 
 pub mod cases;
 mod lab;
+mod only_rabbitmq;
 mod outage;
 pub mod row;
 mod worker;

@@ -112,9 +112,12 @@ pub async fn a_drain_in_the_middle_of_a_message_neither_loses_nor_leaves_it(pair
         assert!(began.elapsed() < DEADLINE, "the drain waited for nothing");
         assert_eq!(handler.finished.load(Ordering::SeqCst), u32::from(finishes));
         if !finishes {
-            let again = receive(&*pair.one, 1).await;
+            // A handle that consumed stays a consumer, and the next message may be sent to it.
+            let other = pair.open().await;
+            let again = receive(&*other, 1).await;
             assert_eq!(again[0].message.id, "m-1");
-            pair.one.ack(&again[0]).await.unwrap();
+            other.ack(&again[0]).await.unwrap();
+            other.close().await;
         }
         depth_becomes(&*pair.one, Depth::default()).await;
     }
