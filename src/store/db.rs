@@ -24,7 +24,8 @@ use crate::schema::{Service, names};
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// `/ready` gives its checks a second; a little less lets us say the reason ourselves.
 const READY_WAIT: Duration = Duration::from_millis(900);
-/// The longest a shutdown waits for connections to close.
+/// The longest a test waits for connections to close.
+#[cfg(test)]
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 static READY: Op = Op::quiet("SELECT", "(none)");
@@ -103,8 +104,9 @@ impl Db {
         });
     }
 
-    /// Closes the pool, for the end of the process; what cannot be closed in time is left behind.
-    pub async fn close(&self) {
+    /// Closes the pool, as a database that is lost; what cannot be closed in time is left behind.
+    #[cfg(test)]
+    pub(super) async fn close(&self) {
         let _ = timeout(CLOSE_WAIT, self.inner.pool.close()).await;
     }
 

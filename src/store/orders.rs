@@ -48,9 +48,10 @@ pub enum Created {
     Before(Order),
 }
 
+#[cfg(test)]
 impl Created {
     /// The order, whichever request made it.
-    pub fn into_order(self) -> Order {
+    pub(super) fn into_order(self) -> Order {
         match self {
             Self::Now(order) | Self::Before(order) => order,
         }

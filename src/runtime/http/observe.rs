@@ -28,7 +28,8 @@ pub(super) fn known_method(method: &Method) -> &'static str {
     KNOWN_METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER_METHOD)
 }
 
-/// The middleware. Operational routes pass untouched.
+/// The middleware. Operational routes have the time limit and the one form of errors, and nothing
+/// else: nobody counts or logs them.
 pub(super) async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -38,7 +39,7 @@ pub(super) async fn observe(
     };
     let _in_hand = surface.in_hand.enter(request.conn_data::<Connection>());
     if Surface::is_operational(request.path()) {
-        return operational(&surface, request, next).await;
+        return finish(in_time(&surface, request, next).await, "GET");
     }
     let started = Instant::now();
     let method = known_method(request.method());
@@ -49,10 +50,7 @@ pub(super) async fn observe(
 
     let outcome = match check_head(&request) {
         Err(problem) => Err(problem.in_current_span().into()),
-        Ok(()) => match tokio::time::timeout(surface.request_timeout, next.call(request)).await {
-            Ok(outcome) => outcome.map(ServiceResponse::map_into_boxed_body),
-            Err(_) => Err(Problem::timeout("the request took too long").in_current_span().into()),
-        },
+        Ok(()) => in_time(&surface, request, next).await,
     };
     let mut outcome = finish(outcome, &allowed);
 
@@ -88,14 +86,14 @@ fn path_of(route: Option<&'static Route>) -> &'static str {
     route.map_or(OTHER_ROUTE, |route| route.path)
 }
 
-async fn operational(
+async fn in_time(
     surface: &Surface,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match tokio::time::timeout(surface.request_timeout, next.call(request)).await {
-        Ok(outcome) => finish(outcome.map(ServiceResponse::map_into_boxed_body), "GET"),
-        Err(_) => Err(Problem::timeout("the request took too long").into()),
+        Ok(outcome) => outcome.map(ServiceResponse::map_into_boxed_body),
+        Err(_) => Err(Problem::timeout("the request took too long").in_current_span().into()),
     }
 }
 

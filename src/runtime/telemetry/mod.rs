@@ -44,6 +44,8 @@ use transport::Transport;
 
 /// The instrumentation scope, and the prefix of the targets whose spans are traced.
 const SCOPE: &str = "o11y_lab";
+/// What a flush may take of a backend that failed last.
+const TRIAL: Duration = Duration::from_millis(100);
 
 /// Running telemetry. Nothing is flushed on drop: end it with [`Telemetry::shutdown`].
 #[derive(Clone, Debug)]
@@ -97,9 +99,6 @@ fn provider(settings: &Settings, otel: &OtelConfig, ledger: &Arc<Ledger>) -> Res
     let resource = resource::resource(settings, &otel.deployment_environment, ecs);
     build(settings, resource, ledger)
 }
-
-/// What a flush may take of a backend that failed last.
-const TRIAL: Duration = Duration::from_millis(100);
 
 fn build(settings: &Settings, resource: Resource, ledger: &Arc<Ledger>) -> Result<SdkTracerProvider> {
     let builder = SdkTracerProvider::builder()
