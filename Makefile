@@ -4,6 +4,8 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
+# The Kafka client is not in the default build, but what is checked and shipped has it.
+ALL := --all-features
 
 .PHONY: help up check fmt clippy doc deny test provision first measure clean
 
@@ -19,10 +21,10 @@ fmt: ## Formatting, as rustfmt has it
 	$(CARGO) fmt --check
 
 clippy: ## Lints of all targets; a warning is an error
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
 
 doc: ## API documentation without warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(ALL) --no-deps --document-private-items --locked
 
 deny: ## Dependencies, licences, sources, advisories
 	scripts/deny
@@ -31,7 +33,7 @@ provision: ## Get what the tests need beside Rust
 	scripts/provision
 
 test: provision ## Every test, on real components
-	$(CARGO) test --locked
+	$(CARGO) test $(ALL) --locked
 
 first: ## The README's first command, as a reader runs it
 	scripts/first-command

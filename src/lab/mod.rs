@@ -2,4 +2,5 @@
 
 pub mod expect;
 pub mod healthcheck;
+pub mod queue;
 pub mod up;

@@ -7,7 +7,7 @@
 mod attempt;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
@@ -15,14 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::attempt::Attempts;
 use super::outage::Outage;
-use super::{Delivery, Message, Queue, QueueError, metrics};
+use super::{Delivery, Message, Queue, QueueError, span};
 use crate::config::{QueueConfig, TraceMode};
 use crate::runtime::Shutdown;
 
 /// Longest time one `receive` waits for a message.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
-/// Time between two looks at the queue's depth.
-const DEPTH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What is done with a message.
 #[async_trait]
@@ -84,11 +82,13 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
             tokio::select! { _ = in_hand.join_next() => {}, () = shutdown.wait() => {} }
             continue;
         }
+        let started = SystemTime::now();
         match receive(&*queue, free, &shutdown).await {
             Ok(deliveries) => {
                 outage.worked();
+                let received = span::receive(&*queue, &deliveries, started);
                 for delivery in deliveries {
-                    in_hand.spawn(attempts.clone().process(delivery));
+                    in_hand.spawn(attempts.clone().process(delivery, received.clone()));
                 }
             }
             Err(error) => {
@@ -97,6 +97,8 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
             }
         }
     }
+    // Nothing may be sent to us while we finish.
+    queue.stop_receiving().await;
     drain(in_hand, &abandon, shutdown.remaining()).await;
     queue.close().await;
 }
@@ -120,24 +122,6 @@ async fn drain(mut in_hand: JoinSet<()>, abandon: &CancellationToken, grace: Dur
         if tokio::time::timeout(grace / 10, finish(&mut in_hand)).await.is_err() {
             in_hand.shutdown().await;
         }
-    }
-}
-
-/// Keeps the gauges of waiting messages and dead letters up to date until `shutdown` begins. While
-/// the queue does not answer they keep their last values.
-pub async fn watch_depth(queue: Arc<dyn Queue>, shutdown: Shutdown) {
-    let mut outage = Outage::of("Counting the queue's messages");
-    while !shutdown.begun() {
-        match queue.depth().await {
-            Ok(depth) => {
-                outage.worked();
-                metrics::depth(depth);
-            }
-            Err(error) => {
-                outage.failed(&error.to_string());
-            }
-        }
-        tokio::select! { () = tokio::time::sleep(DEPTH_INTERVAL) => {}, () = shutdown.wait() => {} }
     }
 }
 

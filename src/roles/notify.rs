@@ -40,7 +40,8 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let notifications = Notifications::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);
-    runtime.spawn(worker::watch_depth(queue.clone(), runtime.shutdown().clone()));
+    let side = Role::Notify.service().queue;
+    runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
     let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);
     let policy = worker::Policy::from(&config.queue);
     runtime.spawn(worker::run(queue.clone(), Arc::new(handler), policy, runtime.shutdown().clone()));

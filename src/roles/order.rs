@@ -45,6 +45,8 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let orders = Orders::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);
+    let side = Role::Order.service().queue;
+    runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
     runtime.prefer(Role::User, &config.upstream.user_service_url);
     let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), runtime.last_call().clone());
     runtime.spawn(relay);

@@ -97,6 +97,7 @@ const GATEWAY: &[Role] = &[Role::Gateway];
 const USER: &[Role] = &[Role::User];
 const ORDER: &[Role] = &[Role::Order];
 const NOTIFY: &[Role] = &[Role::Notify];
+const QUEUES: &[Role] = &[Role::Order, Role::Notify];
 const STORES: &[Role] = &[Role::User, Role::Order, Role::Notify];
 const ALL: &[Role] = &[];
 
@@ -186,7 +187,7 @@ pub static METRICS: &[Metric] = &[
         NOTIFY,
         &[Label { key: "status", values: &["success", "retried", "dead"] }],
     ),
-    gauge(names::QUEUE_LAG, "{message}", "Messages waiting in the queue", NOTIFY, &[]),
+    gauge(names::QUEUE_LAG, "{message}", "Messages waiting in the queue", QUEUES, &[]),
     gauge(names::QUEUE_DEAD, "{message}", "Messages in the dead-letter queue", NOTIFY, &[]),
     counter(
         names::ALERTS_RECEIVED,

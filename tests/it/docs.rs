@@ -100,12 +100,15 @@ fn metric_row(metric: &Metric) -> String {
 fn every_setting_is_documented_with_flag_variable_and_default() {
     let command = o11y_lab::cli::command();
     let mut text = String::new();
-    for name in ["order", "up", "console", "healthcheck"] {
-        let sub = command.find_subcommand(name).unwrap();
+    for name in ["order", "up", "console", "healthcheck", "queue depth"] {
+        let sub = name.split(' ').fold(&command, |above, name| above.find_subcommand(name).unwrap());
         let title = if name == "order" { "Every role" } else { name };
         text += &format!("\n## {title}\n");
         let mut heading = None;
-        for arg in sub.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some()) {
+        // The settings of queue and brokers are the roles' own and stand there.
+        let again = |arg: &clap::Arg| name == "queue depth" && arg.get_help_heading().is_some();
+        let shown = |arg: &&clap::Arg| !arg.is_hide_set() && arg.get_long().is_some() && !again(arg);
+        for arg in sub.get_arguments().filter(shown) {
             if arg.get_help_heading() != heading || heading.is_none() && !text.ends_with("|\n") {
                 heading = arg.get_help_heading();
                 if let Some(heading) = heading {

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
 mod api;
+mod conformance;
 mod console;
 mod docs;
 mod helpers;
@@ -13,7 +14,9 @@ mod metrics;
 mod otlp;
 mod postgres;
 mod queue;
+mod redis;
 mod schema;
 mod shutdown;
+mod sqs;
 mod traces;
 mod up;

@@ -35,6 +35,7 @@ use data::DataDir;
 use machine::State;
 use output::{Outputs, Streams};
 use plan::{Child, Plan, Program};
+pub(super) use render::escaped;
 
 /// How long the table waits for everybody to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);

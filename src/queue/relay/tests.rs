@@ -10,8 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::queue::conformance::{message, receive};
-use crate::queue::testing::{Spans, attribute, eventually, queue};
+use crate::queue::testing::{Spans, attribute, eventually, message, queue, receive};
 
 /// An outbox in memory.
 #[derive(Default)]

@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::queue::Depth;
-use crate::queue::conformance::message;
-use crate::queue::testing::{Spans, VISIBILITY, attribute, eventually, queue};
+use crate::queue::testing::{Spans, VISIBILITY, attribute, eventually, message, queue};
+use crate::queue::{Depth, watch_depth};
+use crate::schema::QueueUse;
 
 const POLICY: Policy = Policy {
     concurrency: 3,
@@ -265,7 +265,7 @@ async fn the_span_of_a_message_is_a_child_of_its_producer_or_a_root_that_links_t
         ] {
             assert_eq!(attribute(span, key).as_deref(), Some(value), "{key}");
         }
-        // conformance::message() comes from trace 7, span 9.
+        // testing::message() comes from trace 7, span 9.
         let (trace, producer) = (7u128.into(), 9u64.into());
         match mode {
             TraceMode::Child => {
@@ -303,7 +303,7 @@ async fn a_failure_is_on_its_span_once_and_each_attempt_has_one() {
 async fn an_idle_worker_makes_no_spans() {
     let spans = Spans::recorded();
     let bench = quick(|_| Ok(()));
-    let watch = tokio::spawn(watch_depth(bench.queue.clone(), bench.shutdown.clone()));
+    let watch = tokio::spawn(watch_depth(bench.queue.clone(), QueueUse::Consumes, bench.shutdown.clone()));
     tokio::time::sleep(Duration::from_millis(100)).await;
     bench.stop().await;
     watch.await.unwrap();

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use opentelemetry::global;
 use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry::{InstrumentationScope, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::level_filters::LevelFilter;
@@ -112,8 +112,12 @@ fn build(settings: &Settings, resource: Resource, ledger: &Arc<Ledger>) -> Resul
 }
 
 fn tracer(provider: &SdkTracerProvider) -> opentelemetry_sdk::trace::SdkTracer {
-    let scope = opentelemetry::InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION"));
-    provider.tracer_with_scope(scope.build())
+    provider.tracer_with_scope(scope())
+}
+
+/// The instrumentation scope of every span of ours, for the few made without `tracing`.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build()
 }
 
 /// Turns this program's own spans into OpenTelemetry spans. Events stay logs, and nothing is

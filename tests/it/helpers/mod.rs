@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "one binary: each subject uses its own part of the helpers")]
 
+pub mod brokers;
 pub mod http;
 pub mod postgres;
 pub mod process;

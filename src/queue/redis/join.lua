@@ -1,0 +1,16 @@
+-- Makes stream and group, and forgets consumers that went away with nothing in hand.
+local forget_after_ms = tonumber(ARGV[4])
+local made = redis.pcall('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
+    return made
+end
+for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+    local info = {}
+    for i = 1, #flat, 2 do
+        info[flat[i]] = flat[i + 1]
+    end
+    if info.pending == 0 and info.idle > forget_after_ms then
+        redis.call('XGROUP', 'DELCONSUMER', stream, group, info.name)
+    end
+end
+return 1
