@@ -3,6 +3,8 @@
 //! A failed handler is retried with exponential backoff; after [`Policy::max_attempts`], and at once
 //! for a message no attempt can help, the message goes to the dead letters. A process that dies in
 //! the middle settles nothing, and the broker gives its messages out again: handlers are idempotent.
+//! A message that keeps on killing its process is given up by its number of deliveries, where the
+//! transport counts those that ended in a crash (Kafka does not).
 
 mod attempt;
 

@@ -2,7 +2,7 @@
 //!
 //! | endpoint | answer |
 //! |---|---|
-//! | `GET /notifications?orderId=&limit=` | the notifications sent, newest first |
+//! | `GET /notifications?orderId=&before=&limit=` | the notifications sent, newest first |
 //! | `GET /stats` | transport, waiting, in flight, dead |
 //! | `POST /alerts` | Alertmanager's webhook, version "4" |
 //! | `GET /alerts` | the alerts received, newest first |
@@ -67,11 +67,12 @@ fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &State)
         .service(web::resource("/alerts").get(alerts).post(receive_alerts));
 }
 
-/// `?orderId=&limit=`.
+/// `?orderId=&before=&limit=`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Filter {
     order_id: Option<String>,
+    before: Option<String>,
     limit: Option<String>,
 }
 
@@ -83,9 +84,12 @@ async fn list(notifications: Data<Notifications>, filter: Query<Filter>) -> Answ
             .ok_or_else(|| Problem::invalid(vec![format!("{name} must be a positive integer")])),
     };
     let order_id = number(&filter.order_id, "orderId")?;
+    let before = number(&filter.before, "before")?.unwrap_or(i64::MAX);
     let limit = number(&filter.limit, "limit")?.unwrap_or(100).min(1_000);
-    let rows = notifications.list(order_id, limit).await?;
-    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "notifications": rows })))
+    let rows = notifications.list(order_id, before, limit).await?;
+    // A full page may be the last one; the one after it is then empty.
+    let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.id);
+    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "notifications": rows, "next": next })))
 }
 
 async fn stats(state: Data<State>) -> Answer {

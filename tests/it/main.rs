@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
 mod api;
+mod chaos;
 mod conformance;
 mod console;
 mod docs;

@@ -72,16 +72,22 @@ pub fn stored(lab: &Lab) -> Vec<i64> {
     ids
 }
 
+/// The order id and trace id of every notification, page after page.
+pub fn notifications(lab: &Lab) -> Vec<(i64, String)> {
+    let (mut all, mut before) = (Vec::new(), json!(i64::MAX));
+    while !before.is_null() {
+        let page = get(&lab.url(Role::Notify, &format!("/notifications?limit=1000&before={before}")));
+        let rows = page.json["notifications"].as_array().cloned().unwrap_or_default();
+        let trace = |row: &Value| row["traceId"].as_str().unwrap_or_default().to_owned();
+        all.extend(rows.iter().map(|row| (row["orderId"].as_i64().unwrap(), trace(row))));
+        before = page.json["next"].clone();
+    }
+    all.sort_unstable();
+    all
+}
+
 pub fn notified(lab: &Lab) -> Vec<i64> {
-    let all = get(&lab.url(Role::Notify, "/notifications?limit=1000"));
-    let mut ids: Vec<_> = all.json["notifications"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|n| n["orderId"].as_i64().unwrap())
-        .collect();
-    ids.sort_unstable();
-    ids
+    notifications(lab).into_iter().map(|(order, _)| order).collect()
 }
 
 #[test]

@@ -15,6 +15,9 @@ use crate::queue::{Delivery, Queue, QueueError, span};
 
 /// Longest time a handler may take; heartbeats keep its message invisible so long.
 const HANDLER_LIMIT: Duration = Duration::from_secs(300);
+/// Deliveries beyond the last attempt after which a message is taken for the one that kills its
+/// consumer. Crashes it did not cause cost deliveries too, so this is generous.
+const DELIVERIES_TO_SPARE: u32 = 15;
 /// Longest wait before a retry.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
@@ -46,6 +49,10 @@ impl Attempts {
     }
 
     async fn handle(&self, delivery: &Delivery) -> Outcome {
+        if delivery.attempt > self.policy.max_attempts.saturating_add(DELIVERIES_TO_SPARE) {
+            let reason = format!("delivered {} times and never settled", delivery.attempt - 1);
+            return failed("never_settled", reason, false);
+        }
         let started = Instant::now();
         // A panic is one message's failure, not the worker's end.
         let handling =

@@ -125,6 +125,31 @@ async fn a_poisonous_message_is_given_up_at_once() {
 }
 
 #[tokio::test]
+async fn a_message_that_kills_every_consumer_is_given_up_without_another_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = queue(folder.path());
+    queue.publish(&[message("deadly", "k")]).await.unwrap();
+    let mut delivery = crate::queue::testing::receive(&*queue, 1).await.remove(0);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let handler = Do(move |_| -> BoxFuture<'static, Result<(), HandlerError>> {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Err(HandlerError::Retry("not this time".to_owned())) })
+    });
+    let attempts = Arc::new(Attempts {
+        queue: queue.clone(),
+        handler: Arc::new(handler),
+        policy: POLICY,
+        abandon: CancellationToken::new(),
+    });
+    delivery.attempt = 100;
+    attempts.process(delivery, opentelemetry::Context::new()).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    let letters = queue.dead_letters(10).await.unwrap();
+    assert_eq!(letters[0].reason, "delivered 99 times and never settled");
+}
+
+#[tokio::test]
 async fn a_panic_is_the_failure_of_one_message_and_not_the_end_of_the_worker() {
     let bench = quick(|message| match message.id.as_str() {
         "good" => Ok(()),
