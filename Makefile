@@ -7,10 +7,10 @@ CARGO ?= cargo
 # The Kafka client is not in the default build, but what is checked and shipped has it.
 ALL := --all-features
 
-.PHONY: help up check fmt clippy doc deny test provision first measure clean
+.PHONY: help up check fmt clippy doc deny test provision first chaos bench-queue measure clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Start the whole lab on this machine
 	$(CARGO) run --release --locked -- up
@@ -37,6 +37,12 @@ test: provision ## Every test, on real components
 
 first: ## The README's first command, as a reader runs it
 	scripts/first-command
+
+chaos: provision ## 10,000 orders on each transport while processes are killed and brokers restarted: a table
+	$(CARGO) test $(ALL) --locked --test it chaos -- --ignored --test-threads 1 --nocapture
+
+bench-queue: provision ## Latency and drain rate of each transport beside its bare client
+	$(CARGO) bench $(ALL) --locked --bench queue
 
 measure: ## Memory, idle CPU, start times and size of the release build, as a table
 	$(CARGO) build --release --locked

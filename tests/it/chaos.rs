@@ -40,8 +40,7 @@ struct Seen {
 fn order(lab: &Lab, user: i64) -> (i64, String) {
     let (key, trace) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::now_v7().simple().to_string());
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
-    let headers =
-        [("content-type", "application/json"), ("idempotency-key", &key), ("traceparent", &parent)];
+    let headers = [("content-type", "application/json"), ("idempotency-key", &key), ("traceparent", &parent)];
     let body = json!({"userId": user, "items": ["book"], "total": 2.5}).to_string();
     let id = eventually("the order is accepted", || {
         let answer = http::try_send("POST", &lab.api("/api/orders"), &headers, Some(body.as_bytes()))?;
