@@ -32,8 +32,8 @@ def logs(text, legend="", **more):
 
 
 def panel(title, about, unit, *queries, kind="timeseries", w=8, h=8, steps=None, lines=False, stack=False,
-          most=None, links=(), options=None):
-    """`steps` are (value, colour) from the lowest on; `lines` draws them; `most` ends the axis."""
+          least=0, most=None, links=(), options=None):
+    """`steps` are (value, colour) from the lowest on; `lines` draws them; `least`, `most` end the axis."""
     steps = steps or [(None, GREEN)]
     custom = {}
     if kind == "timeseries":
@@ -42,14 +42,12 @@ def panel(title, about, unit, *queries, kind="timeseries", w=8, h=8, steps=None,
                   "thresholdsStyle": {"mode": "line" if lines else "off"}}
     defaults = {
         "unit": unit,
-        "min": 0,
         "color": {"mode": "palette-classic" if kind == "timeseries" else "thresholds"},
         "thresholds": {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in steps]},
         "custom": custom,
         "links": list(links),
     }
-    if most is not None:
-        defaults["max"] = most
+    defaults |= {name: value for name, value in (("min", least), ("max", most)) if value is not None}
     targets = [{"refId": chr(ord("A") + n), **one} for n, one in enumerate(queries)]
     return {
         "type": kind, "title": title, "description": about, "datasource": queries[0]["datasource"],

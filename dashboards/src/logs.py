@@ -1,11 +1,10 @@
 """Logs and traces: what was said, by service, level and trace, and the traces it belongs to."""
 
-from grafana import JAEGER, LOKI, choice, dashboard, datasource, logs, panel, query, text
+from .grafana import JAEGER, LOKI, choice, dashboard, datasource, logs, panel, query, text
 
 # An empty box matches every line; the beginning of an id is enough.
 LINES = '{service=~"$service", level=~"$level"} | traceId=~`$trace.*` |~ `$search`'
 SPANS = 'service_name=~"$service"'
-TO_TRACE = {"title": "Trace", "url": "/d/o11y-logs?${__url_time_range}&var-trace=${__value.raw}"}
 
 lines = [
     panel("Lines by level", "Log lines, by level.", "short",
@@ -23,10 +22,10 @@ traces = [
           {"datasource": JAEGER, "query": "$trace"}, kind="traces", w=24, h=12),
     panel("Newest orders", "Traces of `POST /api/orders` at the gateway.", "none",
           {"datasource": JAEGER, "queryType": "search", "service": "api-gateway", "operation": "POST /api/orders",
-           "limit": 20}, kind="table", w=12, h=10, links=[TO_TRACE]),
+           "limit": 20}, kind="table", w=12, h=10),
     panel("Newest errors at the gateway", "Traces whose root failed.", "none",
           {"datasource": JAEGER, "queryType": "search", "service": "api-gateway", "tags": "error=true", "limit": 20},
-          kind="table", w=12, h=10, links=[TO_TRACE]),
+          kind="table", w=12, h=10),
 ]
 
 spans = [

@@ -1,6 +1,6 @@
 """Queue: from the outbox through the broker to the notification, and what died on the way."""
 
-from grafana import GREEN, ORANGE, RED, dashboard, panel, quantiles, query, stat
+from .grafana import GREEN, ORANGE, RED, dashboard, panel, quantiles, query, stat
 
 PROCESSED = "queue_messages_processed_total"
 

@@ -1,6 +1,6 @@
 """Services: rate, errors and duration, what is downstream, what the business did, what the processes use."""
 
-from grafana import GREEN, ORANGE, RED, TO_LOGS, dashboard, panel, quantiles, query, stat
+from .grafana import GREEN, ORANGE, RED, TO_LOGS, dashboard, panel, quantiles, query, stat
 
 SERVER = "http_server_request_duration_seconds"
 CLIENT = "http_client_request_duration_seconds"

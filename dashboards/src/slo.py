@@ -1,6 +1,6 @@
 """SLO: how much of the error budget is left, and how fast it burns."""
 
-from grafana import GREEN, ORANGE, PROMETHEUS, RED, SERVICES, choice, dashboard, panel, query, stat
+from .grafana import GREEN, ORANGE, PROMETHEUS, RED, SERVICES, choice, dashboard, panel, query, stat
 
 SERVER = "http_server_request_duration_seconds"
 SLO = 'slo=~"$slo"'
@@ -14,7 +14,7 @@ budget = [
          query(f"max by (slo) (slo:objective:ratio{{{SLO}}})", "{{slo}}"), w=8, most=1),
     stat("Error budget left", "Of the budget of the period: 100 % is untouched, below zero the objective is missed.",
          "percentunit", query(f"min by (slo) (slo:period_error_budget_remaining:ratio{{{SLO}}})", "{{slo}}"), w=8,
-         steps=[(None, RED), (0, ORANGE), (0.25, GREEN)]),
+         least=None, steps=[(None, RED), (0, ORANGE), (0.25, GREEN)]),
     stat("Burn rate now", "1 uses the budget up exactly by the end of the period; 14.4 in two days.", "short",
          query(f"max by (slo) (slo:current_burn_rate:ratio{{{SLO}}})", "{{slo}}"), w=8, steps=FACTORS),
     panel("Burn rate against the alerts' thresholds", "Lines: 1 and 3 make a ticket, 6 and 14.4 page, when the "
@@ -23,7 +23,7 @@ budget = [
           steps=FACTORS, lines=True),
     panel("Error budget left, over time", "Of the budget of the period.", "percentunit",
           query(f"min by (slo) (slo:period_error_budget_remaining:ratio{{{SLO}}})", "{{slo}}"), w=12, h=10,
-          steps=[(None, RED), (0, ORANGE), (0.25, GREEN)], lines=True, most=1),
+          least=None, most=1, steps=[(None, RED), (0, ORANGE), (0.25, GREEN)], lines=True),
 ]
 
 users = [

@@ -1,6 +1,6 @@
 """Telemetry health: whether what the other dashboards show can be believed."""
 
-from grafana import GREEN, ORANGE, RED, dashboard, panel, query, stat
+from .grafana import GREEN, ORANGE, RED, dashboard, panel, query, stat
 
 scraping = [
     stat("Targets up", "1 where Prometheus' last scrape of a process worked.", "short",
