@@ -1,6 +1,7 @@
 """What all dashboards have in common, so that a panel is one call and says only what is its own.
 
-In expressions `@` stands for the filter on service and instance, and `$i` for the rate interval.
+In expressions `@` stands for the filter on service and instance, and `[$i]` for a range of
+Grafana's rate interval.
 """
 
 FILTER = 'job=~"$job",instance=~"$instance"'
@@ -18,7 +19,7 @@ TO_LOGS = {
 
 
 def expression(text):
-    return text.replace("@", FILTER).replace("$i", "$__rate_interval")
+    return text.replace("@", FILTER).replace("[$i]", "[$__rate_interval]")
 
 
 def query(text, legend="", **more):

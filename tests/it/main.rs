@@ -6,6 +6,8 @@
 mod api;
 mod conformance;
 mod console;
+mod dashboards;
+mod deploy;
 mod docs;
 mod helpers;
 mod lambda;
