@@ -9,6 +9,7 @@ mod console;
 mod docs;
 mod helpers;
 mod lambda;
+mod load;
 mod logs;
 mod metrics;
 mod otlp;
