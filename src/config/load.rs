@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{PortBase, at_least_one, http_url, milliseconds, seconds};
 use crate::schema::Role;
 
-/// The most requests a second that a plan may ask for: what one process can still send on time.
+/// The most requests a second that may be asked for: more than one process can send.
 pub const MAX_RPS: f64 = 20_000.0;
 /// The longest run, and the longest phase of a plan.
 const LONGEST: Duration = Duration::from_secs(86_400);

@@ -27,6 +27,13 @@ fn report(process: &Process) -> Value {
     })
 }
 
+/// Waits until the progress says that something was sent.
+#[track_caller]
+fn wait_for_requests(process: &Process) {
+    let sent = |line: &str| line.contains(" sent, ") && !line.contains(" 0 sent, ");
+    eventually("requests", || process.stderr().lines().any(sent).then_some(()));
+}
+
 /// What a dry run lists.
 fn listed(args: &[&str]) -> String {
     let mut process = load(&[&["--dry-run"], args].concat());
@@ -106,7 +113,7 @@ fn the_table_names_routes_counts_and_traces() {
 fn ctrl_c_prints_what_it_has() {
     let lab = Lab::shared();
     let mut process = load_at(lab.base, &["--duration", "1h", "--rps", "50", "--report-every", "0.2"]);
-    eventually("requests", || process.stderr().contains(" sent, ").then_some(()));
+    wait_for_requests(&process);
     process.signal(Signal::SIGINT);
     assert_eq!(process.wait().code(), Some(130), "{}", process.stderr());
     let report = report(&process);
@@ -124,7 +131,7 @@ fn a_gateway_that_is_not_there_is_an_error_at_the_start_and_counted_later() {
     let mut lab = Lab::start();
     let args = ["--duration", "6s", "--rps", "50", "--report-every", "0.2", "--max-error-ratio", "0.01"];
     let mut process = load_at(lab.base, &args);
-    eventually("requests", || process.stderr().contains(" sent, ").then_some(()));
+    wait_for_requests(&process);
     lab.up.signal(Signal::SIGKILL);
     assert_eq!(process.wait().code(), Some(1), "{}", process.stdout());
     let report = report(&process);
@@ -138,7 +145,7 @@ fn a_gateway_that_stands_still_gives_timeouts_and_dropped_requests_and_no_hang()
     let args =
         ["--duration", "4s", "--rps", "50", "--timeout", "500", "--connections", "2", "--backlog", "5"];
     let mut process = load_at(lab.base, &[&args[..], &["--report-every", "0.2"]].concat());
-    eventually("requests", || process.stderr().contains(" sent, ").then_some(()));
+    wait_for_requests(&process);
     let gateway = lab.pid(Role::Gateway);
     signal_pid(gateway, Signal::SIGSTOP);
     let status = process.wait();

@@ -14,7 +14,8 @@ use crate::config::LoadConfig;
 pub(super) struct Progress {
     form: Form,
     every: Duration,
-    said: Instant,
+    /// `None` before the first request.
+    said: Option<Instant>,
     length: Duration,
 }
 
@@ -36,7 +37,7 @@ impl Progress {
             (false, false) => Form::Lines,
         };
         let every = if matches!(form, Form::Bar(_)) { Duration::from_secs(1) } else { config.report_every };
-        Self { form, every, said: Instant::now(), length }
+        Self { form, every, said: None, length }
     }
 
     /// Some time has passed: `elapsed` since the start of the run or, in a heartbeat, of the round.
@@ -44,11 +45,11 @@ impl Progress {
         if let Form::Bar(bar) = &self.form {
             bar.set_position(elapsed.min(self.length).as_millis() as u64);
         }
-        let since = self.said.elapsed();
+        let since = self.said.get_or_insert_with(Instant::now).elapsed();
         if since < self.every {
             return;
         }
-        self.said = Instant::now();
+        self.said = Some(Instant::now());
         let text = say(phase, since, recorder);
         match &self.form {
             Form::Bar(bar) => bar.set_message(text),
