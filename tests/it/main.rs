@@ -11,6 +11,7 @@ mod deploy;
 mod docs;
 mod helpers;
 mod lambda;
+mod load;
 mod logs;
 mod metrics;
 mod otlp;
