@@ -6,6 +6,9 @@ pub mod brokers;
 pub mod http;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
+pub mod promql;
+pub mod rules;
 pub mod tools;
 pub mod trace;
 
