@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 #![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
+mod alerts;
 mod api;
 mod conformance;
 mod console;

@@ -7,6 +7,9 @@ pub mod dashboards;
 pub mod http;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
+pub mod promql;
+pub mod rules;
 pub mod tools;
 pub mod trace;
 
