@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The repository's folder of this name.
 pub fn folder(name: &str) -> PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    super::rules::root().join(name)
 }
 
 /// Every dashboard, by file name.

@@ -20,6 +20,8 @@ const TARGET: &[&str] = &["job", "service", "instance"];
 const FOREIGN: &[(&str, &[&str])] = &[
     ("up", &[]),
     ("scrape_duration_seconds", &[]),
+    ("scrape_samples_scraped", &[]),
+    ("scrape_series_added", &[]),
     ("ALERTS", &["alertname", "alertstate", "severity", "slo"]),
     ("process_cpu_seconds_total", &[]),
     ("process_resident_memory_bytes", &[]),
