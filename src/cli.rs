@@ -6,7 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
-    ConsoleConfig, HealthcheckConfig, QueueAction, QueueConfig, ROLE_VARIABLE, RoleConfig, UpConfig,
+    ConsoleConfig, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE, RoleConfig,
+    UpConfig,
 };
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
@@ -51,6 +52,8 @@ enum Command {
     /// Lab: count the queue's messages; list, show and replay its dead letters
     #[command(subcommand)]
     Queue(Box<QueueAction>),
+    /// Lab: traffic, as a steady heartbeat, by a plan of phases, or as a load test
+    Load(Box<LoadConfig>),
 }
 
 impl Command {
@@ -82,6 +85,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Console(config) => console::run(config).await,
             Command::Healthcheck(config) => lab::healthcheck::run(config).await,
             Command::Queue(action) => lab::queue::run(*action).await,
+            Command::Load(config) => lab::load::run(*config).await,
         }
     })
 }

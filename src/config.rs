@@ -5,6 +5,7 @@
 //! specification asks and compose files need.
 
 mod broker;
+mod load;
 mod queue;
 mod queue_command;
 
@@ -14,6 +15,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
+pub(crate) use load::length;
+pub use load::{LoadConfig, MAX_RPS, Mix};
 #[cfg(not(feature = "kafka"))]
 pub(crate) use queue::NO_KAFKA;
 pub use queue::{QueueConfig, TraceMode, Transport};

@@ -2,5 +2,6 @@
 
 pub mod expect;
 pub mod healthcheck;
+pub mod load;
 pub mod queue;
 pub mod up;

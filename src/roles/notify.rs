@@ -36,7 +36,7 @@ pub const ROUTES: &[Route] = &[
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Notify, &config, ROUTES)?;
-    let db = open_store(Role::Notify, &config, &runtime).await?;
+    let db = open_store(Role::Notify, &config, &mut runtime).await?;
     let notifications = Notifications::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);

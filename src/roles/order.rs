@@ -41,7 +41,7 @@ pub const ROUTES: &[Route] = &[
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Order, &config, ROUTES)?;
-    let db = open_store(Role::Order, &config, &runtime).await?;
+    let db = open_store(Role::Order, &config, &mut runtime).await?;
     let orders = Orders::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);

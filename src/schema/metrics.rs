@@ -30,6 +30,7 @@ pub mod names {
     pub const HTTP_CLIENT_DURATION: &str = "http_client_request_duration_seconds";
     pub const DB_DURATION: &str = "db_client_operation_duration_seconds";
     pub const DB_POOL: &str = "db_client_connection_count";
+    pub const DB_POOL_MAX: &str = "db_client_connection_max";
     pub const SPANS_DROPPED: &str = "telemetry_spans_dropped_total";
     pub const SPANS_EXPORTED: &str = "telemetry_spans_exported_total";
     pub const EXPORT_FAILURES: &str = "telemetry_export_failures_total";
@@ -239,6 +240,7 @@ pub static METRICS: &[Metric] = &[
         STORES,
         &[Label { key: "state", values: &["idle", "used"] }],
     ),
+    gauge(names::DB_POOL_MAX, "{connection}", "Most connections the database pool may have", STORES, &[]),
     counter(names::SPANS_DROPPED, "Spans thrown away because the export queue was full", ALL, &[]),
     counter(names::SPANS_EXPORTED, "Spans the trace backend accepted", ALL, &[]),
     counter(names::EXPORT_FAILURES, "Batches of spans the trace backend did not accept", ALL, &[]),

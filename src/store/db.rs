@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::StoreError;
@@ -17,13 +17,15 @@ use super::engine::{Engine, Target};
 use super::migrate::{self, Plan, State};
 use super::session::{Op, Session};
 use crate::config::StoreConfig;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Shutdown};
 use crate::schema::{Service, names};
 
 /// How long [`Db::open`] waits for the first attempt to migrate.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// `/ready` gives its checks a second; a little less lets us say the reason ourselves.
 const READY_WAIT: Duration = Duration::from_millis(900);
+/// Time between two looks at the pool.
+const POOL_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest a test waits for connections to close.
 #[cfg(test)]
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -151,11 +153,17 @@ impl Db {
         &self.inner.runtime
     }
 
-    /// Shows the pool's size; called at the end of every operation, readiness checks among them.
-    pub(super) fn watch_pool(&self) {
-        let idle = self.inner.pool.num_idle();
-        let used = (self.inner.pool.size() as usize).saturating_sub(idle);
-        metrics::gauge!(names::DB_POOL, "state" => "idle").set(idle as f64);
-        metrics::gauge!(names::DB_POOL, "state" => "used").set(used as f64);
+    /// Shows the pool's size until `shutdown` begins. By the clock and not with each operation: the
+    /// last one of a burst would leave the burst's number standing for as long as nobody comes.
+    pub async fn watch_pool(self, shutdown: Shutdown) {
+        let pool = &self.inner.pool;
+        metrics::gauge!(names::DB_POOL_MAX).set(f64::from(pool.options().get_max_connections()));
+        while !shutdown.begun() {
+            let idle = pool.num_idle();
+            let used = (pool.size() as usize).saturating_sub(idle);
+            metrics::gauge!(names::DB_POOL, "state" => "idle").set(idle as f64);
+            metrics::gauge!(names::DB_POOL, "state" => "used").set(used as f64);
+            tokio::select! { () = sleep(POOL_INTERVAL) => {}, () = shutdown.wait() => {} }
+        }
     }
 }

@@ -232,7 +232,6 @@ impl Drop for Measure {
             names::DB_DURATION, "db_operation_name" => self.op.verb, "outcome" => self.outcome
         )
         .record(seconds);
-        self.db.watch_pool();
     }
 }
 

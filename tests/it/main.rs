@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 #![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
+mod alerts;
 mod api;
 mod chaos;
 mod conformance;
 mod console;
+mod dashboards;
+mod deploy;
 mod docs;
 mod helpers;
 mod lambda;
+mod load;
 mod logs;
 mod metrics;
 mod otlp;

@@ -9,7 +9,7 @@ mod gate;
 mod kafka;
 mod rabbitmq;
 mod redis;
-mod server;
+pub mod server;
 mod sqs;
 mod tls;
 

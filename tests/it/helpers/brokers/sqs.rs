@@ -17,24 +17,8 @@ use crate::helpers::{eventually, free_port};
 /// `QUEUE_MAX_ATTEMPTS`.
 const MAX_RECEIVE_COUNT: u32 = 5;
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv/bin/python");
-/// `moto_server` with its own lock where it forgot it: a delete replaces the list of messages by a
-/// copy, and would lose one that is sent meanwhile; two receives at once would both take a message
-/// (seen in 2 of 30 queues of 200 messages). A receive that waits lets go of the lock.
-const SERVER: &str = "
-import sys
-from moto.server import main
-from moto.sqs.models import Queue, SQSBackend
-delete, receive = Queue.delete_message, SQSBackend.receive_message
-def delete_locked(queue, receipt):
-    with queue._messages_lock:
-        delete(queue, receipt)
-def receive_locked(backend, name, *args, **more):
-    with backend.get_queue(name)._messages_lock:
-        return receive(backend, name, *args, **more)
-Queue.delete_message = delete_locked
-SQSBackend.receive_message = receive_locked
-main(sys.argv[1:])
-";
+/// `moto_server` with its own lock where it forgot it, as compose's profile `sqs` runs it.
+const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/sqs/serve.py");
 
 /// `moto_server`, with a queue and its dead-letter queue for each name.
 pub struct SqsServer {
@@ -71,7 +55,7 @@ impl SqsServer {
         }
         let command = move || {
             let mut command = Command::new(&python);
-            command.args(["-c", SERVER]).args(&args);
+            command.arg(SERVER).args(&args).env_remove("QUEUE_NAME");
             command
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
