@@ -128,7 +128,7 @@ fn a_gateway_that_is_not_there_is_an_error_at_the_start_and_counted_later() {
     let said = process.stderr();
     assert!(said.contains("is the lab up?") && said.contains("refused"), "{said}");
 
-    let mut lab = Lab::start();
+    let lab = Lab::start();
     let args = ["--duration", "6s", "--rps", "50", "--report-every", "0.2", "--max-error-ratio", "0.01"];
     let mut process = load_at(lab.base, &args);
     wait_for_requests(&process);

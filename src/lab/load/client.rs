@@ -107,3 +107,85 @@ fn failure(error: &reqwest::Error) -> Failure {
     }
     Failure::Connect(inner.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use actix_web::http::header::HeaderMap;
+    use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+    use super::*;
+
+    fn header(headers: &HeaderMap, name: &str) -> String {
+        headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    async fn echo(request: HttpRequest, body: String) -> HttpResponse {
+        let names = ["user-agent", "traceparent", "content-type"];
+        let headers = names.map(|name| header(request.headers(), name));
+        HttpResponse::Created().body(format!("{} {body}", headers.join(" ")))
+    }
+
+    #[actix_web::test]
+    async fn a_request_has_a_trace_of_its_own_and_says_who_sends_it() {
+        let server = HttpServer::new(|| {
+            App::new()
+                .route("/echo", web::post().to(echo))
+                .route("/large", web::get().to(|| async { "x".repeat(3 * KEPT + 1) }))
+                .route(
+                    "/moved",
+                    web::get().to(|| async {
+                        HttpResponse::Found().insert_header(("location", "/large")).finish()
+                    }),
+                )
+        });
+        let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        let client = Client::new(base, Duration::from_secs(20), 2).unwrap();
+
+        let one = client.send("POST", "/echo", "{}".to_owned()).await;
+        let two = client.send("POST", "/echo", "{}".to_owned()).await;
+        assert_ne!(one.trace_id, two.trace_id);
+        let answer = one.result.unwrap();
+        let text = String::from_utf8(answer.body).unwrap();
+        let words: Vec<_> = text.split(' ').collect();
+        assert_eq!(
+            (answer.status, words[0], words[2], words[3]),
+            (201, "o11y-lab-load", "application/json", "{}")
+        );
+        let parent: Vec<_> = words[1].split('-').collect();
+        assert_eq!(
+            (parent[0], parent[1], parent[2].len(), parent[3]),
+            ("00", one.trace_id.as_str(), 16, "01")
+        );
+
+        let large = client.send("GET", "/large", String::new()).await.result.unwrap();
+        assert_eq!(large.body.len(), KEPT, "the rest is read and forgotten");
+        let moved = client.send("GET", "/moved", String::new()).await.result.unwrap();
+        assert_eq!(moved.status, 302, "a redirect is an answer");
+        handle.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn a_port_that_nobody_listens_on_is_no_connection() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let client = Client::new(base, Duration::from_secs(20), 1).unwrap();
+        let reply = client.send("GET", "/", String::new()).await;
+        assert!(matches!(reply.result, Err(Failure::Connect(why)) if why.contains("refused")));
+    }
+
+    #[actix_web::test]
+    async fn whoever_never_answers_is_a_timeout() {
+        // Connections are taken by the kernel, and nobody reads them.
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let client = Client::new(base, Duration::from_millis(100), 1).unwrap();
+        let reply = client.send("GET", "/", String::new()).await;
+        assert_eq!(reply.result.err(), Some(Failure::Timeout));
+    }
+}

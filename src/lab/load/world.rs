@@ -67,7 +67,10 @@ impl World {
 
     /// Learns of an order that was accepted.
     pub(super) fn learn(&mut self, route: &str, status: u16, body: &[u8]) {
-        if let (CREATE_ORDER, 201, Some(id)) = (route, status, id_of(body)) {
+        if (route, status) != (CREATE_ORDER, 201) {
+            return;
+        }
+        if let Some(id) = id_of(body) {
             self.orders[self.oldest] = id;
             self.oldest = (self.oldest + 1) % self.orders.len();
         }
