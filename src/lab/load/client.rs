@@ -10,11 +10,14 @@ use reqwest::{Method, redirect};
 const KEPT: usize = 64 * 1024;
 /// Shorter than the gateway keeps an idle connection, so that none is taken up as it closes.
 const IDLE: Duration = Duration::from_secs(4);
+/// The time limit of what is not measured.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sends requests to one gateway.
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
+    timeout: Duration,
 }
 
 /// What came of a request.
@@ -53,7 +56,6 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent("o11y-lab-load")
-            .timeout(timeout)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)
@@ -63,7 +65,14 @@ impl Client {
             // Or the system's authorities are loaded for nothing, and a container without any fails.
             builder = builder.tls_certs_only([]);
         }
-        Ok(Self { http: builder.build().context("the HTTP client cannot be built")?, base })
+        let http = builder.build().context("the HTTP client cannot be built")?;
+        Ok(Self { http, base, timeout })
+    }
+
+    /// The same with time enough for requests that only prepare a run, whatever limit is tested.
+    pub(super) fn patient(&self) -> Self {
+        let (http, base) = (self.http.clone(), self.base.clone());
+        Self { http, base, timeout: self.timeout.max(PATIENCE) }
     }
 
     /// The gateway's URL.
@@ -77,8 +86,8 @@ impl Client {
         // Sampled: the slowest are to be found in the trace backend.
         let parent = format!("00-{trace_id}-{:016x}-01", fastrand::u64(1..));
         let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
-        let mut request =
-            self.http.request(method, format!("{}{path}", self.base)).header("traceparent", parent);
+        let url = format!("{}{path}", self.base);
+        let mut request = self.http.request(method, url).timeout(self.timeout).header("traceparent", parent);
         if !body.is_empty() {
             request = request.header("content-type", "application/json").body(body);
         }
