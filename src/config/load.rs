@@ -36,7 +36,7 @@ pub struct LoadConfig {
     /// The same seed makes the same requests in the same order
     #[arg(long, env = "LOAD_SEED", default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// Phases: `default`, or a file with lines of NAME TIME RATE [MIX] (docs/load.md)
+    /// Phases: `default`, or a file with a line for each (docs/load.md)
     #[arg(long, env = "LOAD_PLAN", value_name = "PLAN", conflicts_with_all = ["rps", "duration"])]
     pub plan: Option<String>,
     /// A gentle heartbeat until somebody stops it; what it writes is one JSON object a line

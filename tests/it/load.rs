@@ -128,11 +128,14 @@ fn a_gateway_that_is_not_there_is_an_error_at_the_start_and_counted_later() {
     let said = process.stderr();
     assert!(said.contains("is the lab up?") && said.contains("refused"), "{said}");
 
-    let mut lab = Lab::start();
+    let lab = Lab::start();
     let args = ["--duration", "6s", "--rps", "50", "--report-every", "0.2", "--max-error-ratio", "0.01"];
     let mut process = load_at(lab.base, &args);
     wait_for_requests(&process);
+    let gateway = lab.pid(Role::Gateway);
+    // The parent first, or it starts another gateway.
     lab.up.signal(Signal::SIGKILL);
+    signal_pid(gateway, Signal::SIGKILL);
     assert_eq!(process.wait().code(), Some(1), "{}", process.stdout());
     let report = report(&process);
     assert!(report["total"]["connect"].as_u64().unwrap() > 0, "{report:#}");
@@ -143,7 +146,7 @@ fn a_gateway_that_is_not_there_is_an_error_at_the_start_and_counted_later() {
 fn a_gateway_that_stands_still_gives_timeouts_and_dropped_requests_and_no_hang() {
     let lab = Lab::start();
     let args =
-        ["--duration", "4s", "--rps", "50", "--timeout", "500", "--connections", "2", "--backlog", "5"];
+        ["--duration", "6s", "--rps", "50", "--timeout", "500", "--connections", "2", "--backlog", "5"];
     let mut process = load_at(lab.base, &[&args[..], &["--report-every", "0.2"]].concat());
     wait_for_requests(&process);
     let gateway = lab.pid(Role::Gateway);

@@ -10,11 +10,14 @@ use reqwest::{Method, redirect};
 const KEPT: usize = 64 * 1024;
 /// Shorter than the gateway keeps an idle connection, so that none is taken up as it closes.
 const IDLE: Duration = Duration::from_secs(4);
+/// The time limit of what is not measured.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sends requests to one gateway.
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
+    timeout: Duration,
 }
 
 /// What came of a request.
@@ -53,7 +56,6 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent("o11y-lab-load")
-            .timeout(timeout)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)
@@ -63,7 +65,14 @@ impl Client {
             // Or the system's authorities are loaded for nothing, and a container without any fails.
             builder = builder.tls_certs_only([]);
         }
-        Ok(Self { http: builder.build().context("the HTTP client cannot be built")?, base })
+        let http = builder.build().context("the HTTP client cannot be built")?;
+        Ok(Self { http, base, timeout })
+    }
+
+    /// The same with time enough for requests that only prepare a run, whatever limit is tested.
+    pub(super) fn patient(&self) -> Self {
+        let (http, base) = (self.http.clone(), self.base.clone());
+        Self { http, base, timeout: self.timeout.max(PATIENCE) }
     }
 
     /// The gateway's URL.
@@ -77,8 +86,8 @@ impl Client {
         // Sampled: the slowest are to be found in the trace backend.
         let parent = format!("00-{trace_id}-{:016x}-01", fastrand::u64(1..));
         let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
-        let mut request =
-            self.http.request(method, format!("{}{path}", self.base)).header("traceparent", parent);
+        let url = format!("{}{path}", self.base);
+        let mut request = self.http.request(method, url).timeout(self.timeout).header("traceparent", parent);
         if !body.is_empty() {
             request = request.header("content-type", "application/json").body(body);
         }
@@ -106,4 +115,86 @@ fn failure(error: &reqwest::Error) -> Failure {
         inner = source;
     }
     Failure::Connect(inner.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use actix_web::http::header::HeaderMap;
+    use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+    use super::*;
+
+    fn header(headers: &HeaderMap, name: &str) -> String {
+        headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    async fn echo(request: HttpRequest, body: String) -> HttpResponse {
+        let names = ["user-agent", "traceparent", "content-type"];
+        let headers = names.map(|name| header(request.headers(), name));
+        HttpResponse::Created().body(format!("{} {body}", headers.join(" ")))
+    }
+
+    #[actix_web::test]
+    async fn a_request_has_a_trace_of_its_own_and_says_who_sends_it() {
+        let server = HttpServer::new(|| {
+            App::new()
+                .route("/echo", web::post().to(echo))
+                .route("/large", web::get().to(|| async { "x".repeat(3 * KEPT + 1) }))
+                .route(
+                    "/moved",
+                    web::get().to(|| async {
+                        HttpResponse::Found().insert_header(("location", "/large")).finish()
+                    }),
+                )
+        });
+        let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        let client = Client::new(base, Duration::from_secs(20), 2).unwrap();
+
+        let one = client.send("POST", "/echo", "{}".to_owned()).await;
+        let two = client.send("POST", "/echo", "{}".to_owned()).await;
+        assert_ne!(one.trace_id, two.trace_id);
+        let answer = one.result.unwrap();
+        let text = String::from_utf8(answer.body).unwrap();
+        let words: Vec<_> = text.split(' ').collect();
+        assert_eq!(
+            (answer.status, words[0], words[2], words[3]),
+            (201, "o11y-lab-load", "application/json", "{}")
+        );
+        let parent: Vec<_> = words[1].split('-').collect();
+        assert_eq!(
+            (parent[0], parent[1], parent[2].len(), parent[3]),
+            ("00", one.trace_id.as_str(), 16, "01")
+        );
+
+        let large = client.send("GET", "/large", String::new()).await.result.unwrap();
+        assert_eq!(large.body.len(), KEPT, "the rest is read and forgotten");
+        let moved = client.send("GET", "/moved", String::new()).await.result.unwrap();
+        assert_eq!(moved.status, 302, "a redirect is an answer");
+        handle.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn a_port_that_nobody_listens_on_is_no_connection() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let client = Client::new(base, Duration::from_secs(20), 1).unwrap();
+        let reply = client.send("GET", "/", String::new()).await;
+        assert!(matches!(reply.result, Err(Failure::Connect(why)) if why.contains("refused")));
+    }
+
+    #[actix_web::test]
+    async fn whoever_never_answers_is_a_timeout() {
+        // Connections are taken by the kernel, and nobody reads them.
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let client = Client::new(base, Duration::from_millis(100), 1).unwrap();
+        let reply = client.send("GET", "/", String::new()).await;
+        assert_eq!(reply.result.err(), Some(Failure::Timeout));
+    }
 }

@@ -24,16 +24,17 @@ impl World {
     /// # Errors
     /// The gateway cannot be asked, or refuses.
     pub(super) async fn make(client: &Client, seed: u64) -> anyhow::Result<Self> {
+        let client = client.patient();
         // A seed makes the same requests each time, but an address can be taken only once.
         let run = format!("{seed}-{:08x}", fastrand::u32(..));
         let mut world = Self { run, users: Vec::new(), orders: Vec::new(), oldest: 0 };
         for place in 0..PLACES {
             let body = mix::user(&format!("{}-place-{place}", world.run));
-            world.users.push(create(client, "/api/users", body).await?);
+            world.users.push(create(&client, "/api/users", body).await?);
         }
         for place in 0..PLACES {
             let order = format!(r#"{{"userId":{},"items":["book"],"total":9.99}}"#, world.user(place));
-            world.orders.push(create(client, "/api/orders", order).await?);
+            world.orders.push(create(&client, "/api/orders", order).await?);
         }
         Ok(world)
     }
@@ -67,7 +68,10 @@ impl World {
 
     /// Learns of an order that was accepted.
     pub(super) fn learn(&mut self, route: &str, status: u16, body: &[u8]) {
-        if let (CREATE_ORDER, 201, Some(id)) = (route, status, id_of(body)) {
+        if (route, status) != (CREATE_ORDER, 201) {
+            return;
+        }
+        if let Some(id) = id_of(body) {
             self.orders[self.oldest] = id;
             self.oldest = (self.oldest + 1) % self.orders.len();
         }
