@@ -117,8 +117,7 @@ transport!(
         // A new owner of the partition starts at the committed offset and counts anew.
         counts_crashes: false,
         sees_others_in_flight: false,
-        // As many as there are partitions with messages of different keys; two of four may share one.
-        takes_other_keys: false,
+        keys_have_owners: true,
         ..Row::DEFAULT
     }
 );
