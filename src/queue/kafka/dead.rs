@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::consumer::{CommitMode, Consumer};
@@ -26,6 +26,8 @@ use crate::queue::{DeadLetter, Message, QueueError, wire};
 
 /// Letters in memory at once, beside those that are asked for.
 const PAGE: usize = 200;
+/// Deleting only tidies up: nobody waits long for it.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A letter where it lies.
 struct Letter {
@@ -188,7 +190,7 @@ impl Look {
             }
             let admin: AdminClient<Quiet> =
                 reader.access.config().create_with_context(Quiet).map_err(failed)?;
-            let options = AdminOptions::new().request_timeout(Some(left(time_limit())));
+            let options = AdminOptions::new().request_timeout(Some(DELETE_TIMEOUT));
             let deleted = admin.delete_records(&offsets, &options);
             tokio::runtime::Handle::current().block_on(deleted).map(drop).map_err(failed)
         };
