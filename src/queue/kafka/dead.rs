@@ -6,18 +6,18 @@
 //! The order of letters is therefore the time of their death, not their place. A crash on the way
 //! makes second copies, never none.
 //!
-//! What the group has passed is deleted from the log where the broker can do that: Kafka forgets
-//! after a week (`offsets.retention.minutes`) how far a group without members was.
+//! Nothing is deleted: not every broker can. Kafka forgets how far a group without members was a week
+//! after it moved last (`offsets.retention.minutes`); then letters replayed before are dead again, and
+//! to replay them again does nothing, as consumers know their ids.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::client::{Quiet, failed, left, time_limit, unbounded};
+use super::client::{failed, left, time_limit, unbounded};
 use super::outgoing::{Outgoing, Record};
 use super::reader::{Asker, Reader, Span, asker};
 use super::record;
@@ -26,8 +26,6 @@ use crate::queue::{DeadLetter, Message, QueueError, wire};
 
 /// Letters in memory at once, beside those that are asked for.
 const PAGE: usize = 200;
-/// Deleting only tidies up: nobody waits long for it.
-const DELETE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A letter where it lies.
 struct Letter {
@@ -78,7 +76,6 @@ pub(super) async fn replay(
         loop {
             let mut page = look.page()?;
             if page.is_empty() {
-                look.delete(&reader);
                 return Ok(replayed);
             }
             page.sort_by_key(|letter| letter.fields.get(wire::DEAD_AT).and_then(|at| at.parse::<i64>().ok()));
@@ -178,23 +175,6 @@ impl Look {
             *end = (*end).max(letter.offset + 1);
         }
         self.asker.commit(&self.offsets()?, CommitMode::Sync).map_err(failed)
-    }
-
-    /// Deletes what the group has passed. A broker that cannot, or a login that may not, keeps it:
-    /// the count is right all the same.
-    fn delete(&self, reader: &Reader) {
-        let delete = || {
-            let offsets = self.offsets()?;
-            if offsets.count() == 0 {
-                return Ok(());
-            }
-            let admin: AdminClient<Quiet> =
-                reader.access.config().create_with_context(Quiet).map_err(failed)?;
-            let options = AdminOptions::new().request_timeout(Some(DELETE_TIMEOUT));
-            let deleted = admin.delete_records(&offsets, &options);
-            tokio::runtime::Handle::current().block_on(deleted).map(drop).map_err(failed)
-        };
-        let _: Result<(), QueueError> = delete();
     }
 
     fn offsets(&self) -> Result<TopicPartitionList, QueueError> {
