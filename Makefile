@@ -7,7 +7,7 @@ CARGO ?= cargo
 # The Kafka client is not in the default build, but what is checked and shipped has it.
 ALL := --all-features
 
-.PHONY: help up check fmt clippy doc deny test provision first chaos bench-queue measure clean
+.PHONY: help up check fmt clippy doc deny test test-kafka provision first chaos bench-queue measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ provision: ## Get what the tests need beside Rust
 
 test: provision ## Every test, on real components
 	$(CARGO) test $(ALL) --locked
+
+test-kafka: provision ## The queue's tests on a Kafka broker of its own, which is built first (once)
+	scripts/kafka-broker
+	$(CARGO) test $(ALL) --locked --test it conformance::kafka_broker -- --ignored
 
 first: ## The README's first command, as a reader runs it
 	scripts/first-command

@@ -46,6 +46,15 @@ pub struct BrokerConfig {
     pub queue_ca_file: Option<PathBuf>,
 }
 
+impl BrokerConfig {
+    /// Whether Kafka is to be asked with a login that is not there.
+    pub(super) fn lacks_kafka_login(&self) -> bool {
+        let wanted =
+            matches!(self.kafka_security_protocol, KafkaSecurity::SaslPlaintext | KafkaSecurity::SaslSsl);
+        wanted && (self.kafka_sasl_username.is_none() || self.kafka_sasl_password.is_none())
+    }
+}
+
 /// A value that must not get into a log: it prints as `***`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);

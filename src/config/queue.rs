@@ -41,7 +41,7 @@ impl QueueConfig {
     /// variable; only roles that use the queue ask.
     ///
     /// # Errors
-    /// The transport's address is not set, or this build has no client for it.
+    /// The transport's address or login is not set, or this build has no client for it.
     pub fn check(&self) -> Result<(), String> {
         let broker = &self.broker;
         let (flag, variable, set) = match self.queue_transport {
@@ -50,6 +50,7 @@ impl QueueConfig {
             Transport::Sqs => ("--sqs-queue-url", "SQS_QUEUE_URL", broker.sqs_queue_url.is_some()),
             Transport::Rabbitmq => ("--amqp-url", "AMQP_URL", broker.amqp_url.is_some()),
             Transport::Kafka if !cfg!(feature = "kafka") => return Err(NO_KAFKA.to_owned()),
+            Transport::Kafka if broker.lacks_kafka_login() => return Err(NO_KAFKA_LOGIN.to_owned()),
             Transport::Kafka => ("--kafka-brokers", "KAFKA_BROKERS", broker.kafka_brokers.is_some()),
         };
         if set {
@@ -66,6 +67,10 @@ impl QueueConfig {
 /// The client takes a minute and a half to build, so it is not part of the default build.
 pub(crate) const NO_KAFKA: &str = "this build has no Kafka client, which --queue-transport (environment \
     variable QUEUE_TRANSPORT) kafka needs; build it in: cargo build --release --features kafka";
+
+const NO_KAFKA_LOGIN: &str = "--kafka-sasl-username and --kafka-sasl-password (environment variables \
+    KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD) are not both set, and a --kafka-security-protocol \
+    (environment variable KAFKA_SECURITY_PROTOCOL) that begins with sasl_ needs them";
 
 /// The brokers a message can travel through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

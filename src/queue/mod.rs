@@ -8,7 +8,6 @@
 //! settings in `config`; one row in the table of the conformance suite proves that it keeps the
 //! promises. `broker` and `wire` hold what transports share.
 
-#[allow(dead_code, reason = "until every transport is written")]
 mod broker;
 pub mod embedded;
 #[cfg(feature = "kafka")]
@@ -22,7 +21,6 @@ mod span;
 pub mod sqs;
 #[cfg(test)]
 mod testing;
-#[allow(dead_code, reason = "until every transport is written")]
 mod wire;
 pub mod worker;
 

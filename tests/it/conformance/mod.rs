@@ -7,6 +7,8 @@
 
 pub mod cases;
 mod lab;
+#[cfg(feature = "kafka")]
+mod only_kafka;
 mod only_rabbitmq;
 mod outage;
 pub mod row;
@@ -18,16 +20,17 @@ use crate::helpers::brokers;
 pub(crate) use row::with_pair;
 use row::{Order, Row};
 
-/// One module of tests for a row; the list of cases stands here and nowhere else.
+/// One module of tests for a row; the list of cases stands here and nowhere else. Attributes before
+/// the name are each test's.
 macro_rules! transport {
-    ($name:ident, $row:expr) => {
+    ($(#[$more:meta])* $name:ident, $row:expr) => {
         pub(crate) mod $name {
             use super::*;
 
-            static SHARED: OnceLock<Box<dyn brokers::Broker>> = OnceLock::new();
+            pub(crate) static SHARED: OnceLock<Box<dyn brokers::Broker>> = OnceLock::new();
             pub(crate) static ROW: Row = Row { shared: &SHARED, ..$row };
 
-            transport!(@on pairs: cases =>
+            transport!(@on pairs [$(#[$more])*]: cases =>
                 headers_and_body_arrive_as_they_were_sent,
                 a_key_keeps_its_order_as_far_as_it_is_promised,
                 a_message_nobody_settles_comes_again,
@@ -42,14 +45,14 @@ macro_rules! transport {
                 a_message_that_is_too_large_is_refused,
                 a_receive_ends_with_its_wait,
                 a_broker_that_speaks_tls_and_wants_a_login_is_used_so);
-            transport!(@on pairs: worker =>
+            transport!(@on pairs [$(#[$more])*]: worker =>
                 a_poison_message_goes_straight_to_the_dead_letters,
                 a_failing_message_is_retried_and_then_given_up,
                 a_drain_in_the_middle_of_a_message_neither_loses_nor_leaves_it);
-            transport!(@on rows: outage =>
+            transport!(@on rows [$(#[$more])*]: outage =>
                 a_broker_restarted_under_load_loses_nothing,
                 a_broker_that_is_down_at_the_start_is_found_later);
-            transport!(@on rows: lab =>
+            transport!(@on rows [$(#[$more])*]: lab =>
                 orders_are_accepted_while_the_broker_is_down_and_notified_once_it_is_back,
                 a_lab_starts_while_its_broker_is_down,
                 a_consumer_killed_with_messages_in_hand_loses_and_doubles_none,
@@ -57,11 +60,14 @@ macro_rules! transport {
                 the_queue_command_counts_lists_shows_and_replays);
         }
     };
-    (@on pairs: $of:ident => $($case:ident),* $(,)?) => {
-        $(#[test] fn $case() { row::with_pair(&ROW, $of::$case); })*
+    (@on pairs $more:tt: $of:ident => $($case:ident),* $(,)?) => {
+        $(transport!(@test $more $case row::with_pair(&ROW, $of::$case));)*
     };
-    (@on rows: $of:ident => $($case:ident),* $(,)?) => {
-        $(#[test] fn $case() { $of::$case(&ROW); })*
+    (@on rows $more:tt: $of:ident => $($case:ident),* $(,)?) => {
+        $(transport!(@test $more $case $of::$case(&ROW));)*
+    };
+    (@test [$(#[$more:meta])*] $case:ident $run:expr) => {
+        #[test] $(#[$more])* fn $case() { $run; }
     };
 }
 
@@ -106,19 +112,27 @@ transport!(
     }
 );
 
+/// What Kafka is, whichever broker speaks its protocol.
+#[cfg(feature = "kafka")]
+const KAFKA: Row = Row {
+    name: "kafka",
+    order: Order::ThroughRetries,
+    // A partition is its member's for as long as that lives.
+    gives_up_on_the_silent: false,
+    keys_have_owners: true,
+    // Offsets are all that the group knows: a new owner starts at the committed one and counts anew.
+    counts_crashes: false,
+    sees_others_in_flight: false,
+    ..Row::DEFAULT
+};
+
+// Quick, but without TLS and login; what it cannot do, the next one does.
+#[cfg(feature = "kafka")]
+transport!(kafka, Row { start: brokers::KafkaMock::boxed, ..KAFKA });
+
 #[cfg(feature = "kafka")]
 transport!(
-    kafka,
-    Row {
-        name: "kafka",
-        start: brokers::KafkaMock::boxed,
-        order: Order::ThroughRetries,
-        gives_up_on_the_silent: false,
-        // A new owner of the partition starts at the committed offset and counts anew.
-        counts_crashes: false,
-        sees_others_in_flight: false,
-        // As many as there are partitions with messages of different keys; two of four may share one.
-        takes_other_keys: false,
-        ..Row::DEFAULT
-    }
+    #[ignore = "needs a Kafka broker: make test-kafka"]
+    kafka_broker,
+    Row { start: brokers::TansuServer::boxed, ..KAFKA }
 );

@@ -41,8 +41,9 @@ pub struct Row {
     pub fences: bool,
     /// Whether a handle counts what other consumers have in hand.
     pub sees_others_in_flight: bool,
-    /// Whether messages of other keys are given out while one is in hand.
-    pub takes_other_keys: bool,
+    /// Whether a key belongs to one consumer for as long as that lives, so that no other gets its
+    /// retries.
+    pub keys_have_owners: bool,
     /// Whether a message that waits for a retry counts as waiting, not as in flight.
     pub retries_wait: bool,
 }
@@ -62,7 +63,7 @@ impl Row {
         counts_crashes: true,
         fences: true,
         sees_others_in_flight: true,
-        takes_other_keys: true,
+        keys_have_owners: false,
         retries_wait: true,
     };
 

@@ -11,6 +11,8 @@ mod rabbitmq;
 mod redis;
 pub mod server;
 mod sqs;
+#[cfg(feature = "kafka")]
+mod tansu;
 mod tls;
 
 use std::path::Path;
@@ -22,6 +24,8 @@ pub use kafka::KafkaMock;
 pub use rabbitmq::RabbitServer;
 pub use redis::RedisServer;
 pub use sqs::SqsServer;
+#[cfg(feature = "kafka")]
+pub use tansu::TansuServer;
 
 /// Environment variables by name.
 pub type Settings = Vec<(&'static str, String)>;
