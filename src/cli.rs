@@ -52,6 +52,9 @@ enum Command {
     /// Lab: count the queue's messages; list, show and replay its dead letters
     #[command(subcommand)]
     Queue(Box<QueueAction>),
+    /// Run a program of somebody else's that ends when standard input does
+    #[command(hide = true)]
+    Tied(lab::up::Tied),
     /// Lab: traffic, as a steady heartbeat, by a plan of phases, or as a load test
     Load(Box<LoadConfig>),
 }
@@ -85,6 +88,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Console(config) => console::run(config).await,
             Command::Healthcheck(config) => lab::healthcheck::run(config).await,
             Command::Queue(action) => lab::queue::run(*action).await,
+            Command::Tied(program) => program.run().await,
             Command::Load(config) => lab::load::run(*config).await,
         }
     })

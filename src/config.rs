@@ -28,6 +28,8 @@ pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
 pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
 /// `PORT` and its kind must not leak from one child of `up` into another.
 pub const PORT_VARIABLE: &str = "PORT";
+/// Where programs are looked for.
+pub const PATH_VARIABLE: &str = "PATH";
 /// A person who set this (to anything but nothing) wants no colour: <https://no-color.org>.
 pub const NO_COLOR_VARIABLE: &str = "NO_COLOR";
 
@@ -362,6 +364,9 @@ pub struct UpConfig {
     /// Start only these roles (repeatable); the console always runs
     #[arg(long = "role", env = "UP_ROLES", value_name = "ROLE", value_delimiter = ',')]
     pub roles: Vec<crate::schema::Role>,
+    /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
+    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',')]
+    pub with: Vec<Backend>,
     /// Do not print the services' log lines
     #[arg(long, env = "UP_QUIET")]
     pub quiet: bool,
@@ -371,6 +376,15 @@ pub struct UpConfig {
     /// Longest time to finish what is in hand after Ctrl-C, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
+}
+
+/// A backend that `up` can run beside the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// Scrapes the roles and evaluates the lab's alert rules.
+    Prometheus,
+    /// Routes Prometheus's alerts to notification-service.
+    Alertmanager,
 }
 
 /// The built-in place to look.

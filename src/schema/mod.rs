@@ -157,6 +157,16 @@ impl Ports {
         self.base.saturating_add(CONSOLE_PORT - PORT_BASE)
     }
 
+    /// The port of the Prometheus that `up` runs if asked.
+    pub fn prometheus(self) -> u16 {
+        self.base.saturating_add(7)
+    }
+
+    /// The port of the Alertmanager that `up` runs if asked.
+    pub fn alertmanager(self) -> u16 {
+        self.base.saturating_add(8)
+    }
+
     /// The OTLP/HTTP port: 4318 on the default base, base + 6 on any other.
     pub fn otlp(self) -> u16 {
         if self.base == PORT_BASE { OTLP_PORT } else { self.base.saturating_add(6) }

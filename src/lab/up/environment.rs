@@ -28,6 +28,11 @@ impl Environment {
         env
     }
 
+    /// A program that is not ours has no use for any of it.
+    pub(super) fn of_backend() -> Self {
+        Self::default()
+    }
+
     /// What a role needs to find its port, its data, its neighbours and its trace backend.
     pub(super) fn of_role(plan: &Plan, role: Role, inherited: Inherited<'_>) -> Self {
         let mut env = Self::common(plan);
@@ -139,6 +144,7 @@ mod tests {
         Plan {
             ports: Ports::from_base(7000),
             roles: roles.to_vec(),
+            with: Vec::new(),
             data_dir: "/data".into(),
             grace: Duration::from_millis(2500),
         }
