@@ -6,7 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
-    ConsoleConfig, HealthcheckConfig, QueueAction, QueueConfig, ROLE_VARIABLE, RoleConfig, UpConfig,
+    ConsoleConfig, FaultAction, HealthcheckConfig, QueueAction, QueueConfig, ROLE_VARIABLE, RoleConfig,
+    UpConfig,
 };
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
@@ -51,6 +52,9 @@ enum Command {
     /// Lab: count the queue's messages; list, show and replay its dead letters
     #[command(subcommand)]
     Queue(Box<QueueAction>),
+    /// Lab: break a running role on purpose: list, set and clear faults
+    #[command(subcommand)]
+    Fault(FaultAction),
 }
 
 impl Command {
@@ -82,6 +86,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Console(config) => console::run(config).await,
             Command::Healthcheck(config) => lab::healthcheck::run(config).await,
             Command::Queue(action) => lab::queue::run(*action).await,
+            Command::Fault(action) => lab::fault::run(action).await,
         }
     })
 }

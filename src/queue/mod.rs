@@ -11,6 +11,7 @@
 #[allow(dead_code, reason = "until every transport is written")]
 mod broker;
 pub mod embedded;
+pub mod fault;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod metrics;
