@@ -8,6 +8,7 @@ mod chaos;
 mod conformance;
 mod console;
 mod docs;
+mod faults;
 mod helpers;
 mod lambda;
 mod logs;
