@@ -107,9 +107,9 @@ enum Seen {
 /// Looks at all places; an error where there is none that can have faults.
 async fn look(places: Vec<Place>) -> anyhow::Result<Vec<(Place, Vec<Value>)>> {
     let mut found = Vec::new();
-    let (mut off, mut last) = (None, String::new());
+    let first = places.first().map(|place| place.url.clone()).unwrap_or_default();
+    let mut off = None;
     for place in places {
-        last.clone_from(&place.url);
         match place.look().await {
             Seen::Away => {}
             Seen::Off => off = Some(place.url),
@@ -119,7 +119,7 @@ async fn look(places: Vec<Place>) -> anyhow::Result<Vec<(Place, Vec<Value>)>> {
     match off {
         _ if !found.is_empty() => Ok(found),
         Some(url) => bail!("{}", are_off(&url)),
-        None => bail!("{}", is_away(&last)),
+        None => bail!("{}", is_away(&first)),
     }
 }
 

@@ -27,7 +27,7 @@ fn parameters(fault: &Fault) -> String {
     let all = fault.parameters.iter().chain([&SECONDS]);
     let all: Vec<_> = all
         .map(|parameter| match default(parameter) {
-            Value::Null => format!("--{}", parameter.name),
+            Value::Null => format!("--{0} {1}", parameter.name, parameter.name.to_uppercase()),
             value => format!("--{} {value}", parameter.name),
         })
         .collect();
