@@ -9,12 +9,16 @@ use serde_json::{Value, json};
 
 use crate::helpers::{Answer, Lab, bin, eventually, free_port_base, get, metric, post, send, single};
 
-/// The lab of this file, with no fault active.
+/// The lab of this file, with no fault active and no dead letters.
 fn lab() -> MutexGuard<'static, Lab> {
     static LAB: OnceLock<Mutex<Lab>> = OnceLock::new();
     let lab = LAB.get_or_init(|| Mutex::new(Lab::start())).lock().unwrap_or_else(|e| e.into_inner());
     for service in &SERVICES {
         assert_eq!(send("DELETE", &lab.url(service.role, "/faults"), &[], None).status, 200);
+    }
+    if dead(&lab) > 0 {
+        // A test that failed left them.
+        queue(&lab, &["dead", "replay", "--all"]);
     }
     lab
 }
