@@ -6,8 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
-    ConsoleConfig, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE, RoleConfig,
-    UpConfig,
+    ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE,
+    RoleConfig, UpConfig,
 };
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
@@ -57,6 +57,9 @@ enum Command {
     Tied(lab::up::Tied),
     /// Lab: traffic, as a steady heartbeat, by a plan of phases, or as a load test
     Load(Box<LoadConfig>),
+    /// Lab: break a running role on purpose: list, set and clear faults
+    #[command(subcommand)]
+    Fault(FaultAction),
 }
 
 impl Command {
@@ -90,6 +93,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Queue(action) => lab::queue::run(*action).await,
             Command::Tied(program) => program.run().await,
             Command::Load(config) => lab::load::run(*config).await,
+            Command::Fault(action) => lab::fault::run(action).await,
         }
     })
 }

@@ -5,6 +5,7 @@
 //! specification asks and compose files need.
 
 mod broker;
+mod fault_command;
 mod load;
 mod queue;
 mod queue_command;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
+pub use fault_command::{FaultAction, FaultTarget, FaultWanted};
 pub(crate) use load::length;
 pub use load::{LoadConfig, MAX_RPS, Mix};
 #[cfg(not(feature = "kafka"))]
@@ -47,6 +49,7 @@ pub mod child {
     pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
     pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     pub const AWS_REGION: &str = "AWS_REGION";
+    pub const FAULTS_ENABLED: &str = "FAULTS_ENABLED";
     pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
     pub const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
     pub const OTEL_TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
@@ -88,6 +91,9 @@ pub struct RoleConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub notify: NotifyConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub fault: FaultConfig,
 }
 
 /// Where a role listens and how it stops.
@@ -332,6 +338,15 @@ pub struct NotifyConfig {
     /// How long sending a notification takes, in milliseconds (it is simulated)
     #[arg(long, env = "NOTIFY_DELAY_MS", default_value = "0", value_parser = milliseconds_or_zero)]
     pub notify_delay: Duration,
+}
+
+/// Whether a role can be told to misbehave.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Faults")]
+pub struct FaultConfig {
+    /// Serve /faults, by which anybody who reaches the port can break this role; `up` sets it
+    #[arg(long, env = "FAULTS_ENABLED", value_parser = clap::builder::BoolishValueParser::new())]
+    pub faults_enabled: bool,
 }
 
 /// How a lab command finds a running lab.

@@ -10,6 +10,7 @@
 
 mod broker;
 pub mod embedded;
+pub mod fault;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod metrics;

@@ -133,6 +133,13 @@ pub(super) fn put_into(span: &Span, message: &mut Message) {
     }
 }
 
+/// Takes the context of `span` out of the message again.
+pub(super) fn take_out_of(span: &Span, message: &mut Message) {
+    for (name, _) in fields_of(&span.context()) {
+        message.headers.retain(|known, _| !known.eq_ignore_ascii_case(&name));
+    }
+}
+
 /// Marks a span as failed; call it once. `kind` is one of a few words, `reason` is for people.
 pub(super) fn fail(span: &Span, kind: &'static str, reason: &str) {
     span.set_attribute("error.type", kind);

@@ -30,6 +30,9 @@ pub trait Handler: Send + Sync {
     /// Handles one message; called again for the same id after a failure or a crash. It may take
     /// up to five minutes; an attempt that takes longer is dropped and counts as failed.
     async fn handle(&self, message: &Message) -> Result<(), HandlerError>;
+
+    /// Awaited before each `receive`: a handler that wants no message now does not return.
+    async fn wants_more(&self) {}
 }
 
 /// Why a handler failed. The text ends up in logs, on the span and with the dead letter.
@@ -74,7 +77,12 @@ impl From<&QueueConfig> for Policy {
 /// queue. What is not finished by then is given back for another consumer.
 pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Policy, shutdown: Shutdown) {
     let abandon = CancellationToken::new();
-    let attempts = Arc::new(Attempts { queue: queue.clone(), handler, policy, abandon: abandon.clone() });
+    let attempts = Arc::new(Attempts {
+        queue: queue.clone(),
+        handler: handler.clone(),
+        policy,
+        abandon: abandon.clone(),
+    });
     let mut in_hand = JoinSet::new();
     let mut outage = Outage::of("Receiving from the queue");
     while !shutdown.begun() {
@@ -84,6 +92,7 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
             tokio::select! { _ = in_hand.join_next() => {}, () = shutdown.wait() => {} }
             continue;
         }
+        tokio::select! { () = handler.wants_more() => {}, () = shutdown.wait() => continue }
         let started = SystemTime::now();
         match receive(&*queue, free, &shutdown).await {
             Ok(deliveries) => {

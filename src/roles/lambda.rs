@@ -17,14 +17,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use lambda_runtime::{LambdaEvent, service_fn};
+use opentelemetry::trace::Status;
 use serde_json::{Map, Value, json};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::api::validate;
 use crate::config::RoleConfig;
 use crate::runtime::propagation::{MessageFields, extract};
-use crate::runtime::{Runtime, Telemetry};
+use crate::runtime::{Faults, Problem, Runtime, Telemetry};
 use crate::schema::Role;
 
 pub use invoke_api::ROUTES;
@@ -37,11 +38,11 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let runtime = Runtime::start(Role::Lambda, &config, ROUTES)?;
     match &config.upstream.lambda_runtime_api {
         Some(_) => {
-            let validator = Validator::new(Some(runtime.telemetry().clone()));
+            let validator = Validator::new(Some(runtime.telemetry().clone()), runtime.faults());
             on_aws(runtime, validator).await
         }
         None => {
-            let validator = Validator::new(None);
+            let validator = Validator::new(None, runtime.faults());
             let invoke = invoke_api::Api::new(validator, &config.upstream.lambda_function_name);
             runtime.serve(move |app| invoke_api::router(app, &invoke)).await
         }
@@ -96,11 +97,12 @@ pub(crate) struct Validator {
     /// What to flush before an answer, where the process may be frozen after it.
     flush: Option<Telemetry>,
     cold: std::sync::Arc<AtomicBool>,
+    faults: Faults,
 }
 
 impl Validator {
-    fn new(flush: Option<Telemetry>) -> Self {
-        Self { flush, cold: std::sync::Arc::new(AtomicBool::new(true)) }
+    fn new(flush: Option<Telemetry>, faults: &Faults) -> Self {
+        Self { flush, cold: std::sync::Arc::new(AtomicBool::new(true)), faults: faults.clone() }
     }
 
     /// Answers an API Gateway proxy event with a proxy response.
@@ -119,7 +121,13 @@ impl Validator {
         headers.extend(event_headers(event));
         let _ = span.set_parent(extract(&MessageFields(&headers)));
         let id = invocation.id;
-        let answer = async { judge(event, &id) }.instrument(span).await;
+        let answer = async {
+            match self.faults.request(&ROUTES[0]).await {
+                Ok(()) => judge(event, &id),
+                Err(problem) => fail(&problem, &id),
+            }
+        };
+        let answer = answer.instrument(span).await;
         if let Some(telemetry) = &self.flush {
             telemetry.flush(FLUSH_DEADLINE).await;
         }
@@ -149,6 +157,15 @@ fn judge(event: &Value, request_id: &str) -> Value {
             response(400, json!({ "error": error, "requestId": request_id }))
         }
     }
+}
+
+/// The answer of a function that failed.
+fn fail(problem: &Problem, request_id: &str) -> Value {
+    let span = Span::current();
+    span.set_attribute("error.type", problem.status().as_str().to_owned());
+    span.set_status(Status::error(problem.cause().unwrap_or_default().to_owned()));
+    tracing::error!(requestId = request_id, cause = problem.cause(), "Invocation failed");
+    response(problem.status().as_u16(), json!({ "error": problem.detail(), "requestId": request_id }))
 }
 
 fn order_of(event: &Value) -> Result<Value, &'static str> {

@@ -43,6 +43,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let side = Role::Notify.service().queue;
     runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
     let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);
+    let handler = queue::fault::Faulty::new(handler, runtime.faults());
     let policy = worker::Policy::from(&config.queue);
     runtime.spawn(worker::run(queue.clone(), Arc::new(handler), policy, runtime.shutdown().clone()));
     let state = State { queue, transport: config.queue.queue_transport };

@@ -48,7 +48,8 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let side = Role::Order.service().queue;
     runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
     runtime.prefer(Role::User, &config.upstream.user_service_url);
-    let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), runtime.last_call().clone());
+    let (faults, last_call) = (runtime.faults().clone(), runtime.last_call().clone());
+    let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), faults, last_call);
     runtime.spawn(relay);
     runtime.serve(move |app| router(app, &orders, &config)).await
 }

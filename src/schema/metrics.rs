@@ -1,6 +1,6 @@
 //! Every metric the roles expose: name, type, unit, meaning, and the closed set of its labels.
 
-use super::Role;
+use super::{FAULT_NAMES, Role};
 
 /// The metric names, so that no caller spells one twice.
 pub mod names {
@@ -36,6 +36,7 @@ pub mod names {
     pub const EXPORT_FAILURES: &str = "telemetry_export_failures_total";
     pub const RUNTIME_WORKERS: &str = "runtime_tokio_workers";
     pub const RUNTIME_TASKS: &str = "runtime_tokio_alive_tasks";
+    pub const FAULT_ACTIVE: &str = "fault_active";
     pub const BUILD_INFO: &str = "build_info";
 }
 
@@ -246,6 +247,13 @@ pub static METRICS: &[Metric] = &[
     counter(names::EXPORT_FAILURES, "Batches of spans the trace backend did not accept", ALL, &[]),
     gauge(names::RUNTIME_WORKERS, "{thread}", "Worker threads of the HTTP server", ALL, &[]),
     gauge(names::RUNTIME_TASKS, "{task}", "Tasks alive on the main runtime", ALL, &[]),
+    gauge(
+        names::FAULT_ACTIVE,
+        "1",
+        "Whether a fault is active (1) or not (0); each role exposes the faults it can have",
+        ALL,
+        &[Label { key: "fault", values: &FAULT_NAMES }],
+    ),
     gauge(
         names::BUILD_INFO,
         "1",

@@ -1,10 +1,12 @@
-//! The names everybody agrees on, as data: services, ports, metrics.
+//! The names everybody agrees on, as data: services, ports, metrics, faults.
 //!
 //! Code, tests, dashboards, compose and Terraform are checked against these tables, so a name
 //! stands here once. Label values are closed sets: a value that is not listed is never exposed.
 
+pub mod faults;
 mod metrics;
 
+pub use faults::{Checked, FAULT_ATTRIBUTE, FAULT_NAMES, FAULTS, Fault, Parameter, SECONDS, Values};
 pub use metrics::{Kind, Label, METRICS, Metric, names};
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! One service's database: a bounded pool that may be lost and found again.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
@@ -17,8 +17,8 @@ use super::engine::{Engine, Target};
 use super::migrate::{self, Plan, State};
 use super::session::{Op, Session};
 use crate::config::StoreConfig;
-use crate::runtime::{Runtime, Shutdown};
-use crate::schema::{Service, names};
+use crate::runtime::{Faults, Runtime, Shutdown};
+use crate::schema::{Service, faults, names};
 
 /// How long [`Db::open`] waits for the first attempt to migrate.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -45,6 +45,7 @@ struct Inner {
     timeout: Duration,
     schema: watch::Receiver<State>,
     runtime: Handle,
+    faults: OnceLock<Faults>,
 }
 
 impl Db {
@@ -78,6 +79,7 @@ impl Db {
             timeout: config.database_timeout,
             schema,
             runtime: Handle::current(),
+            faults: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -88,7 +90,8 @@ impl Db {
     /// The reason, in words that name no address.
     pub async fn ready(&self) -> Result<(), String> {
         let ask = async {
-            let mut session = self.session(&READY).await?;
+            // Not `session`: no fault hits readiness.
+            let mut session = Session::open(self, &READY).await?;
             session.rows(sqlx::query("SELECT 1"), |_| Ok(())).await
         };
         match timeout(READY_WAIT.min(self.inner.timeout), ask).await {
@@ -97,8 +100,10 @@ impl Db {
         }
     }
 
-    /// Makes readiness depend on the database's answer.
+    /// Makes readiness depend on the database's answer, and the database as slow as the role's faults
+    /// want it.
     pub fn watch(&self, runtime: &Runtime) {
+        self.inner.faults.get_or_init(|| runtime.faults().clone());
         let db = self.clone();
         runtime.health().require("store", move || {
             let db = db.clone();
@@ -114,7 +119,12 @@ impl Db {
 
     /// Begins an operation: takes a connection, starts its clock and, where traced, its span.
     pub(super) async fn session(&self, op: &'static Op) -> Result<Session, StoreError> {
-        Session::open(self, op).await
+        let mut session = Session::open(self, op).await?;
+        let slow = self.inner.faults.get().and_then(|all| all.hits(faults::SLOW_DB));
+        if let Some(slow) = slow {
+            session.linger(slow.extra()).await?;
+        }
+        Ok(session)
     }
 
     /// A connection of the pool. It is made on the runtime that opened the database, because a

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use o11y_lab::config::{self, Transport};
 use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
-use o11y_lab::schema::{Kind, METRICS, Metric, SERVICES};
+use o11y_lab::schema::{Checked, FAULTS, Fault, Kind, METRICS, Metric, Parameter, SECONDS, SERVICES};
 
 use crate::helpers::{Process, bin, eventually};
 
@@ -76,6 +76,41 @@ fn every_metric_is_documented_with_type_unit_labels_and_meaning() {
     assert_block("docs/metrics.md", "metrics", &table);
 }
 
+#[test]
+fn every_fault_is_documented_with_its_parameters_roles_and_what_to_look_at() {
+    let mut table = "| fault | what goes wrong | parameters | roles |\n|---|---|---|---|\n".to_owned();
+    for fault in &FAULTS {
+        table += &fault_row(fault);
+    }
+    table += &format!("\nEvery fault also takes {}.\n", parameter(&SECONDS));
+    assert_block("docs/faults.md", "faults", &table);
+    let text = read("docs/faults.md");
+    for fault in &FAULTS {
+        let title = format!("\n## {}\n", fault.name);
+        let section = text.split(&title).nth(1).and_then(|rest| rest.split("\n## ").next());
+        let section = section.unwrap_or_else(|| panic!("no section {title}"));
+        for place in ["**Metric.**", "**Trace.**", "**Log.**"] {
+            assert!(section.contains(place), "{}: {place}", fault.name);
+        }
+    }
+}
+
+fn fault_row(fault: &Fault) -> String {
+    let parameters: Vec<_> = fault.parameters.iter().map(parameter).collect();
+    let mut roles: Vec<_> = fault.roles.iter().map(|role| role.as_str().to_owned()).collect();
+    roles[0] = format!("**{}**", roles[0]);
+    format!("| `{}` | {} | {} | {} |\n", fault.name, fault.meaning, parameters.join("; "), roles.join(", "))
+}
+
+fn parameter(parameter: &Parameter) -> String {
+    let default = match parameter.values.default() {
+        Some(Checked::Whole(n)) => format!(", default {n}"),
+        Some(Checked::Ratio(r)) => format!(", default {r}"),
+        _ => String::new(),
+    };
+    format!("`{}`: {} ({}{default})", parameter.name, parameter.meaning, parameter.values.range())
+}
+
 fn metric_row(metric: &Metric) -> String {
     let kind = match metric.kind {
         Kind::Counter => "counter",
@@ -100,7 +135,7 @@ fn metric_row(metric: &Metric) -> String {
 fn every_setting_is_documented_with_flag_variable_and_default() {
     let command = o11y_lab::cli::command();
     let mut text = String::new();
-    for name in ["order", "up", "console", "healthcheck", "load", "queue depth"] {
+    for name in ["order", "up", "console", "healthcheck", "load", "queue depth", "fault set"] {
         let sub = name.split(' ').fold(&command, |above, name| above.find_subcommand(name).unwrap());
         let title = if name == "order" { "Every role" } else { name };
         text += &format!("\n## {title}\n");

@@ -11,6 +11,7 @@ mod console;
 mod dashboards;
 mod deploy;
 mod docs;
+mod faults;
 mod helpers;
 mod lambda;
 mod load;

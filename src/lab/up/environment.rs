@@ -47,6 +47,7 @@ impl Environment {
             (var::OTLP_ENDPOINT, local(plan.ports.otlp())),
             // Traces show up in the console half a second after they happen, not five.
             (var::BSP_SCHEDULE_DELAY, "500".to_owned()),
+            (var::FAULTS_ENABLED, "true".to_owned()),
         ] {
             env.set(name, inherited(name).unwrap_or(value));
         }
@@ -167,6 +168,7 @@ mod tests {
         assert_eq!(value(&env, "SHUTDOWN_GRACE").as_deref(), Some("2.5"));
         assert_eq!(value(&env, "LOG_FORMAT").as_deref(), Some("json"));
         assert!(removes(&env, "OTEL_SERVICE_NAME"));
+        assert_eq!(value(&env, "FAULTS_ENABLED").as_deref(), Some("true"));
         assert!(!env.0.contains_key("DATABASE_URL"));
     }
 

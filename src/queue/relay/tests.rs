@@ -101,7 +101,13 @@ impl Bench {
     }
 
     fn relay(&self, owner: &str) -> JoinHandle<()> {
-        let run = run(self.outbox.clone(), self.queue.clone(), owner.to_owned(), self.shutdown.clone());
+        let run = run(
+            self.outbox.clone(),
+            self.queue.clone(),
+            owner.to_owned(),
+            Faults::default(),
+            self.shutdown.clone(),
+        );
         tokio::spawn(run)
     }
 
