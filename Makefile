@@ -7,7 +7,7 @@ CARGO ?= cargo
 # The Kafka client is not in the default build, but what is checked and shipped has it.
 ALL := --all-features
 
-.PHONY: help up check fmt clippy doc deny test test-kafka provision first chaos bench-queue measure clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka provision first chaos bench-queue measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ provision: ## Get what the tests need beside Rust
 
 test: provision ## Every test, on real components
 	$(CARGO) test $(ALL) --locked
+	@$(MAKE) test-live
+
+test-live: provision ## A page from fault to repair, with a real Prometheus and Alertmanager: some eight minutes
+	$(CARGO) test $(ALL) --locked --test it alerts::scenario -- --ignored --nocapture
 
 test-kafka: provision ## The queue's tests on a Kafka broker of its own, which is built first (once)
 	scripts/kafka-broker
@@ -43,9 +47,11 @@ first: ## The README's first command, as a reader runs it
 	scripts/first-command
 
 chaos: provision ## 10,000 orders on each transport while processes are killed and brokers restarted: a table
+	scripts/kafka-broker
 	$(CARGO) test $(ALL) --locked --test it chaos -- --ignored --test-threads 1 --nocapture
 
 bench-queue: provision ## Latency and drain rate of each transport beside its bare client
+	scripts/kafka-broker
 	$(CARGO) bench $(ALL) --locked --bench queue
 
 measure: ## Memory, idle CPU, start times and size of the release build, as a table

@@ -12,7 +12,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout
+    clippy::print_stdout,
+    clippy::print_stderr
 )]
 
 #[path = "../../tests/it/helpers/mod.rs"]
@@ -52,6 +53,8 @@ const PLANS: &[Plan] = &[
     Plan { name: "embedded", start: brokers::EmbeddedFile::boxed, backlog: 20_000, steady: true, p99: true },
     Plan { name: "redis", start: brokers::RedisServer::boxed, backlog: 20_000, steady: true, p99: true },
     Plan { name: "rabbitmq", start: brokers::RabbitServer::boxed, backlog: 20_000, steady: true, p99: true },
+    #[cfg(feature = "kafka")]
+    Plan { name: "kafka", start: brokers::TansuServer::boxed, backlog: 20_000, steady: true, p99: false },
     // An emulator in Python that takes some fifty calls a second: a ratio, and no more than that.
     Plan { name: "sqs", start: brokers::SqsServer::boxed, backlog: 300, steady: false, p99: false },
 ];

@@ -103,6 +103,8 @@ impl<'a> Subject<'a> {
             match self.transport {
                 "redis" => raw::redis(&self.settings, backlog, concurrency).await,
                 "rabbitmq" => raw::rabbitmq(&self.settings, backlog, concurrency).await,
+                #[cfg(feature = "kafka")]
+                "kafka" => raw::kafka(&self.settings, backlog, concurrency).await,
                 "sqs" => raw::sqs(&self.config, backlog).await,
                 other => panic!("there is no bare client for {other}"),
             }

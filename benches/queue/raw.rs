@@ -126,3 +126,29 @@ pub async fn sqs(config: &QueueConfig, backlog: usize) -> f64 {
     }
     backlog as f64 / began.elapsed().as_secs_f64()
 }
+
+/// Commits once for as many messages as the worker has in hand.
+#[cfg(feature = "kafka")]
+pub async fn kafka(settings: &Settings, backlog: usize, concurrency: usize) -> f64 {
+    use rdkafka::ClientConfig;
+    use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+
+    let consumer: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", of(settings, "KAFKA_BROKERS"))
+        .set("group.id", "bare")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("a consumer");
+    consumer.subscribe(&[of(settings, "QUEUE_NAME")]).expect("subscribed");
+    // To join a group takes seconds, and is not what is measured.
+    consumer.recv().await.expect("a message");
+    let began = Instant::now();
+    for taken in 1..backlog {
+        consumer.recv().await.expect("a message");
+        if taken % concurrency == 0 {
+            consumer.commit_consumer_state(CommitMode::Async).expect("committed");
+        }
+    }
+    backlog as f64 / began.elapsed().as_secs_f64()
+}

@@ -7,6 +7,7 @@ mod cases;
 mod live;
 mod profile;
 mod routes;
+mod scenario;
 
 use std::collections::BTreeSet;
 

@@ -137,31 +137,53 @@ fn run(row: &'static Row, size: Size) -> String {
     )
 }
 
+/// A run and its line under the table's head.
+fn table(row: &'static Row, size: Size) {
+    let line = run(row, size);
+    eprintln!("\n{HEAD}\n{line}");
+}
+
 const HEAD: &str = "| transport | kills | broker restarts | accepted | stored | notifications | joined traces | took |\n\
                     |---|---|---|---|---|---|---|---|";
 
-macro_rules! chaos {
-    ($($name:ident: $large:expr),* $(,)?) => {
+macro_rules! small {
+    ($($name:ident),* $(,)?) => {
         $(mod $name {
-            use super::*;
-
             #[test]
             fn orders_survive_kills_and_a_restarted_broker_each_once_in_one_trace() {
-                run(&crate::conformance::$name::ROW, Size { orders: 60, kills: 4, restarts: 1 });
-            }
-
-            #[test]
-            #[ignore = "minutes long: make chaos"]
-            fn large() {
-                let row = run(&crate::conformance::$name::ROW, $large);
-                eprintln!("\n{HEAD}\n{row}");
+                super::run(&crate::conformance::$name::ROW, super::SMALL);
             }
         })*
     };
 }
 
+macro_rules! large {
+    ($($name:ident: $size:expr),* $(,)?) => {
+        mod large {
+            $(#[test]
+            #[ignore = "minutes long: make chaos"]
+            fn $name() {
+                super::table(&crate::conformance::$name::ROW, $size);
+            })*
+        }
+    };
+}
+
+const SMALL: Size = Size { orders: 60, kills: 4, restarts: 1 };
 const LARGE: Size = Size { orders: 10_000, kills: 50, restarts: 5 };
 /// The emulator takes some fifty calls a second.
 const LARGE_EMULATED: Size = Size { orders: 300, kills: 10, restarts: 2 };
 
-chaos!(embedded: LARGE, redis: LARGE, rabbitmq: LARGE, sqs: LARGE_EMULATED);
+small!(embedded, redis, rabbitmq, sqs);
+#[cfg(feature = "kafka")]
+small!(kafka);
+
+large!(embedded: super::LARGE, redis: super::LARGE, rabbitmq: super::LARGE, sqs: super::LARGE_EMULATED);
+#[cfg(feature = "kafka")]
+mod kafka_large {
+    #[test]
+    #[ignore = "minutes long, and needs a Kafka broker: make chaos"]
+    fn kafka() {
+        super::table(&crate::conformance::kafka_broker::ROW, super::LARGE);
+    }
+}
