@@ -7,7 +7,7 @@ CARGO ?= cargo
 # The Kafka client is not in the default build, but what is checked and shipped has it.
 ALL := --all-features
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka provision first chaos bench-queue measure clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-aws provision first chaos bench-queue measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-live: provision ## A page from fault to repair, with a real Prometheus and 
 test-kafka: provision ## The queue's tests on a Kafka broker of its own, which is built first (once)
 	scripts/kafka-broker
 	$(CARGO) test $(ALL) --locked --test it conformance::kafka_broker -- --ignored
+
+test-aws: provision ## deploy/terraform without an account: its own tests, and an apply on moto
+	scripts/test-aws
 
 first: ## The README's first command, as a reader runs it
 	scripts/first-command

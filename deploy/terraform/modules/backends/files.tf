@@ -12,6 +12,8 @@ locals {
   mounted = { for name, mounts in local.mounts : name => merge([
     for mount in mounts : length(fileset(var.repository, mount.from)) == 1 ? { (mount.to) = mount.from } : {
       for file in fileset("${var.repository}/${mount.from}", "**") : "${mount.to}/${file}" => "${mount.from}/${file}"
+      # Not what the dashboards are made of.
+      if !startswith("${mount.from}/${file}", "dashboards/src/")
     }
   ]...) }
   as_compose = { for name, files in local.mounted : name => {
