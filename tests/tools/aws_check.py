@@ -6,9 +6,15 @@
     aws_check.py gone                 nothing is left
 """
 
+import base64
+import gzip
 import json
 import os
+import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -105,6 +111,40 @@ def services():
         yield name, definition["taskRoleArn"].rsplit("/", 1)[1], program
 
 
+def written(writer, folder):
+    """Runs what the container `config` runs, below a folder of ours, and gives that folder."""
+    packed = {one["name"]: one["value"] for one in writer["environment"]}["FILES"]
+    script = gzip.decompress(base64.b64decode(packed)).decode()
+    script = re.sub(r"^(mkdir -p |cat > )(?=/)", rf"\g<1>{folder}", script, flags=re.MULTILINE)
+    script = re.sub(r"^chown .*\n", "", script, flags=re.MULTILINE)
+    # The image's shell where it is here, else this machine's.
+    shell = ["busybox", "sh"] if shutil.which("busybox") else ["sh"]
+    subprocess.run(shell, input=script, text=True, check=True)
+    for mount in writer["mountPoints"]:
+        check(not mount.get("readOnly"), f"{mount['containerPath']} cannot be written")
+    return folder
+
+
+def configuration():
+    """The files as the backends get them, read by the programs that they are for."""
+    for name, definition in task_definitions():
+        writer = next(one for one in definition["containerDefinitions"] if one["name"] == "config")
+        with tempfile.TemporaryDirectory() as folder:
+            written(writer, folder)
+            if name == "prometheus":
+                subprocess.run(["promtool", "check", "config", f"{folder}/etc/prometheus/prometheus.yml"], check=True, stdout=subprocess.DEVNULL)
+                check(len(os.listdir(f"{folder}/etc/prometheus/rules")) == 7, "not all rules are there")
+            if name == "alertmanager":
+                subprocess.run(["amtool", "check-config", f"{folder}/etc/alertmanager/alertmanager.yml"], check=True, stdout=subprocess.DEVNULL)
+            if name == "grafana":
+                for dashboard in os.listdir(f"{folder}/etc/grafana/dashboards"):
+                    with open(f"{folder}/etc/grafana/dashboards/{dashboard}") as file, open(f"dashboards/{dashboard}") as ours:
+                        check(json.load(file).keys() == json.load(ours).keys(), dashboard)
+            if name in ROLES:
+                with open(f"{folder}/fluent-bit/lab/lab.conf") as file, open("deploy/fluent-bit/lab.conf") as ours:
+                    check(file.read() == ours.read(), "lab.conf is not what it was")
+
+
 def queue(outputs):
     sqs, url = client("sqs"), outputs["queue_url"]["value"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -115,7 +155,7 @@ def queue(outputs):
     dead = sqs.get_queue_attributes(QueueUrl=outputs["dead_letter_queue_url"]["value"], AttributeNames=["All"])
     allowed = json.loads(dead["Attributes"]["RedriveAllowPolicy"])
     check(allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [attributes["QueueArn"]]}, f"{allowed}")
-    alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    alarms = client("cloudwatch").describe_alarms(AlarmNamePrefix=NAME + "-")["MetricAlarms"]
     check(len(alarms) == 3, f"{[one['AlarmName'] for one in alarms]}")
     return url, attributes["QueueArn"]
 
@@ -176,6 +216,7 @@ def api(path):
     database = client("rds").describe_db_instances()["DBInstances"][0]
     check(database["StorageEncrypted"] and not database["PubliclyAccessible"], "the database is open")
     groups = network()
+    configuration()
     print(f"aws_check: {len(roles)} services, {groups} security groups, queue, function, policies, database: as written")
 
 
@@ -191,7 +232,7 @@ def gone():
         "load balancers": client("elbv2").describe_load_balancers()["LoadBalancers"],
         "addresses": client("ec2").describe_addresses()["Addresses"],
         "roles": [one for one in client("iam").list_roles()["Roles"] if one["RoleName"].startswith(NAME)],
-        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "alarms": client("cloudwatch").describe_alarms(AlarmNamePrefix=NAME + "-")["MetricAlarms"],
     }
     check(not any(left.values()), f"left behind: {({name: len(rows) for name, rows in left.items() if rows})}")
     print("aws_check: nothing is left")
