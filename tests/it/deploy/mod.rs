@@ -4,6 +4,7 @@
 mod backends;
 mod compose;
 mod image;
+mod terraform;
 
 use std::path::Path;
 use std::process::Command;
