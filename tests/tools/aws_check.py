@@ -194,8 +194,11 @@ def function(outputs):
     variables = found["Environment"]["Variables"]
     check(found["PackageType"] == "Image" and found["Architectures"] == ["arm64"], f"{found}")
     check(variables["O11Y_LAB_ROLE"] == "lambda" and "jaeger" in variables["OTEL_EXPORTER_OTLP_ENDPOINT"], f"{variables}")
-    urls = client("lambda").list_function_url_configs(FunctionName=found["FunctionName"])["FunctionUrlConfigs"]
-    check(urls == [], f"the function has a public URL: {urls}")
+    try:
+        url = client("lambda").get_function_url_config(FunctionName=found["FunctionName"])
+        check(False, f"the function has a public URL: {url}")
+    except client("lambda").exceptions.ResourceNotFoundException:
+        pass
     return found["FunctionArn"]
 
 
