@@ -213,6 +213,10 @@ variable "log_days" {
   description = "How long CloudWatch keeps log lines"
   type        = number
   default     = 14
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.log_days)
+    error_message = "One of CloudWatch's: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180 or 365."
+  }
 }
 
 variable "alarm_topics" {

@@ -14,11 +14,6 @@ resource "aws_security_group" "this" {
   description = "What may reach ${each.key} and what it may reach"
   vpc_id      = var.vpc_id
   tags        = { Name = "${var.name}-${each.key}" }
-
-  # A change of name must not wait for tasks that still use the old one.
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "flow" {
