@@ -31,7 +31,10 @@ def repair():
     Scaling.register_scalable_target = register_with_tags
     Scaling.list_tags_for_resource = list_tags
     Queue.BASE_ATTRIBUTES.append("RedriveAllowPolicy")
-    Queue.redrive_allow_policy = None
+    # An empty policy is none: that is how one is taken away.
+    Queue.redrive_allow_policy = property(
+        lambda queue: queue.__dict__.get("allowed"), lambda queue, policy: queue.__dict__.update(allowed=policy or None)
+    )
 
 
 if __name__ == "__main__":
