@@ -224,8 +224,10 @@ def api(path):
 
 
 def gone():
+    # A cluster that was deleted is listed for a while, as inactive.
+    clusters = client("ecs").describe_clusters(clusters=[NAME])["clusters"]
     left = {
-        "services": client("ecs").list_clusters()["clusterArns"],
+        "clusters": [one for one in clusters if one["status"] != "INACTIVE"],
         "queues": client("sqs").list_queues().get("QueueUrls", []),
         "functions": client("lambda").list_functions()["Functions"],
         "databases": client("rds").describe_db_instances()["DBInstances"],
