@@ -7,6 +7,9 @@ CARGO ?= cargo
 # The Kafka client is not in the default build, but what is checked and shipped has it.
 ALL := --all-features
 
+# The tests mostly wait, for brokers and deadlines.
+export RUST_TEST_THREADS ?= 4
+
 .PHONY: help up check fmt clippy doc deny test test-live test-kafka provision first chaos bench-queue measure clean
 
 help: ## List the targets

@@ -75,18 +75,18 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
         }
         if tended.elapsed() >= TURN {
             tended = Instant::now();
-            commit(&consumer, topic, desk);
+            commit(&consumer, topic, desk, CommitMode::Async);
             pause(&consumer, topic, desk);
             hand_over(&consumer, topic, desk);
         }
     }
-    commit(&consumer, topic, desk);
+    commit(&consumer, topic, desk, CommitMode::Async);
     // Leaves the group, after what was committed has arrived.
     drop(consumer);
 }
 
-/// Tells the group how far it may move on. What comes of it is told to the context.
-fn commit(consumer: &Member, topic: &str, desk: &Desk) {
+/// Tells the group how far it may move on. What comes of an asynchronous commit is told to the context.
+fn commit(consumer: &Member, topic: &str, desk: &Desk, mode: CommitMode) {
     let mut offsets = TopicPartitionList::new();
     for (partition, owned) in &mut desk.lock().owned {
         if let Some(offset) = owned.window.to_commit() {
@@ -96,7 +96,7 @@ fn commit(consumer: &Member, topic: &str, desk: &Desk) {
         }
     }
     if offsets.count() > 0
-        && let Err(error) = consumer.commit(&offsets, CommitMode::Async)
+        && let Err(error) = consumer.commit(&offsets, mode)
     {
         forget(desk, &offsets);
         tracing::debug!(reason = %error, "Kafka's group could not be moved on");
@@ -156,7 +156,8 @@ fn hand_over(consumer: &Member, topic: &str, desk: &Desk) {
     if leaving.count() == 0 {
         return;
     }
-    commit(consumer, topic, desk);
+    // The next owner starts where the group is: that has to be known before it does.
+    commit(consumer, topic, desk, CommitMode::Sync);
     for element in leaving.elements() {
         desk.lock().owned.remove(&element.partition());
     }

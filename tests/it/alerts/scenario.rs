@@ -12,7 +12,7 @@ use crate::helpers::process::signal_pid;
 use crate::helpers::{Lab, Process, bin, eventually_within, free_port_base, get, http};
 
 /// How long the healthy lab is watched.
-const HEALTHY: Duration = Duration::from_secs(150);
+const HEALTHY: Duration = Duration::from_secs(120);
 /// The lab profile promises a page within two minutes.
 const PAGE: Duration = Duration::from_secs(120);
 /// The slower page of the same SLO holds for 2m30s after the repair, and what ends is told once more.
@@ -137,7 +137,6 @@ fn break_and_mend_the_gateway(scene: &Scene) {
     let mended = Instant::now();
     eventually_within(PAGE, "its end is delivered", || scene.is_told(page.0, page.1, "resolved"));
     eprintln!("its end was delivered {} s after the repair", mended.elapsed().as_secs());
-    eventually_within(CALM, "nothing fires any more", || scene.firing().is_empty().then_some(()));
 }
 
 /// `up` starts a killed role again at once, so the consumer is stopped and not killed: to everybody
