@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::helpers::dashboards::{empty_panels, waits_for};
 use crate::helpers::process::signal_pid;
-use crate::helpers::{Lab, Process, bin, eventually_within, free_port_base, get, http};
+use crate::helpers::{Lab, Process, bin, eventually, eventually_within, free_port_base, get, http};
 
 /// How long the healthy lab is watched.
 const HEALTHY: Duration = Duration::from_secs(120);
@@ -32,6 +32,12 @@ impl Scene {
         let mut command = bin();
         command.env("UP_WITH", "prometheus,alertmanager");
         let lab = Lab::launch(command, &temp.path().join("data"), free_port_base());
+        for port in [lab.ports().prometheus(), lab.ports().alertmanager()] {
+            let ready = format!("http://127.0.0.1:{port}/-/ready");
+            eventually("the backends are ready", || {
+                http::try_send("GET", &ready, &[], None).filter(|answer| answer.status == 200)
+            });
+        }
         let mut load = bin();
         load.args(["load", "--forever", "--rps", "15", "--port-base", &lab.base.to_string()]);
         Self { lab, _load: Process::spawn(load), _temp: temp }
