@@ -380,7 +380,7 @@ pub struct UpConfig {
     #[arg(long = "role", env = "UP_ROLES", value_name = "ROLE", value_delimiter = ',')]
     pub roles: Vec<crate::schema::Role>,
     /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
-    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',')]
+    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',', conflicts_with = "roles")]
     pub with: Vec<Backend>,
     /// Do not print the services' log lines
     #[arg(long, env = "UP_QUIET")]

@@ -406,3 +406,41 @@ fn plain(mut answer: Answer) -> String {
     }
     format!("{} {:?} {}", answer.status, answer.headers, answer.json)
 }
+
+#[test]
+fn every_fault_that_a_document_sets_is_a_command_the_program_takes() {
+    let mut seen = 0;
+    for folder in ["docs", "docs/runbooks", "."] {
+        let entries = std::fs::read_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+        for file in entries.expect("a folder").flatten().map(|entry| entry.path()) {
+            if file.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).expect("text");
+            for rest in text.split("o11y-lab fault set ").skip(1) {
+                let end = rest.find(['`', '\n', '#']).unwrap_or(rest.len());
+                let words: Vec<_> = rest[..end].split_whitespace().collect();
+                if words.iter().any(|word| word.starts_with(['[', '<', 'N', '…'])) {
+                    continue;
+                }
+                let all = ["o11y-lab", "fault", "set"].iter().chain(&words);
+                let parsed = o11y_lab::cli::command().try_get_matches_from(all);
+                assert!(parsed.is_ok(), "{}: {words:?}: {}", file.display(), parsed.unwrap_err());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn a_ratio_that_is_no_number_is_refused_and_the_error_names_this_commands_own_flag() {
+    for (words, said) in [
+        (["fault", "set", "error", "--ratio", "nan"], "--ratio"),
+        (["fault", "set", "error", "--role", "order-validator"], "--role <ROLE>: expected one of"),
+    ] {
+        let refused = run(&words);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains(said) && !refused.err.contains("UP_ROLES"), "{refused:?}");
+    }
+}

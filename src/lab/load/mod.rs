@@ -37,6 +37,8 @@ use world::World;
 
 /// A heartbeat's round, after which it makes new users and orders if the old ones are gone.
 const ROUND: Duration = Duration::from_secs(30);
+/// How long a heartbeat may pause between two rounds.
+const REMAKE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest plan that is read, in bytes.
 const LARGEST_PLAN: u64 = 64 * 1024;
 
@@ -171,6 +173,8 @@ impl Load {
     async fn another_world(&self) -> Option<RefCell<World>> {
         tokio::select! {
             world = World::make(&self.client, self.config.seed) => world.ok().map(RefCell::new),
+            // Nothing is sent meanwhile.
+            () = tokio::time::sleep(REMAKE_WITHIN) => None,
             () = self.shutdown.wait() => None,
         }
     }

@@ -75,9 +75,10 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
         }
         if tended.elapsed() >= TURN {
             tended = Instant::now();
+            // First, for what it commits must not be on its way already.
+            hand_over(&consumer, topic, desk);
             commit(&consumer, topic, desk, CommitMode::Async);
             pause(&consumer, topic, desk);
-            hand_over(&consumer, topic, desk);
         }
     }
     commit(&consumer, topic, desk, CommitMode::Async);
@@ -156,8 +157,14 @@ fn hand_over(consumer: &Member, topic: &str, desk: &Desk) {
     if leaving.count() == 0 {
         return;
     }
-    // The next owner starts where the group is: that has to be known before it does.
-    commit(consumer, topic, desk, CommitMode::Sync);
+    // The next owner starts where the group is, so that has to be known before it does. A member that
+    // has lost them would be refused. While the group has no coordinator this waits for as long as a
+    // session lasts, and nothing could be fetched either.
+    if !lost {
+        commit(consumer, topic, desk, CommitMode::Sync);
+    }
+    // The client remembers a pause beyond the ownership; whoever comes back would never be fed again.
+    consumer.resume(&leaving).ok();
     for element in leaving.elements() {
         desk.lock().owned.remove(&element.partition());
     }
