@@ -338,7 +338,7 @@ fn a_wrong_request_names_every_wrong_field_and_sets_nothing() {
     assert_gauges(&lab, Role::Order, &[]);
 
     let base = lab.base.to_string();
-    let said = run(&["fault", "set", "error", "--ratio", "7", "--seconds", "0", "--port-base", &base]);
+    let said = run(&["fault", "set", "error", "--ratio", "0", "--seconds", "0", "--port-base", &base]);
     assert_eq!((said.code, said.out.as_str(), said.err.lines().count()), (Some(1), "", 1), "{said:?}");
     assert!(said.err.contains("ratio must be") && said.err.contains("seconds must be"), "{said:?}");
     assert_eq!(run(&["fault", "set", "no-such-fault"]).code, Some(2));
