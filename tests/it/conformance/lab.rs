@@ -113,6 +113,20 @@ pub fn the_trace_of_an_order_goes_through_the_broker(row: &'static Row) {
         assert_eq!(span.name, expected);
     }
     assert_eq!(consumer.text("messaging.system"), producer.text("messaging.system"));
+    let of_this_system: &[&str] = match row.name {
+        "redis" => &["messaging.consumer.group.name"],
+        "rabbitmq" => {
+            &["messaging.rabbitmq.destination.routing_key", "messaging.rabbitmq.message.delivery_tag"]
+        }
+        "sqs" => &["aws.sqs.queue.url"],
+        "kafka" => {
+            &["messaging.consumer.group.name", "messaging.destination.partition.id", "messaging.kafka.offset"]
+        }
+        _ => &[],
+    };
+    for attribute in of_this_system {
+        assert_ne!(consumer.text(attribute), "", "{attribute}");
+    }
 }
 
 fn queue_command(broker: &dyn Broker, settings: &Settings, words: &[&str]) -> (bool, String, String) {
