@@ -4,7 +4,7 @@
 //! API Gateway proxy event whose headers carry the trace context, as they would behind a real one.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_lambda::config::retry::RetryConfig;
@@ -19,12 +19,14 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::Verdict;
-use crate::config::UpstreamConfig;
+use crate::config::RoleConfig;
 use crate::runtime::propagation::fields_of_current_span;
 use crate::schema::{Role, names};
 
 /// Attempts in all; validation has no effects, so repeating it is safe.
 const ATTEMPTS: u32 = 2;
+/// The longest wait before the second one; the SDK's own would take half of the time allowed.
+const BACKOFF: Duration = Duration::from_millis(100);
 /// Where the function is when nothing says otherwise: the lambda role on this machine.
 const LOCAL_REGION: &str = "us-east-1";
 
@@ -42,9 +44,12 @@ pub enum ValidatorError {
     /// Not within the time allowed.
     #[error("the validator did not answer in time")]
     Timeout,
-    /// The Lambda API could not be reached or refused the call.
+    /// The Lambda API could not be reached, or failed itself.
     #[error("the validator cannot be reached")]
     Unreachable(String),
+    /// The Lambda API refused the call: permissions, the function's name, too many at once.
+    #[error("the validator cannot be called")]
+    Refused(String),
     /// The function ran and failed.
     #[error("the validator failed")]
     Function(String),
@@ -58,14 +63,18 @@ impl ValidatorError {
     pub fn cause(&self) -> &str {
         match self {
             Self::Timeout => "timeout",
-            Self::Unreachable(cause) | Self::Function(cause) | Self::Answer(cause) => cause,
+            Self::Unreachable(cause) | Self::Refused(cause) | Self::Function(cause) | Self::Answer(cause) => {
+                cause
+            }
         }
     }
 
-    fn kind(&self) -> &'static str {
+    /// The `error.type` of the call's span, and the `reason` of an order that is not validated.
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
             Self::Unreachable(_) => "unreachable",
+            Self::Refused(_) => "refused",
             Self::Function(_) => "function_error",
             Self::Answer(_) => "bad_answer",
         }
@@ -75,6 +84,7 @@ impl ValidatorError {
         match self {
             Self::Timeout => "timeout",
             Self::Unreachable(_) => "unreachable",
+            Self::Refused(_) => "4xx",
             Self::Function(_) | Self::Answer(_) => "5xx",
         }
     }
@@ -82,16 +92,18 @@ impl ValidatorError {
 
 impl ValidatorClient {
     /// Reads the configuration; nothing is called yet.
-    pub async fn new(config: &UpstreamConfig) -> Self {
+    pub async fn new(config: &RoleConfig) -> Self {
+        let (local, named) = (local_endpoint(config), config.lambda_endpoint());
+        let config = &config.upstream;
         let region = config.aws_region.clone().unwrap_or_else(|| LOCAL_REGION.to_owned());
-        let builder = match local_endpoint(config) {
+        let builder = match local {
             // Credentials of this machine's user are never sent to a stand-in over plain HTTP.
             Some(endpoint) => aws_sdk_lambda::config::Builder::new()
                 .behavior_version(BehaviorVersion::latest())
                 .endpoint_url(endpoint)
                 .credentials_provider(Credentials::new("local", "local", None, None, "local"))
                 .http_client(plain_http()),
-            None => on_aws(config, &region).await,
+            None => on_aws(named, &region).await,
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(config.upstream_connect_timeout)
@@ -100,7 +112,7 @@ impl ValidatorClient {
         let sdk = builder
             .region(Region::new(region.clone()))
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
             .build();
         let function = config.lambda_function_name.as_str().into();
         Self { sdk: aws_sdk_lambda::Client::from_conf(sdk), function, region: region.into() }
@@ -150,15 +162,15 @@ fn settle(span: &Span, outcome: &Result<Verdict, ValidatorError>, started: Insta
 
 /// The endpoint of a stand-in: one that is named and speaks plain HTTP, or, where nothing points to
 /// AWS at all, the lambda role on its usual port.
-pub fn local_endpoint(config: &UpstreamConfig) -> Option<String> {
-    match (&config.lambda_endpoint, &config.aws_region) {
-        (Some(endpoint), _) => endpoint.starts_with("http://").then(|| endpoint.clone()),
+pub fn local_endpoint(config: &RoleConfig) -> Option<String> {
+    match (config.lambda_endpoint(), &config.upstream.aws_region) {
+        (Some(endpoint), _) => endpoint.starts_with("http://").then(|| endpoint.to_owned()),
         (None, Some(_)) => None,
         (None, None) => Some(format!("http://127.0.0.1:{}", Role::Lambda.service().port)),
     }
 }
 
-async fn on_aws(config: &UpstreamConfig, region: &str) -> aws_sdk_lambda::config::Builder {
+async fn on_aws(endpoint: Option<&str>, region: &str) -> aws_sdk_lambda::config::Builder {
     let https = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
@@ -166,7 +178,7 @@ async fn on_aws(config: &UpstreamConfig, region: &str) -> aws_sdk_lambda::config
         .region(Region::new(region.to_owned()))
         .http_client(https);
     let builder = aws_sdk_lambda::config::Builder::from(&loader.load().await);
-    match &config.lambda_endpoint {
+    match endpoint {
         Some(endpoint) => builder.endpoint_url(endpoint),
         None => builder,
     }
@@ -190,11 +202,32 @@ fn event(order: &Value) -> Value {
 }
 
 fn not_invoked(error: &SdkError<InvokeError>) -> ValidatorError {
+    let cause = || DisplayErrorContext(error).to_string();
     match error {
         SdkError::TimeoutError(_) => ValidatorError::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => ValidatorError::Timeout,
-        other => ValidatorError::Unreachable(DisplayErrorContext(other).to_string()),
+        SdkError::ServiceError(refusal) => {
+            let (status, body) = (refusal.raw().status(), refusal.raw().body().bytes().unwrap_or_default());
+            match emulated_function_error(body) {
+                Some(cause) => ValidatorError::Function(cause),
+                None if status.is_client_error() => ValidatorError::Refused(cause()),
+                None => ValidatorError::Unreachable(cause()),
+            }
+        }
+        _ => ValidatorError::Unreachable(cause()),
     }
+}
+
+/// cargo-lambda answers a function's failure as an error of its own, with what the function reported
+/// as the body; Lambda answers 200 with a header.
+fn emulated_function_error(body: &[u8]) -> Option<String> {
+    let report: Value = serde_json::from_slice(body).ok()?;
+    report.get("errorType").and(report.get("errorMessage")).map(|_| cut(body))
+}
+
+/// As much of what a function said as a log line needs.
+fn cut(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).chars().take(500).collect()
 }
 
 fn aws_request_id(output: &InvokeOutput) -> Option<&str> {
@@ -204,11 +237,7 @@ fn aws_request_id(output: &InvokeOutput) -> Option<&str> {
 fn verdict(output: &InvokeOutput) -> Result<Verdict, ValidatorError> {
     let payload = output.payload().map(Blob::as_ref).unwrap_or_default();
     if let Some(kind) = output.function_error() {
-        let text = String::from_utf8_lossy(payload);
-        return Err(ValidatorError::Function(format!(
-            "{kind}: {}",
-            text.chars().take(500).collect::<String>()
-        )));
+        return Err(ValidatorError::Function(format!("{kind}: {}", cut(payload))));
     }
     let bad = |cause: String| ValidatorError::Answer(cause);
     let answer: Value = serde_json::from_slice(payload).map_err(|e| bad(e.to_string()))?;
