@@ -134,7 +134,7 @@ impl Validator {
             .map_err(|problem| Failure { kind: "Function.Failed", message: problem.detail().to_owned() })?;
         let (status, body) = verdict(event, id);
         if event.method().is_some() {
-            Span::current().record("http.response.status_code", status);
+            Span::current().record("http.response.status_code", i64::from(status));
         }
         Ok(event.response(status, &body))
     }

@@ -1,0 +1,5 @@
+//! The lambda role on the Lambda runtime's own interface.
+
+mod emulator;
+mod runtime;
+mod standin;
