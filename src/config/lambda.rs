@@ -6,6 +6,8 @@ use super::Invalid;
 /// The function this process is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LambdaEnvironment {
+    /// host:port of the runtime API; an emulator's is a URL.
+    pub runtime_api: String,
     /// Its name.
     pub name: String,
     /// `$LATEST` or a number.
@@ -33,13 +35,12 @@ impl LambdaEnvironment {
 
     fn from(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Invalid> {
         const RUNTIME_API: &str = super::child::LAMBDA_RUNTIME_API;
-        if variable(RUNTIME_API).is_none() {
-            return Ok(None);
-        }
+        let Some(runtime_api) = variable(RUNTIME_API) else { return Ok(None) };
         let needed =
             |name| variable(name).ok_or_else(|| Invalid(format!("{RUNTIME_API} is set but {name} is not")));
         let memory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
         Ok(Some(Self {
+            runtime_api,
             name: needed("AWS_LAMBDA_FUNCTION_NAME")?,
             version: needed("AWS_LAMBDA_FUNCTION_VERSION")?,
             // An i32, because that is what lambda_runtime reads.

@@ -10,6 +10,7 @@
 //! frozen, and no order waits for a collector.
 
 mod event;
+mod extension;
 mod handler;
 mod invoke_api;
 mod on_aws;

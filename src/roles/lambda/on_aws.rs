@@ -7,6 +7,7 @@ use anyhow::Context;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
+use super::extension;
 use super::{Failure, Invocation, Validator};
 use crate::config::LambdaEnvironment;
 use crate::runtime::{Runtime, Shutdown};
@@ -21,6 +22,7 @@ pub(super) async fn run(
     faults: bool,
 ) -> anyhow::Result<()> {
     let validator = Validator::on_aws(function, runtime.telemetry(), runtime.faults());
+    extension::register(&function.runtime_api).await;
     let polling = poll(validator, runtime.shutdown().clone());
     if faults {
         let (polled, served) = tokio::join!(polling, runtime.serve(|_| {}));

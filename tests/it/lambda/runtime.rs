@@ -4,7 +4,7 @@ use base64::Engine;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::standin::{Function, Invocation};
+use super::standin::{Function, Invocation, Seen};
 use crate::helpers::{Process, bin, eventually};
 
 fn order() -> String {
@@ -149,6 +149,21 @@ fn spans_say_which_function_they_are_of_in_the_words_of_the_conventions() {
     ] {
         assert_eq!(exported.attributes[key], value, "{key}");
     }
+}
+
+#[test]
+fn a_function_is_told_of_its_end_and_exports_then_what_it_could_not_before() {
+    let events = [json!({"body": order()}), json!({})].map(plain);
+    let mut function = Function::start_before_a_mute_collector(events.into(), &[]);
+    let answered = |seen: &[Seen]| seen.iter().filter(|one| matches!(one, Seen::Answer(..))).count();
+    eventually("answers in spite of the collector", || (answered(&function.seen()) == 2).then_some(()));
+    // Lambda sends the signal only to who registered before the first invocation.
+    assert!(matches!(function.seen()[..2], [Seen::Registered, Seen::Asked]), "{:?}", function.seen());
+    function.let_the_collector_answer();
+    assert!(function.process.stop().success());
+    let exported: usize =
+        function.seen().iter().map(|one| if let Seen::Export(spans) = one { spans.len() } else { 0 }).sum();
+    assert_eq!(exported, 2, "{:?}", function.seen());
 }
 
 #[test]

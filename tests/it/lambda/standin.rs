@@ -3,7 +3,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -20,6 +22,10 @@ pub type Invocation = (Vec<(&'static str, String)>, Value);
 pub enum Seen {
     /// The collector got these spans.
     Export(Vec<Exported>),
+    /// The function registered as an extension.
+    Registered,
+    /// The function asked for an invocation.
+    Asked,
     /// The function answered at this path, with this body.
     Answer(String, Value),
 }
@@ -36,11 +42,20 @@ pub struct Exported {
 pub struct Function {
     pub process: Process,
     seen: Arc<Mutex<Vec<Seen>>>,
+    open: Arc<AtomicBool>,
 }
 
 impl Function {
     /// Starts one that is invoked with `invocations`, one after the other, `request-0` first.
     pub fn start(invocations: Vec<Invocation>, env: &[(&str, &str)]) -> Self {
+        let function = Self::start_before_a_mute_collector(invocations, env);
+        function.let_the_collector_answer();
+        function
+    }
+
+    /// The same; the collector takes what it gets and says nothing until it may.
+    pub fn start_before_a_mute_collector(invocations: Vec<Invocation>, env: &[(&str, &str)]) -> Self {
+        let open = Arc::<AtomicBool>::default();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let mut command = bin();
         command
@@ -52,18 +67,26 @@ impl Function {
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
             .env("AWS_REGION", "eu-west-1")
             .env("PORT", "0")
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", collector(seen.clone())))
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", collector(seen.clone(), open.clone())))
             // Long, so that only a flush can have exported what is seen.
             .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
             .envs(env.iter().copied());
-        Self { process: Process::spawn(command), seen }
+        Self { process: Process::spawn(command), seen, open }
+    }
+
+    pub fn let_the_collector_answer(&self) {
+        self.open.store(true, Ordering::SeqCst);
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
     }
 
     /// Each answer with the span that was exported before it; fails where none was.
     #[track_caller]
     pub fn answers(&self, expected: usize) -> Vec<(String, Value, Exported)> {
         let seen = eventually(&format!("{expected} answers; {}", self.process.stderr()), || {
-            let seen = self.seen.lock().unwrap().clone();
+            let seen = self.seen();
             let answers = seen.iter().filter(|one| matches!(one, Seen::Answer(..))).count();
             (answers == expected).then_some(seen)
         });
@@ -71,6 +94,7 @@ impl Function {
         for one in seen {
             match one {
                 Seen::Export(more) => spans.extend(more),
+                Seen::Registered | Seen::Asked => {}
                 Seen::Answer(path, body) => {
                     assert_eq!(spans.len(), 1, "before the answer at {path}: {spans:?}");
                     answers.push((path, body, spans.remove(0)));
@@ -84,7 +108,13 @@ impl Function {
 fn runtime(invocations: Vec<Invocation>, seen: Arc<Mutex<Vec<Seen>>>) -> String {
     let left = Mutex::new(invocations.into_iter().enumerate());
     serve(move |method, path, body| match (method, path) {
+        ("POST", "/2020-01-01/extension/register") => {
+            seen.lock().unwrap().push(Seen::Registered);
+            Some(response("200 OK", "lambda-extension-identifier: one\r\n", "{}"))
+        }
+        ("GET", "/2020-01-01/extension/event/next") => None,
         ("GET", "/2018-06-01/runtime/invocation/next") => {
+            seen.lock().unwrap().push(Seen::Asked);
             let (number, (headers, event)) = left.lock().unwrap().next()?;
             let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             let headers = format!(
@@ -102,8 +132,11 @@ fn runtime(invocations: Vec<Invocation>, seen: Arc<Mutex<Vec<Seen>>>) -> String 
     })
 }
 
-fn collector(seen: Arc<Mutex<Vec<Seen>>>) -> String {
+fn collector(seen: Arc<Mutex<Vec<Seen>>>, open: Arc<AtomicBool>) -> String {
     serve(move |_, _, body| {
+        while !open.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let export = ExportTraceServiceRequest::decode(body).unwrap();
         seen.lock().unwrap().push(Seen::Export(spans(&json!(export))));
         Some(response("200 OK", "content-type: application/x-protobuf\r\n", ""))
@@ -137,7 +170,7 @@ fn serve(answer: impl Fn(&str, &str, &[u8]) -> Option<String> + Send + Sync + 's
     address
 }
 
-fn connection(stream: TcpStream, answer: &dyn Fn(&str, &str, &[u8]) -> Option<String>) {
+fn connection(stream: TcpStream, answer: &impl Fn(&str, &str, &[u8]) -> Option<String>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {

@@ -68,7 +68,7 @@ fn a_lambda_function_is_described_by_its_environment() {
         log_group: Some("/aws/lambda/order-validator".to_owned()),
         log_stream: Some("2026/01/01/[7]abc".to_owned()),
         region: Some("eu-west-1".to_owned()),
-        on_demand: true,
+        ..LambdaEnvironment::default()
     };
     let attributes = on_lambda(function);
     for (key, value) in [
