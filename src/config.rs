@@ -49,7 +49,6 @@ pub mod child {
     pub const USER_SERVICE_URL: &str = "USER_SERVICE_URL";
     pub const ORDER_SERVICE_URL: &str = "ORDER_SERVICE_URL";
     pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
-    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     pub const AWS_REGION: &str = "AWS_REGION";
     pub const FAULTS_ENABLED: &str = "FAULTS_ENABLED";
     pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
@@ -58,6 +57,9 @@ pub mod child {
     pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
     pub const OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
     pub const BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
+
+    /// Set by AWS Lambda; its presence makes the lambda role run there.
+    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
     // The AWS SDK's own.
     pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
@@ -310,9 +312,6 @@ pub struct UpstreamConfig {
     /// Longest time one validation may take, in milliseconds
     #[arg(long, env = "LAMBDA_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
     pub lambda_timeout: Duration,
-    /// Set by the AWS Lambda runtime; its presence makes the lambda role run there
-    #[arg(long, env = "AWS_LAMBDA_RUNTIME_API", hide = true)]
-    pub lambda_runtime_api: Option<String>,
 }
 
 /// Where a role keeps its rows.

@@ -125,7 +125,7 @@ impl ValidatorClient {
             otel.name = format!("invoke {}", Role::Lambda.service().name),
             otel.kind = "client",
             otel.status_code = Empty,
-            faas.invoked_name = &*self.function,
+            faas.invoked_name = function_name(&self.function),
             faas.invoked_provider = "aws",
             faas.invoked_region = &*self.region,
             rpc.system.name = "aws-api",
@@ -148,6 +148,13 @@ impl ValidatorClient {
         }
         verdict(&output)
     }
+}
+
+/// The name in what names a function: itself, its ARN (`arn:aws:lambda:REGION:ACCOUNT:function:NAME`) or
+/// a part of that, each perhaps with a version or alias behind it.
+pub fn function_name(text: &str) -> &str {
+    let name = text.rsplit_once("function:").map_or(text, |(_, name)| name);
+    name.split(':').next().unwrap_or(name)
 }
 
 fn settle(span: &Span, outcome: &Result<Verdict, ValidatorError>, started: Instant) {
@@ -244,5 +251,32 @@ fn verdict(output: &InvokeOutput) -> Result<Verdict, ValidatorError> {
     match (answer["statusCode"].as_u64(), answer["body"].as_str()) {
         (Some(200), Some(body)) => serde_json::from_str(body).map_err(|e| bad(e.to_string())),
         (status, _) => Err(bad(format!("statusCode {status:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_named_alike_however_it_is_invoked() {
+        for text in [
+            "order-validator",
+            "order-validator:live",
+            "123456789012:function:order-validator",
+            "arn:aws:lambda:us-east-1:123456789012:function:order-validator",
+            "arn:aws:lambda:us-east-1:123456789012:function:order-validator:7",
+        ] {
+            assert_eq!(function_name(text), "order-validator", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_function_said_of_its_failure_is_told_apart_from_what_the_api_says() {
+        let report = br#"{"errorType":"Function.Failed","errorMessage":"no"}"#;
+        assert!(emulated_function_error(report).is_some());
+        for other in [&b"{}"[..], b"", b"<html>", br#"{"Type":"User","Message":"no such function"}"#] {
+            assert_eq!(emulated_function_error(other), None);
+        }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Invocation, Validator};
+use crate::api::validator::function_name;
 use crate::runtime::body::read_at_most;
 use crate::schema::Route;
 
@@ -33,10 +34,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(validator: Validator, function: &str) -> Self {
-        // An ARN is arn:aws:lambda:REGION:ACCOUNT:function:NAME, perhaps with a version behind it.
-        let name = function.split_once(":function:").map_or(function, |(_, name)| name);
-        let name = name.split(':').next().unwrap_or(name);
-        Self { validator, function: name.into() }
+        Self { validator, function: function_name(function).into() }
     }
 
     /// A function is named by its name, its ARN, and either with a version or alias behind it.
