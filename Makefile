@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka provision first chaos bench-queue measure clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka provision first chaos bench-queue bench-cold-start measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ chaos: provision ## 10,000 orders on each transport while processes are killed a
 bench-queue: provision ## Latency and drain rate of each transport beside its bare client
 	scripts/kafka-broker
 	$(CARGO) bench $(ALL) --locked --bench queue
+
+bench-cold-start: ## Start of the Lambda function's process to its first question: under 50 ms
+	$(CARGO) bench --locked --bench cold_start
 
 measure: ## Memory, idle CPU, start times and size of the release build, as a table
 	$(CARGO) build --release --locked

@@ -163,13 +163,15 @@ fn an_injected_error_looks_like_a_real_one_and_ends_when_it_is_cleared() {
 fn the_validator_failing_is_seen_on_its_span_and_orders_go_on() {
     let lab = lab();
     let user = lab.user();
-    let skipped = value(&lab, Role::Gateway, "gateway_validation_skipped_total");
+    const SKIPPED: &str = "gateway_validation_skipped_total{reason=\"function_error\"}";
+    let skipped = value(&lab, Role::Gateway, SKIPPED);
     fault(&lab, &["set", "error", "--role", "lambda"]);
     let order = lab.order(user);
-    assert_eq!(value(&lab, Role::Gateway, "gateway_validation_skipped_total") - skipped, 1.0);
+    assert_eq!(value(&lab, Role::Gateway, SKIPPED) - skipped, 1.0);
     let trace = lab.trace(&order.trace_id(), o11y_lab::lab::expect::ORDER_TRACE.len());
     let span = trace.span("order-validator", "order-validator");
     assert_eq!((span.status, span.text("o11y_lab.fault").as_str()), (2, "error"));
+    assert_eq!(trace.span("api-gateway", "invoke order-validator").text("error.type"), "function_error");
 }
 
 #[test]
