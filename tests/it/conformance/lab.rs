@@ -135,13 +135,9 @@ fn queue_command(broker: &dyn Broker, settings: &Settings, words: &[&str]) -> (b
     command.envs(settings.iter().map(|(name, value)| (name, value)));
     // Another test's lab may be on the default ports; nobody is on this one.
     command.env("PORT_BASE", crate::helpers::free_port_base().to_string());
-    let mut process = Process::spawn(command);
-    let status = process.wait();
-    let text = eventually("the output is collected", || {
-        let text = process.stdout();
-        (!text.is_empty() || !status.success()).then_some(text)
-    });
-    (status.success(), text, process.stderr())
+    let done = command.output().expect("the program runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (done.status.success(), text(done.stdout), text(done.stderr))
 }
 
 pub fn the_queue_command_counts_lists_shows_and_replays(row: &'static Row) {
