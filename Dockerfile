@@ -23,6 +23,11 @@ RUN mkdir src \
  && cargo build --profile image --locked --all-features \
  && rm -r src
 
+# What `up --with` writes out is part of the program.
+COPY alerts/lab alerts/lab
+COPY deploy/alertmanager deploy/alertmanager
+COPY deploy/prometheus deploy/prometheus
+COPY docs/runbooks docs/runbooks
 COPY src src
 # A checkout's files may be older than the stand-ins that were built above.
 RUN touch src/main.rs src/lib.rs \

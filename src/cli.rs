@@ -76,9 +76,10 @@ impl Command {
 /// Parses the arguments and runs the command. The error is what to print; clap's own has been
 /// printed already and the exit code is in it.
 pub fn run() -> anyhow::Result<()> {
-    let cli = match parse(std::env::args_os().collect()) {
+    let args: Vec<_> = std::env::args_os().collect();
+    let cli = match parse(args.clone()) {
         Ok(cli) => cli,
-        Err(error) => exit_with(&error),
+        Err(error) => exit_with(&error, &args),
     };
     actix_web::rt::System::new().block_on(async {
         match cli.command {
@@ -148,8 +149,9 @@ fn arguments(command: &clap::Command) -> Vec<&clap::Arg> {
 }
 
 /// One clear message, naming flag, variable and value; exit code 2.
-fn exit_with(error: &clap::Error) -> ! {
-    if let (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(text)) = (error.kind(), explain(error))
+fn exit_with(error: &clap::Error, args: &[OsString]) -> ! {
+    if let (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(text)) =
+        (error.kind(), explain(error, args))
     {
         use std::io::Write;
         let _ = writeln!(std::io::stderr(), "{text}");
@@ -158,7 +160,8 @@ fn exit_with(error: &clap::Error) -> ! {
     error.exit()
 }
 
-fn explain(error: &clap::Error) -> Option<String> {
+/// `words` are the command line: two commands may have flags of the same name and different variables.
+fn explain(error: &clap::Error, words: &[OsString]) -> Option<String> {
     use std::error::Error;
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -166,7 +169,12 @@ fn explain(error: &clap::Error) -> Option<String> {
     };
     let shown = text(ContextKind::InvalidArg)?;
     let command = Cli::command();
-    let mut args = arguments(&command).into_iter();
+    let mut chosen = &command;
+    for word in words.iter().skip(1) {
+        chosen = chosen.find_subcommand(word).unwrap_or(chosen);
+    }
+    // Where only a variable names the role, no command is among the words.
+    let mut args = chosen.get_arguments().chain(arguments(chosen));
     let flag = shown.split([' ', '=']).next().unwrap_or_default();
     let arg = args.find(|arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)))?;
     let variable = arg.get_env().map(|name| format!(" (environment variable {})", name.to_string_lossy()));

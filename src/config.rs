@@ -6,6 +6,7 @@
 
 mod broker;
 mod fault_command;
+mod lambda;
 mod load;
 mod queue;
 mod queue_command;
@@ -17,6 +18,7 @@ use clap::{Args, ValueEnum};
 
 pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
 pub use fault_command::{FaultAction, FaultTarget, FaultWanted};
+pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{LoadConfig, MAX_RPS, Mix};
 #[cfg(not(feature = "kafka"))]
@@ -47,7 +49,6 @@ pub mod child {
     pub const USER_SERVICE_URL: &str = "USER_SERVICE_URL";
     pub const ORDER_SERVICE_URL: &str = "ORDER_SERVICE_URL";
     pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
-    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     pub const AWS_REGION: &str = "AWS_REGION";
     pub const FAULTS_ENABLED: &str = "FAULTS_ENABLED";
     pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
@@ -56,6 +57,9 @@ pub mod child {
     pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
     pub const OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
     pub const BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
+
+    /// Set by AWS Lambda; its presence makes the lambda role run there.
+    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
     // The AWS SDK's own.
     pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
@@ -94,6 +98,13 @@ pub struct RoleConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub fault: FaultConfig,
+}
+
+impl RoleConfig {
+    /// The Lambda API that the AWS SDK's variables name, if they name one.
+    pub fn lambda_endpoint(&self) -> Option<&str> {
+        self.upstream.lambda_endpoint.as_deref().or(self.queue.broker.aws_endpoint.as_deref())
+    }
 }
 
 /// Where a role listens and how it stops.
@@ -292,7 +303,7 @@ pub struct UpstreamConfig {
     /// The validator's function name or ARN
     #[arg(long, env = "LAMBDA_FUNCTION_NAME", default_value = "order-validator")]
     pub lambda_function_name: String,
-    /// Lambda API to call instead of AWS's own; without it and without AWS_REGION: http://127.0.0.1:3004
+    /// Lambda API to call instead of AWS's own, else AWS_ENDPOINT_URL; without both and without AWS_REGION: http://127.0.0.1:3004
     #[arg(long, env = "AWS_ENDPOINT_URL_LAMBDA", value_name = "URL", value_parser = http_url)]
     pub lambda_endpoint: Option<String>,
     /// AWS region of the function
@@ -301,9 +312,6 @@ pub struct UpstreamConfig {
     /// Longest time one validation may take, in milliseconds
     #[arg(long, env = "LAMBDA_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
     pub lambda_timeout: Duration,
-    /// Set by the AWS Lambda runtime; its presence makes the lambda role run there
-    #[arg(long, env = "AWS_LAMBDA_RUNTIME_API", hide = true)]
-    pub lambda_runtime_api: Option<String>,
 }
 
 /// Where a role keeps its rows.
@@ -380,7 +388,7 @@ pub struct UpConfig {
     #[arg(long = "role", env = "UP_ROLES", value_name = "ROLE", value_delimiter = ',')]
     pub roles: Vec<crate::schema::Role>,
     /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
-    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',')]
+    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',', conflicts_with = "roles")]
     pub with: Vec<Backend>,
     /// Do not print the services' log lines
     #[arg(long, env = "UP_QUIET")]
@@ -464,18 +472,6 @@ pub fn default_data_dir() -> PathBuf {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);
-
-/// What `lambda_runtime` needs of its environment, said before it would panic for want of it.
-pub fn check_lambda_environment() -> anyhow::Result<()> {
-    let needed =
-        ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
-    for name in needed {
-        if std::env::var_os(name).is_none() {
-            return Err(Invalid(format!("AWS_LAMBDA_RUNTIME_API is set but {name} is not")).into());
-        }
-    }
-    Ok(())
-}
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {

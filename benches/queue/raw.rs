@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use fred::interfaces::{ClientLike, StreamsInterface};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -92,9 +93,16 @@ pub async fn rabbitmq(settings: &Settings, backlog: usize, concurrency: usize) -
     );
     let mut consumer = consumer.await.expect("a consumer");
     let began = Instant::now();
-    for _ in 0..backlog {
-        let delivery = consumer.next().await.expect("a delivery").expect("a delivery");
-        delivery.ack(BasicAckOptions::default()).await.expect("acknowledged");
+    let mut left = backlog;
+    while left > 0 {
+        let mut deliveries = Vec::with_capacity(concurrency);
+        while deliveries.len() < concurrency.min(left) {
+            deliveries.push(consumer.next().await.expect("a delivery").expect("a delivery"));
+        }
+        for acked in join_all(deliveries.iter().map(|one| one.ack(BasicAckOptions::default()))).await {
+            acked.expect("acknowledged");
+        }
+        left -= deliveries.len();
     }
     let rate = backlog as f64 / began.elapsed().as_secs_f64();
     connection.close(200, "done".into()).await.expect("closed");
@@ -117,10 +125,14 @@ pub async fn sqs(config: &QueueConfig, backlog: usize) -> f64 {
     while left > 0 {
         let received = client.receive_message().queue_url(&url).max_number_of_messages(10);
         let received = received.message_attribute_names("All").send().await.expect("an answer");
-        for message in received.messages() {
-            let delete = client.delete_message().queue_url(&url);
-            let receipt = message.receipt_handle().expect("a receipt");
-            delete.receipt_handle(receipt).send().await.expect("deleted");
+        let entry = |(n, message): (usize, &aws_sdk_sqs::types::Message)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
+            entry.set_receipt_handle(message.receipt_handle.clone()).build().expect("an entry")
+        };
+        let entries: Vec<_> = received.messages().iter().enumerate().map(entry).collect();
+        if !entries.is_empty() {
+            let delete = client.delete_message_batch().queue_url(&url).set_entries(Some(entries));
+            delete.send().await.expect("deleted");
         }
         left -= received.messages().len();
     }

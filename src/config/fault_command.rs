@@ -46,7 +46,7 @@ pub struct FaultWanted {
     #[arg(long)]
     pub ms: Option<u64>,
     /// Share of those it could hit, above 0 and at most 1
-    #[arg(long)]
+    #[arg(long, value_parser = super::load::ratio)]
     pub ratio: Option<f64>,
     /// Only requests of this route template of the role, such as /orders/{id}
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{PortBase, at_least_one, http_url, milliseconds, seconds};
+use super::{PortBase, http_url, milliseconds, seconds};
 use crate::schema::Role;
 
 /// The most requests a second that may be asked for: more than one process can send.
@@ -49,7 +49,7 @@ pub struct LoadConfig {
     #[arg(long, env = "LOAD_TIMEOUT_MS", default_value = "15000", value_name = "MS", value_parser = milliseconds)]
     pub timeout: Duration,
     /// Most requests that wait for a free connection; more are dropped and counted
-    #[arg(long, env = "LOAD_BACKLOG", default_value_t = 1000, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, env = "LOAD_BACKLOG", default_value_t = 1000, value_name = "N")]
     pub backlog: usize,
     /// Time between two lines of progress where there is no terminal, in seconds
     #[arg(long, env = "LOAD_REPORT_EVERY", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
@@ -113,7 +113,7 @@ fn rps(text: &str) -> Result<f64, String> {
     }
 }
 
-fn ratio(text: &str) -> Result<f64, String> {
+pub(super) fn ratio(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(n) if (0.0..=1.0).contains(&n) => Ok(n),
         _ => Err("expected a ratio, 0 to 1".into()),

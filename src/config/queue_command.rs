@@ -40,7 +40,7 @@ pub enum DeadAction {
     #[command(group = clap::ArgGroup::new("which").required(true).args(["id", "all"]))]
     Replay {
         /// Only the one with this message id
-        #[arg(long)]
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         id: Option<String>,
         /// Every one of them
         #[arg(long)]

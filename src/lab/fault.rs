@@ -88,7 +88,10 @@ impl Place {
     async fn look(&self) -> Seen {
         match self.ask(Method::GET, "/faults", None).await {
             None => Seen::Away,
-            Some((200, answer)) => Seen::On(answer["active"].as_array().cloned().unwrap_or_default()),
+            Some((200, answer)) => {
+                let active = answer["active"].as_array().into_iter().flatten();
+                Seen::On(active.filter(|one| one.is_object()).cloned().collect())
+            }
             Some(_) => Seen::Off,
         }
     }
@@ -161,7 +164,7 @@ async fn set(wanted: &FaultWanted, target: &FaultTarget) -> anyhow::Result<Answe
         .await
         .with_context(|| is_away(&place.url))?;
     match status {
-        200 => {}
+        200 if active.is_object() => {}
         404 => bail!("{}", are_off(&place.url)),
         _ => {
             let detail = active["detail"].as_str().unwrap_or("no reason given").to_owned();

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opentelemetry::KeyValue;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -110,6 +111,11 @@ impl Kafka {
         Ok(line.insert(incoming).clone())
     }
 
+    /// The member that deliveries came from.
+    async fn held_by(&self) -> Option<Arc<Incoming>> {
+        self.incoming.lock().await.clone()
+    }
+
     /// The member, if there is one and nobody is just opening it.
     fn member(&self) -> Option<Arc<Incoming>> {
         self.incoming.try_lock().ok()?.clone()
@@ -132,6 +138,19 @@ impl Queue for Kafka {
 
     fn name(&self) -> &str {
         &self.topics.main
+    }
+
+    fn attributes(&self, message: &Message, receipt: Option<&str>) -> Vec<KeyValue> {
+        let mut found = vec![KeyValue::new("messaging.kafka.message.key", message.key.clone())];
+        if let Some((partition, offset)) = receipt.and_then(incoming::place) {
+            found.push(KeyValue::new("messaging.destination.partition.id", partition.to_string()));
+            found.push(KeyValue::new("messaging.kafka.offset", offset));
+        }
+        found
+    }
+
+    fn consumer_group(&self) -> Option<&str> {
+        Some(&self.topics.main)
     }
 
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
@@ -157,21 +176,23 @@ impl Queue for Kafka {
     }
 
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
-        if let Some(incoming) = self.member() {
+        if let Some(incoming) = self.held_by().await {
             incoming.settle(delivery);
         }
         Ok(())
     }
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
-        if let Some(incoming) = self.member() {
+        if let Some(incoming) = self.held_by().await {
             incoming.put_back(delivery, delay);
         }
         Ok(())
     }
 
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
-        let Some(incoming) = self.member().filter(|incoming| incoming.holds(delivery)) else { return Ok(()) };
+        let Some(incoming) = self.held_by().await.filter(|incoming| incoming.holds(delivery)) else {
+            return Ok(());
+        };
         let fields = wire::dead_fields(delivery, reason);
         let kept = self.send(vec![Record::of(&self.topics.dead, &delivery.message, fields)]).await;
         match &kept {
@@ -184,7 +205,7 @@ impl Queue for Kafka {
     /// Where the partition is about to go to another member, it stays ours until the message is
     /// settled, for as long as it is spoken of. Otherwise it is ours anyway.
     async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError> {
-        if let Some(incoming) = self.member() {
+        if let Some(incoming) = self.held_by().await {
             incoming.heard_of(delivery);
         }
         Ok(())

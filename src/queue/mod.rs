@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opentelemetry::KeyValue;
 
 use crate::config::{QueueConfig, Transport};
 use crate::runtime::{Runtime, Shutdown};
@@ -126,6 +127,17 @@ pub trait Queue: Send + Sync {
 
     /// `messaging.destination.name`.
     fn name(&self) -> &str;
+
+    /// What the messaging conventions want to know of this system beside what they want of all: of a
+    /// message and, once it was received, of its receipt. The spans are the worker's and the relay's.
+    fn attributes(&self, _message: &Message, _receipt: Option<&str>) -> Vec<KeyValue> {
+        Vec::new()
+    }
+
+    /// `messaging.consumer.group.name`, where consumers form one.
+    fn consumer_group(&self) -> Option<&str> {
+        None
+    }
 
     /// Hands over a batch, in order; `Ok` means the broker has every message safe. After an error
     /// some of the batch may have arrived: publishing again is safe, consumers know ids. `Refused`

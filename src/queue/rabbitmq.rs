@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -117,6 +118,14 @@ impl Queue for RabbitMq {
 
     fn name(&self) -> &str {
         &self.topology.main
+    }
+
+    fn attributes(&self, _: &Message, receipt: Option<&str>) -> Vec<KeyValue> {
+        // On the default exchange the routing key is the queue's name.
+        let key = KeyValue::new("messaging.rabbitmq.destination.routing_key", self.topology.main.clone());
+        let tag = receipt.and_then(|receipt| receipt.rsplit('-').next()?.parse::<i64>().ok());
+        let tag = tag.map(|tag| KeyValue::new("messaging.rabbitmq.message.delivery_tag", tag));
+        std::iter::once(key).chain(tag).collect()
     }
 
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {

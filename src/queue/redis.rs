@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::entry::Fields;
 use self::link::Link;
-use self::script::Keys;
+use self::script::{GROUP, Keys};
 use super::broker::unavailable;
 use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
 use crate::config::QueueConfig;
@@ -90,6 +90,10 @@ impl Queue for Redis {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn consumer_group(&self) -> Option<&str> {
+        Some(GROUP)
     }
 
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {

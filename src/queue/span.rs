@@ -32,6 +32,7 @@ pub(super) fn send(queue: &dyn Queue, message: &Message) -> Span {
         messaging.message.id = message.id,
         messaging.message.body.size = message.body.len() as i64,
     );
+    add(&span, queue.attributes(message, None));
     // Fails where tracing is off, and then there is nothing to join.
     let _ = span.set_parent(extract(&MessageFields(&message.headers)));
     span
@@ -54,6 +55,8 @@ pub(super) fn process(queue: &dyn Queue, delivery: &Delivery, mode: TraceMode) -
         messaging.message.body.size = message.body.len() as i64,
         o11y_lab.delivery.attempt = i64::from(delivery.attempt),
     );
+    add(&span, queue.attributes(message, Some(&delivery.receipt)));
+    add(&span, group(queue));
     let producer = extract(&MessageFields(&message.headers));
     match mode {
         TraceMode::Child => {
@@ -77,7 +80,7 @@ pub(super) fn receive(queue: &dyn Queue, deliveries: &[Delivery], started: Syste
     let producers = producers.map(|producer| producer.span().span_context().clone());
     let links = producers.filter(|producer| producer.is_valid()).map(Link::with_context).collect();
     let count = KeyValue::new("messaging.batch.message_count", deliveries.len() as i64);
-    let span = client(queue, "receive", [count]).with_start_time(started).with_links(links);
+    let span = client(queue, "receive", vec![count]).with_start_time(started).with_links(links);
     let mut span = start(span, &Context::new());
     span.end();
     Context::new().with_remote_span_context(span.span_context().clone())
@@ -94,8 +97,21 @@ pub(super) fn settle(
     how: &'static str,
     received: &Context,
 ) -> Settling {
-    let id = KeyValue::new("messaging.message.id", delivery.message.id.clone());
-    Settling(start(client(queue, "settle", [id, KeyValue::new("o11y_lab.settlement", how)]), received))
+    let mut more = queue.attributes(&delivery.message, Some(&delivery.receipt));
+    more.push(KeyValue::new("messaging.message.id", delivery.message.id.clone()));
+    more.push(KeyValue::new("o11y_lab.settlement", how));
+    Settling(start(client(queue, "settle", more), received))
+}
+
+fn add(span: &Span, attributes: impl IntoIterator<Item = KeyValue>) {
+    for KeyValue { key, value, .. } in attributes {
+        span.set_attribute(key, value);
+    }
+}
+
+fn group(queue: &dyn Queue) -> Option<KeyValue> {
+    let name = queue.consumer_group()?.to_owned();
+    Some(KeyValue::new("messaging.consumer.group.name", name))
 }
 
 impl Settling {
@@ -109,7 +125,7 @@ impl Settling {
     }
 }
 
-fn client<const N: usize>(queue: &dyn Queue, operation: &'static str, more: [KeyValue; N]) -> SpanBuilder {
+fn client(queue: &dyn Queue, operation: &'static str, more: Vec<KeyValue>) -> SpanBuilder {
     let common = [
         KeyValue::new("messaging.system", queue.system()),
         KeyValue::new("messaging.operation.name", operation),
@@ -118,7 +134,7 @@ fn client<const N: usize>(queue: &dyn Queue, operation: &'static str, more: [Key
     ];
     SpanBuilder::from_name(format!("{operation} {}", queue.name()))
         .with_kind(SpanKind::Client)
-        .with_attributes(common.into_iter().chain(more))
+        .with_attributes(common.into_iter().chain(group(queue)).chain(more))
 }
 
 fn start(span: SpanBuilder, parent: &Context) -> BoxedSpan {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{self, MessageSystemAttributeName};
+use opentelemetry::KeyValue;
 
 use self::client::{Failure, gone};
 use self::delete::Deletes;
@@ -140,6 +141,10 @@ impl Queue for Sqs {
     /// As SQS calls it, whatever `QUEUE_NAME` says.
     fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
+    }
+
+    fn attributes(&self, _: &Message, _: Option<&str>) -> Vec<KeyValue> {
+        vec![KeyValue::new("aws.sqs.queue.url", self.url.clone())]
     }
 
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {

@@ -130,9 +130,12 @@ pub static METRICS: &[Metric] = &[
     ),
     counter(
         names::GATEWAY_VALIDATION_SKIPPED,
-        "Orders passed on without the Lambda's verdict because it could not be had",
+        "Orders passed on without the Lambda's verdict because it could not be had, by reason",
         GATEWAY,
-        &[],
+        &[Label {
+            key: "reason",
+            values: &["timeout", "unreachable", "refused", "function_error", "bad_answer"],
+        }],
     ),
     counter(names::USERS_CREATED, "Users stored", USER, &[]),
     counter(

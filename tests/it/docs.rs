@@ -11,7 +11,7 @@ use o11y_lab::config::{self, Transport};
 use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
 use o11y_lab::schema::{Checked, FAULTS, Fault, Kind, METRICS, Metric, Parameter, SECONDS, SERVICES};
 
-use crate::helpers::{Process, bin, eventually};
+use crate::helpers::bin;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -35,13 +35,9 @@ fn assert_block(file: &str, name: &str, expected: &str) {
 }
 
 fn output(args: &[&str]) -> String {
-    let mut process = Process::spawn({
-        let mut command = bin();
-        command.args(args).env("COLUMNS", "100");
-        command
-    });
-    assert!(process.wait().success());
-    eventually("the output", || Some(process.stdout()).filter(|text| text.ends_with('\n')))
+    let done = bin().args(args).env("COLUMNS", "100").output().expect("the program runs");
+    assert!(done.status.success());
+    String::from_utf8(done.stdout).expect("text")
 }
 
 #[test]

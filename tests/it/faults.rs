@@ -163,13 +163,15 @@ fn an_injected_error_looks_like_a_real_one_and_ends_when_it_is_cleared() {
 fn the_validator_failing_is_seen_on_its_span_and_orders_go_on() {
     let lab = lab();
     let user = lab.user();
-    let skipped = value(&lab, Role::Gateway, "gateway_validation_skipped_total");
+    const SKIPPED: &str = "gateway_validation_skipped_total{reason=\"function_error\"}";
+    let skipped = value(&lab, Role::Gateway, SKIPPED);
     fault(&lab, &["set", "error", "--role", "lambda"]);
     let order = lab.order(user);
-    assert_eq!(value(&lab, Role::Gateway, "gateway_validation_skipped_total") - skipped, 1.0);
+    assert_eq!(value(&lab, Role::Gateway, SKIPPED) - skipped, 1.0);
     let trace = lab.trace(&order.trace_id(), o11y_lab::lab::expect::ORDER_TRACE.len());
     let span = trace.span("order-validator", "order-validator");
     assert_eq!((span.status, span.text("o11y_lab.fault").as_str()), (2, "error"));
+    assert_eq!(trace.span("api-gateway", "invoke order-validator").text("error.type"), "function_error");
 }
 
 #[test]
@@ -338,7 +340,7 @@ fn a_wrong_request_names_every_wrong_field_and_sets_nothing() {
     assert_gauges(&lab, Role::Order, &[]);
 
     let base = lab.base.to_string();
-    let said = run(&["fault", "set", "error", "--ratio", "7", "--seconds", "0", "--port-base", &base]);
+    let said = run(&["fault", "set", "error", "--ratio", "0", "--seconds", "0", "--port-base", &base]);
     assert_eq!((said.code, said.out.as_str(), said.err.lines().count()), (Some(1), "", 1), "{said:?}");
     assert!(said.err.contains("ratio must be") && said.err.contains("seconds must be"), "{said:?}");
     assert_eq!(run(&["fault", "set", "no-such-fault"]).code, Some(2));
@@ -405,4 +407,42 @@ fn plain(mut answer: Answer) -> String {
         body.retain(|name, _| !["traceId", "createdAt"].contains(&name.as_str()));
     }
     format!("{} {:?} {}", answer.status, answer.headers, answer.json)
+}
+
+#[test]
+fn every_fault_that_a_document_sets_is_a_command_the_program_takes() {
+    let mut seen = 0;
+    for folder in ["docs", "docs/runbooks", "."] {
+        let entries = std::fs::read_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+        for file in entries.expect("a folder").flatten().map(|entry| entry.path()) {
+            if file.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).expect("text");
+            for rest in text.split("o11y-lab fault set ").skip(1) {
+                let end = rest.find(['`', '\n', '#']).unwrap_or(rest.len());
+                let words: Vec<_> = rest[..end].split_whitespace().collect();
+                if words.iter().any(|word| word.starts_with(['[', '<', 'N', '…'])) {
+                    continue;
+                }
+                let all = ["o11y-lab", "fault", "set"].iter().chain(&words);
+                let parsed = o11y_lab::cli::command().try_get_matches_from(all);
+                assert!(parsed.is_ok(), "{}: {words:?}: {}", file.display(), parsed.unwrap_err());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn a_ratio_that_is_no_number_is_refused_and_the_error_names_this_commands_own_flag() {
+    for (words, said) in [
+        (["fault", "set", "error", "--ratio", "nan"], "--ratio"),
+        (["fault", "set", "error", "--role", "order-validator"], "--role <ROLE>: expected one of"),
+    ] {
+        let refused = run(&words);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains(said) && !refused.err.contains("UP_ROLES"), "{refused:?}");
+    }
 }

@@ -1,6 +1,12 @@
 //! One integration binary: each file is a subject, each test a sentence. See CONTRIBUTING.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test says so by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test says so by failing"
+)]
 #![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
 mod alerts;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use o11y_lab::lab::expect::ORDER_TRACE;
+use o11y_lab::schema::Role;
+
 use crate::conformance::cases::{message, receive};
 use crate::conformance::{sqs, with_pair};
 use crate::helpers::brokers::{Broker, Settings, SqsServer, fresh_queue};
-use crate::helpers::{Process, bin, eventually, free_port_base, http};
+use crate::helpers::{Lab, Process, bin, eventually, free_port_base, http};
 
 fn depth(settings: &Settings, more: &[(&str, &str)]) -> Result<String, String> {
     let mut command = bin();
@@ -18,6 +21,31 @@ fn depth(settings: &Settings, more: &[(&str, &str)]) -> Result<String, String> {
         true => Ok(eventually("the output", || Some(process.stdout()).filter(|text| text.ends_with("}\n")))),
         false => Err(eventually("the reason", || Some(process.stderr()).filter(|text| text.ends_with('\n')))),
     }
+}
+
+/// The settings of a queue with the URL that it would have on AWS, and where it really is.
+fn as_on_aws(server: &dyn Broker) -> (Settings, String) {
+    let mut settings = server.settings(&fresh_queue());
+    let (_, url) = settings.iter_mut().find(|(name, _)| *name == "SQS_QUEUE_URL").expect("a URL");
+    let (origin, path) = url.split_at(url.match_indices('/').nth(2).expect("a path").0);
+    let origin = origin.to_owned();
+    *url = format!("https://sqs.us-east-1.amazonaws.com{path}");
+    (settings, origin)
+}
+
+#[test]
+fn the_environment_of_a_task_definition_takes_an_order_to_its_notification_in_one_trace() {
+    let server = SqsServer::boxed();
+    let (settings, origin) = as_on_aws(&*server);
+    let mut env: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    env.extend([("AWS_ENDPOINT_URL", origin.as_str()), ("AWS_REGION", "us-east-1")]);
+    env.extend([("AWS_ACCESS_KEY_ID", "task"), ("AWS_SECRET_ACCESS_KEY", "task")]);
+    let lab = Lab::start_with(&env);
+    let order = lab.order(lab.user());
+    let trace = lab.trace(&order.trace_id(), ORDER_TRACE.len());
+    assert_eq!((trace.spans.len(), trace.roots().len()), (ORDER_TRACE.len(), 1), "{}", trace.drawing());
+    let sent = lab.url(Role::Notify, &format!("/notifications?orderId={}", order.id()));
+    assert_eq!(http::get(&sent).json["count"], 1, "{:?}", http::get(&sent));
 }
 
 #[test]
@@ -38,11 +66,7 @@ fn over_tls_a_queue_needs_its_authority_and_credentials_of_the_standard_chain() 
 #[test]
 fn the_endpoint_of_the_standard_variables_is_used_and_plain_http_gets_no_credentials() {
     let server = SqsServer::boxed();
-    let mut settings = server.settings(&fresh_queue());
-    let (_, url) = settings.iter_mut().find(|(name, _)| *name == "SQS_QUEUE_URL").expect("a URL");
-    let (origin, path) = url.split_at(url.match_indices('/').nth(2).expect("a path").0);
-    let origin = origin.to_owned();
-    *url = format!("https://sqs.us-east-1.amazonaws.com{path}");
+    let (settings, origin) = as_on_aws(&*server);
     for variable in ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"] {
         // No credentials anywhere: the made-up ones of a stand-in do.
         assert!(depth(&settings, &[(variable, &origin)]).expect("an answer").contains("\"dead\": 0"));

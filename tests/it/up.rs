@@ -389,3 +389,11 @@ fn a_backend_that_is_not_installed_is_named_with_the_way_to_install_it() {
     let said = eventually("what it says", || Some(up.stderr()).filter(|text| !text.is_empty()));
     assert!(said.contains("apt-get install") && said.contains("prometheus"), "{said}");
 }
+
+#[test]
+fn a_tied_program_that_ends_by_itself_ends_its_wrapper_too() {
+    let mut command = bin();
+    command.args(["tied", "--", "false"]);
+    // Its standard input stays open.
+    assert_eq!(Process::spawn(command).wait().code(), Some(1));
+}

@@ -37,6 +37,8 @@ use world::World;
 
 /// A heartbeat's round, after which it makes new users and orders if the old ones are gone.
 const ROUND: Duration = Duration::from_secs(30);
+/// How long a heartbeat may pause between two rounds.
+const REMAKE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest plan that is read, in bytes.
 const LARGEST_PLAN: u64 = 64 * 1024;
 
@@ -138,21 +140,28 @@ impl Load {
         }
     }
 
-    /// Round after round, until somebody stops it: that is its regular end. Where there is nobody to
-    /// talk to, or its users are not known any more, it makes new ones as soon as that works.
+    /// Round after round, until somebody stops it: that is its regular end. It begins when there is
+    /// somebody to talk to, and then goes on through every failure: traffic that stops when it fails
+    /// would end the very alert it set off.
     async fn heartbeat(&mut self) -> anyhow::Result<()> {
         let started = Instant::now();
-        let (mut world, mut unfinished) = (None, 0);
-        // The rounds' requests are numbered apart, so that they differ.
-        for first in (0_u64..).map(|round| round << 32) {
-            let Some(known) = self.world(world.take()).await else { break };
-            let wrong = self.recorder.total.wrong();
-            let ended = self.round(&known, first).await;
-            unfinished = ended.unfinished;
-            if ended.interrupted {
-                break;
+        let mut unfinished = 0;
+        if let Some(mut world) = self.first_world().await {
+            // The rounds' requests are numbered apart, so that they differ.
+            for first in (0_u64..).map(|round| round << 32) {
+                let wrong = self.recorder.total.wrong();
+                let ended = self.round(&world, first).await;
+                unfinished = ended.unfinished;
+                if ended.interrupted {
+                    break;
+                }
+                // Perhaps its users are not known any more.
+                if self.recorder.total.wrong() > wrong
+                    && let Some(new) = self.another_world().await
+                {
+                    world = new;
+                }
             }
-            world = (self.recorder.total.wrong() == wrong).then_some(known);
         }
         let ended = Ended { elapsed: started.elapsed(), unfinished, interrupted: true };
         // Phases that came again and again have no length of their own.
@@ -160,11 +169,18 @@ impl Load {
         print([self.report(&ended).json().to_string()])
     }
 
-    /// The users and orders known already, or new ones; `None` if somebody stops it first.
-    async fn world(&self, known: Option<RefCell<World>>) -> Option<RefCell<World>> {
-        if known.is_some() {
-            return known;
+    /// New users and orders, if they can be made now.
+    async fn another_world(&self) -> Option<RefCell<World>> {
+        tokio::select! {
+            world = World::make(&self.client, self.config.seed) => world.ok().map(RefCell::new),
+            // Nothing is sent meanwhile.
+            () = tokio::time::sleep(REMAKE_WITHIN) => None,
+            () = self.shutdown.wait() => None,
         }
+    }
+
+    /// The users and orders to begin with, as soon as they can be made; `None` if somebody stops it first.
+    async fn first_world(&self) -> Option<RefCell<World>> {
         let make = async {
             loop {
                 match World::make(&self.client, self.config.seed).await {

@@ -60,6 +60,11 @@ pub(super) fn wanted(asked: &[Backend]) -> Vec<Backend> {
         .collect()
 }
 
+/// An error that names the first program that is not installed, before anything is touched.
+pub(super) fn check(plan: &Plan) -> anyhow::Result<()> {
+    plan.with.iter().try_for_each(|backend| find(*backend).map(drop))
+}
+
 /// The backends of the plan, their files written into the data folder.
 ///
 /// # Errors

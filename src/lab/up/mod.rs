@@ -62,6 +62,7 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
         grace: config.shutdown_grace,
     };
     plan.check_ports()?;
+    backends::check(&plan)?;
     if config.fresh {
         data.empty()?;
     }

@@ -1,18 +1,19 @@
 //! A program of somebody else's as a child of `up`: it cannot watch its standard input, so this does.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt as _;
+use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Time to end after SIGTERM.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time to end after SIGTERM. Less than what `up` gives beyond its grace: killed before it has killed
+/// its program, this would leave it behind.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The program and its arguments.
 #[derive(clap::Args, Clone, Debug)]
@@ -35,15 +36,23 @@ impl Tied {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::select! {
-            ended = child.wait() => match ended?.into_raw() {
-                0 => Ok(()),
-                _ => bail!("{named} ended by itself"),
+            ended = child.wait() => match ended?.success() {
+                true => leave(0),
+                false => {
+                    let _ = writeln!(std::io::stderr(), "{named} ended by itself");
+                    leave(1)
+                }
             },
             () = end_of_input() => end(child).await,
             _ = terminate.recv() => end(child).await,
             _ = interrupt.recv() => end(child).await,
         }
     }
+}
+
+/// Standard input is read on a thread that nothing wakes; the process must not wait for it.
+fn leave(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 async fn end_of_input() {
@@ -60,6 +69,5 @@ async fn end(mut child: Child) -> anyhow::Result<()> {
     if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
         child.kill().await?;
     }
-    // Standard input is read on a thread that nothing wakes; the process must not wait for it.
-    std::process::exit(0)
+    leave(0)
 }

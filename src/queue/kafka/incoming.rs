@@ -91,12 +91,17 @@ impl State {
 
     /// The window and offset of a delivery, if that is still this one's.
     fn find(&mut self, delivery: &Delivery) -> Option<(&mut Window, i64)> {
-        let mut parts = delivery.receipt.split('/');
-        let ownership: u64 = parts.next()?.parse().ok()?;
-        let owned = self.owned.get_mut(&parts.next()?.parse().ok()?)?;
-        let offset = parts.next()?.parse().ok()?;
+        let ownership: u64 = delivery.receipt.split('/').next()?.parse().ok()?;
+        let (partition, offset) = place(&delivery.receipt)?;
+        let owned = self.owned.get_mut(&partition)?;
         (owned.ownership == ownership && owned.window.holds(offset)).then_some((&mut owned.window, offset))
     }
+}
+
+/// Partition and offset of a receipt.
+pub(super) fn place(receipt: &str) -> Option<(i32, i64)> {
+    let mut parts = receipt.split('/').skip(1);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 impl Incoming {

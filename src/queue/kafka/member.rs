@@ -75,18 +75,19 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
         }
         if tended.elapsed() >= TURN {
             tended = Instant::now();
-            commit(&consumer, topic, desk);
-            pause(&consumer, topic, desk);
+            // First, for what it commits must not be on its way already.
             hand_over(&consumer, topic, desk);
+            commit(&consumer, topic, desk, CommitMode::Async);
+            pause(&consumer, topic, desk);
         }
     }
-    commit(&consumer, topic, desk);
+    commit(&consumer, topic, desk, CommitMode::Async);
     // Leaves the group, after what was committed has arrived.
     drop(consumer);
 }
 
-/// Tells the group how far it may move on. What comes of it is told to the context.
-fn commit(consumer: &Member, topic: &str, desk: &Desk) {
+/// Tells the group how far it may move on. What comes of an asynchronous commit is told to the context.
+fn commit(consumer: &Member, topic: &str, desk: &Desk, mode: CommitMode) {
     let mut offsets = TopicPartitionList::new();
     for (partition, owned) in &mut desk.lock().owned {
         if let Some(offset) = owned.window.to_commit() {
@@ -96,7 +97,7 @@ fn commit(consumer: &Member, topic: &str, desk: &Desk) {
         }
     }
     if offsets.count() > 0
-        && let Err(error) = consumer.commit(&offsets, CommitMode::Async)
+        && let Err(error) = consumer.commit(&offsets, mode)
     {
         forget(desk, &offsets);
         tracing::debug!(reason = %error, "Kafka's group could not be moved on");
@@ -156,7 +157,14 @@ fn hand_over(consumer: &Member, topic: &str, desk: &Desk) {
     if leaving.count() == 0 {
         return;
     }
-    commit(consumer, topic, desk);
+    // The next owner starts where the group is, so that has to be known before it does. A member that
+    // has lost them would be refused. While the group has no coordinator this waits for as long as a
+    // session lasts, and nothing could be fetched either.
+    if !lost {
+        commit(consumer, topic, desk, CommitMode::Sync);
+    }
+    // The client remembers a pause beyond the ownership; whoever comes back would never be fed again.
+    consumer.resume(&leaving).ok();
     for element in leaving.elements() {
         desk.lock().owned.remove(&element.partition());
     }

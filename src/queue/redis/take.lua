@@ -4,8 +4,10 @@ local max, idle_ms = tonumber(ARGV[4]), ARGV[5]
 local now = now_ms()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 100)) do
     local entry = redis.call('XRANGE', delayed, id, id)[1]
-    if entry then
-        redis.call('XADD', stream, '*', unpack(entry[2]))
+    -- A full memory refuses it: then it stays due, and what is in the stream is given out all the same,
+    -- for that is what makes room.
+    if entry and redis.pcall('XADD', stream, '*', unpack(entry[2])).err then
+        break
     end
     redis.call('ZREM', due, id)
     redis.call('XDEL', delayed, id)

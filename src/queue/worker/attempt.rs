@@ -53,6 +53,10 @@ impl Attempts {
             let reason = format!("delivered {} times and never settled", delivery.attempt - 1);
             return failed("never_settled", reason, false);
         }
+        if delivery.message.id.is_empty() {
+            // Effects are told apart by it: the second one without would be taken for done.
+            return failed("poison_message", "the message has no id".to_owned(), false);
+        }
         let started = Instant::now();
         // A panic is one message's failure, not the worker's end.
         let handling =

@@ -304,7 +304,9 @@ pub async fn a_receive_ends_with_its_wait(pair: &Pair) {
 }
 
 pub async fn a_broker_that_speaks_tls_and_wants_a_login_is_used_so(pair: &Pair) {
-    let Some(settings) = pair.broker.tls_settings(&fresh_queue()) else { return };
+    let settings = pair.broker.tls_settings(&fresh_queue());
+    assert_eq!(settings.is_some(), pair.row.tls, "the row says what its broker can be given");
+    let Some(settings) = settings else { return };
     let queue = open(pair.row, pair.broker, &settings).await;
     queue.publish(&[message("m-1", "k")]).await.unwrap();
     let got = receive(&*queue, 1).await;

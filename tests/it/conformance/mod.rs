@@ -79,6 +79,7 @@ transport!(
         visibility_ms: 400,
         order: Order::ThroughRetries,
         can_stop: false,
+        tls: false,
         ..Row::DEFAULT
     }
 );
@@ -101,6 +102,8 @@ transport!(
     sqs,
     Row {
         name: "sqs",
+        // Tested with a server of its own: tests/it/sqs.rs.
+        tls: false,
         start: brokers::SqsServer::boxed,
         // Whole seconds; the moto server may take one of them for ten calls.
         visibility_ms: 2000,
@@ -128,7 +131,7 @@ const KAFKA: Row = Row {
 
 // Quick, but without TLS and login; what it cannot do, the next one does.
 #[cfg(feature = "kafka")]
-transport!(kafka, Row { start: brokers::KafkaMock::boxed, ..KAFKA });
+transport!(kafka, Row { start: brokers::KafkaMock::boxed, tls: false, ..KAFKA });
 
 #[cfg(feature = "kafka")]
 transport!(

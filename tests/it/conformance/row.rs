@@ -31,6 +31,8 @@ pub struct Row {
     /// The visibility timeout of the handles.
     pub visibility_ms: u64,
     pub order: Order,
+    /// Whether the broker can be given a certificate and a login.
+    pub tls: bool,
     /// Whether the broker can be stopped and started.
     pub can_stop: bool,
     /// Whether a consumer that lives and says nothing loses its message after the visibility timeout.
@@ -58,6 +60,7 @@ impl Row {
         shared: &NO_BROKER,
         visibility_ms: 1000,
         order: Order::FirstDelivery,
+        tls: true,
         can_stop: true,
         gives_up_on_the_silent: true,
         counts_crashes: true,

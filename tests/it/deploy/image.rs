@@ -102,3 +102,19 @@ fn the_document_of_the_stack_names_every_container_and_how_each_file_was_checked
         assert!(text.contains(file), "docs/stack.md does not name {file}");
     }
 }
+
+#[test]
+fn what_the_program_has_inside_of_other_folders_is_there_when_the_image_is_built() {
+    let text = read("src/lab/up/backends.rs");
+    let files = text.split("files!(\"").skip(1);
+    let paths = text.split("include_str!(\"../../../").skip(1);
+    let named: Vec<_> = files.chain(paths).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(named.len(), 4, "{named:?}");
+    let all = instructions();
+    for path in named {
+        let covers = |line: &String| {
+            line.strip_prefix("COPY ").is_some_and(|rest| path.starts_with(rest.split(' ').next().unwrap()))
+        };
+        assert!(all.iter().any(covers), "{path}");
+    }
+}
