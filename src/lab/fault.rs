@@ -12,6 +12,7 @@ use actix_web::http::Method;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
+use super::answer::Answer;
 use super::up::escaped;
 use crate::config::{FaultAction, FaultTarget, FaultWanted, child};
 use crate::schema::{Fault, Role, SERVICES};
@@ -29,21 +30,7 @@ pub async fn run(action: FaultAction) -> anyhow::Result<()> {
         FaultAction::Set { wanted, target } => (set(wanted, target).await?, target.json),
         FaultAction::Clear { name, target } => (clear(name.as_deref(), target).await?, target.json),
     };
-    let mut stdout = std::io::stdout().lock();
-    let written = match in_json {
-        true => writeln!(stdout, "{:#}", answer.json),
-        false => write!(stdout, "{}", answer.text),
-    };
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// The same twice, for a person and for a program.
-struct Answer {
-    text: String,
-    json: Value,
+    answer.print(in_json)
 }
 
 /// One role, as far as it can be found.

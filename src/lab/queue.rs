@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
+use super::answer::Answer;
 use super::up::escaped;
 use crate::config::{DeadAction, QueueAction, QueueLook, Transport};
 use crate::queue::{self, DeadLetter, Queue, embedded};
@@ -34,22 +35,7 @@ pub async fn run(action: QueueAction) -> anyhow::Result<()> {
     queue.close().await;
     let answer = answer?;
     warn_of_another_queue(&look, &*queue).await;
-    let mut stdout = std::io::stdout().lock();
-    let written = match look.json {
-        true => writeln!(stdout, "{:#}", answer.json),
-        false => write!(stdout, "{}", answer.text),
-    };
-    // Whoever reads may have seen enough: `o11y-lab queue dead list | head`.
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// The same twice, for a person and for a program.
-struct Answer {
-    text: String,
-    json: Value,
+    answer.print(look.json)
 }
 
 async fn open(look: &QueueLook) -> anyhow::Result<Arc<dyn Queue>> {
