@@ -4,11 +4,16 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
+# The Kafka client is not in the default build, but what is checked and shipped has it.
+ALL := --all-features
 
-.PHONY: help up check fmt clippy doc deny test provision first measure clean
+# The tests mostly wait, for brokers and deadlines.
+export RUST_TEST_THREADS ?= 4
+
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-aws provision first chaos bench-queue bench-cold-start measure clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Start the whole lab on this machine
 	$(CARGO) run --release --locked -- up
@@ -19,10 +24,10 @@ fmt: ## Formatting, as rustfmt has it
 	$(CARGO) fmt --check
 
 clippy: ## Lints of all targets; a warning is an error
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
 
 doc: ## API documentation without warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --locked
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(ALL) --no-deps --document-private-items --locked
 
 deny: ## Dependencies, licences, sources, advisories
 	scripts/deny
@@ -31,10 +36,33 @@ provision: ## Get what the tests need beside Rust
 	scripts/provision
 
 test: provision ## Every test, on real components
-	$(CARGO) test --locked
+	$(CARGO) test $(ALL) --locked
+	@$(MAKE) test-live
+
+test-live: provision ## A page from fault to repair, with a real Prometheus and Alertmanager: some six minutes
+	$(CARGO) test $(ALL) --locked --test it alerts::scenario -- --ignored --nocapture
+
+test-kafka: provision ## The queue's tests on a Kafka broker of its own, which is built first (once)
+	scripts/kafka-broker
+	$(CARGO) test $(ALL) --locked --test it conformance::kafka_broker -- --ignored
+
+test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto
+	scripts/provision --aws
+	scripts/test-aws
 
 first: ## The README's first command, as a reader runs it
 	scripts/first-command
+
+chaos: provision ## 10,000 orders on each transport while processes are killed and brokers restarted: a table
+	scripts/kafka-broker
+	$(CARGO) test $(ALL) --locked --test it chaos -- --ignored --test-threads 1 --nocapture
+
+bench-queue: provision ## Latency and drain rate of each transport beside its bare client
+	scripts/kafka-broker
+	$(CARGO) bench $(ALL) --locked --bench queue
+
+bench-cold-start: ## Start of the Lambda function's process to its first question: under 50 ms
+	$(CARGO) bench --locked --bench cold_start
 
 measure: ## Memory, idle CPU, start times and size of the release build, as a table
 	$(CARGO) build --release --locked

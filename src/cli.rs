@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{ConsoleConfig, HealthcheckConfig, ROLE_VARIABLE, RoleConfig, UpConfig};
+use crate::config::{
+    ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE,
+    RoleConfig, UpConfig,
+};
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
 
@@ -46,14 +49,37 @@ enum Command {
     Console(ConsoleConfig),
     /// Lab: ask a service whether it is alive; for containers without a shell
     Healthcheck(HealthcheckConfig),
+    /// Lab: count the queue's messages; list, show and replay its dead letters
+    #[command(subcommand)]
+    Queue(Box<QueueAction>),
+    /// Run a program of somebody else's that ends when standard input does
+    #[command(hide = true)]
+    Tied(lab::up::Tied),
+    /// Lab: traffic, as a steady heartbeat, by a plan of phases, or as a load test
+    Load(Box<LoadConfig>),
+    /// Lab: break a running role on purpose: list, set and clear faults
+    #[command(subcommand)]
+    Fault(FaultAction),
+}
+
+impl Command {
+    /// The queue's settings, if the command uses the queue.
+    fn queue(&self) -> Option<&QueueConfig> {
+        match self {
+            Self::Order(config) | Self::Notify(config) => Some(&config.queue),
+            Self::Queue(action) => Some(&action.look().queue),
+            _ => None,
+        }
+    }
 }
 
 /// Parses the arguments and runs the command. The error is what to print; clap's own has been
 /// printed already and the exit code is in it.
 pub fn run() -> anyhow::Result<()> {
-    let cli = match parse(std::env::args_os().collect()) {
+    let args: Vec<_> = std::env::args_os().collect();
+    let cli = match parse(args.clone()) {
         Ok(cli) => cli,
-        Err(error) => exit_with(&error),
+        Err(error) => exit_with(&error, &args),
     };
     actix_web::rt::System::new().block_on(async {
         match cli.command {
@@ -65,6 +91,10 @@ pub fn run() -> anyhow::Result<()> {
             Command::Up(config) => lab::up::run(config).await,
             Command::Console(config) => console::run(config).await,
             Command::Healthcheck(config) => lab::healthcheck::run(config).await,
+            Command::Queue(action) => lab::queue::run(*action).await,
+            Command::Tied(program) => program.run().await,
+            Command::Load(config) => lab::load::run(*config).await,
+            Command::Fault(action) => lab::fault::run(action).await,
         }
     })
 }
@@ -81,7 +111,11 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
         args.insert(1.min(args.len()), role.into());
     }
     let matches = command().try_get_matches_from(args)?;
-    Cli::from_arg_matches(&matches)
+    let cli = Cli::from_arg_matches(&matches)?;
+    if let Some(Err(missing)) = cli.command.queue().map(QueueConfig::check) {
+        return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, format!("{missing}\n")));
+    }
+    Ok(cli)
 }
 
 /// Whether the first argument already says what to run: a command, or a plea for help.
@@ -97,15 +131,27 @@ pub fn command() -> clap::Command {
         value.is_none_or(|value| !value.is_empty())
     };
     let mut command = Cli::command();
-    for sub in command.get_subcommands_mut() {
-        *sub = std::mem::take(sub).mut_args(|arg| if set(&arg) { arg } else { arg.env(None::<&str>) });
-    }
+    without(&mut command, &|arg| !set(arg));
     command
 }
 
+/// Takes the variables of the arguments that `unset` names, at every depth.
+fn without(command: &mut clap::Command, unset: &dyn Fn(&clap::Arg) -> bool) {
+    for sub in command.get_subcommands_mut() {
+        *sub = std::mem::take(sub).mut_args(|arg| if unset(&arg) { arg.env(None::<&str>) } else { arg });
+        without(sub, unset);
+    }
+}
+
+/// The arguments of every command.
+fn arguments(command: &clap::Command) -> Vec<&clap::Arg> {
+    command.get_subcommands().flat_map(|sub| sub.get_arguments().chain(arguments(sub))).collect()
+}
+
 /// One clear message, naming flag, variable and value; exit code 2.
-fn exit_with(error: &clap::Error) -> ! {
-    if let (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(text)) = (error.kind(), explain(error))
+fn exit_with(error: &clap::Error, args: &[OsString]) -> ! {
+    if let (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(text)) =
+        (error.kind(), explain(error, args))
     {
         use std::io::Write;
         let _ = writeln!(std::io::stderr(), "{text}");
@@ -114,7 +160,8 @@ fn exit_with(error: &clap::Error) -> ! {
     error.exit()
 }
 
-fn explain(error: &clap::Error) -> Option<String> {
+/// `words` are the command line: two commands may have flags of the same name and different variables.
+fn explain(error: &clap::Error, words: &[OsString]) -> Option<String> {
     use std::error::Error;
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -122,7 +169,12 @@ fn explain(error: &clap::Error) -> Option<String> {
     };
     let shown = text(ContextKind::InvalidArg)?;
     let command = Cli::command();
-    let mut args = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let mut chosen = &command;
+    for word in words.iter().skip(1) {
+        chosen = chosen.find_subcommand(word).unwrap_or(chosen);
+    }
+    // Where only a variable names the role, no command is among the words.
+    let mut args = chosen.get_arguments().chain(arguments(chosen));
     let flag = shown.split([' ', '=']).next().unwrap_or_default();
     let arg = args.find(|arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)))?;
     let variable = arg.get_env().map(|name| format!(" (environment variable {})", name.to_string_lossy()));

@@ -4,10 +4,27 @@
 //! groups. An environment variable that is set but empty counts as not set, as the OpenTelemetry
 //! specification asks and compose files need.
 
+mod broker;
+mod fault_command;
+mod lambda;
+mod load;
+mod queue;
+mod queue_command;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
+pub use fault_command::{FaultAction, FaultTarget, FaultWanted};
+pub use lambda::LambdaEnvironment;
+pub(crate) use load::length;
+pub use load::{LoadConfig, MAX_RPS, Mix};
+#[cfg(not(feature = "kafka"))]
+pub(crate) use queue::NO_KAFKA;
+pub use queue::{QueueConfig, TraceMode, Transport};
+pub use queue_command::{DeadAction, QueueAction, QueueLook};
 
 /// Names the role where no subcommand is given.
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
@@ -15,6 +32,8 @@ pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
 pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
 /// `PORT` and its kind must not leak from one child of `up` into another.
 pub const PORT_VARIABLE: &str = "PORT";
+/// Where programs are looked for.
+pub const PATH_VARIABLE: &str = "PATH";
 /// A person who set this (to anything but nothing) wants no colour: <https://no-color.org>.
 pub const NO_COLOR_VARIABLE: &str = "NO_COLOR";
 
@@ -30,14 +49,17 @@ pub mod child {
     pub const USER_SERVICE_URL: &str = "USER_SERVICE_URL";
     pub const ORDER_SERVICE_URL: &str = "ORDER_SERVICE_URL";
     pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
-    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     pub const AWS_REGION: &str = "AWS_REGION";
+    pub const FAULTS_ENABLED: &str = "FAULTS_ENABLED";
     pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
     pub const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
     pub const OTEL_TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
     pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
     pub const OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
     pub const BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
+
+    /// Set by AWS Lambda; its presence makes the lambda role run there.
+    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
     // The AWS SDK's own.
     pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
@@ -73,6 +95,16 @@ pub struct RoleConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub notify: NotifyConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub fault: FaultConfig,
+}
+
+impl RoleConfig {
+    /// The Lambda API that the AWS SDK's variables name, if they name one.
+    pub fn lambda_endpoint(&self) -> Option<&str> {
+        self.upstream.lambda_endpoint.as_deref().or(self.queue.broker.aws_endpoint.as_deref())
+    }
 }
 
 /// Where a role listens and how it stops.
@@ -271,7 +303,7 @@ pub struct UpstreamConfig {
     /// The validator's function name or ARN
     #[arg(long, env = "LAMBDA_FUNCTION_NAME", default_value = "order-validator")]
     pub lambda_function_name: String,
-    /// Lambda API to call instead of AWS's own; without it and without AWS_REGION: http://127.0.0.1:3004
+    /// Lambda API to call instead of AWS's own, else AWS_ENDPOINT_URL; without both and without AWS_REGION: http://127.0.0.1:3004
     #[arg(long, env = "AWS_ENDPOINT_URL_LAMBDA", value_name = "URL", value_parser = http_url)]
     pub lambda_endpoint: Option<String>,
     /// AWS region of the function
@@ -280,9 +312,6 @@ pub struct UpstreamConfig {
     /// Longest time one validation may take, in milliseconds
     #[arg(long, env = "LAMBDA_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
     pub lambda_timeout: Duration,
-    /// Set by the AWS Lambda runtime; its presence makes the lambda role run there
-    #[arg(long, env = "AWS_LAMBDA_RUNTIME_API", hide = true)]
-    pub lambda_runtime_api: Option<String>,
 }
 
 /// Where a role keeps its rows.
@@ -310,58 +339,6 @@ impl StoreConfig {
     }
 }
 
-/// The queue, for the side that publishes and the side that consumes.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Queue (order, notify)")]
-pub struct QueueConfig {
-    /// Which broker carries the messages
-    #[arg(long, env = "QUEUE_TRANSPORT", default_value = "embedded")]
-    pub queue_transport: Transport,
-    /// The queue's name
-    #[arg(long, env = "QUEUE_NAME", default_value = "notifications", value_parser = queue_name)]
-    pub queue_name: String,
-    /// Most messages handled at once
-    #[arg(long, env = "QUEUE_CONCURRENCY", default_value_t = 8, value_parser = at_least_one)]
-    pub queue_concurrency: usize,
-    /// Attempts before a message goes to the dead letters
-    #[arg(long, env = "QUEUE_MAX_ATTEMPTS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pub queue_max_attempts: u32,
-    /// Time after which a message in the hands of a consumer that says nothing is given out again, in milliseconds
-    #[arg(long, env = "QUEUE_VISIBILITY_TIMEOUT_MS", default_value = "30000", value_parser = milliseconds)]
-    pub queue_visibility_timeout: Duration,
-    /// Wait before the first retry, in milliseconds; it doubles with each further one
-    #[arg(long, env = "QUEUE_RETRY_BASE_MS", default_value = "200", value_parser = milliseconds)]
-    pub queue_retry_base: Duration,
-    /// The consumer's span continues the producer's trace, or starts its own and links to it
-    #[arg(long, env = "QUEUE_TRACE_MODE", default_value = "child")]
-    pub queue_trace_mode: TraceMode,
-}
-
-/// The brokers a message can travel through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Transport {
-    /// A SQLite file in the data folder, shared by the processes of one machine.
-    Embedded,
-}
-
-impl Transport {
-    /// The spelling of flag, variable and `GET /stats`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-        }
-    }
-}
-
-/// How the consumer's span is joined to the producer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TraceMode {
-    /// A child: one trace from request to notification.
-    Child,
-    /// A new trace with a span link, as the messaging conventions prefer.
-    Link,
-}
-
 /// What only the notification service has.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Notifications (notify)")]
@@ -369,6 +346,15 @@ pub struct NotifyConfig {
     /// How long sending a notification takes, in milliseconds (it is simulated)
     #[arg(long, env = "NOTIFY_DELAY_MS", default_value = "0", value_parser = milliseconds_or_zero)]
     pub notify_delay: Duration,
+}
+
+/// Whether a role can be told to misbehave.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Faults")]
+pub struct FaultConfig {
+    /// Serve /faults, by which anybody who reaches the port can break this role; `up` sets it
+    #[arg(long, env = "FAULTS_ENABLED", value_parser = clap::builder::BoolishValueParser::new())]
+    pub faults_enabled: bool,
 }
 
 /// How a lab command finds a running lab.
@@ -401,6 +387,9 @@ pub struct UpConfig {
     /// Start only these roles (repeatable); the console always runs
     #[arg(long = "role", env = "UP_ROLES", value_name = "ROLE", value_delimiter = ',')]
     pub roles: Vec<crate::schema::Role>,
+    /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
+    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',', conflicts_with = "roles")]
+    pub with: Vec<Backend>,
     /// Do not print the services' log lines
     #[arg(long, env = "UP_QUIET")]
     pub quiet: bool,
@@ -410,6 +399,15 @@ pub struct UpConfig {
     /// Longest time to finish what is in hand after Ctrl-C, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
+}
+
+/// A backend that `up` can run beside the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// Scrapes the roles and evaluates the lab's alert rules.
+    Prometheus,
+    /// Routes Prometheus's alerts to notification-service.
+    Alertmanager,
 }
 
 /// The built-in place to look.
@@ -475,18 +473,6 @@ pub fn default_data_dir() -> PathBuf {
 #[error("{0}")]
 pub struct Invalid(pub String);
 
-/// What `lambda_runtime` needs of its environment, said before it would panic for want of it.
-pub fn check_lambda_environment() -> anyhow::Result<()> {
-    let needed =
-        ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
-    for name in needed {
-        if std::env::var_os(name).is_none() {
-            return Err(Invalid(format!("AWS_LAMBDA_RUNTIME_API is set but {name} is not")).into());
-        }
-    }
-    Ok(())
-}
-
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(s) if s > 0.0 && s <= 86_400.0 => Ok(Duration::from_secs_f64(s)),
@@ -542,15 +528,6 @@ fn database_url(text: &str) -> Result<String, String> {
     match text.split_once("://") {
         Some(("postgres" | "postgresql" | "sqlite", rest)) if !rest.is_empty() => Ok(text.to_owned()),
         _ => Err("expected postgres://user@host/database or sqlite:///path/to/file".into()),
-    }
-}
-
-fn queue_name(text: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !text.is_empty() && text.len() <= 80 && text.chars().all(allowed) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected 1 to 80 letters, digits, '-', '_' or '.'".into())
     }
 }
 

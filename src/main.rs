@@ -9,8 +9,14 @@ fn main() -> ExitCode {
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             // The same code as for what the command line refuses: nobody should try it again.
-            let invalid = error.downcast_ref::<o11y_lab::config::Invalid>().is_some();
-            if invalid { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if error.is::<o11y_lab::config::Invalid>() {
+                return ExitCode::from(2);
+            }
+            // As a shell says of a program that SIGINT ended.
+            if error.is::<o11y_lab::lab::load::Interrupted>() {
+                return ExitCode::from(130);
+            }
+            ExitCode::FAILURE
         }
     }
 }

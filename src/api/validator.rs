@@ -3,15 +3,16 @@
 //! Locally it is the same call to the Lambda Invoke API, with another endpoint. The event is an
 //! API Gateway proxy event whose headers carry the trace context, as they would behind a real one.
 
+mod outcome;
+
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::config::{Credentials, SharedHttpClient};
-use aws_sdk_lambda::error::{DisplayErrorContext, SdkError};
-use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
+use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_smithy_http_client::tls;
 use serde_json::{Map, Value, json};
@@ -19,12 +20,17 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::Verdict;
-use crate::config::UpstreamConfig;
+use crate::config::RoleConfig;
 use crate::runtime::propagation::fields_of_current_span;
 use crate::schema::{Role, names};
 
+pub use outcome::ValidatorError;
+use outcome::{not_invoked, verdict};
+
 /// Attempts in all; validation has no effects, so repeating it is safe.
 const ATTEMPTS: u32 = 2;
+/// The longest wait before the second one; the SDK's own would take half of the time allowed.
+const BACKOFF: Duration = Duration::from_millis(100);
 /// Where the function is when nothing says otherwise: the lambda role on this machine.
 const LOCAL_REGION: &str = "us-east-1";
 
@@ -36,62 +42,20 @@ pub struct ValidatorClient {
     region: Arc<str>,
 }
 
-/// Why there is no verdict. The text names no address.
-#[derive(Debug, thiserror::Error)]
-pub enum ValidatorError {
-    /// Not within the time allowed.
-    #[error("the validator did not answer in time")]
-    Timeout,
-    /// The Lambda API could not be reached or refused the call.
-    #[error("the validator cannot be reached")]
-    Unreachable(String),
-    /// The function ran and failed.
-    #[error("the validator failed")]
-    Function(String),
-    /// The function answered something that is no verdict.
-    #[error("the validator's answer could not be read")]
-    Answer(String),
-}
-
-impl ValidatorError {
-    /// What the log should know and the client should not.
-    pub fn cause(&self) -> &str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Unreachable(cause) | Self::Function(cause) | Self::Answer(cause) => cause,
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Unreachable(_) => "unreachable",
-            Self::Function(_) => "function_error",
-            Self::Answer(_) => "bad_answer",
-        }
-    }
-
-    fn outcome(&self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Unreachable(_) => "unreachable",
-            Self::Function(_) | Self::Answer(_) => "5xx",
-        }
-    }
-}
-
 impl ValidatorClient {
     /// Reads the configuration; nothing is called yet.
-    pub async fn new(config: &UpstreamConfig) -> Self {
+    pub async fn new(config: &RoleConfig) -> Self {
+        let (local, named) = (local_endpoint(config), config.lambda_endpoint());
+        let config = &config.upstream;
         let region = config.aws_region.clone().unwrap_or_else(|| LOCAL_REGION.to_owned());
-        let builder = match local_endpoint(config) {
+        let builder = match local {
             // Credentials of this machine's user are never sent to a stand-in over plain HTTP.
             Some(endpoint) => aws_sdk_lambda::config::Builder::new()
                 .behavior_version(BehaviorVersion::latest())
                 .endpoint_url(endpoint)
                 .credentials_provider(Credentials::new("local", "local", None, None, "local"))
                 .http_client(plain_http()),
-            None => on_aws(config, &region).await,
+            None => on_aws(named, &region).await,
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(config.upstream_connect_timeout)
@@ -100,7 +64,7 @@ impl ValidatorClient {
         let sdk = builder
             .region(Region::new(region.clone()))
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF))
             .build();
         let function = config.lambda_function_name.as_str().into();
         Self { sdk: aws_sdk_lambda::Client::from_conf(sdk), function, region: region.into() }
@@ -113,7 +77,7 @@ impl ValidatorClient {
             otel.name = format!("invoke {}", Role::Lambda.service().name),
             otel.kind = "client",
             otel.status_code = Empty,
-            faas.invoked_name = &*self.function,
+            faas.invoked_name = function_name(&self.function),
             faas.invoked_provider = "aws",
             faas.invoked_region = &*self.region,
             rpc.system.name = "aws-api",
@@ -138,6 +102,13 @@ impl ValidatorClient {
     }
 }
 
+/// The name in what names a function: itself, its ARN (`arn:aws:lambda:REGION:ACCOUNT:function:NAME`) or
+/// a part of that, each perhaps with a version or alias behind it.
+pub fn function_name(text: &str) -> &str {
+    let name = text.rsplit_once("function:").map_or(text, |(_, name)| name);
+    name.split(':').next().unwrap_or(name)
+}
+
 fn settle(span: &Span, outcome: &Result<Verdict, ValidatorError>, started: Instant) {
     if let Err(error) = outcome {
         span.record("error.type", error.kind());
@@ -150,15 +121,15 @@ fn settle(span: &Span, outcome: &Result<Verdict, ValidatorError>, started: Insta
 
 /// The endpoint of a stand-in: one that is named and speaks plain HTTP, or, where nothing points to
 /// AWS at all, the lambda role on its usual port.
-pub fn local_endpoint(config: &UpstreamConfig) -> Option<String> {
-    match (&config.lambda_endpoint, &config.aws_region) {
-        (Some(endpoint), _) => endpoint.starts_with("http://").then(|| endpoint.clone()),
+pub fn local_endpoint(config: &RoleConfig) -> Option<String> {
+    match (config.lambda_endpoint(), &config.upstream.aws_region) {
+        (Some(endpoint), _) => endpoint.starts_with("http://").then(|| endpoint.to_owned()),
         (None, Some(_)) => None,
         (None, None) => Some(format!("http://127.0.0.1:{}", Role::Lambda.service().port)),
     }
 }
 
-async fn on_aws(config: &UpstreamConfig, region: &str) -> aws_sdk_lambda::config::Builder {
+async fn on_aws(endpoint: Option<&str>, region: &str) -> aws_sdk_lambda::config::Builder {
     let https = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
@@ -166,7 +137,7 @@ async fn on_aws(config: &UpstreamConfig, region: &str) -> aws_sdk_lambda::config
         .region(Region::new(region.to_owned()))
         .http_client(https);
     let builder = aws_sdk_lambda::config::Builder::from(&loader.load().await);
-    match &config.lambda_endpoint {
+    match endpoint {
         Some(endpoint) => builder.endpoint_url(endpoint),
         None => builder,
     }
@@ -189,31 +160,24 @@ fn event(order: &Value) -> Value {
     })
 }
 
-fn not_invoked(error: &SdkError<InvokeError>) -> ValidatorError {
-    match error {
-        SdkError::TimeoutError(_) => ValidatorError::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => ValidatorError::Timeout,
-        other => ValidatorError::Unreachable(DisplayErrorContext(other).to_string()),
-    }
-}
-
 fn aws_request_id(output: &InvokeOutput) -> Option<&str> {
     aws_sdk_lambda::operation::RequestId::request_id(output)
 }
 
-fn verdict(output: &InvokeOutput) -> Result<Verdict, ValidatorError> {
-    let payload = output.payload().map(Blob::as_ref).unwrap_or_default();
-    if let Some(kind) = output.function_error() {
-        let text = String::from_utf8_lossy(payload);
-        return Err(ValidatorError::Function(format!(
-            "{kind}: {}",
-            text.chars().take(500).collect::<String>()
-        )));
-    }
-    let bad = |cause: String| ValidatorError::Answer(cause);
-    let answer: Value = serde_json::from_slice(payload).map_err(|e| bad(e.to_string()))?;
-    match (answer["statusCode"].as_u64(), answer["body"].as_str()) {
-        (Some(200), Some(body)) => serde_json::from_str(body).map_err(|e| bad(e.to_string())),
-        (status, _) => Err(bad(format!("statusCode {status:?}"))),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_named_alike_however_it_is_invoked() {
+        for text in [
+            "order-validator",
+            "order-validator:live",
+            "123456789012:function:order-validator",
+            "arn:aws:lambda:us-east-1:123456789012:function:order-validator",
+            "arn:aws:lambda:us-east-1:123456789012:function:order-validator:7",
+        ] {
+            assert_eq!(function_name(text), "order-validator", "{text}");
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! The commands that work on the system from outside: over HTTP and as processes, as a user would.
 
+mod answer;
 pub mod expect;
+pub mod fault;
 pub mod healthcheck;
+pub mod load;
+pub mod queue;
 pub mod up;

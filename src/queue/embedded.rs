@@ -20,8 +20,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::file::{File, within};
-use self::row::{headers, millis, now_ms, receipt};
-use super::{DeadLetter, Delivery, Depth, MAX_MESSAGE_BYTES, Message, Queue, QueueError};
+use self::row::{headers, millis, receipt};
+use super::wire::{self, now_ms};
+use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError};
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "queue.db";
@@ -91,9 +92,7 @@ impl Queue for Embedded {
     }
 
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
-        if let Some(large) = batch.iter().find(|message| message.size() > MAX_MESSAGE_BYTES) {
-            return Err(QueueError::Refused(format!("{} bytes are too many", large.size())));
-        }
+        wire::check(batch)?;
         within(async {
             let mut file = self.work.open().await?;
             let published = async {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use super::Depth;
-use crate::schema::names;
+use crate::schema::{QueueUse, names};
 
 /// What became of a delivery; the values of the label `status`.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +54,10 @@ pub(super) fn processed(status: Settled) {
     counter!(names::QUEUE_PROCESSED, "status" => status.as_str()).increment(1);
 }
 
-/// How many messages wait and how many were given up.
-pub(super) fn depth(depth: Depth) {
+/// How many messages wait and, from the consumer, how many were given up.
+pub(super) fn depth(depth: Depth, side: QueueUse) {
     gauge!(names::QUEUE_LAG).set(depth.waiting as f64);
-    gauge!(names::QUEUE_DEAD).set(depth.dead as f64);
+    if side == QueueUse::Consumes {
+        gauge!(names::QUEUE_DEAD).set(depth.dead as f64);
+    }
 }

@@ -3,16 +3,26 @@
 //! A transport moves bytes and headers and nothing else ([`Queue`]). Everything that is policy
 //! lives once: the [`worker`] consumes (spans, retry, acknowledge, dead letters, drain), the
 //! [`relay`] publishes what the outbox holds.
+//!
+//! A further transport is one file here that implements [`Queue`] and one line in [`open`], with its
+//! settings in `config`; one row in the table of the conformance suite proves that it keeps the
+//! promises. `broker` and `wire` hold what transports share.
 
-#[cfg(test)]
-mod conformance;
+mod broker;
 pub mod embedded;
+pub mod fault;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod metrics;
 mod outage;
+pub mod rabbitmq;
+pub mod redis;
 pub mod relay;
 mod span;
+pub mod sqs;
 #[cfg(test)]
 mod testing;
+mod wire;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -20,13 +30,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opentelemetry::KeyValue;
 
 use crate::config::{QueueConfig, Transport};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Shutdown};
+use crate::schema::QueueUse;
 
-/// Largest message that every transport takes, headers, key and body together: Amazon SQS's limit,
-/// the narrowest of them, so that a message that passes here passes everywhere.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// Largest message that every transport takes, headers, key and body together: Amazon SQS's 256 KiB,
+/// the narrowest limit, less room for what the queue adds, the reason of a dead letter included. So a
+/// message that passes here passes everywhere, there and back.
+pub const MAX_MESSAGE_BYTES: usize = 240 * 1024;
 
 /// One message on its way. `headers` carry the trace context; each transport puts them into its
 /// native place.
@@ -34,7 +47,8 @@ pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 pub struct Message {
     /// Unique; the consumer's effect happens once for each id.
     pub id: String,
-    /// Messages with the same key are delivered in the order they were published.
+    /// Messages with the same key are delivered in the order they were published, as far as the
+    /// transport promises it; see [`Queue::receive`].
     pub key: String,
     /// String headers, the W3C trace context among them.
     pub headers: BTreeMap<String, String>,
@@ -64,9 +78,10 @@ pub struct Delivery {
 /// How many messages are where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Depth {
-    /// Not yet given to a consumer, messages that wait for a retry included.
+    /// Not yet given to a consumer, messages that wait for a retry included (except on SQS).
     pub waiting: u64,
-    /// In the hands of a consumer.
+    /// In the hands of a consumer. SQS hides a message that waits for a retry the same way and
+    /// counts it here.
     #[serde(rename = "inFlight")]
     pub in_flight: u64,
     /// In the dead-letter queue.
@@ -85,6 +100,9 @@ pub struct DeadLetter {
     /// When it was given up, milliseconds since the Unix epoch.
     pub died_at_ms: i64,
 }
+
+/// Time between two looks at the queue's depth.
+const DEPTH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a transport can fail with. The text names no address and no credentials.
 #[derive(Debug, thiserror::Error)]
@@ -110,14 +128,28 @@ pub trait Queue: Send + Sync {
     /// `messaging.destination.name`.
     fn name(&self) -> &str;
 
+    /// What the messaging conventions want to know of this system beside what they want of all: of a
+    /// message and, once it was received, of its receipt. The spans are the worker's and the relay's.
+    fn attributes(&self, _message: &Message, _receipt: Option<&str>) -> Vec<KeyValue> {
+        Vec::new()
+    }
+
+    /// `messaging.consumer.group.name`, where consumers form one.
+    fn consumer_group(&self) -> Option<&str> {
+        None
+    }
+
     /// Hands over a batch, in order; `Ok` means the broker has every message safe. After an error
     /// some of the batch may have arrived: publishing again is safe, consumers know ids. `Refused`
     /// is about at least one message of the batch; to learn which, publish them one by one.
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError>;
 
-    /// Takes up to `max` messages, waiting at most `wait` for the first one. A message is not given
-    /// out while an earlier one of its key is still in the queue. Await it to the end: whoever drops
-    /// the future may drop messages that come again only after the visibility timeout.
+    /// Takes up to `max` messages, waiting at most `wait` for the first one. Await it to the end:
+    /// whoever drops the future may drop messages that come again only after the visibility timeout.
+    ///
+    /// On embedded and kafka a message is not given out while an earlier one of its key is in the
+    /// queue. Redis and rabbitmq give messages out in the order they were published, but neither a
+    /// retry nor another consumer holds up what follows. SQS promises no order.
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError>;
 
     /// Says that no further message is wanted: a `receive` that waits returns early, with what it
@@ -152,6 +184,9 @@ pub trait Queue: Send + Sync {
 }
 
 /// Opens the configured transport. A broker that is down is no error here: the calls say so.
+///
+/// # Errors
+/// Settings that can never work.
 pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Arc<dyn Queue>, QueueError> {
     match config.queue_transport {
         Transport::Embedded => Ok(Arc::new(embedded::Embedded::new(
@@ -159,6 +194,13 @@ pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Ar
             &config.queue_name,
             config.queue_visibility_timeout,
         ))),
+        Transport::Redis => Ok(Arc::new(redis::Redis::open(config)?)),
+        Transport::Sqs => Ok(Arc::new(sqs::Sqs::open(config).await?)),
+        Transport::Rabbitmq => Ok(Arc::new(rabbitmq::RabbitMq::open(config)?)),
+        #[cfg(feature = "kafka")]
+        Transport::Kafka => Ok(Arc::new(kafka::Kafka::open(config)?)),
+        #[cfg(not(feature = "kafka"))]
+        Transport::Kafka => Err(QueueError::Unavailable(crate::config::NO_KAFKA.to_owned())),
     }
 }
 
@@ -169,4 +211,23 @@ pub fn watch(queue: &Arc<dyn Queue>, runtime: &Runtime) {
         let queue = queue.clone();
         Box::pin(async move { queue.depth().await.map(drop).map_err(|error| error.to_string()) })
     });
+}
+
+/// Keeps the gauges of waiting messages and dead letters up to date until `shutdown` begins. While
+/// the queue does not answer they keep their last values. The publisher counts the waiting ones
+/// too, so that a dead consumer does not take its alert along.
+pub async fn watch_depth(queue: Arc<dyn Queue>, side: QueueUse, shutdown: Shutdown) {
+    let mut outage = outage::Outage::of("Counting the queue's messages");
+    while !shutdown.begun() {
+        match queue.depth().await {
+            Ok(depth) => {
+                outage.worked();
+                metrics::depth(depth, side);
+            }
+            Err(error) => {
+                outage.failed(&error.to_string());
+            }
+        }
+        tokio::select! { () = tokio::time::sleep(DEPTH_INTERVAL) => {}, () = shutdown.wait() => {} }
+    }
 }

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use self::batch::Batch;
 use super::outage::Outage;
 use super::{Message, Queue, metrics};
-use crate::runtime::Shutdown;
+use crate::runtime::{Faults, Shutdown};
 
 /// Most messages handed to the broker at once.
 const BATCH: i64 = 100;
@@ -63,9 +63,15 @@ pub trait Outbox: Send + Sync {
 
 /// Publishes until `shutdown` begins, then once more, within the grace, what is committed by then.
 /// Begin it after the server has stopped: a request in hand may still commit.
-pub async fn run(outbox: Arc<dyn Outbox>, queue: Arc<dyn Queue>, owner: String, shutdown: Shutdown) {
+pub async fn run(
+    outbox: Arc<dyn Outbox>,
+    queue: Arc<dyn Queue>,
+    owner: String,
+    faults: Faults,
+    shutdown: Shutdown,
+) {
     let outage = Outage::of("Publishing from the outbox");
-    let mut relay = Relay { outbox: outbox.clone(), queue, owner, renew_at: None, outage };
+    let mut relay = Relay { outbox: outbox.clone(), queue, owner, faults, renew_at: None, outage };
     let grace_is_over = async {
         shutdown.wait().await;
         tokio::time::sleep(shutdown.remaining() * 9 / 10).await;
@@ -94,6 +100,7 @@ struct Relay {
     outbox: Arc<dyn Outbox>,
     queue: Arc<dyn Queue>,
     owner: String,
+    faults: Faults,
     renew_at: Option<Instant>,
     outage: Outage,
 }
@@ -129,7 +136,7 @@ impl Relay {
                 break;
             }
             any = true;
-            Batch::of(pending, &*self.queue).publish(&*self.queue, &*self.outbox).await?;
+            Batch::of(pending, &*self.queue, &self.faults).publish(&*self.queue, &*self.outbox).await?;
             self.outage.worked();
         }
         if any {

@@ -1,7 +1,8 @@
-//! What the tests of worker and relay share.
+//! What the tests of worker, relay and the embedded transport share.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,14 +14,35 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 
-use super::Queue;
 use super::embedded::{Embedded, FILE_NAME};
+use super::{Delivery, Message, Queue};
 
 pub(super) const VISIBILITY: Duration = Duration::from_millis(400);
 
 /// A handle of the embedded queue in `folder`/queue; a file of that name in the way is an outage.
 pub(super) fn queue(folder: &Path) -> Arc<dyn Queue> {
     Arc::new(Embedded::new(folder.join("queue").join(FILE_NAME), "notifications", VISIBILITY))
+}
+
+/// A message that comes from trace 7, span 9.
+pub(super) fn message(id: &str, key: &str) -> Message {
+    Message {
+        id: id.to_owned(),
+        key: key.to_owned(),
+        headers: BTreeMap::from([("traceparent".to_owned(), format!("00-{:032x}-{:016x}-01", 7, 9))]),
+        body: format!("{{\"id\":\"{id}\"}}").into_bytes(),
+    }
+}
+
+/// Receives until `want` messages are there, or fails after ten seconds.
+pub(super) async fn receive(queue: &dyn Queue, want: usize) -> Vec<Delivery> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut all = Vec::new();
+    while all.len() < want {
+        assert!(Instant::now() < deadline, "only {} of {want} messages came", all.len());
+        all.extend(queue.receive(want - all.len(), Duration::from_millis(200)).await.unwrap());
+    }
+    all
 }
 
 /// Waits until something holds, or fails after ten seconds.

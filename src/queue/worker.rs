@@ -3,11 +3,13 @@
 //! A failed handler is retried with exponential backoff; after [`Policy::max_attempts`], and at once
 //! for a message no attempt can help, the message goes to the dead letters. A process that dies in
 //! the middle settles nothing, and the broker gives its messages out again: handlers are idempotent.
+//! A message that keeps on killing its process is given up by its number of deliveries, where the
+//! transport counts those that ended in a crash (Kafka does not).
 
 mod attempt;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
@@ -15,14 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::attempt::Attempts;
 use super::outage::Outage;
-use super::{Delivery, Message, Queue, QueueError, metrics};
+use super::{Delivery, Message, Queue, QueueError, span};
 use crate::config::{QueueConfig, TraceMode};
 use crate::runtime::Shutdown;
 
 /// Longest time one `receive` waits for a message.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
-/// Time between two looks at the queue's depth.
-const DEPTH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What is done with a message.
 #[async_trait]
@@ -30,6 +30,9 @@ pub trait Handler: Send + Sync {
     /// Handles one message; called again for the same id after a failure or a crash. It may take
     /// up to five minutes; an attempt that takes longer is dropped and counts as failed.
     async fn handle(&self, message: &Message) -> Result<(), HandlerError>;
+
+    /// Awaited before each `receive`: a handler that wants no message now does not return.
+    async fn wants_more(&self) {}
 }
 
 /// Why a handler failed. The text ends up in logs, on the span and with the dead letter.
@@ -74,7 +77,12 @@ impl From<&QueueConfig> for Policy {
 /// queue. What is not finished by then is given back for another consumer.
 pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Policy, shutdown: Shutdown) {
     let abandon = CancellationToken::new();
-    let attempts = Arc::new(Attempts { queue: queue.clone(), handler, policy, abandon: abandon.clone() });
+    let attempts = Arc::new(Attempts {
+        queue: queue.clone(),
+        handler: handler.clone(),
+        policy,
+        abandon: abandon.clone(),
+    });
     let mut in_hand = JoinSet::new();
     let mut outage = Outage::of("Receiving from the queue");
     while !shutdown.begun() {
@@ -84,11 +92,14 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
             tokio::select! { _ = in_hand.join_next() => {}, () = shutdown.wait() => {} }
             continue;
         }
+        tokio::select! { () = handler.wants_more() => {}, () = shutdown.wait() => continue }
+        let started = SystemTime::now();
         match receive(&*queue, free, &shutdown).await {
             Ok(deliveries) => {
                 outage.worked();
+                let received = span::receive(&*queue, &deliveries, started);
                 for delivery in deliveries {
-                    in_hand.spawn(attempts.clone().process(delivery));
+                    in_hand.spawn(attempts.clone().process(delivery, received.clone()));
                 }
             }
             Err(error) => {
@@ -97,6 +108,8 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
             }
         }
     }
+    // Nothing may be sent to us while we finish.
+    queue.stop_receiving().await;
     drain(in_hand, &abandon, shutdown.remaining()).await;
     queue.close().await;
 }
@@ -120,24 +133,6 @@ async fn drain(mut in_hand: JoinSet<()>, abandon: &CancellationToken, grace: Dur
         if tokio::time::timeout(grace / 10, finish(&mut in_hand)).await.is_err() {
             in_hand.shutdown().await;
         }
-    }
-}
-
-/// Keeps the gauges of waiting messages and dead letters up to date until `shutdown` begins. While
-/// the queue does not answer they keep their last values.
-pub async fn watch_depth(queue: Arc<dyn Queue>, shutdown: Shutdown) {
-    let mut outage = Outage::of("Counting the queue's messages");
-    while !shutdown.begun() {
-        match queue.depth().await {
-            Ok(depth) => {
-                outage.worked();
-                metrics::depth(depth);
-            }
-            Err(error) => {
-                outage.failed(&error.to_string());
-            }
-        }
-        tokio::select! { () = tokio::time::sleep(DEPTH_INTERVAL) => {}, () = shutdown.wait() => {} }
     }
 }
 

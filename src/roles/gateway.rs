@@ -54,10 +54,10 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     runtime.on_answer(count);
     runtime.prefer(Role::User, &config.upstream.user_service_url);
     runtime.prefer(Role::Order, &config.upstream.order_service_url);
-    if let Some(endpoint) = validator::local_endpoint(&config.upstream) {
+    if let Some(endpoint) = validator::local_endpoint(&config) {
         runtime.prefer(Role::Lambda, &endpoint);
     }
-    let validator = ValidatorClient::new(&config.upstream).await;
+    let validator = ValidatorClient::new(&config).await;
     runtime.serve(move |app| router(app, &validator, &config)).await
 }
 
@@ -165,9 +165,13 @@ fn answer(passed: Passed) -> HttpResponse {
 }
 
 fn skip_validation(error: &ValidatorError) {
-    counter!(names::GATEWAY_VALIDATION_SKIPPED).increment(1);
+    counter!(names::GATEWAY_VALIDATION_SKIPPED, "reason" => error.kind()).increment(1);
     let span = Span::current();
     span.set_attribute("o11y_lab.validation.skipped", true);
-    span.add_event("validation skipped", vec![KeyValue::new("reason", error.to_string())]);
-    tracing::warn!(reason = %error, cause = error.cause(), "Order passed on without the validator's verdict");
+    span.add_event("validation skipped", vec![KeyValue::new("reason", error.kind())]);
+    tracing::warn!(
+        reason = error.kind(),
+        cause = error.cause(),
+        "Order passed on without the validator's verdict"
+    );
 }

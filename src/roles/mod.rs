@@ -44,12 +44,13 @@ impl From<StoreError> for Problem {
 }
 
 /// Opens a role's database; only settings that can never work are an error.
-async fn open_store(role: Role, config: &RoleConfig, runtime: &Runtime) -> anyhow::Result<Db> {
+async fn open_store(role: Role, config: &RoleConfig, runtime: &mut Runtime) -> anyhow::Result<Db> {
     let db = Db::open(role.service(), &config.store).await.map_err(|error| match error {
         StoreError::Config(text) => anyhow::Error::new(Invalid(text)),
         other => other.into(),
     })?;
     db.watch(runtime);
+    runtime.spawn(db.clone().watch_pool(runtime.shutdown().clone()));
     Ok(db)
 }
 

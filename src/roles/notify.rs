@@ -2,7 +2,7 @@
 //!
 //! | endpoint | answer |
 //! |---|---|
-//! | `GET /notifications?orderId=&limit=` | the notifications sent, newest first |
+//! | `GET /notifications?orderId=&before=&limit=` | the notifications sent, newest first |
 //! | `GET /stats` | transport, waiting, in flight, dead |
 //! | `POST /alerts` | Alertmanager's webhook, version "4" |
 //! | `GET /alerts` | the alerts received, newest first |
@@ -36,12 +36,14 @@ pub const ROUTES: &[Route] = &[
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Notify, &config, ROUTES)?;
-    let db = open_store(Role::Notify, &config, &runtime).await?;
+    let db = open_store(Role::Notify, &config, &mut runtime).await?;
     let notifications = Notifications::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);
-    runtime.spawn(worker::watch_depth(queue.clone(), runtime.shutdown().clone()));
+    let side = Role::Notify.service().queue;
+    runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
     let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);
+    let handler = queue::fault::Faulty::new(handler, runtime.faults());
     let policy = worker::Policy::from(&config.queue);
     runtime.spawn(worker::run(queue.clone(), Arc::new(handler), policy, runtime.shutdown().clone()));
     let state = State { queue, transport: config.queue.queue_transport };
@@ -66,11 +68,12 @@ fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &State)
         .service(web::resource("/alerts").get(alerts).post(receive_alerts));
 }
 
-/// `?orderId=&limit=`.
+/// `?orderId=&before=&limit=`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Filter {
     order_id: Option<String>,
+    before: Option<String>,
     limit: Option<String>,
 }
 
@@ -82,9 +85,12 @@ async fn list(notifications: Data<Notifications>, filter: Query<Filter>) -> Answ
             .ok_or_else(|| Problem::invalid(vec![format!("{name} must be a positive integer")])),
     };
     let order_id = number(&filter.order_id, "orderId")?;
+    let before = number(&filter.before, "before")?.unwrap_or(i64::MAX);
     let limit = number(&filter.limit, "limit")?.unwrap_or(100).min(1_000);
-    let rows = notifications.list(order_id, limit).await?;
-    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "notifications": rows })))
+    let rows = notifications.list(order_id, before, limit).await?;
+    // A full page may be the last one; the one after it is then empty.
+    let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.id);
+    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "notifications": rows, "next": next })))
 }
 
 async fn stats(state: Data<State>) -> Answer {

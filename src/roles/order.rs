@@ -41,12 +41,15 @@ pub const ROUTES: &[Route] = &[
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Order, &config, ROUTES)?;
-    let db = open_store(Role::Order, &config, &runtime).await?;
+    let db = open_store(Role::Order, &config, &mut runtime).await?;
     let orders = Orders::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, &runtime);
+    let side = Role::Order.service().queue;
+    runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
     runtime.prefer(Role::User, &config.upstream.user_service_url);
-    let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), runtime.last_call().clone());
+    let (faults, last_call) = (runtime.faults().clone(), runtime.last_call().clone());
+    let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), faults, last_call);
     runtime.spawn(relay);
     runtime.serve(move |app| router(app, &orders, &config)).await
 }

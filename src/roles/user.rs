@@ -31,7 +31,7 @@ pub const ROUTES: &[Route] = &[
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::User, &config, ROUTES)?;
     runtime.on_answer(count);
-    let db = open_store(Role::User, &config, &runtime).await?;
+    let db = open_store(Role::User, &config, &mut runtime).await?;
     let users = Users::new(db);
     runtime.serve(move |app| router(app, &users)).await
 }

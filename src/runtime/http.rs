@@ -1,5 +1,5 @@
 //! The server side of HTTP, once: root span, RED metrics, limits, timeouts, problem answers, and
-//! the three routes every role has.
+//! the routes every role has.
 
 mod drain;
 mod observe;
@@ -18,7 +18,7 @@ use tracing_actix_web::TracingLogger;
 
 pub use drain::{InHand, stop};
 
-use super::{Health, Problem, metrics::Recorder};
+use super::{Faults, Health, Problem, metrics::Recorder};
 use crate::config::HttpConfig;
 use crate::schema::{Route, Service, names};
 
@@ -40,6 +40,8 @@ pub struct Surface {
     pub recorder: Recorder,
     /// What it needs.
     pub health: Health,
+    /// What goes wrong here on purpose.
+    pub faults: Faults,
     /// The longest one request may take.
     pub request_timeout: Duration,
     /// Connections and requests being served.
@@ -58,9 +60,13 @@ impl Surface {
         self.routes.iter().find(|route| route.method == method && route.path == pattern)
     }
 
-    /// Whether a path is for operators and not for users: no spans, no RED metrics.
-    fn is_operational(path: &str) -> bool {
-        matches!(path, "/health" | "/ready" | "/metrics")
+    /// The methods of a path that is for operators and not for users, if it is one: it has no spans,
+    /// no RED metrics, and no fault hits it.
+    fn operational(&self, path: &str) -> Option<&'static str> {
+        match path {
+            "/health" | "/ready" | "/metrics" => Some("GET"),
+            _ => self.faults.methods(path),
+        }
     }
 }
 
@@ -86,6 +92,7 @@ where
             .service(web::resource("/health").get(health))
             .service(web::resource("/ready").get(ready))
             .service(web::resource("/metrics").get(metrics))
+            .configure(|app| surface.faults.routes(app))
             .configure(configure.clone())
             .default_service(web::to(async || Err::<HttpResponse, _>(Problem::not_found("no such resource"))))
     })

@@ -7,7 +7,9 @@ use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::Shutdown;
-use crate::schema::{KNOWN_METHODS, Kind, METRICS, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names};
+use crate::schema::{
+    Fault, KNOWN_METHODS, Kind, METRICS, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names,
+};
 
 /// Time between two clean-ups of the recorder's buffers.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -93,6 +95,9 @@ fn series(metric: &Metric, service: &Service, routes: &[Route]) -> Vec<Labels> {
         }
         names::BUILD_INFO => {
             vec![vec![("version", env!("CARGO_PKG_VERSION").into()), ("service", service.name.into())]]
+        }
+        names::FAULT_ACTIVE => {
+            Fault::of(service.role).map(|fault| vec![("fault", fault.name.to_owned())]).collect()
         }
         names::HTTP_CLIENT_DURATION => {
             let peers: Vec<_> = service.needs.iter().map(|role| role.service().name).collect();

@@ -7,6 +7,7 @@
 pub mod body;
 pub mod client;
 pub mod error;
+pub mod fault;
 pub mod health;
 pub mod http;
 pub mod metrics;
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub use error::Problem;
+pub use fault::Faults;
 pub use health::Health;
 pub use shutdown::Shutdown;
 pub use telemetry::Telemetry;
@@ -48,6 +50,7 @@ pub struct Runtime {
     telemetry: Telemetry,
     recorder: metrics::Recorder,
     health: Health,
+    faults: Faults,
     shutdown: Shutdown,
     last_call: Shutdown,
     background: Vec<JoinHandle<()>>,
@@ -75,6 +78,10 @@ impl Runtime {
             telemetry,
             recorder,
             health: Health::default(),
+            faults: match config.fault.faults_enabled {
+                true => Faults::possible(role, routes),
+                false => Faults::default(),
+            },
             last_call: shutdown.later_stage(),
             shutdown,
             background: Vec::new(),
@@ -90,6 +97,11 @@ impl Runtime {
     /// What this process needs; roles add to it.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// What goes wrong here on purpose.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// Says on `/ready` whether another service is there. Its outage must not take this one out of
@@ -153,11 +165,13 @@ impl Runtime {
         let listener = self.listener.take().context("already serving")?;
         self.background
             .push(actix_web::rt::spawn(metrics::upkeep(self.recorder.clone(), self.shutdown.clone())));
+        self.background.push(actix_web::rt::spawn(fault::expire(self.faults.clone(), self.shutdown.clone())));
         let surface = http::Surface {
             service: self.service,
             routes: self.routes,
             recorder: self.recorder.clone(),
             health: self.health.clone(),
+            faults: self.faults.clone(),
             request_timeout: self.http.request_timeout,
             in_hand: http::InHand::default(),
             on_answer: self.on_answer,

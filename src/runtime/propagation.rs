@@ -5,9 +5,12 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::header::HeaderMap;
-use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::telemetry::xray;
 
 /// The header fields that carry `context`.
 pub fn fields_of(context: &Context) -> Vec<(String, String)> {
@@ -25,7 +28,24 @@ pub fn fields_of_current_span() -> Vec<(String, String)> {
 pub fn extract(carrier: &dyn Extractor) -> Context {
     // From an empty context, not the current one: what a carrier does not say must not be
     // inherited from whatever happens to be active on this thread.
-    global::get_text_map_propagator(|p| p.extract_with_context(&Context::new(), carrier))
+    extract_over(&Context::new(), carrier)
+}
+
+/// The context a carrier brings, and where it is silent what is known already.
+pub fn extract_over(known: &Context, carrier: &dyn Extractor) -> Context {
+    global::get_text_map_propagator(|p| p.extract_with_context(known, carrier))
+}
+
+/// The context in an X-Ray header with which AWS itself came: read whichever propagators are chosen,
+/// unless none is, and only where X-Ray samples. Where X-Ray is off, Lambda says `Sampled=0` of every
+/// invocation, and to obey that would be to trace nothing.
+pub fn extract_xray(header: &str) -> Context {
+    if global::get_text_map_propagator(|p| p.fields().next().is_none()) {
+        return Context::new();
+    }
+    let fields = BTreeMap::from([("x-amzn-trace-id".to_owned(), header.to_owned())]);
+    let found = xray().extract_with_context(&Context::new(), &MessageFields(&fields));
+    if found.span().span_context().is_sampled() { found } else { Context::new() }
 }
 
 struct Collected(Vec<(String, String)>);

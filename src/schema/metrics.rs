@@ -1,6 +1,6 @@
 //! Every metric the roles expose: name, type, unit, meaning, and the closed set of its labels.
 
-use super::Role;
+use super::{FAULT_NAMES, Role};
 
 /// The metric names, so that no caller spells one twice.
 pub mod names {
@@ -30,11 +30,13 @@ pub mod names {
     pub const HTTP_CLIENT_DURATION: &str = "http_client_request_duration_seconds";
     pub const DB_DURATION: &str = "db_client_operation_duration_seconds";
     pub const DB_POOL: &str = "db_client_connection_count";
+    pub const DB_POOL_MAX: &str = "db_client_connection_max";
     pub const SPANS_DROPPED: &str = "telemetry_spans_dropped_total";
     pub const SPANS_EXPORTED: &str = "telemetry_spans_exported_total";
     pub const EXPORT_FAILURES: &str = "telemetry_export_failures_total";
     pub const RUNTIME_WORKERS: &str = "runtime_tokio_workers";
     pub const RUNTIME_TASKS: &str = "runtime_tokio_alive_tasks";
+    pub const FAULT_ACTIVE: &str = "fault_active";
     pub const BUILD_INFO: &str = "build_info";
 }
 
@@ -97,6 +99,7 @@ const GATEWAY: &[Role] = &[Role::Gateway];
 const USER: &[Role] = &[Role::User];
 const ORDER: &[Role] = &[Role::Order];
 const NOTIFY: &[Role] = &[Role::Notify];
+const QUEUES: &[Role] = &[Role::Order, Role::Notify];
 const STORES: &[Role] = &[Role::User, Role::Order, Role::Notify];
 const ALL: &[Role] = &[];
 
@@ -127,9 +130,12 @@ pub static METRICS: &[Metric] = &[
     ),
     counter(
         names::GATEWAY_VALIDATION_SKIPPED,
-        "Orders passed on without the Lambda's verdict because it could not be had",
+        "Orders passed on without the Lambda's verdict because it could not be had, by reason",
         GATEWAY,
-        &[],
+        &[Label {
+            key: "reason",
+            values: &["timeout", "unreachable", "refused", "function_error", "bad_answer"],
+        }],
     ),
     counter(names::USERS_CREATED, "Users stored", USER, &[]),
     counter(
@@ -186,7 +192,7 @@ pub static METRICS: &[Metric] = &[
         NOTIFY,
         &[Label { key: "status", values: &["success", "retried", "dead"] }],
     ),
-    gauge(names::QUEUE_LAG, "{message}", "Messages waiting in the queue", NOTIFY, &[]),
+    gauge(names::QUEUE_LAG, "{message}", "Messages waiting in the queue", QUEUES, &[]),
     gauge(names::QUEUE_DEAD, "{message}", "Messages in the dead-letter queue", NOTIFY, &[]),
     counter(
         names::ALERTS_RECEIVED,
@@ -238,11 +244,19 @@ pub static METRICS: &[Metric] = &[
         STORES,
         &[Label { key: "state", values: &["idle", "used"] }],
     ),
+    gauge(names::DB_POOL_MAX, "{connection}", "Most connections the database pool may have", STORES, &[]),
     counter(names::SPANS_DROPPED, "Spans thrown away because the export queue was full", ALL, &[]),
     counter(names::SPANS_EXPORTED, "Spans the trace backend accepted", ALL, &[]),
     counter(names::EXPORT_FAILURES, "Batches of spans the trace backend did not accept", ALL, &[]),
     gauge(names::RUNTIME_WORKERS, "{thread}", "Worker threads of the HTTP server", ALL, &[]),
     gauge(names::RUNTIME_TASKS, "{task}", "Tasks alive on the main runtime", ALL, &[]),
+    gauge(
+        names::FAULT_ACTIVE,
+        "1",
+        "Whether a fault is active (1) or not (0); each role exposes the faults it can have",
+        ALL,
+        &[Label { key: "fault", values: &FAULT_NAMES }],
+    ),
     gauge(
         names::BUILD_INFO,
         "1",

@@ -1,10 +1,12 @@
-//! The names everybody agrees on, as data: services, ports, metrics.
+//! The names everybody agrees on, as data: services, ports, metrics, faults.
 //!
 //! Code, tests, dashboards, compose and Terraform are checked against these tables, so a name
 //! stands here once. Label values are closed sets: a value that is not listed is never exposed.
 
+pub mod faults;
 mod metrics;
 
+pub use faults::{Checked, FAULT_ATTRIBUTE, FAULT_NAMES, FAULTS, Fault, Parameter, SECONDS, Values};
 pub use metrics::{Kind, Label, METRICS, Metric, names};
 
 use std::fmt;
@@ -155,6 +157,16 @@ impl Ports {
     /// The console's port.
     pub fn console(self) -> u16 {
         self.base.saturating_add(CONSOLE_PORT - PORT_BASE)
+    }
+
+    /// The port of the Prometheus that `up` runs if asked.
+    pub fn prometheus(self) -> u16 {
+        self.base.saturating_add(7)
+    }
+
+    /// The port of the Alertmanager that `up` runs if asked.
+    pub fn alertmanager(self) -> u16 {
+        self.base.saturating_add(8)
     }
 
     /// The OTLP/HTTP port: 4318 on the default base, base + 6 on any other.

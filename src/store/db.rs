@@ -1,6 +1,6 @@
 //! One service's database: a bounded pool that may be lost and found again.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::StoreError;
@@ -17,13 +17,15 @@ use super::engine::{Engine, Target};
 use super::migrate::{self, Plan, State};
 use super::session::{Op, Session};
 use crate::config::StoreConfig;
-use crate::runtime::Runtime;
-use crate::schema::{Service, names};
+use crate::runtime::{Faults, Runtime, Shutdown};
+use crate::schema::{Service, faults, names};
 
 /// How long [`Db::open`] waits for the first attempt to migrate.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// `/ready` gives its checks a second; a little less lets us say the reason ourselves.
 const READY_WAIT: Duration = Duration::from_millis(900);
+/// Time between two looks at the pool.
+const POOL_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest a test waits for connections to close.
 #[cfg(test)]
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -43,6 +45,7 @@ struct Inner {
     timeout: Duration,
     schema: watch::Receiver<State>,
     runtime: Handle,
+    faults: OnceLock<Faults>,
 }
 
 impl Db {
@@ -76,6 +79,7 @@ impl Db {
             timeout: config.database_timeout,
             schema,
             runtime: Handle::current(),
+            faults: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -86,7 +90,8 @@ impl Db {
     /// The reason, in words that name no address.
     pub async fn ready(&self) -> Result<(), String> {
         let ask = async {
-            let mut session = self.session(&READY).await?;
+            // Not `session`: no fault hits readiness.
+            let mut session = Session::open(self, &READY).await?;
             session.rows(sqlx::query("SELECT 1"), |_| Ok(())).await
         };
         match timeout(READY_WAIT.min(self.inner.timeout), ask).await {
@@ -95,8 +100,10 @@ impl Db {
         }
     }
 
-    /// Makes readiness depend on the database's answer.
+    /// Makes readiness depend on the database's answer, and the database as slow as the role's faults
+    /// want it.
     pub fn watch(&self, runtime: &Runtime) {
+        self.inner.faults.get_or_init(|| runtime.faults().clone());
         let db = self.clone();
         runtime.health().require("store", move || {
             let db = db.clone();
@@ -112,7 +119,12 @@ impl Db {
 
     /// Begins an operation: takes a connection, starts its clock and, where traced, its span.
     pub(super) async fn session(&self, op: &'static Op) -> Result<Session, StoreError> {
-        Session::open(self, op).await
+        let mut session = Session::open(self, op).await?;
+        let slow = self.inner.faults.get().and_then(|all| all.hits(faults::SLOW_DB));
+        if let Some(slow) = slow {
+            session.linger(slow.extra()).await?;
+        }
+        Ok(session)
     }
 
     /// A connection of the pool. It is made on the runtime that opened the database, because a
@@ -151,11 +163,17 @@ impl Db {
         &self.inner.runtime
     }
 
-    /// Shows the pool's size; called at the end of every operation, readiness checks among them.
-    pub(super) fn watch_pool(&self) {
-        let idle = self.inner.pool.num_idle();
-        let used = (self.inner.pool.size() as usize).saturating_sub(idle);
-        metrics::gauge!(names::DB_POOL, "state" => "idle").set(idle as f64);
-        metrics::gauge!(names::DB_POOL, "state" => "used").set(used as f64);
+    /// Shows the pool's size until `shutdown` begins. By the clock and not with each operation: the
+    /// last one of a burst would leave the burst's number standing for as long as nobody comes.
+    pub async fn watch_pool(self, shutdown: Shutdown) {
+        let pool = &self.inner.pool;
+        metrics::gauge!(names::DB_POOL_MAX).set(f64::from(pool.options().get_max_connections()));
+        while !shutdown.begun() {
+            let idle = pool.num_idle();
+            let used = (pool.size() as usize).saturating_sub(idle);
+            metrics::gauge!(names::DB_POOL, "state" => "idle").set(idle as f64);
+            metrics::gauge!(names::DB_POOL, "state" => "used").set(used as f64);
+            tokio::select! { () = sleep(POOL_INTERVAL) => {}, () = shutdown.wait() => {} }
+        }
     }
 }

@@ -21,8 +21,8 @@ macro_rules! select {
 const INSERT: &str = "INSERT INTO notifications (message_id, kind, order_id, user_id, trace_id, sent_at) \
                       VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (message_id) DO NOTHING";
 const EXISTS: &str = "SELECT COUNT(*) FROM notifications WHERE message_id = $1";
-const SELECT_ALL: &str = select!("ORDER BY id DESC LIMIT $1");
-const SELECT_OF_ORDER: &str = select!("WHERE order_id = $2 ORDER BY id DESC LIMIT $1");
+const SELECT_ALL: &str = select!("WHERE id < $2 ORDER BY id DESC LIMIT $1");
+const SELECT_OF_ORDER: &str = select!("WHERE id < $2 AND order_id = $3 ORDER BY id DESC LIMIT $1");
 
 static RECORD: Op = Op::quiet("INSERT", "notifications");
 static READ: Op = Op::quiet("SELECT", "notifications");
@@ -103,15 +103,21 @@ impl Notifications {
         Ok(count > 0)
     }
 
-    /// The newest `limit` notifications, newest first; of one order, if one is named.
+    /// The newest `limit` notifications with an id below `before`, newest first; of one order, if one
+    /// is named.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, order_id: Option<i64>, limit: i64) -> Result<Vec<Notification>, StoreError> {
+    pub async fn list(
+        &self,
+        order_id: Option<i64>,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<Notification>, StoreError> {
         let mut session = self.db.session(&READ).await?;
         let select = match order_id {
-            Some(id) => sqlx::query(SELECT_OF_ORDER).bind(limit).bind(id),
-            None => sqlx::query(SELECT_ALL).bind(limit),
+            Some(id) => sqlx::query(SELECT_OF_ORDER).bind(limit).bind(before).bind(id),
+            None => sqlx::query(SELECT_ALL).bind(limit).bind(before),
         };
         session.rows(select, read).await
     }

@@ -1,5 +1,7 @@
 //! The one place every operation passes: its connection, its time limit, its metric, its span.
 
+use std::time::Duration;
+
 use sqlx::Any;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::pool::PoolConnection;
@@ -8,10 +10,11 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tracing::field::Empty;
 use tracing::{Span, info_span, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::failure::Failure;
 use super::{Db, StoreError};
-use crate::schema::names;
+use crate::schema::{FAULT_ATTRIBUTE, faults, names};
 
 /// A statement with its arguments.
 pub(super) type Statement<'q> = Query<'q, Any, AnyArguments>;
@@ -76,6 +79,15 @@ impl Session {
         let connection = db.connect(deadline).await.map_err(|e| measure.failed(&e))?;
         measure.outcome = "ok";
         Ok(Self { connection: Some(connection), deadline, whole: true, in_transaction: false, measure })
+    }
+
+    /// Lets the operation take so much longer, as if the database did; the time limit stays. The
+    /// connection counts as at work meanwhile: it is held, and closed if the caller goes away.
+    pub(super) async fn linger(&mut self, extra: Duration) -> Result<(), StoreError> {
+        self.measure.span.set_attribute(FAULT_ATTRIBUTE, faults::SLOW_DB);
+        self.whole = false;
+        let waited = timeout_at(self.deadline, tokio::time::sleep(extra)).await;
+        self.settle(waited.map(Ok))
     }
 
     /// Runs a statement and reads every row. All of them: a write with RETURNING that is dropped
@@ -232,7 +244,6 @@ impl Drop for Measure {
             names::DB_DURATION, "db_operation_name" => self.op.verb, "outcome" => self.outcome
         )
         .record(seconds);
-        self.db.watch_pool();
     }
 }
 

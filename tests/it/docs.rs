@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use o11y_lab::config::{self, Transport};
 use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
-use o11y_lab::schema::{Kind, METRICS, Metric, SERVICES};
+use o11y_lab::schema::{Checked, FAULTS, Fault, Kind, METRICS, Metric, Parameter, SECONDS, SERVICES};
 
-use crate::helpers::{Process, bin, eventually};
+use crate::helpers::bin;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -35,13 +35,9 @@ fn assert_block(file: &str, name: &str, expected: &str) {
 }
 
 fn output(args: &[&str]) -> String {
-    let mut process = Process::spawn({
-        let mut command = bin();
-        command.args(args).env("COLUMNS", "100");
-        command
-    });
-    assert!(process.wait().success());
-    eventually("the output", || Some(process.stdout()).filter(|text| text.ends_with('\n')))
+    let done = bin().args(args).env("COLUMNS", "100").output().expect("the program runs");
+    assert!(done.status.success());
+    String::from_utf8(done.stdout).expect("text")
 }
 
 #[test]
@@ -76,6 +72,41 @@ fn every_metric_is_documented_with_type_unit_labels_and_meaning() {
     assert_block("docs/metrics.md", "metrics", &table);
 }
 
+#[test]
+fn every_fault_is_documented_with_its_parameters_roles_and_what_to_look_at() {
+    let mut table = "| fault | what goes wrong | parameters | roles |\n|---|---|---|---|\n".to_owned();
+    for fault in &FAULTS {
+        table += &fault_row(fault);
+    }
+    table += &format!("\nEvery fault also takes {}.\n", parameter(&SECONDS));
+    assert_block("docs/faults.md", "faults", &table);
+    let text = read("docs/faults.md");
+    for fault in &FAULTS {
+        let title = format!("\n## {}\n", fault.name);
+        let section = text.split(&title).nth(1).and_then(|rest| rest.split("\n## ").next());
+        let section = section.unwrap_or_else(|| panic!("no section {title}"));
+        for place in ["**Metric.**", "**Trace.**", "**Log.**"] {
+            assert!(section.contains(place), "{}: {place}", fault.name);
+        }
+    }
+}
+
+fn fault_row(fault: &Fault) -> String {
+    let parameters: Vec<_> = fault.parameters.iter().map(parameter).collect();
+    let mut roles: Vec<_> = fault.roles.iter().map(|role| role.as_str().to_owned()).collect();
+    roles[0] = format!("**{}**", roles[0]);
+    format!("| `{}` | {} | {} | {} |\n", fault.name, fault.meaning, parameters.join("; "), roles.join(", "))
+}
+
+fn parameter(parameter: &Parameter) -> String {
+    let default = match parameter.values.default() {
+        Some(Checked::Whole(n)) => format!(", default {n}"),
+        Some(Checked::Ratio(r)) => format!(", default {r}"),
+        _ => String::new(),
+    };
+    format!("`{}`: {} ({}{default})", parameter.name, parameter.meaning, parameter.values.range())
+}
+
 fn metric_row(metric: &Metric) -> String {
     let kind = match metric.kind {
         Kind::Counter => "counter",
@@ -100,12 +131,15 @@ fn metric_row(metric: &Metric) -> String {
 fn every_setting_is_documented_with_flag_variable_and_default() {
     let command = o11y_lab::cli::command();
     let mut text = String::new();
-    for name in ["order", "up", "console", "healthcheck"] {
-        let sub = command.find_subcommand(name).unwrap();
+    for name in ["order", "up", "console", "healthcheck", "load", "queue depth", "fault set"] {
+        let sub = name.split(' ').fold(&command, |above, name| above.find_subcommand(name).unwrap());
         let title = if name == "order" { "Every role" } else { name };
         text += &format!("\n## {title}\n");
         let mut heading = None;
-        for arg in sub.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some()) {
+        // The settings of queue and brokers are the roles' own and stand there.
+        let again = |arg: &clap::Arg| name == "queue depth" && arg.get_help_heading().is_some();
+        let shown = |arg: &&clap::Arg| !arg.is_hide_set() && arg.get_long().is_some() && !again(arg);
+        for arg in sub.get_arguments().filter(shown) {
             if arg.get_help_heading() != heading || heading.is_none() && !text.ends_with("|\n") {
                 heading = arg.get_help_heading();
                 if let Some(heading) = heading {
@@ -161,17 +195,19 @@ fn the_changelog_knows_this_version() {
     assert!(read("CHANGELOG.md").contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
 }
 
-#[test]
-fn only_the_settings_name_environment_variables() {
-    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(dir).unwrap().flatten() {
-            if entry.path().is_dir() {
-                walk(&entry.path(), found);
-            } else {
-                found.push(entry.path());
-            }
+/// Every file below a folder.
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        if entry.path().is_dir() {
+            walk(&entry.path(), found);
+        } else {
+            found.push(entry.path());
         }
     }
+}
+
+#[test]
+fn only_the_settings_name_environment_variables() {
     let mut files = Vec::new();
     walk(&root().join("src"), &mut files);
     for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs") && !f.ends_with("config.rs"))
@@ -188,10 +224,10 @@ fn only_the_settings_name_environment_variables() {
 
 #[test]
 fn an_earlier_labs_defects_under_this_issue_each_have_a_test_with_their_number() {
-    let dir = root().join("tests/it");
-    let files = std::fs::read_dir(dir).unwrap().flatten().filter(|e| e.path().is_file());
-    let text: String = files.map(|e| std::fs::read_to_string(e.path()).unwrap()).collect();
-    for number in [1, 2, 3, 4, 5, 8, 10, 11, 14, 15, 16, 17, 18, 19, 20, 21, 22] {
+    let mut files = Vec::new();
+    walk(&root().join("tests/it"), &mut files);
+    let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    for number in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22] {
         assert!(text.contains(&format!("fn trap_{number}_")), "trap {number}");
     }
 }

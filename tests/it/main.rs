@@ -1,19 +1,34 @@
 //! One integration binary: each file is a subject, each test a sentence. See CONTRIBUTING.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test says so by failing"
+)]
 #![allow(unreachable_pub, reason = "what subjects share is theirs alone anyway")]
 
+mod alerts;
 mod api;
+mod chaos;
+mod conformance;
 mod console;
+mod dashboards;
+mod deploy;
 mod docs;
+mod faults;
 mod helpers;
 mod lambda;
+mod load;
 mod logs;
 mod metrics;
 mod otlp;
 mod postgres;
 mod queue;
+mod redis;
 mod schema;
 mod shutdown;
+mod sqs;
 mod traces;
 mod up;

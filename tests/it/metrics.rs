@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use o11y_lab::schema::{Kind, METRICS, Role, SERVICES};
 use serde_json::json;
 
-use crate::helpers::{Lab, get, post, send};
+use crate::helpers::{Lab, eventually, get, post, send};
 
 fn page(lab: &Lab, role: Role) -> String {
     let answer = get(&lab.url(role, "/metrics"));
@@ -123,4 +123,16 @@ fn every_metric_a_role_exposes_is_in_the_schema_or_describes_the_process() {
         }
         assert!(page.contains("process_resident_memory_bytes "), "{}", service.name);
     }
+}
+
+#[test]
+fn the_database_pool_shows_its_bound_and_is_not_in_use_when_nobody_comes() {
+    let lab = Lab::start();
+    lab.user();
+    let value = |series: &str| lab.metric(Role::User, series);
+    assert_eq!(value("db_client_connection_max"), Some(4.0));
+    eventually("the connection that was used is idle again", || {
+        let idle = value("db_client_connection_count{state=\"idle\"}").filter(|idle| *idle >= 1.0);
+        idle.filter(|_| value("db_client_connection_count{state=\"used\"}") == Some(0.0))
+    });
 }

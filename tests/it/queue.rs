@@ -72,16 +72,22 @@ pub fn stored(lab: &Lab) -> Vec<i64> {
     ids
 }
 
+/// The order id and trace id of every notification, page after page.
+pub fn notifications(lab: &Lab) -> Vec<(i64, String)> {
+    let (mut all, mut before) = (Vec::new(), json!(i64::MAX));
+    while !before.is_null() {
+        let page = get(&lab.url(Role::Notify, &format!("/notifications?limit=1000&before={before}")));
+        let rows = page.json["notifications"].as_array().cloned().unwrap_or_default();
+        let trace = |row: &Value| row["traceId"].as_str().unwrap_or_default().to_owned();
+        all.extend(rows.iter().map(|row| (row["orderId"].as_i64().unwrap(), trace(row))));
+        before = page.json["next"].clone();
+    }
+    all.sort_unstable();
+    all
+}
+
 pub fn notified(lab: &Lab) -> Vec<i64> {
-    let all = get(&lab.url(Role::Notify, "/notifications?limit=1000"));
-    let mut ids: Vec<_> = all.json["notifications"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|n| n["orderId"].as_i64().unwrap())
-        .collect();
-    ids.sort_unstable();
-    ids
+    notifications(lab).into_iter().map(|(order, _)| order).collect()
 }
 
 #[test]
@@ -236,7 +242,7 @@ fn the_validator_being_away_is_said_and_orders_go_on() {
     assert_eq!(order.status, 201, "{order:?}");
     assert_eq!(verdict.status, 504, "{verdict:?}");
     assert_eq!(invalid.status, 400, "{invalid:?}");
-    assert_eq!(lab.metric(Role::Gateway, "gateway_validation_skipped_total"), Some(2.0));
+    assert_eq!(lab.metric(Role::Gateway, "gateway_validation_skipped_total{reason=\"timeout\"}"), Some(2.0));
     let trace = lab.trace(&order.trace_id(), 10);
     assert_eq!(trace.span("api-gateway", "POST /api/orders").text("o11y_lab.validation.skipped"), "true");
 }

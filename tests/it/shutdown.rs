@@ -63,6 +63,18 @@ fn bad_configuration_is_one_clear_message_and_exit_code_2() {
         ),
         (&["order"], &[("LOG_LEVEL", "a=b=c")], &["--log-level", "LOG_LEVEL", "a=b=c"]),
         (&[], &[("O11Y_LAB_ROLE", "cook")], &["O11Y_LAB_ROLE", "cook"]),
+        (&["order"], &[("QUEUE_TRANSPORT", "redis")], &["--redis-url", "REDIS_URL", "QUEUE_TRANSPORT"]),
+        (&["notify"], &[("QUEUE_TRANSPORT", "rabbitmq"), ("AMQP_URL", "")], &["--amqp-url", "AMQP_URL"]),
+        (&["queue", "depth", "--queue-transport", "sqs"], &[], &["--sqs-queue-url", "SQS_QUEUE_URL"]),
+        (&["queue", "dead", "list", "--port-base", "80"], &[], &["--port-base", "PORT_BASE", "80"]),
+        #[cfg(feature = "kafka")]
+        (&["order"], &[("QUEUE_TRANSPORT", "kafka")], &["--kafka-brokers", "KAFKA_BROKERS"]),
+        #[cfg(not(feature = "kafka"))]
+        (
+            &["order"],
+            &[("QUEUE_TRANSPORT", "kafka"), ("KAFKA_BROKERS", "h:1")],
+            &["QUEUE_TRANSPORT", "cargo build --release --features kafka"],
+        ),
         (&["up", "--port-base", "80"], &[], &["--port-base", "PORT_BASE", "80"]),
     ];
     for (args, env, expected) in cases {
@@ -81,12 +93,23 @@ fn bad_configuration_is_one_clear_message_and_exit_code_2() {
 
 #[test]
 fn a_secret_in_a_bad_setting_is_not_shown() {
-    let mut command = bin();
-    command.arg("user").env("DATABASE_URL", "mysql://u:hunter2@h/d");
-    let mut process = Process::spawn(command);
-    assert_eq!(process.wait().code(), Some(2));
-    let said = eventually("a message", || Some(process.stderr()).filter(|said| !said.is_empty()));
-    assert!(said.contains("DATABASE_URL") && !said.contains("hunter2"), "{said}");
+    for (role, variable, value) in [
+        ("user", "DATABASE_URL", "mysql://u:hunter2@h/d"),
+        ("order", "REDIS_URL", "reddis://u:hunter2@h"),
+        ("notify", "AMQP_URL", "amqp:/u:hunter2@h"),
+    ] {
+        let mut command = bin();
+        command.arg(role).env(variable, value);
+        let mut process = Process::spawn(command);
+        assert_eq!(process.wait().code(), Some(2));
+        let said = eventually("a message", || Some(process.stderr()).filter(|said| !said.is_empty()));
+        assert!(said.contains(variable) && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn the_queues_settings_do_not_bother_roles_that_have_no_queue() {
+    single(Role::User, &[("QUEUE_TRANSPORT", "redis")]);
 }
 
 #[test]

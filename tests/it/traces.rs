@@ -236,14 +236,45 @@ fn in_link_mode_the_consumer_starts_its_own_trace_and_links_to_the_producer() {
     let producer = trace.span("order-service", "send notifications").clone();
     assert!(trace.spans.iter().all(|s| s.service != "notification-service"), "{}", trace.drawing());
     let consumer = eventually("the consumer's trace", || {
-        let found = get(&lab.console("/api/traces?service=notification-service&lookback=1h"));
-        let id = found.json["data"][0]["traceID"].as_str()?.to_owned();
-        Some(Trace::fetch(&lab.console(&format!("/api/v3/traces/{id}"))))
+        consumer_traces(&lab).into_iter().find(|trace| trace.spans.iter().any(|s| s.kind == "CONSUMER"))
     });
     let process = consumer.span("notification-service", "process notifications");
     assert_eq!(process.parent, "");
     assert_eq!(process.links[0]["traceId"], id.as_str());
     assert_eq!(process.links[0]["spanId"], producer.id.as_str());
+}
+
+/// The traces that have spans of notification-service.
+fn consumer_traces(lab: &Lab) -> Vec<Trace> {
+    let found = get(&lab.console("/api/traces?service=notification-service&lookback=1h"));
+    let ids =
+        found.json["data"].as_array().into_iter().flatten().filter_map(|trace| trace["traceID"].as_str());
+    ids.map(|id| Trace::fetch(&lab.console(&format!("/api/v3/traces/{id}")))).collect()
+}
+
+#[test]
+fn receive_and_settle_have_a_trace_of_their_own_that_links_to_the_messages_producer() {
+    let lab = Lab::start();
+    let order = lab.order(lab.user());
+    let trace = lab.trace(&order.trace_id(), ORDER_TRACE.len());
+    let producer = trace.span("order-service", "send notifications");
+    let received = eventually("the trace of the receive call", || {
+        let two = |trace: &Trace| trace.spans.len() == 2;
+        consumer_traces(&lab).into_iter().find(two)
+    });
+    let receive = received.span("notification-service", "receive notifications");
+    let settle = received.span("notification-service", "settle notifications");
+    assert_eq!((receive.kind, receive.parent.as_str(), receive.status), ("CLIENT", "", 0));
+    assert_eq!((settle.kind, settle.parent.as_str(), settle.status), ("CLIENT", receive.id.as_str(), 0));
+    assert_eq!(receive.links[0]["spanId"], producer.id.as_str());
+    assert_eq!(receive.links[0]["traceId"], order.trace_id().as_str());
+    assert_eq!(receive.text("messaging.batch.message_count"), "1");
+    assert_eq!(settle.text("messaging.message.id"), producer.text("messaging.message.id"));
+    for span in [receive, settle] {
+        for key in ["messaging.system", "messaging.destination.name", "messaging.operation.name"] {
+            assert!(!span.text(key).is_empty(), "{key} of {span:?}");
+        }
+    }
 }
 
 #[test]

@@ -341,3 +341,59 @@ fn healthcheck_exits_0_where_a_service_is_healthy_and_1_with_one_line_where_not(
     signal_pid(role.pid(), Signal::SIGCONT);
     assert!(said.contains(&format!("{url}/health")), "{said}");
 }
+
+/// A lab with both backends; how `up` was started with a PATH of one's own.
+fn launch_with_backends(dir: &std::path::Path) -> Lab {
+    let mut command = bin();
+    command.env("UP_WITH", "alertmanager,prometheus");
+    Lab::launch(command, dir, free_port_base())
+}
+
+#[test]
+fn backends_run_beside_the_lab_with_its_rules_and_end_with_it_however_it_ends() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut lab = launch_with_backends(&temp.path().join("data"));
+    let prometheus = format!("http://127.0.0.1:{}", lab.ports().prometheus());
+    let count = |path: &str, of: fn(&Value) -> usize| {
+        eventually(path, || {
+            let answer = http::try_send("GET", &format!("{prometheus}{path}"), &[], None)?;
+            Some(of(&answer.json["data"])).filter(|count| *count > 0)
+        })
+    };
+    let rows = |value: &Value| value.as_array().map_or(0, Vec::len);
+    let targets = count("/api/v1/targets", |data| data["activeTargets"].as_array().map_or(0, Vec::len));
+    assert_eq!(targets, SERVICES.len() + 2);
+    assert!(count("/api/v1/rules", |data| data["groups"].as_array().map_or(0, Vec::len)) >= 7);
+    count("/api/v1/alertmanagers", |data| data["activeAlertmanagers"].as_array().map_or(0, Vec::len));
+    let manager = get(&format!("http://127.0.0.1:{}/api/v2/status", lab.ports().alertmanager()));
+    let webhook = lab.url(Role::Notify, "/alerts");
+    assert!(manager.json["config"]["original"].as_str().is_some_and(|text| text.contains(&webhook)));
+    assert_eq!(rows(&manager.json["cluster"]["peers"]), 0);
+    let tied = children(lab.up.pid());
+    let programs: Vec<_> = tied.iter().flat_map(|pid| children(*pid)).collect();
+    assert_eq!(programs.len(), 2, "Prometheus and Alertmanager");
+    lab.up.signal(Signal::SIGKILL);
+    lab.up.wait();
+    wait_gone(&tied);
+    wait_gone(&programs);
+}
+
+#[test]
+fn a_backend_that_is_not_installed_is_named_with_the_way_to_install_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut command = bin();
+    command.args(["up", "--with", "prometheus", "--port-base", &free_port_base().to_string(), "--data-dir"]);
+    command.arg(temp.path()).env("PATH", temp.path());
+    let mut up = Process::spawn(command);
+    assert_eq!(up.wait().code(), Some(1));
+    let said = eventually("what it says", || Some(up.stderr()).filter(|text| !text.is_empty()));
+    assert!(said.contains("apt-get install") && said.contains("prometheus"), "{said}");
+}
+
+#[test]
+fn a_tied_program_that_ends_by_itself_ends_its_wrapper_too() {
+    let mut command = bin();
+    command.args(["tied", "--", "false"]);
+    // Its standard input stays open.
+    assert_eq!(Process::spawn(command).wait().code(), Some(1));
+}

@@ -159,7 +159,7 @@ impl Supervisor {
 
     async fn watch(&mut self, process: &mut Process) -> Option<Exit> {
         let pid = process.id();
-        let mut probe = Probe::new(&self.child.url);
+        let mut probe = Probe::new(format!("{}{}", self.child.url, self.child.ready));
         let stop = self.stop.clone();
         loop {
             tokio::select! {

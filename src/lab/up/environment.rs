@@ -28,6 +28,11 @@ impl Environment {
         env
     }
 
+    /// A program that is not ours has no use for any of it.
+    pub(super) fn of_backend() -> Self {
+        Self::default()
+    }
+
     /// What a role needs to find its port, its data, its neighbours and its trace backend.
     pub(super) fn of_role(plan: &Plan, role: Role, inherited: Inherited<'_>) -> Self {
         let mut env = Self::common(plan);
@@ -42,6 +47,7 @@ impl Environment {
             (var::OTLP_ENDPOINT, local(plan.ports.otlp())),
             // Traces show up in the console half a second after they happen, not five.
             (var::BSP_SCHEDULE_DELAY, "500".to_owned()),
+            (var::FAULTS_ENABLED, "true".to_owned()),
         ] {
             env.set(name, inherited(name).unwrap_or(value));
         }
@@ -139,6 +145,7 @@ mod tests {
         Plan {
             ports: Ports::from_base(7000),
             roles: roles.to_vec(),
+            with: Vec::new(),
             data_dir: "/data".into(),
             grace: Duration::from_millis(2500),
         }
@@ -161,6 +168,7 @@ mod tests {
         assert_eq!(value(&env, "SHUTDOWN_GRACE").as_deref(), Some("2.5"));
         assert_eq!(value(&env, "LOG_FORMAT").as_deref(), Some("json"));
         assert!(removes(&env, "OTEL_SERVICE_NAME"));
+        assert_eq!(value(&env, "FAULTS_ENABLED").as_deref(), Some("true"));
         assert!(!env.0.contains_key("DATABASE_URL"));
     }
 

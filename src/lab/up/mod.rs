@@ -1,11 +1,13 @@
 //! `o11y-lab up`: the whole lab on this machine, from one executable.
 //!
 //! 1. lock the data folder, check the ports, empty the folder if asked: `data`, `plan`
-//! 2. start the console and the roles as children of this program: `environment`, `child`, `process`
+//! 2. start the console and the roles as children of this program: `environment`, `child`, `process`;
+//!    and, if asked, Prometheus and Alertmanager with the lab's rules: `backends`, `tied`
 //! 3. wait until they are ready, print one table: `probe`, `table`
 //! 4. pass their log lines on: `lines`, `render`, `output`, `writer`
 //! 5. start a crashed child again: `machine`; on SIGTERM or Ctrl-C drain them in order
 
+mod backends;
 mod child;
 mod data;
 mod environment;
@@ -19,6 +21,7 @@ mod render;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tied;
 mod writer;
 
 use std::rc::Rc;
@@ -34,7 +37,9 @@ use child::{Shared, Supervised};
 use data::DataDir;
 use machine::State;
 use output::{Outputs, Streams};
-use plan::{Child, Plan, Program};
+use plan::{CONSOLE, Child, Plan, Program};
+pub(super) use render::escaped;
+pub use tied::Tied;
 
 /// How long the table waits for everybody to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -52,14 +57,17 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
     let plan = Plan {
         ports: config.ports.ports(),
         roles: config.roles.clone(),
+        with: backends::wanted(&config.with),
         data_dir: data.path().to_owned(),
         grace: config.shutdown_grace,
     };
     plan.check_ports()?;
+    backends::check(&plan)?;
     if config.fresh {
         data.empty()?;
     }
-    let children = plan.children(&inherited);
+    let mut children = plan.children(&inherited);
+    children.extend(backends::children(&plan)?);
     let width = children.iter().map(|c| c.name.len()).max().unwrap_or(0);
     let streams = Streams::open(&config, width)?;
     let shutdown = Shutdown::new(config.shutdown_grace);
@@ -103,7 +111,7 @@ impl Lab {
             .into_iter()
             .enumerate()
             .map(|(index, child)| {
-                let feed = if child.role.is_none() { lines.take() } else { None };
+                let feed = if child.command == CONSOLE { lines.take() } else { None };
                 Supervised::start(index, child, feed, shared.clone())
             })
             .collect();

@@ -8,11 +8,16 @@ use std::time::Duration;
 
 use anyhow::bail;
 
+use super::backends;
 use super::environment::{Environment, Inherited};
+use crate::config::Backend;
 use crate::schema::{PORT_BASE, Ports, Role, SERVICES};
 
 /// The subcommand, and in the table and the logs the name, of the console.
 pub(super) const CONSOLE: &str = "console";
+
+/// Where our own programs say whether they are ready.
+const READY: &str = "/ready";
 
 /// Consumers of work stop after those who give it to them, so that what is in hand can finish.
 const DRAIN_ORDER: [Role; 5] = [Role::Gateway, Role::Order, Role::User, Role::Lambda, Role::Notify];
@@ -34,22 +39,32 @@ impl Program {
 /// One child: who it is and how it is told what to do.
 #[derive(Clone, Debug)]
 pub(super) struct Child {
-    /// `service.name`, or `console`.
+    /// `service.name`, `console`, or a backend's.
     pub(super) name: &'static str,
     /// The subcommand.
     pub(super) command: &'static str,
-    /// `None` for the console.
+    /// What follows the subcommand.
+    pub(super) args: Vec<OsString>,
+    /// `None` for the console and the backends.
     pub(super) role: Option<Role>,
     /// Where it serves, without a trailing slash.
     pub(super) url: String,
+    /// Answers 200 once it is ready.
+    pub(super) ready: &'static str,
     /// How its environment differs from ours.
     pub(super) environment: Environment,
 }
 
 impl Child {
-    /// Its place in the drain, the console last: it is where the drain can be watched.
+    /// Its place in the drain: backends first, before they take the drain for an outage, the console
+    /// last, because there the drain can be watched.
     pub(super) fn drain_place(&self) -> usize {
-        self.role.and_then(|role| DRAIN_ORDER.iter().position(|r| *r == role)).unwrap_or(DRAIN_ORDER.len())
+        let of_role = |role| DRAIN_ORDER.iter().position(|r| *r == role).map(|place| place + 1);
+        match self.role {
+            Some(role) => of_role(role).unwrap_or_default(),
+            None if self.command == CONSOLE => DRAIN_ORDER.len() + 1,
+            None => 0,
+        }
     }
 }
 
@@ -58,6 +73,7 @@ pub(super) struct Plan {
     pub(super) ports: Ports,
     /// Empty means all.
     pub(super) roles: Vec<Role>,
+    pub(super) with: Vec<Backend>,
     /// Absolute.
     pub(super) data_dir: PathBuf,
     pub(super) grace: Duration,
@@ -74,15 +90,19 @@ impl Plan {
         let console = Child {
             name: CONSOLE,
             command: CONSOLE,
+            args: Vec::new(),
             role: None,
             url: local(self.ports.console()),
+            ready: READY,
             environment: Environment::of_console(self),
         };
         let roles = SERVICES.iter().filter(|s| self.runs(s.role)).map(|service| Child {
             name: service.name,
             command: service.command,
+            args: Vec::new(),
             role: Some(service.role),
             url: local(self.ports.of(service.role)),
+            ready: READY,
             environment: Environment::of_role(self, service.role, inherited),
         });
         std::iter::once(console).chain(roles).collect()
@@ -91,7 +111,10 @@ impl Plan {
     /// Every port this `up` needs, with who needs it.
     fn ports_needed(&self) -> Vec<(u16, &'static str)> {
         let roles = SERVICES.iter().filter(|s| self.runs(s.role)).map(|s| (self.ports.of(s.role), s.name));
-        roles.chain([(self.ports.console(), CONSOLE), (self.ports.otlp(), "console, OTLP")]).collect()
+        let backends =
+            self.with.iter().map(|backend| (backends::port(*backend, self.ports), backends::name(*backend)));
+        let console = [(self.ports.console(), CONSOLE), (self.ports.otlp(), "console, OTLP")];
+        roles.chain(console).chain(backends).collect()
     }
 
     /// An error that names every port which cannot be had, before anything is started.
@@ -117,6 +140,7 @@ impl Plan {
         let moved = Self {
             ports: Ports::from_base(base),
             roles: self.roles.clone(),
+            with: self.with.clone(),
             data_dir: PathBuf::new(),
             grace: self.grace,
         };
@@ -142,6 +166,7 @@ mod tests {
         Plan {
             ports: Ports::from_base(base),
             roles: roles.to_vec(),
+            with: Vec::new(),
             data_dir: "/data".into(),
             grace: Duration::from_secs(1),
         }

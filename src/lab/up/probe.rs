@@ -27,10 +27,10 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// `url` is the child's base URL.
-    pub(super) fn new(url: &str) -> Self {
+    /// `url` is what answers 200 once the child is ready.
+    pub(super) fn new(url: String) -> Self {
         let client = awc::Client::builder().disable_redirects().timeout(ANSWER_WITHIN).finish();
-        Self { client, url: format!("{url}/ready"), pause: Duration::ZERO }
+        Self { client, url, pause: Duration::ZERO }
     }
 
     /// The next answer, after a pause that grows from 10 to 100 ms.

@@ -28,6 +28,7 @@ pub(super) fn start(program: &Program, child: &Child) -> io::Result<Process> {
     command
         .args(&program.args)
         .arg(child.command)
+        .args(&child.args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -83,7 +83,7 @@ fn shown(value: &Value) -> String {
 
 /// Text from outside with everything escaped that could move a cursor, end a line, recolour a
 /// terminal or reorder what is read: nobody forges a line through a log field.
-pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+pub(in crate::lab) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(dangerous) {
         return Cow::Borrowed(text);
     }

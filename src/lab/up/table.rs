@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::child::Status;
 use super::machine::State;
 use super::plan::{Plan, local};
+use crate::config::Backend;
 use crate::schema::Role;
 
 /// One row: a child and how it is.
@@ -34,6 +35,9 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
 /// Where to look, what to try, how to stop.
 pub(super) fn next_steps(plan: &Plan) -> String {
     let mut out = format!("\nLook:  {}\n", local(plan.ports.console()));
+    if plan.with.contains(&Backend::Prometheus) {
+        let _ = writeln!(out, "       {}/alerts", local(plan.ports.prometheus()));
+    }
     if plan.runs(Role::Gateway) {
         let gateway = local(plan.ports.of(Role::Gateway));
         let post = |path: &str, body: &str| {
@@ -78,6 +82,7 @@ mod tests {
         let plan = |roles| Plan {
             ports: Ports::from_base(7000),
             roles,
+            with: Vec::new(),
             data_dir: "/data".into(),
             grace: Duration::from_secs(1),
         };

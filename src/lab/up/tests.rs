@@ -70,6 +70,7 @@ impl Stage {
         let plan = Plan {
             ports: Ports::from_base(3000),
             roles: vec![Role::Gateway, Role::Order, Role::Notify],
+            with: Vec::new(),
             data_dir: folder.path().to_owned(),
             grace: Duration::from_secs(20),
         };

@@ -4,16 +4,14 @@ use sqlx::Connection;
 
 use super::Embedded;
 use super::file::within;
-use super::row::{dead_letter, now_ms, receipt};
+use super::row::{dead_letter, receipt};
+use crate::queue::wire::{kept_of, now_ms};
 use crate::queue::{DeadLetter, Delivery, QueueError};
-
-/// What is kept of a reason, in characters.
-const REASON_LENGTH: usize = 1000;
 
 impl Embedded {
     pub(super) async fn give_up(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         let Some((seq, token)) = receipt(delivery) else { return Ok(()) };
-        let reason: String = reason.chars().take(REASON_LENGTH).collect();
+        let reason = kept_of(reason);
         within(async {
             let mut file = self.work.open().await?;
             let moved = async {

@@ -1,6 +1,6 @@
 //! Rows of the file as messages, deliveries and dead letters.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -37,11 +37,6 @@ pub(super) fn dead_letter(row: &SqliteRow) -> sqlx::Result<DeadLetter> {
 pub(super) fn receipt(delivery: &Delivery) -> Option<(i64, &str)> {
     let (seq, token) = delivery.receipt.split_once('/')?;
     Some((seq.parse().ok()?, token))
-}
-
-/// Milliseconds since the Unix epoch.
-pub(super) fn now_ms() -> i64 {
-    millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {

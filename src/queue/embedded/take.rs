@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::Embedded;
 use super::file::{Open, within};
-use super::row::{delivery, millis, now_ms};
+use super::row::{delivery, millis};
+use crate::queue::wire::now_ms;
 use crate::queue::{Delivery, QueueError};
 
 /// Time between two looks for news: a tenth of the silence so far, within these bounds. A message

@@ -7,24 +7,12 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::*;
-use crate::queue::conformance::{self, Pair, message, receive};
+use crate::queue::testing::{message, receive};
 
 const VISIBILITY: Duration = Duration::from_millis(400);
 
 fn queue(folder: &std::path::Path) -> Arc<dyn Queue> {
     Arc::new(Embedded::new(folder.join("new/folder").join(FILE_NAME), "test", VISIBILITY))
-}
-
-#[tokio::test]
-async fn it_keeps_every_promise_of_a_transport() {
-    let folder = tempfile::tempdir().unwrap();
-    let count = std::cell::Cell::new(0);
-    conformance::all(async || {
-        count.set(count.get() + 1);
-        let own = folder.path().join(count.get().to_string());
-        Pair { one: queue(&own), two: queue(&own), visibility_timeout: VISIBILITY }
-    })
-    .await;
 }
 
 #[tokio::test]

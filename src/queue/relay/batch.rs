@@ -6,7 +6,8 @@ use std::time::Instant;
 use tracing::Span;
 
 use super::{Outbox, Pending};
-use crate::queue::{Message, Queue, QueueError, metrics, span};
+use crate::queue::{Message, Queue, QueueError, fault, metrics, span};
+use crate::runtime::Faults;
 
 /// The same place in all three lists is the same message.
 pub(super) struct Batch {
@@ -17,11 +18,12 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Starts the spans and puts their contexts into the messages.
-    pub(super) fn of(pending: Vec<Pending>, queue: &dyn Queue) -> Self {
+    pub(super) fn of(pending: Vec<Pending>, queue: &dyn Queue, faults: &Faults) -> Self {
         let mut batch = Self { seqs: Vec::new(), messages: Vec::new(), spans: Vec::new() };
         for Pending { seq, mut message } in pending {
             let span = span::send(queue, &message);
             span::put_into(&span, &mut message);
+            fault::on_publishing(faults, &span, &mut message);
             batch.seqs.push(seq);
             batch.messages.push(message);
             batch.spans.push(span);

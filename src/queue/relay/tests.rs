@@ -10,8 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::queue::conformance::{message, receive};
-use crate::queue::testing::{Spans, attribute, eventually, queue};
+use crate::queue::testing::{Spans, attribute, eventually, message, queue, receive};
 
 /// An outbox in memory.
 #[derive(Default)]
@@ -102,7 +101,13 @@ impl Bench {
     }
 
     fn relay(&self, owner: &str) -> JoinHandle<()> {
-        let run = run(self.outbox.clone(), self.queue.clone(), owner.to_owned(), self.shutdown.clone());
+        let run = run(
+            self.outbox.clone(),
+            self.queue.clone(),
+            owner.to_owned(),
+            Faults::default(),
+            self.shutdown.clone(),
+        );
         tokio::spawn(run)
     }
 

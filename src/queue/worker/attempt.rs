@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use opentelemetry::Context;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use super::{Handler, HandlerError, Policy};
 use crate::queue::metrics::{self, Settled};
-use crate::queue::{Delivery, Queue, span};
+use crate::queue::{Delivery, Queue, QueueError, span};
 
 /// Longest time a handler may take; heartbeats keep its message invisible so long.
 const HANDLER_LIMIT: Duration = Duration::from_secs(300);
+/// Deliveries beyond the last attempt after which a message is taken for the one that kills its
+/// consumer. Crashes it did not cause cost deliveries too, so this is generous.
+const DELIVERIES_TO_SPARE: u32 = 15;
 /// Longest wait before a retry.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
@@ -33,17 +37,26 @@ enum Outcome {
 }
 
 impl Attempts {
-    pub(super) async fn process(self: Arc<Self>, delivery: Delivery) {
+    /// `received` is the context of the call that brought the delivery.
+    pub(super) async fn process(self: Arc<Self>, delivery: Delivery, received: Context) {
         let span = span::process(&*self.queue, &delivery, self.policy.trace_mode);
         async {
             let outcome = self.handle(&delivery).await;
-            self.settle(&delivery, outcome).await;
+            self.settle(&delivery, outcome, &received).await;
         }
         .instrument(span)
         .await;
     }
 
     async fn handle(&self, delivery: &Delivery) -> Outcome {
+        if delivery.attempt > self.policy.max_attempts.saturating_add(DELIVERIES_TO_SPARE) {
+            let reason = format!("delivered {} times and never settled", delivery.attempt - 1);
+            return failed("never_settled", reason, false);
+        }
+        if delivery.message.id.is_empty() {
+            // Effects are told apart by it: the second one without would be taken for done.
+            return failed("poison_message", "the message has no id".to_owned(), false);
+        }
         let started = Instant::now();
         // A panic is one message's failure, not the worker's end.
         let handling =
@@ -75,25 +88,35 @@ impl Attempts {
         let _: Result<(), _> = tokio::time::timeout(HANDLER_LIMIT, beats).await;
     }
 
-    async fn settle(&self, delivery: &Delivery, outcome: Outcome) {
-        let settled = match outcome {
-            Outcome::Done => self.queue.ack(delivery).await.map(|()| Some(Settled::Success)),
-            Outcome::Failed { kind, reason, again } => {
-                span::fail(&Span::current(), kind, &reason);
-                if again && delivery.attempt < self.policy.max_attempts {
-                    self.try_again(delivery, &reason).await.map(|()| Some(Settled::Retried))
-                } else {
-                    self.give_up(delivery, &reason).await.map(|()| Some(Settled::Dead))
-                }
+    async fn settle(&self, delivery: &Delivery, outcome: Outcome, received: &Context) {
+        let (how, status) = match &outcome {
+            Outcome::Done => ("ack", Some(Settled::Success)),
+            Outcome::Failed { again: true, .. } if delivery.attempt < self.policy.max_attempts => {
+                ("retry", Some(Settled::Retried))
             }
-            Outcome::Abandoned => {
+            Outcome::Failed { .. } => ("dead_letter", Some(Settled::Dead)),
+            Outcome::Abandoned => ("retry", None),
+        };
+        // Beside the message's own trace, and so not the current span while the broker is told.
+        let settling = span::settle(&*self.queue, delivery, how, received);
+        let settled = match (outcome, status) {
+            (Outcome::Done, _) => self.queue.ack(delivery).await,
+            (Outcome::Failed { kind, reason, .. }, Some(Settled::Retried)) => {
+                span::fail(&Span::current(), kind, &reason);
+                self.try_again(delivery, &reason).await
+            }
+            (Outcome::Failed { kind, reason, .. }, _) => {
+                span::fail(&Span::current(), kind, &reason);
+                self.give_up(delivery, &reason).await
+            }
+            (Outcome::Abandoned, _) => {
                 span::fail(&Span::current(), "shutdown", "given back at shutdown");
-                self.queue.retry(delivery, Duration::ZERO).await.map(|()| None)
+                self.queue.retry(delivery, Duration::ZERO).await
             }
         };
+        settling.end(&settled);
         match settled {
-            Ok(Some(status)) => metrics::processed(status),
-            Ok(None) => {}
+            Ok(()) => status.into_iter().for_each(metrics::processed),
             Err(error) => tracing::warn!(
                 messageId = delivery.message.id,
                 attempt = delivery.attempt,
@@ -103,7 +126,7 @@ impl Attempts {
         }
     }
 
-    async fn try_again(&self, delivery: &Delivery, reason: &str) -> Result<(), crate::queue::QueueError> {
+    async fn try_again(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         let delay = backoff(self.policy.retry_base, delivery.attempt);
         tracing::warn!(
             messageId = delivery.message.id,
@@ -115,7 +138,7 @@ impl Attempts {
         self.queue.retry(delivery, delay).await
     }
 
-    async fn give_up(&self, delivery: &Delivery, reason: &str) -> Result<(), crate::queue::QueueError> {
+    async fn give_up(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         tracing::error!(
             messageId = delivery.message.id,
             attempt = delivery.attempt,

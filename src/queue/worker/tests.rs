@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::queue::Depth;
-use crate::queue::conformance::message;
-use crate::queue::testing::{Spans, VISIBILITY, attribute, eventually, queue};
+use crate::queue::testing::{Spans, VISIBILITY, attribute, eventually, message, queue};
+use crate::queue::{Depth, watch_depth};
+use crate::schema::QueueUse;
 
 const POLICY: Policy = Policy {
     concurrency: 3,
@@ -122,6 +122,31 @@ async fn a_poisonous_message_is_given_up_at_once() {
     let letter = bench.queue.dead_letters(10).await.unwrap().remove(0);
     assert_eq!((letter.reason.as_str(), letter.attempts), ("not JSON", 1));
     bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_kills_every_consumer_is_given_up_without_another_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = queue(folder.path());
+    queue.publish(&[message("deadly", "k")]).await.unwrap();
+    let mut delivery = crate::queue::testing::receive(&*queue, 1).await.remove(0);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let handler = Do(move |_| -> BoxFuture<'static, Result<(), HandlerError>> {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Err(HandlerError::Retry("not this time".to_owned())) })
+    });
+    let attempts = Arc::new(Attempts {
+        queue: queue.clone(),
+        handler: Arc::new(handler),
+        policy: POLICY,
+        abandon: CancellationToken::new(),
+    });
+    delivery.attempt = 100;
+    attempts.process(delivery, opentelemetry::Context::new()).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    let letters = queue.dead_letters(10).await.unwrap();
+    assert_eq!(letters[0].reason, "delivered 99 times and never settled");
 }
 
 #[tokio::test]
@@ -265,7 +290,7 @@ async fn the_span_of_a_message_is_a_child_of_its_producer_or_a_root_that_links_t
         ] {
             assert_eq!(attribute(span, key).as_deref(), Some(value), "{key}");
         }
-        // conformance::message() comes from trace 7, span 9.
+        // testing::message() comes from trace 7, span 9.
         let (trace, producer) = (7u128.into(), 9u64.into());
         match mode {
             TraceMode::Child => {
@@ -303,7 +328,7 @@ async fn a_failure_is_on_its_span_once_and_each_attempt_has_one() {
 async fn an_idle_worker_makes_no_spans() {
     let spans = Spans::recorded();
     let bench = quick(|_| Ok(()));
-    let watch = tokio::spawn(watch_depth(bench.queue.clone(), bench.shutdown.clone()));
+    let watch = tokio::spawn(watch_depth(bench.queue.clone(), QueueUse::Consumes, bench.shutdown.clone()));
     tokio::time::sleep(Duration::from_millis(100)).await;
     bench.stop().await;
     watch.await.unwrap();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Invocation, Validator};
+use crate::api::validator::function_name;
 use crate::runtime::body::read_at_most;
 use crate::schema::Route;
 
@@ -33,10 +34,7 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(validator: Validator, function: &str) -> Self {
-        // An ARN is arn:aws:lambda:REGION:ACCOUNT:function:NAME, perhaps with a version behind it.
-        let name = function.split_once(":function:").map_or(function, |(_, name)| name);
-        let name = name.split(':').next().unwrap_or(name);
-        Self { validator, function: name.into() }
+        Self { validator, function: function_name(function).into() }
     }
 
     /// A function is named by its name, its ARN, and either with a version or alias behind it.
@@ -70,10 +68,17 @@ async fn invoke(api: Data<Api>, path: Path<String>, request: HttpRequest, payloa
         }
     };
     let id = Uuid::new_v4().to_string();
-    let invocation = Invocation { id: id.clone(), headers: context_headers(&header) };
+    let (client, xray) = (client_context(header("x-amz-client-context")), header("x-amzn-trace-id"));
+    let invocation =
+        Invocation { id: id.clone(), client, xray: xray.map(str::to_owned), ..Invocation::default() };
     let mut response = match header("x-amz-invocation-type").unwrap_or("RequestResponse") {
         "DryRun" => HttpResponse::NoContent().finish(),
-        "RequestResponse" => HttpResponse::Ok().json(api.validator.answer(&event, invocation).await),
+        "RequestResponse" => match api.validator.answer(&event, invocation).await {
+            Ok(answer) => HttpResponse::Ok().json(answer),
+            Err(failure) => HttpResponse::Ok()
+                .insert_header(("x-amz-function-error", "Unhandled"))
+                .json(json!({ "errorType": failure.kind, "errorMessage": failure.message })),
+        },
         "Event" => {
             let validator = api.validator.clone();
             actix_web::rt::spawn(async move { validator.answer(&event, invocation).await });
@@ -90,22 +95,15 @@ async fn invoke(api: Data<Api>, path: Path<String>, request: HttpRequest, payloa
     response
 }
 
-/// Trace context beside the event: the client context's `custom` map and the X-Ray header.
-fn context_headers<'a>(header: &impl Fn(&'static str) -> Option<&'a str>) -> BTreeMap<String, String> {
+/// The `custom` map of a client context; one that cannot be read counts as absent.
+fn client_context(header: Option<&str>) -> BTreeMap<String, String> {
     use base64::Engine;
-    let decoded = header("x-amz-client-context")
+    let decoded = header
         .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
         .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
         .unwrap_or_default();
     let custom = decoded.get("custom").and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut headers: BTreeMap<_, _> = custom
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_ascii_lowercase(), value.as_str()?.to_owned())))
-        .collect();
-    if let Some(xray) = header("x-amzn-trace-id") {
-        headers.insert("x-amzn-trace-id".to_owned(), xray.to_owned());
-    }
-    headers
+    custom.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
 }
 
 fn refused(status: StatusCode, kind: &'static str, message: &str) -> HttpResponse {

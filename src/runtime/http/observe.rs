@@ -38,8 +38,8 @@ pub(super) async fn observe(
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let _in_hand = surface.in_hand.enter(request.conn_data::<Connection>());
-    if Surface::is_operational(request.path()) {
-        return finish(in_time(&surface, request, next).await, "GET");
+    if let Some(methods) = surface.operational(request.path()) {
+        return finish(in_time(&surface, None, request, next).await, methods);
     }
     let started = Instant::now();
     let method = known_method(request.method());
@@ -50,7 +50,7 @@ pub(super) async fn observe(
 
     let outcome = match check_head(&request) {
         Err(problem) => Err(problem.in_current_span().into()),
-        Ok(()) => in_time(&surface, request, next).await,
+        Ok(()) => in_time(&surface, route, request, next).await,
     };
     let mut outcome = finish(outcome, &allowed);
 
@@ -86,12 +86,21 @@ fn path_of(route: Option<&'static Route>) -> &'static str {
     route.map_or(OTHER_ROUTE, |route| route.path)
 }
 
+/// Hands the request on, unless a fault of its `route` comes between; all of it within the limit.
 async fn in_time(
     surface: &Surface,
+    route: Option<&'static Route>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match tokio::time::timeout(surface.request_timeout, next.call(request)).await {
+    let answer = async {
+        // The Lambda Invoke API is AWS's: what fails there is the function behind it.
+        if let Some(route) = route.filter(|route| !route.is_internal()) {
+            surface.faults.request(route).await.map_err(Problem::in_current_span)?;
+        }
+        next.call(request).await
+    };
+    match tokio::time::timeout(surface.request_timeout, answer).await {
         Ok(outcome) => outcome.map(ServiceResponse::map_into_boxed_body),
         Err(_) => Err(Problem::timeout("the request took too long").in_current_span().into()),
     }

@@ -28,7 +28,7 @@ impl RootSpanBuilder for ServerSpan {
         let pattern = request.match_pattern();
         let method = super::observe::known_method(request.method());
         let route = surface.route(request.method().as_str(), pattern.as_deref());
-        if Surface::is_operational(request.path()) || route.is_some_and(|r| r.is_internal()) {
+        if surface.operational(request.path()).is_some() || route.is_some_and(|r| r.is_internal()) {
             return Span::none();
         }
         let name = match route {

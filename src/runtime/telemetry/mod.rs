@@ -23,8 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use opentelemetry::global;
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry::{InstrumentationScope, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::level_filters::LevelFilter;
@@ -96,7 +97,8 @@ pub fn start(service: &str, otel: &OtelConfig, log: &LogConfig) -> Result<Teleme
 fn provider(settings: &Settings, otel: &OtelConfig, ledger: &Arc<Ledger>) -> Result<SdkTracerProvider> {
     install_crypto();
     let ecs = otel.ecs_metadata_uri.as_deref().filter(|uri| !uri.is_empty());
-    let resource = resource::resource(settings, &otel.deployment_environment, ecs);
+    let function = crate::config::LambdaEnvironment::read()?;
+    let resource = resource::resource(settings, &otel.deployment_environment, ecs, function);
     build(settings, resource, ledger)
 }
 
@@ -112,8 +114,17 @@ fn build(settings: &Settings, resource: Resource, ledger: &Arc<Ledger>) -> Resul
 }
 
 fn tracer(provider: &SdkTracerProvider) -> opentelemetry_sdk::trace::SdkTracer {
-    let scope = opentelemetry::InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION"));
-    provider.tracer_with_scope(scope.build())
+    provider.tracer_with_scope(scope())
+}
+
+/// The instrumentation scope of every span of ours, for the few made without `tracing`.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build()
+}
+
+/// The propagator of AWS X-Ray's header, whether or not `OTEL_PROPAGATORS` names it.
+pub(crate) fn xray() -> impl TextMapPropagator {
+    propagators::XRay
 }
 
 /// Turns this program's own spans into OpenTelemetry spans. Events stay logs, and nothing is

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
+use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
 use reqwest::blocking::Client;
 use serde::Deserialize;
 
 use super::settings::Settings;
+use crate::config::LambdaEnvironment;
 
 /// The agent is on the same host; a start must not wait for one that is not there.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
@@ -18,7 +19,12 @@ type Attributes = Vec<(&'static str, String)>;
 /// The resource. Blocks for at most [`METADATA_TIMEOUT`], and only where `ecs` names an agent.
 ///
 /// What the user's variables say wins over what is found here, except the name and the SDK.
-pub(super) fn resource(settings: &Settings, environment: &str, ecs: Option<&str>) -> Resource {
+pub(super) fn resource(
+    settings: &Settings,
+    environment: &str,
+    ecs: Option<&str>,
+    function: Option<LambdaEnvironment>,
+) -> Resource {
     let mut found: Attributes = vec![
         ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
         ("service.instance.id", uuid::Uuid::now_v7().to_string()),
@@ -36,6 +42,7 @@ pub(super) fn resource(settings: &Settings, environment: &str, ecs: Option<&str>
     ];
     Resource::builder_empty()
         .with_attributes(found.into_iter().map(|(key, value)| KeyValue::new(key, value)))
+        .with_attributes(function.map(on_lambda).unwrap_or_default())
         .with_attributes(settings.attributes.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())))
         .with_attributes(fixed)
         .build()
@@ -65,6 +72,24 @@ fn id_in_mountinfo(text: &str) -> Option<String> {
 
 fn id(text: &str) -> Option<String> {
     (text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_owned())
+}
+
+/// The semantic conventions' resource of an AWS Lambda function; the account is known only from an
+/// invocation's ARN, so it stands on the span.
+fn on_lambda(function: LambdaEnvironment) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new("cloud.provider", "aws"),
+        KeyValue::new("cloud.platform", "aws_lambda"),
+        KeyValue::new("faas.name", function.name),
+        KeyValue::new("faas.version", function.version),
+        KeyValue::new("faas.max_memory", function.memory_mib * 1024 * 1024),
+    ];
+    attributes.extend(function.region.map(|region| KeyValue::new("cloud.region", region)));
+    attributes.extend(function.log_stream.map(|stream| KeyValue::new("faas.instance", stream)));
+    attributes.extend(function.log_group.map(|group| {
+        KeyValue::new("aws.log.group.names", Value::Array(Array::String(vec![StringValue::from(group)])))
+    }));
+    attributes
 }
 
 /// What the ECS agent answers at `/task`, as far as it is of use.

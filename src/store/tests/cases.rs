@@ -187,10 +187,10 @@ pub(super) async fn a_notification_is_recorded_once_for_each_message(db: Db) {
     assert_eq!(answers.into_iter().filter(|a| *a.as_ref().unwrap()).count(), 1);
     assert!(notifications.exists("m1").await.unwrap());
     assert!(notifications.record(&new("m2", 2, None)).await.unwrap());
-    let all = notifications.list(None, 10).await.unwrap();
+    let all = notifications.list(None, i64::MAX, 10).await.unwrap();
     assert_eq!(all.iter().map(|n| n.message_id.as_str()).collect::<Vec<_>>(), ["m2", "m1"]);
-    assert_eq!(notifications.list(None, 1).await.unwrap().len(), 1);
-    let of_order = notifications.list(Some(1), 10).await.unwrap();
+    assert_eq!(notifications.list(None, i64::MAX, 1).await.unwrap().len(), 1);
+    let of_order = notifications.list(Some(1), i64::MAX, 10).await.unwrap();
     let json = serde_json::to_value(&of_order).unwrap();
     assert_eq!(json[0]["type"], "order_created");
     assert_eq!(json[0]["channel"], "email");

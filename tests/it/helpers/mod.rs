@@ -2,9 +2,14 @@
 
 #![allow(dead_code, unreachable_pub, reason = "one binary: each subject uses its own part of the helpers")]
 
+pub mod brokers;
+pub mod dashboards;
 pub mod http;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
+pub mod promql;
+pub mod rules;
 pub mod tools;
 pub mod trace;
 

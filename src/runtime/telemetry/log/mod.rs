@@ -97,8 +97,14 @@ pub(super) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     // quotes: a dead collector or a hostile client would fill the log. The ledger says it instead.
     // The HTTP server tells at info of each of its threads, and the database driver of every
     // connection it loses; what matters of that we say ourselves.
-    const QUIETER: [(&str, &str); 4] =
-        [("opentelemetry", "off"), ("actix_server", "warn"), ("sqlx", "error"), ("sqlx_core", "error")];
+    // RabbitMQ's client calls each lost connection several errors, and quotes returned messages.
+    const QUIETER: [(&str, &str); 5] = [
+        ("opentelemetry", "off"),
+        ("actix_server", "warn"),
+        ("sqlx", "error"),
+        ("sqlx_core", "error"),
+        ("lapin", "off"),
+    ];
     let mut filter = EnvFilter::try_new(level)?;
     for (target, most) in QUIETER.into_iter().filter(|(target, _)| !level.contains(target)) {
         filter = filter.add_directive(format!("{target}={most}").parse()?);

@@ -13,6 +13,8 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapCompositePropagator
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::propagation::BaggagePropagator;
 
+pub(super) use xray::XRay;
+
 /// One name in `OTEL_PROPAGATORS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -41,7 +43,7 @@ impl Kind {
             Self::Baggage => Box::new(BaggagePropagator::new()),
             Self::B3 => Box::new(b3::B3::single()),
             Self::B3Multi => Box::new(b3::B3::multi()),
-            Self::XRay => Box::new(xray::XRay),
+            Self::XRay => Box::new(XRay),
         }
     }
 }

@@ -14,7 +14,7 @@ static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [FIELD.to_owned()]);
 
 /// The header that load balancers, API Gateway and Lambda pass on.
 #[derive(Debug)]
-pub(super) struct XRay;
+pub(in crate::runtime::telemetry) struct XRay;
 
 impl TextMapPropagator for XRay {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {

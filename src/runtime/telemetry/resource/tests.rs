@@ -47,7 +47,7 @@ fn the_user_s_attributes_win_and_an_agent_that_is_not_there_costs_nothing() {
     };
     super::super::install_crypto();
     let settings = Settings::read("order-service", &config);
-    let resource = resource(&settings, "lab", Some("http://127.0.0.1:1/v4"));
+    let resource = resource(&settings, "lab", Some("http://127.0.0.1:1/v4"), None);
     let get = |key: &'static str| resource.get(&Key::from_static_str(key)).map(|v| v.to_string());
     assert_eq!(get("deployment.environment.name").as_deref(), Some("prod"));
     assert_eq!(get("service.name").as_deref(), Some("mine"));
@@ -57,6 +57,34 @@ fn the_user_s_attributes_win_and_an_agent_that_is_not_there_costs_nothing() {
     assert!(get("service.instance.id").is_some_and(|id| id.len() == 36));
     assert!(get("host.name").is_some());
     assert_eq!(get("aws.ecs.task.arn"), None);
+}
+
+#[test]
+fn a_lambda_function_is_described_by_its_environment() {
+    let function = LambdaEnvironment {
+        name: "order-validator".to_owned(),
+        version: "7".to_owned(),
+        memory_mib: 256,
+        log_group: Some("/aws/lambda/order-validator".to_owned()),
+        log_stream: Some("2026/01/01/[7]abc".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        ..LambdaEnvironment::default()
+    };
+    let attributes = on_lambda(function);
+    for (key, value) in [
+        ("cloud.provider", "aws"),
+        ("cloud.platform", "aws_lambda"),
+        ("cloud.region", "eu-west-1"),
+        ("faas.name", "order-validator"),
+        ("faas.version", "7"),
+        ("faas.instance", "2026/01/01/[7]abc"),
+        ("faas.max_memory", "268435456"),
+        ("aws.log.group.names", "[\"/aws/lambda/order-validator\"]"),
+    ] {
+        let found =
+            attributes.iter().find(|pair| pair.key.as_str() == key).map(|pair| pair.value.to_string());
+        assert_eq!(found.as_deref(), Some(value), "{key}");
+    }
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! The arguments of `o11y-lab fault`.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::{PortBase, http_url};
+use crate::schema::{FAULT_NAMES, Role};
+
+/// What `o11y-lab fault` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum FaultAction {
+    /// List the faults there are, and which of them are active where
+    List {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        target: FaultTarget,
+    },
+    /// Set a fault, in place of the same one before; it ends by itself
+    Set {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        wanted: FaultWanted,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        target: FaultTarget,
+    },
+    /// Clear one fault, or all
+    Clear {
+        /// The fault [default: all]
+        #[arg(value_parser = PossibleValuesParser::new(FAULT_NAMES), hide_possible_values = true)]
+        name: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        target: FaultTarget,
+    },
+}
+
+/// A fault with its parameters. The role judges them: it knows the table and its own routes.
+#[derive(Args, Clone, Debug)]
+pub struct FaultWanted {
+    /// The fault; `fault list` says what each one does and takes
+    #[arg(value_parser = PossibleValuesParser::new(FAULT_NAMES), hide_possible_values = true)]
+    pub name: String,
+    /// Time added, in milliseconds
+    #[arg(long)]
+    pub ms: Option<u64>,
+    /// Share of those it could hit, above 0 and at most 1
+    #[arg(long, value_parser = super::load::ratio)]
+    pub ratio: Option<f64>,
+    /// Only requests of this route template of the role, such as /orders/{id}
+    #[arg(long)]
+    pub route: Option<String>,
+    /// Status code of the answer: 500, 503 or 504
+    #[arg(long)]
+    pub status: Option<u64>,
+    /// Until it ends by itself, in seconds, at most 3600
+    #[arg(long)]
+    pub seconds: Option<u64>,
+}
+
+impl FaultWanted {
+    /// The body of `POST /faults`: what was given, and nothing else.
+    pub fn to_json(&self) -> Value {
+        let given = [
+            ("ms", json!(self.ms)),
+            ("ratio", json!(self.ratio)),
+            ("route", json!(self.route)),
+            ("status", json!(self.status)),
+            ("seconds", json!(self.seconds)),
+        ];
+        let given = given.into_iter().filter(|(_, value)| !value.is_null());
+        let named = [("fault", json!(self.name))].into_iter().chain(given);
+        Value::Object(named.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+    }
+}
+
+/// Which role a fault is about, and where it is.
+#[derive(Args, Clone, Debug)]
+pub struct FaultTarget {
+    /// The role [default: all; for set, the first that `fault list` names]
+    #[arg(long)]
+    pub role: Option<Role>,
+    /// The one role at this URL, wherever it runs
+    #[arg(long, value_parser = http_url, conflicts_with = "role")]
+    pub url: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ports: PortBase,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}

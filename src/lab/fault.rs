@@ -1,0 +1,188 @@
+//! `o11y-lab fault`: break a running role on purpose, for so long, and see where it is broken.
+//!
+//! Speaks to `/faults` of the roles, which have it where `FAULTS_ENABLED` is true. Standard output is
+//! data, as a table or with `--json`; remarks go to standard error.
+
+mod render;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::up::escaped;
+use crate::config::{FaultAction, FaultTarget, FaultWanted, child};
+use crate::schema::{Fault, Role, SERVICES};
+
+/// Longest wait for a role's answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Runs one action.
+///
+/// # Errors
+/// Nobody is there, faults are off there, or the role refuses what is asked; one line.
+pub async fn run(action: FaultAction) -> anyhow::Result<()> {
+    let (answer, in_json) = match &action {
+        FaultAction::List { target } => (list(target).await?, target.json),
+        FaultAction::Set { wanted, target } => (set(wanted, target).await?, target.json),
+        FaultAction::Clear { name, target } => (clear(name.as_deref(), target).await?, target.json),
+    };
+    answer.print(in_json)
+}
+
+/// One role, as far as it can be found.
+struct Place {
+    /// The role's name, or the URL where only that is known.
+    name: String,
+    url: String,
+}
+
+impl Place {
+    fn of(role: Role, target: &FaultTarget) -> Self {
+        let url = format!("http://127.0.0.1:{}", target.ports.ports().of(role));
+        Self { name: role.as_str().to_owned(), url }
+    }
+
+    /// The places a command is about, where it need not be one.
+    fn all(target: &FaultTarget) -> Vec<Self> {
+        match (&target.url, target.role) {
+            (Some(url), _) => vec![Self { name: url.clone(), url: url.clone() }],
+            (None, Some(role)) => vec![Self::of(role, target)],
+            (None, None) => SERVICES.iter().map(|service| Self::of(service.role, target)).collect(),
+        }
+    }
+
+    /// Asks, and reads the answer; `None` where nobody is there.
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+        let client = awc::Client::builder().disable_redirects().timeout(ANSWER_WITHIN).finish();
+        let request = client.request(method, format!("{}{path}", self.url)).force_close();
+        let asked = async {
+            let sent = match body {
+                Some(body) => request.send_json(body).await,
+                None => request.send().await,
+            };
+            let mut answer = sent.ok()?;
+            // Something else on this port may answer in any form.
+            let text = answer.body().await.ok()?;
+            Some((answer.status().as_u16(), serde_json::from_slice(&text).unwrap_or_default()))
+        };
+        tokio::time::timeout(ANSWER_WITHIN, asked).await.ok().flatten()
+    }
+
+    async fn look(&self) -> Seen {
+        match self.ask(Method::GET, "/faults", None).await {
+            None => Seen::Away,
+            Some((200, answer)) => {
+                let active = answer["active"].as_array().into_iter().flatten();
+                Seen::On(active.filter(|one| one.is_object()).cloned().collect())
+            }
+            Some(_) => Seen::Off,
+        }
+    }
+}
+
+/// What a look at a place says.
+enum Seen {
+    /// Nobody answers.
+    Away,
+    /// It does not serve `/faults`.
+    Off,
+    /// What is active there.
+    On(Vec<Value>),
+}
+
+/// Looks at all places; an error where there is none that can have faults.
+async fn look(places: Vec<Place>) -> anyhow::Result<Vec<(Place, Vec<Value>)>> {
+    let mut found = Vec::new();
+    let first = places.first().map(|place| place.url.clone()).unwrap_or_default();
+    let mut off = None;
+    for place in places {
+        match place.look().await {
+            Seen::Away => {}
+            Seen::Off => off = Some(place.url),
+            Seen::On(active) => found.push((place, active)),
+        }
+    }
+    match off {
+        _ if !found.is_empty() => Ok(found),
+        Some(url) => bail!("{}", are_off(&url)),
+        None => bail!("{}", is_away(&first)),
+    }
+}
+
+fn is_away(url: &str) -> String {
+    format!("the lab is not running: nobody answers at {url} (--port-base, --url)")
+}
+
+fn are_off(url: &str) -> String {
+    format!("faults are off at {url}: start it with {}=true, as `up` does", child::FAULTS_ENABLED)
+}
+
+/// The table is worth seeing without a lab too; that there is none is a remark.
+async fn list(target: &FaultTarget) -> anyhow::Result<Answer> {
+    let seen = look(Place::all(target)).await.unwrap_or_else(|reason| {
+        let _ = writeln!(std::io::stderr(), "note: {reason}");
+        Vec::new()
+    });
+    let mut active = Vec::new();
+    for (place, faults) in seen {
+        for mut fault in faults {
+            fault["role"] = json!(place.name);
+            active.push(fault);
+        }
+    }
+    Ok(Answer {
+        text: render::table() + "\n" + &render::active(&active),
+        json: json!({ "faults": render::objects(), "active": active }),
+    })
+}
+
+async fn set(wanted: &FaultWanted, target: &FaultTarget) -> anyhow::Result<Answer> {
+    let fault = Fault::named(&wanted.name).context("no such fault")?;
+    let place = match (&target.url, target.role) {
+        (None, None) => Place::of(fault.roles[0], target),
+        _ => Place::all(target).remove(0),
+    };
+    let (status, mut active) = place
+        .ask(Method::POST, "/faults", Some(&wanted.to_json()))
+        .await
+        .with_context(|| is_away(&place.url))?;
+    match status {
+        200 if active.is_object() => {}
+        404 => bail!("{}", are_off(&place.url)),
+        _ => {
+            let detail = active["detail"].as_str().unwrap_or("no reason given").to_owned();
+            bail!("{} refuses: {}", place.name, escaped(&detail));
+        }
+    }
+    active["role"] = json!(place.name);
+    Ok(Answer { text: render::active(std::slice::from_ref(&active)), json: active })
+}
+
+async fn clear(name: Option<&str>, target: &FaultTarget) -> anyhow::Result<Answer> {
+    let mut cleared = Vec::new();
+    for (place, active) in look(Place::all(target)).await? {
+        for fault in active.iter().filter_map(|one| one["fault"].as_str()) {
+            if Fault::named(fault).is_none() || name.is_some_and(|name| name != fault) {
+                continue;
+            }
+            let gone = place.ask(Method::DELETE, &format!("/faults/{fault}"), None).await;
+            match gone {
+                Some((200, _)) => cleared.push(json!({ "role": place.name, "fault": fault })),
+                _ => bail!("{fault} could not be cleared at {}", place.url),
+            }
+        }
+    }
+    let text = |one: &Value| {
+        let word = |name: &str| one[name].as_str().unwrap_or_default();
+        format!("cleared {} at {}\n", word("fault"), word("role"))
+    };
+    let text = match cleared.as_slice() {
+        [] => "nothing was active\n".to_owned(),
+        all => all.iter().map(text).collect(),
+    };
+    Ok(Answer { text, json: json!({ "cleared": cleared }) })
+}

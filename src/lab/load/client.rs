@@ -1,0 +1,200 @@
+//! One request: sent within a time limit, with a trace of its own, and what came of it.
+
+use std::error::Error;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::{Method, redirect};
+
+/// The most of an answer's body that is kept; the rest is read and forgotten.
+const KEPT: usize = 64 * 1024;
+/// Shorter than the gateway keeps an idle connection, so that none is taken up as it closes.
+const IDLE: Duration = Duration::from_secs(4);
+/// The time limit of what is not measured.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Sends requests to one gateway.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    timeout: Duration,
+}
+
+/// What came of a request.
+pub(super) struct Reply {
+    /// The trace that it began: 32 hexadecimal digits.
+    pub(super) trace_id: String,
+    /// The answer, or why there is none.
+    pub(super) result: Result<Answer, Failure>,
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Its first bytes.
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    /// Not within the time limit.
+    #[error("no answer in time")]
+    Timeout,
+    /// No connection, or one that broke.
+    #[error("{0}")]
+    Connect(String),
+}
+
+impl Client {
+    /// A client for the gateway at `base`; no request takes longer than `timeout`.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be had and `base` is https.
+    pub(super) fn new(base: String, timeout: Duration, connections: usize) -> anyhow::Result<Self> {
+        // Fails where it is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent("o11y-lab-load")
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(connections);
+        if base.starts_with("http://") {
+            // Or the system's authorities are loaded for nothing, and a container without any fails.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().context("the HTTP client cannot be built")?;
+        Ok(Self { http, base, timeout })
+    }
+
+    /// The same with time enough for requests that only prepare a run, whatever limit is tested.
+    pub(super) fn patient(&self) -> Self {
+        let (http, base) = (self.http.clone(), self.base.clone());
+        Self { http, base, timeout: self.timeout.max(PATIENCE) }
+    }
+
+    /// The gateway's URL.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Sends one request; a body is JSON, an empty one is none.
+    pub(super) async fn send(&self, method: &str, path: &str, body: String) -> Reply {
+        let trace_id = format!("{:032x}", fastrand::u128(1..));
+        // Sampled: the slowest are to be found in the trace backend.
+        let parent = format!("00-{trace_id}-{:016x}-01", fastrand::u64(1..));
+        let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
+        let url = format!("{}{path}", self.base);
+        let mut request = self.http.request(method, url).timeout(self.timeout).header("traceparent", parent);
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        Reply { trace_id, result: answer(request).await.map_err(|error| failure(&error)) }
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let mut response = request.send().await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = KEPT - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+    Ok(Answer { status: response.status().as_u16(), body })
+}
+
+fn failure(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() && !error.is_connect() {
+        return Failure::Timeout;
+    }
+    // The innermost cause says most and does not repeat the URL.
+    let mut inner: &dyn Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    Failure::Connect(inner.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use actix_web::http::header::HeaderMap;
+    use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+    use super::*;
+
+    fn header(headers: &HeaderMap, name: &str) -> String {
+        headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    async fn echo(request: HttpRequest, body: String) -> HttpResponse {
+        let names = ["user-agent", "traceparent", "content-type"];
+        let headers = names.map(|name| header(request.headers(), name));
+        HttpResponse::Created().body(format!("{} {body}", headers.join(" ")))
+    }
+
+    #[actix_web::test]
+    async fn a_request_has_a_trace_of_its_own_and_says_who_sends_it() {
+        let server = HttpServer::new(|| {
+            App::new()
+                .route("/echo", web::post().to(echo))
+                .route("/large", web::get().to(|| async { "x".repeat(3 * KEPT + 1) }))
+                .route(
+                    "/moved",
+                    web::get().to(|| async {
+                        HttpResponse::Found().insert_header(("location", "/large")).finish()
+                    }),
+                )
+        });
+        let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        let client = Client::new(base, Duration::from_secs(20), 2).unwrap();
+
+        let one = client.send("POST", "/echo", "{}".to_owned()).await;
+        let two = client.send("POST", "/echo", "{}".to_owned()).await;
+        assert_ne!(one.trace_id, two.trace_id);
+        let answer = one.result.unwrap();
+        let text = String::from_utf8(answer.body).unwrap();
+        let words: Vec<_> = text.split(' ').collect();
+        assert_eq!(
+            (answer.status, words[0], words[2], words[3]),
+            (201, "o11y-lab-load", "application/json", "{}")
+        );
+        let parent: Vec<_> = words[1].split('-').collect();
+        assert_eq!(
+            (parent[0], parent[1], parent[2].len(), parent[3]),
+            ("00", one.trace_id.as_str(), 16, "01")
+        );
+
+        let large = client.send("GET", "/large", String::new()).await.result.unwrap();
+        assert_eq!(large.body.len(), KEPT, "the rest is read and forgotten");
+        let moved = client.send("GET", "/moved", String::new()).await.result.unwrap();
+        assert_eq!(moved.status, 302, "a redirect is an answer");
+        handle.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn a_port_that_nobody_listens_on_is_no_connection() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let client = Client::new(base, Duration::from_secs(20), 1).unwrap();
+        let reply = client.send("GET", "/", String::new()).await;
+        assert!(matches!(reply.result, Err(Failure::Connect(why)) if why.contains("refused")));
+    }
+
+    #[actix_web::test]
+    async fn whoever_never_answers_is_a_timeout() {
+        // Connections are taken by the kernel, and nobody reads them.
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let client = Client::new(base, Duration::from_millis(100), 1).unwrap();
+        let reply = client.send("GET", "/", String::new()).await;
+        assert_eq!(reply.result.err(), Some(Failure::Timeout));
+    }
+}

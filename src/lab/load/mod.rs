@@ -1,0 +1,259 @@
+//! `o11y-lab load`: traffic for a running lab, as a heartbeat, by a plan, or as a load test.
+//!
+//! 1. which requests, and when each is due: `plan`, `schedule`, `mix`, functions of plan and seed
+//! 2. users and orders to ask about: `world`
+//! 3. send them by the clock or by the answers: `engine`, `client`
+//! 4. count: `tally`; say how it goes and what it came to: `progress`, `report`
+//!
+//! Standard output is the report, standard error the progress.
+
+mod client;
+mod engine;
+mod mix;
+mod plan;
+mod progress;
+mod report;
+mod schedule;
+mod tally;
+mod world;
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use crate::config::{Invalid, LoadConfig};
+use crate::runtime::Shutdown;
+use client::Client;
+use engine::{Done, Ended, Event, Pace};
+use mix::Draw;
+use plan::{Phase, Rate};
+use progress::Progress;
+use report::Report;
+use schedule::{Arrival, Schedule};
+use tally::Recorder;
+use world::World;
+
+/// A heartbeat's round, after which it makes new users and orders if the old ones are gone.
+const ROUND: Duration = Duration::from_secs(30);
+/// How long a heartbeat may pause between two rounds.
+const REMAKE_WITHIN: Duration = Duration::from_secs(2);
+/// The longest plan that is read, in bytes.
+const LARGEST_PLAN: u64 = 64 * 1024;
+
+/// Somebody stopped a run that had an end: exit code 130.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// Sends the traffic and reports it.
+///
+/// # Errors
+/// A plan that cannot be read ([`Invalid`]); a gateway that cannot be reached at the start (a
+/// heartbeat waits for it); [`Interrupted`]; more errors than `--max-error-ratio`.
+pub async fn run(config: LoadConfig) -> anyhow::Result<()> {
+    let phases = phases(&config)?;
+    if config.dry_run {
+        return print(listing(&config, &phases));
+    }
+    let shutdown = Shutdown::new(config.timeout);
+    shutdown.listen().context("listening for signals")?;
+    let client = Client::new(config.target(), config.timeout, config.connections as usize)?;
+    let length = phases.iter().map(|phase| phase.length).sum();
+    let progress = Progress::new(&config, length);
+    let recorder = Recorder::new(phases.len())?;
+    let mut load = Load { config, phases, client, shutdown, recorder, progress };
+    if load.config.forever { load.heartbeat().await } else { load.once().await }
+}
+
+fn phases(config: &LoadConfig) -> anyhow::Result<Vec<Phase>> {
+    let Some(plan) = &config.plan else {
+        let length = if config.forever { ROUND } else { config.duration };
+        let rate = Rate::Line(config.rps(), config.rps());
+        return Ok(vec![Phase { name: "steady".to_owned(), length, rate, mix: config.mix }]);
+    };
+    let text = if plan == "default" { Ok(plan::DEFAULT.to_owned()) } else { read(plan) };
+    let phases = text.and_then(|text| plan::parse(&text, config.mix));
+    phases.map_err(|error| Invalid(format!("--plan (LOAD_PLAN) '{plan}': {error}")).into())
+}
+
+fn read(file: &str) -> Result<String, String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(file).map_err(|error| error.to_string())?;
+    file.take(LARGEST_PLAN + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > LARGEST_PLAN { Err(format!("longer than {LARGEST_PLAN} bytes")) } else { Ok(text) }
+}
+
+/// What would be sent: seconds, phase, method, path, body; `$user3` stands for an id that only the
+/// run will know.
+fn listing(config: &LoadConfig, phases: &[Phase]) -> impl Iterator<Item = String> {
+    let world = World::symbolic();
+    Schedule::new(phases, config.seed, 0).map(move |arrival| {
+        let phase = &phases[arrival.phase];
+        let draw = Draw::new(config.seed, arrival.number, phase.mix);
+        let body = match draw.body(&world) {
+            long if long.len() > 1024 => format!("({} bytes)", long.len()),
+            body => body,
+        };
+        let (at, method, path) = (arrival.at.as_secs_f64(), draw.case.method(), draw.path(&world));
+        format!("{at:.3} {} {method} {path} {body}", phase.name).trim_end().to_owned()
+    })
+}
+
+/// A run with everything it needs.
+struct Load {
+    config: LoadConfig,
+    phases: Vec<Phase>,
+    client: Client,
+    shutdown: Shutdown,
+    recorder: Recorder,
+    progress: Progress,
+}
+
+impl Load {
+    /// From the beginning of the plan to its end.
+    async fn once(&mut self) -> anyhow::Result<()> {
+        let world = tokio::select! {
+            world = World::make(&self.client, self.config.seed) => world,
+            () = self.shutdown.wait() => return Err(Interrupted.into()),
+        };
+        let world = world.with_context(|| {
+            format!("no users and orders could be made at {}; is the lab up?", self.config.target())
+        })?;
+        let ended = self.round(&RefCell::new(world), 0).await;
+        self.progress.finish();
+        let report = self.report(&ended);
+        print([if self.config.json {
+            format!("{:#}", report.json())
+        } else {
+            report.text().trim_end().to_owned()
+        }])?;
+        if ended.interrupted {
+            return Err(Interrupted.into());
+        }
+        let ratio = self.recorder.error_ratio();
+        match self.config.max_error_ratio {
+            Some(most) if ratio > most => bail!("error ratio {ratio:.4} is above --max-error-ratio {most}"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Round after round, until somebody stops it: that is its regular end. It begins when there is
+    /// somebody to talk to, and then goes on through every failure: traffic that stops when it fails
+    /// would end the very alert it set off.
+    async fn heartbeat(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let mut unfinished = 0;
+        if let Some(mut world) = self.first_world().await {
+            // The rounds' requests are numbered apart, so that they differ.
+            for first in (0_u64..).map(|round| round << 32) {
+                let wrong = self.recorder.total.wrong();
+                let ended = self.round(&world, first).await;
+                unfinished = ended.unfinished;
+                if ended.interrupted {
+                    break;
+                }
+                // Perhaps its users are not known any more.
+                if self.recorder.total.wrong() > wrong
+                    && let Some(new) = self.another_world().await
+                {
+                    world = new;
+                }
+            }
+        }
+        let ended = Ended { elapsed: started.elapsed(), unfinished, interrupted: true };
+        // Phases that came again and again have no length of their own.
+        self.phases.clear();
+        print([self.report(&ended).json().to_string()])
+    }
+
+    /// New users and orders, if they can be made now.
+    async fn another_world(&self) -> Option<RefCell<World>> {
+        tokio::select! {
+            world = World::make(&self.client, self.config.seed) => world.ok().map(RefCell::new),
+            // Nothing is sent meanwhile.
+            () = tokio::time::sleep(REMAKE_WITHIN) => None,
+            () = self.shutdown.wait() => None,
+        }
+    }
+
+    /// The users and orders to begin with, as soon as they can be made; `None` if somebody stops it first.
+    async fn first_world(&self) -> Option<RefCell<World>> {
+        let make = async {
+            loop {
+                match World::make(&self.client, self.config.seed).await {
+                    Ok(world) => return RefCell::new(world),
+                    Err(error) => self.progress.waiting(&format!("{error:#}")),
+                }
+                tokio::time::sleep(self.config.report_every).await;
+            }
+        };
+        tokio::select! {
+            world = make => Some(world),
+            () = self.shutdown.wait() => None,
+        }
+    }
+
+    /// One time through the plan, with requests numbered from `first`.
+    async fn round(&mut self, world: &RefCell<World>, first: u64) -> Ended {
+        let Self { config, phases, client, shutdown, recorder, progress } = self;
+        let pace = if config.closed {
+            Pace::Closed { length: config.duration }
+        } else {
+            Pace::Open { schedule: Schedule::new(phases, config.seed, first), backlog: config.backlog }
+        };
+        let send = |arrival: Arrival| {
+            let draw = Draw::new(config.seed, arrival.number, phases[arrival.phase].mix);
+            let (path, body) = (draw.path(&world.borrow()), draw.body(&world.borrow()));
+            let client = &*client;
+            async move {
+                let case = draw.case;
+                let reply = client.send(case.method(), &path, body).await;
+                if let Ok(answer) = &reply.result {
+                    world.borrow_mut().learn(case.route, answer.status, &answer.body);
+                }
+                Done { case, trace_id: reply.trace_id, result: reply.result.map(|answer| answer.status) }
+            }
+        };
+        engine::run(pace, config.connections as usize, shutdown.wait(), send, |event| match event {
+            Event::Over(outcome) => recorder.add(outcome),
+            Event::Dropped => recorder.dropped += 1,
+            Event::Tick { elapsed } => progress.tick(elapsed, phase_at(phases, elapsed), recorder),
+        })
+        .await
+    }
+
+    fn report<'a>(&'a self, ended: &'a Ended) -> Report<'a> {
+        Report {
+            url: self.client.base(),
+            closed: self.config.closed,
+            seed: self.config.seed,
+            phases: &self.phases,
+            recorder: &self.recorder,
+            ended,
+        }
+    }
+}
+
+/// The name of the phase at a time; of the last one afterwards.
+fn phase_at(phases: &[Phase], mut elapsed: Duration) -> &str {
+    for phase in phases {
+        match elapsed.checked_sub(phase.length) {
+            Some(left) => elapsed = left,
+            None => return &phase.name,
+        }
+    }
+    phases.last().map_or("", |phase| &phase.name)
+}
+
+fn print(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    let written = lines.into_iter().try_for_each(|line| writeln!(stdout, "{line}"));
+    match written.and_then(|()| stdout.flush()) {
+        // Whoever reads may have seen enough: `o11y-lab load --dry-run | head`.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,172 @@
+//! When each request is due: a function of the plan and the seed, known before anything is sent.
+
+use std::time::Duration;
+
+use super::plan::{Phase, Rate};
+
+/// One request that is due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Arrival {
+    /// When it should start, counted from the start of the round.
+    pub(super) at: Duration,
+    /// Its number in the run, from 0; with the seed it decides what is asked.
+    pub(super) number: u64,
+    /// The place of its phase in the plan.
+    pub(super) phase: usize,
+}
+
+/// The arrivals of a plan, in order.
+pub(super) struct Schedule {
+    segments: std::vec::IntoIter<Segment>,
+    current: Option<Segment>,
+    /// Arrivals of the current segment so far.
+    taken: u64,
+    /// The number of the next arrival.
+    number: u64,
+    length: Duration,
+}
+
+/// A stretch in which the rate changes in a straight line.
+#[derive(Clone, Copy)]
+struct Segment {
+    phase: usize,
+    start: f64,
+    seconds: f64,
+    from: f64,
+    to: f64,
+}
+
+impl Schedule {
+    /// The arrivals of `phases`, numbered from `first`.
+    pub(super) fn new(phases: &[Phase], seed: u64, first: u64) -> Self {
+        let mut segments = Vec::new();
+        let mut start = 0.0;
+        for (index, phase) in phases.iter().enumerate() {
+            // `first` too, so that a plan that is repeated is not the same chaos each time.
+            let mut rng = fastrand::Rng::with_seed(seed ^ first ^ index as u64);
+            let mut left = phase.length.as_secs_f64();
+            while left > 0.0 {
+                let (seconds, from, to) = match phase.rate {
+                    Rate::Line(from, to) => (left, from, to),
+                    Rate::Between(low, high) => {
+                        let rate = low + rng.f64() * (high - low);
+                        (left.min(1.0), rate, rate)
+                    }
+                };
+                segments.push(Segment { phase: index, start, seconds, from, to });
+                start += seconds;
+                left -= seconds;
+            }
+        }
+        let mut segments = segments.into_iter();
+        let current = segments.next();
+        let length = phases.iter().map(|phase| phase.length).sum();
+        Self { segments, current, taken: 0, number: first, length }
+    }
+
+    /// How long the plan takes.
+    pub(super) fn length(&self) -> Duration {
+        self.length
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        loop {
+            let segment = self.current?;
+            if let Some(seconds) = segment.due(self.taken) {
+                let at = Duration::from_secs_f64(segment.start + seconds);
+                let arrival = Arrival { at, number: self.number, phase: segment.phase };
+                self.taken += 1;
+                self.number += 1;
+                return Some(arrival);
+            }
+            self.current = self.segments.next();
+            self.taken = 0;
+        }
+    }
+}
+
+impl Segment {
+    /// Seconds into the segment at which request `k` is due.
+    ///
+    /// After t seconds `a·t + s·t²/2` requests should have started, with the rate `a` at the start
+    /// and its slope `s`. Request k is due in the middle of its share, where that is k + 1/2: so a
+    /// rate times a length is the number of requests, and a rate of 0 is a pause. The root is in the
+    /// form that needs no division by the slope.
+    fn due(&self, k: u64) -> Option<f64> {
+        let share = k as f64 + 0.5;
+        let slope = (self.to - self.from) / self.seconds;
+        let under = self.from * self.from + 2.0 * slope * share;
+        if under < 0.0 {
+            return None;
+        }
+        let at = 2.0 * share / (self.from + under.sqrt());
+        (at < self.seconds).then_some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::plan::parse;
+    use super::*;
+    use crate::config::Mix;
+
+    fn arrivals(plan: &str, seed: u64) -> Vec<Arrival> {
+        Schedule::new(&parse(plan, Mix::Mixed).unwrap(), seed, 0).collect()
+    }
+
+    #[test]
+    fn a_constant_rate_is_evenly_spaced() {
+        let all = arrivals("steady 10s 20", 1);
+        assert_eq!(all.len(), 200);
+        for pair in all.windows(2) {
+            let gap = (pair[1].at - pair[0].at).as_secs_f64();
+            assert!((gap - 0.05).abs() < 1e-6 && pair[1].number == pair[0].number + 1, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_ramp_has_the_requests_of_its_area_and_more_of_them_at_its_high_end() {
+        for (plan, first_half) in [("up 10s 0..20", 25), ("down 10s 20..0", 75)] {
+            let all = arrivals(plan, 1);
+            assert_eq!(all.len(), 100, "{plan}");
+            assert!(all.is_sorted_by(|a, b| a.at < b.at), "{plan}");
+            let early = all.iter().filter(|a| a.at < Duration::from_secs(5)).count();
+            assert_eq!(early, first_half, "{plan}");
+        }
+    }
+
+    #[test]
+    fn phases_follow_each_other_and_a_rate_of_zero_is_a_pause() {
+        let all = arrivals("a 1s 4\npause 2s 0\nb 1s 2", 1);
+        let at: Vec<_> = all.iter().map(|a| (a.phase, a.at.as_millis())).collect();
+        assert_eq!(at, [(0, 125), (0, 375), (0, 625), (0, 875), (2, 3250), (2, 3750)]);
+    }
+
+    #[test]
+    fn chaos_stays_between_its_bounds_and_follows_the_seed() {
+        let all = arrivals("chaos 60s 5~60", 7);
+        assert_eq!(all, arrivals("chaos 60s 5~60", 7));
+        assert_ne!(all, arrivals("chaos 60s 5~60", 8));
+        let mut seen = Vec::new();
+        for second in 0..60 {
+            let within = all.iter().filter(|a| a.at.as_secs() == second).count();
+            assert!((5..=61).contains(&within), "second {second}: {within}");
+            seen.push(within);
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert!(seen.len() > 10, "{seen:?}");
+    }
+
+    #[test]
+    fn a_plan_that_is_repeated_goes_on_with_other_numbers() {
+        let phases = parse("a 1s 2", Mix::Mixed).unwrap();
+        let numbers: Vec<_> = Schedule::new(&phases, 1, 2).map(|a| a.number).collect();
+        assert_eq!(numbers, [2, 3]);
+    }
+}

@@ -1,0 +1,213 @@
+//! Counting: what came of the requests, in all, by route and by phase.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hdrhistogram::Histogram;
+
+use super::client::Failure;
+use super::engine::{Done, Outcome};
+use super::mix::CREATE_ORDER;
+
+/// How many of the slowest traces are kept.
+const SLOWEST: usize = 5;
+/// The most kinds of surprise that are told apart.
+const SURPRISES: usize = 20;
+/// Latencies are kept in microseconds, up to an hour, to three digits.
+const HOUR_US: u64 = 3_600_000_000;
+
+/// What an answer is to the mix that asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Below 400, as expected.
+    Ok,
+    /// A 4xx, as expected.
+    Refused,
+    /// Below 500, and not expected.
+    Unexpected,
+    /// A 5xx that nobody expected.
+    Server,
+    /// No answer within the time limit.
+    Timeout,
+    /// No connection, or one that broke.
+    Connect,
+}
+
+impl Class {
+    /// What a request came to.
+    pub(super) fn of(done: &Done) -> Self {
+        match &done.result {
+            Ok(status) if done.case.expect.contains(status) && *status < 400 => Self::Ok,
+            Ok(status) if done.case.expect.contains(status) => Self::Refused,
+            Ok(500..) => Self::Server,
+            Ok(_) => Self::Unexpected,
+            Err(Failure::Timeout) => Self::Timeout,
+            Err(Failure::Connect(_)) => Self::Connect,
+        }
+    }
+}
+
+/// Counts and latencies of some requests.
+#[derive(Clone)]
+pub(super) struct Tally {
+    counts: [u64; 6],
+    latency: Histogram<u64>,
+}
+
+impl Tally {
+    fn new() -> anyhow::Result<Self> {
+        let latency = Histogram::new_with_bounds(1, HOUR_US, 3).context("the histogram's bounds")?;
+        Ok(Self { counts: [0; 6], latency })
+    }
+
+    fn add(&mut self, class: Class, latency: Duration) {
+        self.counts[class as usize] += 1;
+        // Where nobody answered no time was measured, and a quick refusal must not flatter the rest.
+        if class != Class::Connect {
+            self.latency.saturating_record(latency.as_micros() as u64);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.counts = [0; 6];
+        self.latency.reset();
+    }
+
+    /// Requests of one class.
+    pub(super) fn of(&self, class: Class) -> u64 {
+        self.counts[class as usize]
+    }
+
+    /// Requests sent.
+    pub(super) fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Requests that did not end as the mix expects.
+    pub(super) fn wrong(&self) -> u64 {
+        self.count() - self.of(Class::Ok) - self.of(Class::Refused)
+    }
+
+    /// A percentile of the latency in milliseconds; 100 is the longest, 0 where nothing was measured.
+    pub(super) fn percentile_ms(&self, percentile: f64) -> f64 {
+        self.latency.value_at_percentile(percentile) as f64 / 1000.0
+    }
+}
+
+/// A request worth a look in the trace backend.
+#[derive(Clone, Debug)]
+pub(super) struct Slow {
+    pub(super) latency: Duration,
+    pub(super) waited: Duration,
+    pub(super) trace_id: String,
+    pub(super) route: &'static str,
+    /// The status, or why there is none.
+    pub(super) answer: String,
+}
+
+/// Everything that a run counts.
+pub(super) struct Recorder {
+    blank: Tally,
+    pub(super) total: Tally,
+    /// Since the last line of progress.
+    pub(super) recent: Tally,
+    pub(super) routes: BTreeMap<&'static str, Tally>,
+    pub(super) phases: Vec<Tally>,
+    /// Slowest first.
+    pub(super) slowest: Vec<Slow>,
+    /// Kinds of request and what they were answered, where the mix did not expect it.
+    pub(super) surprises: BTreeMap<(&'static str, &'static str, String), u64>,
+    /// Requests that were due and never sent, for want of room.
+    pub(super) dropped: u64,
+    /// Orders that were answered 201.
+    pub(super) orders: u64,
+    /// How long requests waited for a connection.
+    pub(super) waited: Tally,
+}
+
+impl Recorder {
+    /// Nothing counted so far, for a plan of so many phases.
+    ///
+    /// # Errors
+    /// None that happens: the histogram's bounds are constants.
+    pub(super) fn new(phases: usize) -> anyhow::Result<Self> {
+        let blank = Tally::new()?;
+        Ok(Self {
+            total: blank.clone(),
+            recent: blank.clone(),
+            routes: BTreeMap::new(),
+            phases: vec![blank.clone(); phases],
+            slowest: Vec::new(),
+            surprises: BTreeMap::new(),
+            dropped: 0,
+            orders: 0,
+            waited: blank.clone(),
+            blank,
+        })
+    }
+
+    /// Counts one request.
+    pub(super) fn add(&mut self, outcome: &Outcome) {
+        let Outcome { done, phase, waited, latency } = outcome;
+        let class = Class::of(done);
+        let route = done.case.route;
+        self.total.add(class, *latency);
+        self.recent.add(class, *latency);
+        self.waited.add(class, *waited);
+        self.routes.entry(route).or_insert_with(|| self.blank.clone()).add(class, *latency);
+        if let Some(phase) = self.phases.get_mut(*phase) {
+            phase.add(class, *latency);
+        }
+        if (route, class) == (CREATE_ORDER, Class::Ok) {
+            self.orders += 1;
+        }
+        if !matches!(class, Class::Ok | Class::Refused) {
+            let key = (route, done.case.what, answer(done));
+            if self.surprises.contains_key(&key) || self.surprises.len() < SURPRISES {
+                *self.surprises.entry(key).or_default() += 1;
+            }
+        }
+        if class != Class::Connect {
+            self.keep_if_slow(outcome);
+        }
+    }
+
+    /// Forgets what is recent.
+    pub(super) fn start_anew(&mut self) {
+        self.recent.clear();
+    }
+
+    /// The share of requests that were not answered as expected, those among them that were due and
+    /// could not be sent.
+    pub(super) fn error_ratio(&self) -> f64 {
+        let wrong = self.total.wrong() + self.dropped;
+        wrong as f64 / (self.total.count() + self.dropped).max(1) as f64
+    }
+
+    fn keep_if_slow(&mut self, outcome: &Outcome) {
+        let place = self.slowest.partition_point(|slow| slow.latency >= outcome.latency);
+        if place < SLOWEST {
+            let Outcome { done, waited, latency, .. } = outcome;
+            let slow = Slow {
+                latency: *latency,
+                waited: *waited,
+                trace_id: done.trace_id.clone(),
+                route: done.case.route,
+                answer: answer(done),
+            };
+            self.slowest.truncate(SLOWEST - 1);
+            self.slowest.insert(place, slow);
+        }
+    }
+}
+
+fn answer(done: &Done) -> String {
+    match &done.result {
+        Ok(status) => status.to_string(),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

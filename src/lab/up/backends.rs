@@ -1,0 +1,206 @@
+//! `--with`: Prometheus and Alertmanager with the very files of deploy/ and alerts/, so that burn-rate
+//! pages can be seen without containers. Only addresses are this lab's own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use serde_json::json;
+
+use super::environment::Environment;
+use super::plan::{Child, Plan, local};
+use crate::config::Backend;
+use crate::schema::{Ports, Role, SERVICES};
+
+/// Files of a folder of this project, by name; the test below compares with the folder.
+macro_rules! files {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../", $folder, "/", $name)))),*]
+    };
+}
+
+type Files = &'static [(&'static str, &'static str)];
+
+/// The rules in the profile of short windows.
+const RULES: Files = files!("alerts/lab": "burn.yml", "business.yml", "queue.yml", "saturation.yml", "slo.yml",
+    "symptoms.yml", "telemetry.yml");
+
+/// What Prometheus serves under /user/, where the alerts' runbook_url leads.
+const RUNBOOKS: Files = files!("docs/runbooks": "AlertDeliveryFailing.md", "DatabasePoolSaturated.md", "DeadLettersWaiting.md", "ErrorBudgetCreepingBurn.md", "ErrorBudgetFastBurn.md", "ErrorBudgetMediumBurn.md", "ErrorBudgetSlowBurn.md", "FileDescriptorsRunningOut.md", "MessageFailureRatioHigh.md", "MetricsAbsent.md", "NotificationDeliveryLow.md", "OrderSuccessLow.md", "OrdersNotValidated.md", "OutboxBacklog.md", "ProcessCpuHigh.md", "ProcessMemoryHigh.md", "QueueConsumerStalled.md", "QueueLagHigh.md", "ServiceErrorRateHigh.md", "ServiceLatencyHigh.md", "SpanExportFailing.md", "SpansDropped.md", "TargetDown.md");
+
+const PROMETHEUS: &str = include_str!("../../../deploy/prometheus/prometheus.yml");
+const ALERTMANAGER: &str = include_str!("../../../deploy/alertmanager/alertmanager.yml");
+/// Where alerts are sent in the containers' network.
+const WEBHOOK: &str = "http://notify:3003/alerts";
+
+/// The subcommand that ends a program with our own end.
+const TIED: &str = "tied";
+
+/// The job and, in the table, the name.
+pub(super) fn name(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Prometheus => "prometheus",
+        Backend::Alertmanager => "alertmanager",
+    }
+}
+
+pub(super) fn port(backend: Backend, ports: Ports) -> u16 {
+    match backend {
+        Backend::Prometheus => ports.prometheus(),
+        Backend::Alertmanager => ports.alertmanager(),
+    }
+}
+
+/// Those that were asked for, each once.
+pub(super) fn wanted(asked: &[Backend]) -> Vec<Backend> {
+    [Backend::Prometheus, Backend::Alertmanager]
+        .into_iter()
+        .filter(|backend| asked.contains(backend))
+        .collect()
+}
+
+/// An error that names the first program that is not installed, before anything is touched.
+pub(super) fn check(plan: &Plan) -> anyhow::Result<()> {
+    plan.with.iter().try_for_each(|backend| find(*backend).map(drop))
+}
+
+/// The backends of the plan, their files written into the data folder.
+///
+/// # Errors
+/// A program is not installed, or the files cannot be written.
+pub(super) fn children(plan: &Plan) -> anyhow::Result<Vec<Child>> {
+    plan.with.iter().map(|backend| child(*backend, plan)).collect()
+}
+
+fn child(backend: Backend, plan: &Plan) -> anyhow::Result<Child> {
+    let program = find(backend)?;
+    let folder = plan.data_dir.join(name(backend));
+    write(backend, plan, &folder).with_context(|| format!("writing {}", folder.display()))?;
+    let url = local(port(backend, plan.ports));
+    let address = url.trim_start_matches("http://");
+    let flag = |name: &str, value: &Path| {
+        let mut flag = OsString::from(format!("--{name}="));
+        flag.push(value);
+        flag
+    };
+    let mut args: Vec<OsString> = vec!["--".into(), program.into()];
+    args.extend(
+        [format!("--web.listen-address={address}"), format!("--web.external-url={url}")].map(Into::into),
+    );
+    args.push("--log.level=warn".into());
+    match backend {
+        Backend::Prometheus => args.extend([
+            flag("config.file", &folder.join("prometheus.yml")),
+            flag("storage.tsdb.path", &folder.join("data")),
+            flag("web.user-assets", &folder.join("runbooks")),
+        ]),
+        Backend::Alertmanager => args.extend([
+            flag("config.file", &folder.join("alertmanager.yml")),
+            flag("storage.path", &folder.join("data")),
+            // It is the only one.
+            "--cluster.listen-address=".into(),
+        ]),
+    }
+    let environment = Environment::of_backend();
+    Ok(Child { name: name(backend), command: TIED, args, role: None, url, ready: "/-/ready", environment })
+}
+
+fn write(backend: Backend, plan: &Plan, folder: &Path) -> anyhow::Result<()> {
+    match backend {
+        Backend::Alertmanager => {
+            let here = format!("{}/alerts", local(plan.ports.of(Role::Notify)));
+            let text = ALERTMANAGER.replacen(WEBHOOK, &here, 1);
+            all(folder, &[("alertmanager.yml", &text)])
+        }
+        Backend::Prometheus => {
+            all(folder, &[("prometheus.yml", PROMETHEUS)])?;
+            anew(&folder.join("rules"), RULES)?;
+            anew(&folder.join("runbooks"), RUNBOOKS)?;
+            anew(&folder.join("targets"), &[("up.json", &targets(plan))])?;
+            anew(&folder.join("alertmanagers"), &[("up.json", &alertmanagers(plan))])
+        }
+    }
+}
+
+/// Without what an earlier version left there.
+fn anew(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    all(folder, files)
+}
+
+fn all(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    for (name, text) in files {
+        fs::write(folder.join(name), text)?;
+    }
+    Ok(())
+}
+
+fn targets(plan: &Plan) -> String {
+    let roles = SERVICES.iter().filter(|service| plan.runs(service.role));
+    let roles = roles.map(|service| (service.name, plan.ports.of(service.role)));
+    let backends = plan.with.iter().map(|backend| (name(*backend), port(*backend, plan.ports)));
+    let target = |(service, port): (&str, u16)| {
+        let address = format!("127.0.0.1:{port}");
+        json!({"targets": [address], "labels": {"job": service, "service": service}})
+    };
+    json!(roles.chain(backends).map(target).collect::<Vec<_>>()).to_string()
+}
+
+fn alertmanagers(plan: &Plan) -> String {
+    if !plan.with.contains(&Backend::Alertmanager) {
+        return "[]".to_owned();
+    }
+    json!([{"targets": [format!("127.0.0.1:{}", plan.ports.alertmanager())]}]).to_string()
+}
+
+fn find(backend: Backend) -> anyhow::Result<PathBuf> {
+    // Debian's package has a name of its own for it.
+    let (names, package): (&[&str], _) = match backend {
+        Backend::Prometheus => (&["prometheus"], "prometheus"),
+        Backend::Alertmanager => (&["alertmanager", "prometheus-alertmanager"], "prometheus-alertmanager"),
+    };
+    let path = std::env::var_os(crate::config::PATH_VARIABLE).unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let mut found = found.filter(|file| file.is_file());
+    found.next().ok_or_else(|| {
+        anyhow!(
+            "--with {} needs that program on the PATH; install it (Debian, Ubuntu: sudo apt-get install \
+             --no-install-recommends {package}; others: https://prometheus.io/download/) or leave it out",
+            name(backend)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn names_in(folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn every_rule_file_and_every_runbook_is_in_the_program() {
+        for (files, folder) in [(RULES, "alerts/lab"), (RUNBOOKS, "docs/runbooks")] {
+            let mut ours: Vec<_> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+            ours.sort();
+            assert_eq!(ours, names_in(folder), "{folder}");
+        }
+    }
+
+    #[test]
+    fn alerts_go_to_this_labs_notification_service_and_nowhere_else() {
+        assert_eq!(ALERTMANAGER.matches(WEBHOOK).count(), 1);
+        assert_eq!(ALERTMANAGER.matches("url: http").count(), 1);
+    }
+}

@@ -1,0 +1,226 @@
+//! What this member of the group has: asked by async callers, filled by the member's thread.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Access, Topics};
+use super::member;
+use super::reader::Span;
+use super::window::Window;
+use crate::queue::broker::{CALL_TIMEOUT, unavailable};
+use crate::queue::{Delivery, QueueError};
+
+/// Tells the deliveries of one ownership of a partition from those of the next.
+static OWNERSHIPS: AtomicU64 = AtomicU64::new(0);
+
+/// One membership of the group. Dropped, it ends as one that is closed does, and nobody waits.
+pub(super) struct Incoming(Arc<Desk>);
+
+/// What the thread and the callers share.
+pub(super) struct Desk {
+    state: Mutex<State>,
+    /// Something may be there to be given out.
+    news: Notify,
+    /// Set by the callers: leave the group.
+    pub(super) leave: CancellationToken,
+    /// Set by the thread: it has left.
+    pub(super) left: CancellationToken,
+    /// How long a consumer may say nothing before its messages are taken from it.
+    pub(super) silence: Duration,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) owned: BTreeMap<i32, Owned>,
+    /// The client has lost its broker, or may not do what it is to do.
+    pub(super) trouble: bool,
+    /// Turns, so that no partition is always the first to be asked.
+    turn: usize,
+}
+
+/// One partition that is ours.
+pub(super) struct Owned {
+    ownership: u64,
+    pub(super) window: Window,
+}
+
+impl Owned {
+    pub(super) fn new() -> Self {
+        Self { ownership: OWNERSHIPS.fetch_add(1, Ordering::Relaxed), window: Window::default() }
+    }
+}
+
+impl Desk {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes who waits for a message.
+    pub(super) fn tell(&self) {
+        self.news.notify_waiters();
+    }
+}
+
+impl State {
+    fn take(&mut self, max: usize, now: Instant) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn % self.owned.len().max(1);
+        let (before, after): (Vec<_>, Vec<_>) =
+            self.owned.iter_mut().enumerate().partition(|(place, _)| *place < first);
+        for (_, (partition, owned)) in after.into_iter().chain(before) {
+            let taken = owned.window.take(max - deliveries.len(), now.into_std());
+            deliveries.extend(taken.into_iter().map(|(offset, message, attempt)| {
+                let receipt = format!("{}/{partition}/{offset}", owned.ownership);
+                Delivery { message, attempt, receipt }
+            }));
+        }
+        deliveries
+    }
+
+    fn next_due(&self, now: Instant) -> Option<Instant> {
+        let due = self.owned.values().filter_map(|owned| owned.window.next_due(now.into_std()));
+        due.min().map(Instant::from_std)
+    }
+
+    /// The window and offset of a delivery, if that is still this one's.
+    fn find(&mut self, delivery: &Delivery) -> Option<(&mut Window, i64)> {
+        let ownership: u64 = delivery.receipt.split('/').next()?.parse().ok()?;
+        let (partition, offset) = place(&delivery.receipt)?;
+        let owned = self.owned.get_mut(&partition)?;
+        (owned.ownership == ownership && owned.window.holds(offset)).then_some((&mut owned.window, offset))
+    }
+}
+
+/// Partition and offset of a receipt.
+pub(super) fn place(receipt: &str) -> Option<(i32, i64)> {
+    let mut parts = receipt.split('/').skip(1);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+impl Incoming {
+    /// Joins the group, in the background.
+    pub(super) fn open(
+        access: &Access,
+        topics: &Topics,
+        visibility_timeout: Duration,
+    ) -> Result<Self, QueueError> {
+        let desk = Arc::new(Desk {
+            state: Mutex::default(),
+            news: Notify::new(),
+            leave: CancellationToken::new(),
+            left: CancellationToken::new(),
+            silence: visibility_timeout,
+        });
+        member::start(access, topics, desk.clone())?;
+        Ok(Self(desk))
+    }
+
+    pub(super) fn usable(&self) -> bool {
+        !self.0.left.is_cancelled()
+    }
+
+    pub(super) async fn receive(
+        &self,
+        max: usize,
+        deadline: Instant,
+        stopped: &CancellationToken,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        loop {
+            let mut news = std::pin::pin!(self.0.news.notified());
+            // From here on no news is missed.
+            news.as_mut().enable();
+            if stopped.is_cancelled() {
+                return Ok(Vec::new());
+            }
+            let now = Instant::now();
+            let (taken, due) = {
+                let mut state = self.0.lock();
+                (state.take(max, now), state.next_due(now))
+            };
+            if !taken.is_empty() || now >= deadline {
+                return Ok(taken);
+            }
+            let until = due.map_or(deadline, |due| due.min(deadline));
+            tokio::select! {
+                () = news => {}
+                () = sleep_until(until) => {}
+                () = stopped.cancelled() => {}
+                () = self.0.left.cancelled() => return Err(unavailable("ended the consumer")),
+            }
+        }
+    }
+
+    pub(super) fn in_trouble(&self) -> bool {
+        self.0.lock().trouble
+    }
+
+    pub(super) fn out_of_trouble(&self) {
+        self.0.lock().trouble = false;
+    }
+
+    /// Whether the delivery is still its consumer's.
+    pub(super) fn holds(&self, delivery: &Delivery) -> bool {
+        self.0.lock().find(delivery).is_some()
+    }
+
+    pub(super) fn settle(&self, delivery: &Delivery) {
+        self.with(delivery, |window, offset| window.settle(offset));
+    }
+
+    pub(super) fn put_back(&self, delivery: &Delivery, delay: Duration) {
+        let due = Instant::now() + delay;
+        self.with(delivery, |window, offset| window.put_back(offset, due.into_std()));
+    }
+
+    pub(super) fn heard_of(&self, delivery: &Delivery) {
+        let now = Instant::now();
+        self.with(delivery, |window, offset| window.heard_of(offset, now.into_std()));
+    }
+
+    /// Nothing happens to a delivery that is no longer its consumer's.
+    fn with(&self, delivery: &Delivery, change: impl FnOnce(&mut Window, i64)) {
+        if let Some((window, offset)) = self.0.lock().find(delivery) {
+            change(window, offset);
+        }
+        // A key may be free now, or a retry due.
+        self.0.tell();
+    }
+
+    /// Waiting messages of the whole topic, and those in our hands. Of our own partitions we know
+    /// better than the broker what is settled.
+    pub(super) fn count(&self, topic: &[Span]) -> (u64, u64) {
+        let state = self.0.lock();
+        let (mut waiting, mut in_hand) = (0, 0);
+        for span in topic {
+            match state.owned.get(&span.partition).map(|owned| &owned.window) {
+                Some(window) if window.next().is_some() => {
+                    let (ours, taken) = window.count();
+                    waiting += ours + span.after(window.next());
+                    in_hand += taken;
+                }
+                _ => waiting += span.lag(),
+            }
+        }
+        (waiting, in_hand)
+    }
+
+    /// Commits and leaves the group, so that another member has the partitions at once.
+    pub(super) async fn close(&self) {
+        self.0.leave.cancel();
+        // Where the broker does not answer, it will find out by itself.
+        tokio::time::timeout(CALL_TIMEOUT, self.0.left.cancelled()).await.ok();
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.0.leave.cancel();
+    }
+}

@@ -1,0 +1,230 @@
+//! Connections: opened at the first use, again after they broke, and ended for sure.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lapin::tcp::RustlsConnector;
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, Error, ErrorKind, runtime};
+use tokio::sync;
+
+use crate::config::BrokerConfig;
+use crate::queue::QueueError;
+use crate::queue::broker::{CALL_TIMEOUT, tls, unavailable, within};
+
+/// Seconds between signs of life where the URL does not say; a broker that gives none for twice as
+/// long is gone.
+const HEARTBEAT: u16 = 10;
+/// AMQP's code for an orderly end.
+const SUCCESS: u16 = 200;
+/// AMQP's code for a login or a permission that is wrong.
+const ACCESS_REFUSED: u16 = 403;
+
+/// Where the broker is and how to trust it.
+pub(super) struct Address {
+    uri: AMQPUri,
+    tls: Option<RustlsConnector>,
+}
+
+impl Address {
+    pub(super) fn of(config: &BrokerConfig) -> Result<Self, QueueError> {
+        let url = config.amqp_url.as_ref().map(|url| url.expose()).unwrap_or_default();
+        let mut uri: AMQPUri =
+            url.parse().map_err(|_| unavailable("cannot be found: AMQP_URL is not an AMQP URL"))?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        let tls = match uri.scheme {
+            AMQPScheme::AMQP => None,
+            AMQPScheme::AMQPS => Some(tls(config.queue_ca_file.as_deref())?.into()),
+        };
+        Ok(Self { uri, tls })
+    }
+
+    /// Not bounded by itself; whoever gives up waiting ends the attempt.
+    pub(super) async fn connect(&self) -> Result<Link, QueueError> {
+        let (socket, tls) = (Arc::new(Socket::default()), self.tls.clone());
+        let ours = Arc::downgrade(&socket);
+        let properties = ConnectionProperties::default().with_connection_name("o11y-lab".into());
+        let runtime = runtime::default_runtime().map_err(failed)?;
+        let connect = Connection::connector(
+            self.uri.clone(),
+            runtime,
+            async move |uri, runtime| {
+                let host = uri.authority.host;
+                let addresses = runtime.to_socket_addrs((host.clone(), uri.authority.port));
+                let stream = AsyncTcpStream::connect(&runtime, addresses);
+                let stream = tokio::time::timeout(CALL_TIMEOUT, stream).await.map_err(io::Error::from)??;
+                if let AsyncTcpStream::Plain(stream) = &stream {
+                    let abandoned = || io::Error::from(io::ErrorKind::ConnectionAborted);
+                    let ours = ours.upgrade().ok_or_else(abandoned)?;
+                    ours.hold(stream.get_ref().as_fd().try_clone_to_owned()?.into());
+                }
+                match &tls {
+                    Some(tls) => Ok(stream.into_rustls(tls, &host).await?),
+                    None => Ok(stream),
+                }
+            },
+            properties,
+        );
+        Ok(Link { connection: connect.await.map_err(failed)?, _socket: socket })
+    }
+}
+
+/// One connection. Dropping it closes its socket.
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    _socket: Arc<Socket>,
+}
+
+impl Link {
+    pub(super) async fn channel(&self) -> Result<Channel, QueueError> {
+        self.connection.create_channel().await.map_err(failed)
+    }
+
+    pub(super) fn alive(&self) -> bool {
+        self.connection.status().connected()
+    }
+
+    /// Says goodbye, so that what was written before has arrived.
+    pub(super) async fn close(&self) {
+        let close = async { self.connection.close(SUCCESS, "OK".into()).await.map_err(failed) };
+        within(CALL_TIMEOUT, close).await.ok();
+    }
+}
+
+/// The client has a thread for each connection, which waits for the broker even after nobody wants
+/// the connection any more. It ends when the socket does, and so the socket ends with this.
+#[derive(Default)]
+struct Socket(Mutex<Option<TcpStream>>);
+
+impl Socket {
+    fn hold(&self, stream: TcpStream) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let held = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = held.take() {
+            // It may have ended already.
+            stream.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+/// What lives on a connection.
+pub(super) trait Session {
+    fn alive(&self) -> bool;
+}
+
+/// A session that is opened at the first use and again after it broke.
+pub(super) struct Line<S>(sync::Mutex<Option<Arc<S>>>);
+
+impl<S> Default for Line<S> {
+    fn default() -> Self {
+        Self(sync::Mutex::new(None))
+    }
+}
+
+impl<S: Session> Line<S> {
+    /// The session, opened where there is none that works.
+    pub(super) async fn get(
+        &self,
+        open: impl Future<Output = Result<S, QueueError>>,
+    ) -> Result<Arc<S>, QueueError> {
+        let mut line = self.0.lock().await;
+        if let Some(session) = line.as_ref().filter(|session| session.alive()) {
+            return Ok(session.clone());
+        }
+        *line = None;
+        let session = Arc::new(open.await?);
+        *line = Some(session.clone());
+        Ok(session)
+    }
+
+    /// The session, if there is one and nobody is just opening it.
+    pub(super) fn current(&self) -> Option<Arc<S>> {
+        self.0.try_lock().ok()?.clone()
+    }
+
+    /// Makes the next use open another session.
+    pub(super) fn forget(&self, broken: &Arc<S>) {
+        // Where it is locked, somebody is at it already.
+        if let Ok(mut line) = self.0.try_lock()
+            && line.as_ref().is_some_and(|session| Arc::ptr_eq(session, broken))
+        {
+            *line = None;
+        }
+    }
+
+    pub(super) async fn take(&self) -> Option<Arc<S>> {
+        self.0.lock().await.take()
+    }
+}
+
+/// What the client says, in words that name no address.
+pub(super) fn failed(error: Error) -> QueueError {
+    tracing::debug!(reason = %error, "RabbitMQ call failed");
+    unavailable(match error.kind() {
+        ErrorKind::IOError(error) if error.kind() == io::ErrorKind::InvalidData => {
+            "is not to be trusted: its certificate does not fit"
+        }
+        ErrorKind::IOError(_)
+        | ErrorKind::MissingHeartbeatError
+        | ErrorKind::InvalidConnectionState(_)
+        | ErrorKind::InvalidChannelState(..) => "cannot be reached",
+        ErrorKind::ProtocolError(error) if error.get_id() == ACCESS_REFUSED => {
+            "refused the login or lacks a permission for it"
+        }
+        ErrorKind::ProtocolError(_) => "refused the call",
+        _ => "failed",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn threads_of_the_client() -> usize {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("lapin")).count()
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_nobody_waits_for_any_more_leaves_no_thread_behind() {
+        // The kernel accepts; nobody ever answers.
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("amqp://u:p@{}", mute.local_addr().unwrap()).parse().unwrap();
+        let address = Address { uri, tls: None };
+        for _ in 0..3 {
+            let attempt = tokio::time::timeout(Duration::from_millis(100), address.connect()).await;
+            assert!(attempt.is_err(), "nobody answered");
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while threads_of_the_client() > 0 {
+            assert!(Instant::now() < deadline, "{} threads are left", threads_of_the_client());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_one_reason_without_its_text() {
+        let config = |url: &str| {
+            #[derive(clap::Parser)]
+            struct Parse {
+                #[command(flatten)]
+                broker: BrokerConfig,
+            }
+            <Parse as clap::Parser>::parse_from(["test", "--amqp-url", url]).broker
+        };
+        let said = Address::of(&config("amqp://u:hunter2@h:port/")).err().unwrap().to_string();
+        assert!(said.contains("AMQP_URL") && !said.contains("hunter2"), "{said}");
+        assert_eq!(Address::of(&config("amqps://h/?heartbeat=3")).ok().unwrap().uri.query.heartbeat, Some(3));
+    }
+}

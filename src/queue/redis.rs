@@ -1,0 +1,198 @@
+//! Redis Streams with a consumer group.
+//!
+//! An entry stays in the stream until it is settled, so nothing is ever trimmed: the stream's length
+//! is what there is to do. A consumer that is silent for the visibility timeout loses its entries to
+//! the next one that looks; who settles must show the delivery's count, so a late one changes nothing.
+//! A retry takes its message out of the stream and back in when it is due, the attempts so far in a
+//! field. Every such step is one script, so a death in the middle leaves it done or not begun.
+//!
+//! What Redis confirmed is as safe as its persistence and replication are.
+
+mod entry;
+mod link;
+mod script;
+mod take;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fred::interfaces::StreamsInterface;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::entry::Fields;
+use self::link::Link;
+use self::script::{GROUP, Keys};
+use super::broker::unavailable;
+use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
+use crate::config::QueueConfig;
+
+/// Dead letters asked for at once: a bound for what is in memory, and for how long Redis is busy.
+const PAGE: usize = 100;
+
+/// One process's access to one queue.
+pub struct Redis {
+    name: String,
+    keys: Keys,
+    /// This handle among the group's consumers.
+    consumer: String,
+    visibility_timeout: Duration,
+    /// For everything that answers at once.
+    work: Link,
+    /// For the read that waits: nothing else could pass it.
+    read: Link,
+    /// Whether stream and group are known to be there.
+    joined: AtomicBool,
+    /// When to look for what no read brings.
+    next_look: Mutex<Instant>,
+    stopped: CancellationToken,
+}
+
+impl Redis {
+    /// Connects to nothing yet: the first call does, and each call after the connection was lost.
+    ///
+    /// # Errors
+    /// Settings that can never work, such as an authority's file that cannot be read.
+    pub fn open(config: &QueueConfig) -> Result<Self, QueueError> {
+        let url = config.broker.redis_url.as_ref().ok_or_else(|| unavailable("has no REDIS_URL"))?;
+        let link = link::config(url, config.broker.queue_ca_file.as_deref())?;
+        Ok(Self {
+            name: config.queue_name.clone(),
+            keys: Keys::of(&config.queue_name),
+            consumer: uuid::Uuid::now_v7().to_string(),
+            visibility_timeout: config.queue_visibility_timeout,
+            work: Link::new(link.clone()),
+            read: Link::new(link),
+            joined: AtomicBool::new(false),
+            next_look: Mutex::new(Instant::now()),
+            stopped: CancellationToken::new(),
+        })
+    }
+
+    async fn give_back(&self) {
+        // Whoever never received has nothing, and is no consumer.
+        if self.joined.load(Ordering::Relaxed)
+            && let Err(error) = self.run::<()>(script::GIVE_BACK, []).await
+        {
+            tracing::debug!(reason = %error, "What is in hand comes again after the visibility timeout");
+        }
+    }
+}
+
+#[async_trait]
+impl Queue for Redis {
+    /// Not a registered value of the conventions, which have none for Redis.
+    fn system(&self) -> &'static str {
+        "redis"
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn consumer_group(&self) -> Option<&str> {
+        Some(GROUP)
+    }
+
+    async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
+        entry::check(batch)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.work
+            .call(Duration::ZERO, |client| async move {
+                let pipeline = client.pipeline();
+                for message in batch {
+                    let fields = entry::fields(message);
+                    let () = pipeline.xadd(self.keys.stream.as_str(), false, None, "*", fields).await?;
+                }
+                pipeline.all::<Vec<String>>().await.map(drop)
+            })
+            .await
+    }
+
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let taken = self.take(max.max(1), deadline).await;
+            // The stream and its group may be gone with the server that had them.
+            let taken = taken.inspect_err(|_| self.joined.store(false, Ordering::Relaxed))?;
+            if !taken.is_empty() || deadline <= Instant::now() || self.stopped.is_cancelled() {
+                return Ok(taken);
+            }
+        }
+    }
+
+    async fn stop_receiving(&self) {
+        self.stopped.cancel();
+    }
+
+    async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        self.settle(script::ACK, delivery, []).await
+    }
+
+    async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
+        self.settle(script::RETRY, delivery, [delay.as_millis().to_string()]).await?;
+        self.look_in(delay);
+        Ok(())
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
+        let mut words = Vec::new();
+        for (name, value) in wire::dead_fields(delivery, reason) {
+            words.extend([name.to_owned(), value]);
+        }
+        self.settle(script::DEAD_LETTER, delivery, words).await
+    }
+
+    async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        self.settle(script::HEARTBEAT, delivery, []).await
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        let (waiting, in_flight, dead) = self.run(script::DEPTH, []).await?;
+        Ok(Depth { waiting, in_flight, dead })
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        let mut letters = Vec::new();
+        let mut start = "-".to_owned();
+        while letters.len() < limit {
+            let want = (limit - letters.len()).min(PAGE);
+            let (dead, from) = (self.keys.dead.as_str(), start.as_str());
+            let page: Vec<(String, Fields)> = self
+                .work
+                .call(Duration::ZERO, |client| async move {
+                    client.xrange(dead, from, "+", u64::try_from(want).ok()).await
+                })
+                .await?;
+            let Some((last, _)) = page.last() else { break };
+            start = format!("({last}");
+            letters.extend(page.into_iter().map(|(id, fields)| entry::dead_letter(&id, fields)));
+        }
+        Ok(letters)
+    }
+
+    async fn replay(&self, id: Option<&str>) -> Result<u64, QueueError> {
+        let (mut start, mut stop, mut replayed) = ("-".to_owned(), String::new(), 0);
+        loop {
+            let wanted = id.unwrap_or_default();
+            let args = [&start, &stop, &PAGE.to_string(), wire::ID, wanted].map(str::to_owned);
+            let (moved, last, end): (u64, String, String) = self.run(script::REPLAY, args).await?;
+            replayed += moved;
+            if last.is_empty() {
+                return Ok(replayed);
+            }
+            (start, stop) = (format!("({last}"), end);
+        }
+    }
+
+    async fn close(&self) {
+        self.stopped.cancel();
+        self.read.close().await;
+        self.give_back().await;
+        self.work.close().await;
+    }
+}

@@ -1,0 +1,9 @@
+-- To delete a consumer is to forget what it has in hand: that goes back first.
+repeat
+    local mine = redis.call('XPENDING', stream, group, '-', '+', 100, consumer)
+    for _, pending in ipairs(mine) do
+        again(pending[1], pending[4], 0)
+    end
+until #mine == 0
+redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)
+return 1

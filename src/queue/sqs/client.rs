@@ -1,0 +1,196 @@
+//! The SDK's client for a queue's URL, and what its failures mean.
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{Builder, Credentials, SharedHttpClient};
+use aws_sdk_sqs::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls;
+
+use crate::config::BrokerConfig;
+use crate::queue::QueueError;
+use crate::queue::broker::{CALL_TIMEOUT, authority, unavailable};
+
+/// The second attempt is for a connection that was closed while it was idle; whoever calls tries
+/// again anyway.
+const ATTEMPTS: u32 = 2;
+/// Where a stand-in is when neither its URL nor the environment says so.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// Makes a client for the queue of this URL; nothing is called yet.
+pub(super) async fn connect(
+    config: &BrokerConfig,
+    queue_url: &str,
+) -> Result<aws_sdk_sqs::Client, QueueError> {
+    let region = match region(queue_url) {
+        Some(region) => Region::new(region.to_owned()),
+        None => {
+            let named = EnvironmentVariableRegionProvider::new().region().await;
+            named.unwrap_or(Region::from_static(DEFAULT_REGION))
+        }
+    };
+    let builder = match endpoint(config, queue_url) {
+        // Credentials of this machine's user are never sent to a stand-in over plain HTTP.
+        Some(endpoint) if endpoint.starts_with("http://") => Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http()),
+        endpoint => {
+            let loader = aws_config::defaults(BehaviorVersion::latest())
+                .region(region.clone())
+                .http_client(https(config)?);
+            let mut builder = Builder::from(&loader.load().await);
+            if let Some(endpoint) = endpoint {
+                builder = builder.endpoint_url(endpoint);
+            }
+            builder
+        }
+    };
+    let config = builder
+        .region(region)
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CALL_TIMEOUT / 2).build())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .build();
+    Ok(aws_sdk_sqs::Client::from_conf(config))
+}
+
+fn https(config: &BrokerConfig) -> Result<SharedHttpClient, QueueError> {
+    let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    let builder = aws_smithy_http_client::Builder::new().tls_provider(ring);
+    let Some(authority) = authority(config.queue_ca_file.as_deref())? else {
+        return Ok(builder.build_https());
+    };
+    let trusted = tls::TrustStore::empty().with_pem_certificate(authority);
+    let context = tls::TlsContext::builder().with_trust_store(trusted).build();
+    let context = context.map_err(|_| unavailable("cannot be asked over TLS"))?;
+    Ok(builder.tls_context(context).build_https())
+}
+
+/// Where the API is, if not where the SDK would look for it: what a setting says, else where the
+/// queue is, unless that is AWS itself.
+fn endpoint(config: &BrokerConfig, queue_url: &str) -> Option<String> {
+    let named = config.sqs_endpoint.as_ref().or(config.aws_endpoint.as_ref());
+    let on_aws = queue_url.starts_with("https://") && region(queue_url).is_some();
+    named.cloned().or_else(|| (!on_aws).then(|| origin(queue_url).to_owned()))
+}
+
+/// The URL without its path.
+fn origin(url: &str) -> &str {
+    url.match_indices('/').nth(2).map_or(url, |(end, _)| &url[..end])
+}
+
+/// The region in one of AWS's own names: `sqs.REGION.amazonaws.com`, or the older
+/// `REGION.queue.amazonaws.com`.
+fn region(url: &str) -> Option<&str> {
+    let host = origin(url).split_once("://")?.1;
+    match host.split('.').collect::<Vec<_>>()[..] {
+        ["sqs", region, "amazonaws", ..] | [region, "queue", "amazonaws", ..] => Some(region),
+        _ => None,
+    }
+}
+
+/// Why a call failed: SQS's code, if SQS answered, and one sentence without addresses.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: String,
+    text: String,
+}
+
+impl Failure {
+    pub(super) fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> Self {
+        tracing::debug!(cause = %DisplayErrorContext(error), "Call of Amazon SQS failed");
+        let text = match error {
+            SdkError::ServiceError(_) => return Self::coded(error.code().unwrap_or("no code")),
+            SdkError::TimeoutError(_) => "did not answer in time",
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => "did not answer in time",
+            SdkError::DispatchFailure(failure) if failure.is_io() => "cannot be reached",
+            SdkError::ResponseError(_) => "gave an answer that cannot be read",
+            _ => "cannot be asked: its certificate is not trusted or there are no credentials for it",
+        };
+        Self { code: String::new(), text: text.to_owned() }
+    }
+
+    /// What SQS says is wrong: a fixed word, but it came over the network.
+    pub(super) fn coded(code: &str) -> Self {
+        // Codes from the time of the XML protocol have the service's name in front.
+        let code = code.rsplit('.').next().unwrap_or_default();
+        let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(60).collect();
+        Self { text: format!("refused the call: {code}"), code }
+    }
+
+    /// Empty if SQS did not answer.
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The failure of sending a message: some are the message's own fault, for ever.
+    pub(super) fn of_message(self) -> QueueError {
+        let for_ever = [
+            "InvalidMessageContents",
+            "InvalidParameterValue",
+            "InvalidAttributeValue",
+            "BatchRequestTooLong",
+        ];
+        match for_ever.contains(&self.code.as_str()) {
+            true => QueueError::Refused(self.code),
+            false => self.into(),
+        }
+    }
+}
+
+impl From<Failure> for QueueError {
+    fn from(failure: Failure) -> Self {
+        unavailable(&failure.text)
+    }
+}
+
+/// Whether this code says that a receipt stands for nothing any more: the message was deleted, or
+/// its visibility timeout ended.
+pub(super) fn gone(code: &str) -> bool {
+    ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"].contains(&code)
+}
+
+/// A request that the SDK cannot build lacks a field that we set.
+pub(super) fn built<T>(request: Result<T, BuildError>) -> Result<T, QueueError> {
+    request.map_err(|error| QueueError::Refused(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_is_what_is_named_else_aws_for_its_own_queues_else_where_the_queue_is() {
+        let aws = "https://sqs.eu-west-1.amazonaws.com/1/q";
+        let mut config = BrokerConfig::default();
+        assert_eq!((endpoint(&config, aws), region(aws)), (None, Some("eu-west-1")));
+        assert_eq!(endpoint(&config, "https://eu-west-1.queue.amazonaws.com/1/q"), None);
+        for (url, expected) in [
+            ("http://127.0.0.1:5000/1/q", "http://127.0.0.1:5000"),
+            (
+                "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/q",
+                "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com",
+            ),
+            // The user's credentials must not go over the wire in plain text, not even signed.
+            ("http://sqs.eu-west-1.amazonaws.com/1/q", "http://sqs.eu-west-1.amazonaws.com"),
+        ] {
+            assert_eq!(endpoint(&config, url).as_deref(), Some(expected));
+        }
+        config.aws_endpoint = Some("http://all".to_owned());
+        assert_eq!(endpoint(&config, aws).as_deref(), Some("http://all"));
+        config.sqs_endpoint = Some("http://sqs".to_owned());
+        assert_eq!(endpoint(&config, aws).as_deref(), Some("http://sqs"));
+    }
+
+    #[test]
+    fn only_the_message_s_own_faults_are_for_ever() {
+        let refused = |code: &str| matches!(Failure::coded(code).of_message(), QueueError::Refused(_));
+        assert!(refused("InvalidMessageContents") && refused("AWS.SimpleQueueService.BatchRequestTooLong"));
+        assert!(!refused("RequestThrottled") && !refused("QueueDoesNotExist"));
+        let said = Failure::coded("x://secret@host/").of_message().to_string();
+        assert!(!said.contains("://") && !said.contains('@'), "{said}");
+    }
+}

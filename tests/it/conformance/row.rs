@@ -1,0 +1,152 @@
+//! One transport under test, and handles of its queues.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clap::CommandFactory;
+use o11y_lab::config::QueueConfig;
+use o11y_lab::queue::{self, Queue};
+
+use crate::helpers::brokers::{self, Broker, Settings, fresh_queue};
+
+/// How far messages of one key keep their order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// None comes while an earlier one is in the queue, retries included.
+    ThroughRetries,
+    /// They are given out in the order they were published.
+    FirstDelivery,
+    /// Not at all.
+    None,
+}
+
+/// What a transport is and what it promises beyond the least.
+#[derive(Clone, Copy)]
+pub struct Row {
+    pub name: &'static str,
+    /// Starts a broker.
+    pub start: fn() -> Box<dyn Broker>,
+    /// The one of tests that leave it running.
+    pub shared: &'static OnceLock<Box<dyn Broker>>,
+    /// The visibility timeout of the handles.
+    pub visibility_ms: u64,
+    pub order: Order,
+    /// Whether the broker can be given a certificate and a login.
+    pub tls: bool,
+    /// Whether the broker can be stopped and started.
+    pub can_stop: bool,
+    /// Whether a consumer that lives and says nothing loses its message after the visibility timeout.
+    pub gives_up_on_the_silent: bool,
+    /// Whether a delivery that ended in a crash counts as an attempt.
+    pub counts_crashes: bool,
+    /// Whether a late settlement is without effect for sure.
+    pub fences: bool,
+    /// Whether a handle counts what other consumers have in hand.
+    pub sees_others_in_flight: bool,
+    /// Whether a key belongs to one consumer for as long as that lives, so that no other gets its
+    /// retries.
+    pub keys_have_owners: bool,
+    /// Whether a message that waits for a retry counts as waiting, not as in flight.
+    pub retries_wait: bool,
+}
+
+static NO_BROKER: OnceLock<Box<dyn Broker>> = OnceLock::new();
+
+impl Row {
+    /// What most brokers do; a row names where it differs.
+    pub const DEFAULT: Self = Self {
+        name: "",
+        start: || panic!("a row says how its broker starts"),
+        shared: &NO_BROKER,
+        visibility_ms: 1000,
+        order: Order::FirstDelivery,
+        tls: true,
+        can_stop: true,
+        gives_up_on_the_silent: true,
+        counts_crashes: true,
+        fences: true,
+        sees_others_in_flight: true,
+        keys_have_owners: false,
+        retries_wait: true,
+    };
+
+    /// The broker that tests share.
+    pub fn broker(&self) -> &'static dyn Broker {
+        brokers::shared(self.shared, self.start)
+    }
+
+    /// The attempt of a delivery after one that ended in a crash.
+    pub fn attempt_after_a_crash(&self) -> u32 {
+        if self.counts_crashes { 2 } else { 1 }
+    }
+}
+
+/// A queue of one's own with two handles, as two processes would have them.
+pub struct Pair {
+    pub row: &'static Row,
+    pub broker: &'static dyn Broker,
+    pub settings: Settings,
+    pub one: Arc<dyn Queue>,
+    pub two: Arc<dyn Queue>,
+    pub visibility_timeout: Duration,
+}
+
+impl Pair {
+    /// A further handle.
+    pub async fn open(&self) -> Arc<dyn Queue> {
+        open(self.row, self.broker, &self.settings).await
+    }
+}
+
+/// Opens a handle as a role with these environment variables would.
+pub async fn open(row: &Row, broker: &dyn Broker, settings: &Settings) -> Arc<dyn Queue> {
+    let config = config(row, settings);
+    queue::open(&config, broker.data_dir()).await.expect("the queue opens")
+}
+
+/// The configuration that these environment variables make.
+pub fn config(row: &Row, settings: &Settings) -> QueueConfig {
+    #[derive(clap::Parser)]
+    struct Parse {
+        #[command(flatten)]
+        queue: QueueConfig,
+    }
+    let command = Parse::command();
+    let flag = |variable: &str| {
+        let mut known = command.get_arguments();
+        let known = known.find(|arg| arg.get_env().is_some_and(|name| name == variable));
+        known.and_then(clap::Arg::get_long).map(|long| format!("--{long}"))
+    };
+    let mut words = vec!["test".to_owned(), format!("--queue-visibility-timeout={}", row.visibility_ms)];
+    for (variable, value) in settings {
+        // Others are for the client's library, such as the AWS SDK's.
+        words.extend(flag(variable).map(|flag| format!("{flag}={value}")));
+    }
+    <Parse as clap::Parser>::parse_from(words).queue
+}
+
+/// Runs a future to its end on this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(future)
+}
+
+/// Runs a case on a fresh queue of the shared broker.
+pub fn with_pair(row: &'static Row, case: impl AsyncFnOnce(&Pair)) {
+    let broker = row.broker();
+    let settings = broker.settings(&fresh_queue());
+    block_on(async {
+        let pair = Pair {
+            row,
+            broker,
+            one: open(row, broker, &settings).await,
+            two: open(row, broker, &settings).await,
+            settings,
+            visibility_timeout: Duration::from_millis(row.visibility_ms),
+        };
+        case(&pair).await;
+        pair.one.close().await;
+        pair.two.close().await;
+    });
+}

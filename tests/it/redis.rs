@@ -1,0 +1,202 @@
+//! What is Redis's own and not every transport's: its other shapes, and what goes wrong inside it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use o11y_lab::queue::{self, DeadLetter, Delivery, Depth, Queue, QueueError};
+
+use crate::conformance::cases::{message, receive};
+use crate::conformance::row::{Row, block_on, config};
+use crate::helpers::process::{Process, clean};
+use crate::helpers::{DEADLINE, eventually, free_port_base};
+
+const STREAM: &str = "o11y-lab:{q}";
+
+/// A server with these words on its command line. Nothing is kept on disk but what a kind of server
+/// writes by itself.
+struct Server {
+    process: Process,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(words: impl Fn(u16) -> Vec<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port_base();
+        let mut command = clean(Command::new("redis-server"));
+        command.current_dir(folder.path()).args(words(port));
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        let server = Self { process: Process::spawn(command), port, _folder: folder };
+        eventually("Redis answers", || server.try_ask("PING"));
+        server
+    }
+
+    fn plain() -> Self {
+        Self::start(|_| vec![])
+    }
+
+    /// The start of what it answers.
+    fn try_ask(&self, command: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.write_all(format!("{command}\r\n").as_bytes()).ok()?;
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).ok()?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    }
+
+    fn ask(&self, command: &str) -> String {
+        let answer = self.try_ask(command).unwrap();
+        assert!(!answer.starts_with('-'), "{command}: {answer}");
+        answer
+    }
+
+    async fn open(&self) -> Arc<dyn Queue> {
+        open(&format!("redis://127.0.0.1:{}", self.port)).await
+    }
+}
+
+async fn open(url: &str) -> Arc<dyn Queue> {
+    let settings = [("QUEUE_TRANSPORT", "redis"), ("QUEUE_NAME", "q"), ("REDIS_URL", url)]
+        .map(|(n, v)| (n, v.to_owned()));
+    // Long: what comes again before its end was given back.
+    let config = config(&Row { visibility_ms: 600_000, ..Row::DEFAULT }, &settings.into());
+    queue::open(&config, Path::new("/nonexistent")).await.unwrap()
+}
+
+async fn one(queue: &dyn Queue) -> Delivery {
+    receive(queue, 1).await.remove(0)
+}
+
+/// A message's whole way: received, retried after a while, given up, sent back, done.
+async fn whole_way(queue: &dyn Queue) {
+    queue.publish(&[message("m-1", "k"), message("m-2", "k")]).await.unwrap();
+    let first = one(queue).await;
+    queue.retry(&first, Duration::from_millis(50)).await.unwrap();
+    let second = one(queue).await;
+    queue.ack(&second).await.unwrap();
+    let again = one(queue).await;
+    assert_eq!((again.message.id.as_str(), again.attempt), ("m-1", 2));
+    queue.dead_letter(&again, "why").await.unwrap();
+    assert_eq!(queue.dead_letters(10).await.unwrap().len(), 1);
+    assert_eq!(queue.replay(Some("m-1")).await.unwrap(), 1);
+    let replayed = one(queue).await;
+    assert_eq!(replayed.attempt, 1);
+    queue.ack(&replayed).await.unwrap();
+    assert_eq!(queue.depth().await.unwrap(), Depth::default());
+    queue.close().await;
+}
+
+#[test]
+fn a_cluster_carries_the_queue() {
+    let node = Server::start(|port| {
+        // A node that never met another does not know its own address.
+        let own = ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port"];
+        own.map(str::to_owned).into_iter().chain([(port + 1).to_string()]).collect()
+    });
+    node.ask("CLUSTER ADDSLOTSRANGE 0 16383");
+    eventually("the cluster serves", || node.ask("CLUSTER INFO").contains("cluster_state:ok").then_some(()));
+    let url = format!("redis-cluster://127.0.0.1:{}", node.port);
+    block_on(async { whole_way(&*open(&url).await).await });
+}
+
+#[test]
+fn a_primary_is_found_by_asking_the_sentinels() {
+    let primary = Server::plain();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let monitor = format!("sentinel monitor main 127.0.0.1 {} 1\n", primary.port);
+    std::fs::write(file.path(), monitor).unwrap();
+    let sentinel = Server::start(|_| vec![file.path().to_str().unwrap().to_owned(), "--sentinel".to_owned()]);
+    let url = format!("redis-sentinel://127.0.0.1:{}?sentinelServiceName=main", sentinel.port);
+    block_on(async { whole_way(&*open(&url).await).await });
+}
+
+#[test]
+fn a_server_that_hangs_is_an_error_within_bounds_and_used_again_afterwards() {
+    let server = Server::plain();
+    block_on(async {
+        let queue = server.open().await;
+        queue.publish(&[message("m-1", "k")]).await.unwrap();
+        server.process.signal(Signal::SIGSTOP);
+        let began = Instant::now();
+        assert!(matches!(queue.depth().await, Err(QueueError::Unavailable(_))));
+        assert!(matches!(queue.receive(1, Duration::ZERO).await, Err(QueueError::Unavailable(_))));
+        assert!(began.elapsed() < DEADLINE);
+        server.process.signal(Signal::SIGCONT);
+        assert_eq!(one(&*queue).await.message.id, "m-1");
+    });
+}
+
+#[test]
+fn a_stream_that_was_deleted_is_made_again() {
+    let server = Server::plain();
+    block_on(async {
+        let queue = server.open().await;
+        queue.publish(&[message("m-1", "k")]).await.unwrap();
+        let lost = one(&*queue).await;
+        server.ask("FLUSHALL");
+        queue.ack(&lost).await.unwrap();
+        queue.heartbeat(&lost).await.unwrap();
+        assert_eq!(queue.depth().await.unwrap(), Depth::default());
+        queue.publish(&[message("m-2", "k")]).await.unwrap();
+        // Once the consumer learns that its group is gone.
+        while queue.receive(1, Duration::ZERO).await.is_ok_and(|got| got.is_empty()) {}
+        assert_eq!(one(&*queue).await.message.id, "m-2");
+    });
+}
+
+#[test]
+fn what_a_closing_consumer_still_has_is_given_back_at_once_and_the_consumer_forgotten() {
+    let server = Server::plain();
+    block_on(async {
+        let (closing, other) = (server.open().await, server.open().await);
+        other.publish(&[message("m-1", "k"), message("m-2", "k")]).await.unwrap();
+        assert_eq!(receive(&*closing, 2).await.len(), 2);
+        closing.close().await;
+        let back = receive(&*other, 2).await;
+        let seen: Vec<_> = back.iter().map(|d| (d.message.id.as_str(), d.attempt)).collect();
+        assert_eq!(seen, [("m-1", 2), ("m-2", 2)]);
+        assert!(server.ask(&format!("XINFO CONSUMERS {STREAM} o11y-lab")).starts_with("*1\r\n"));
+    });
+}
+
+#[test]
+fn an_entry_of_another_program_can_be_given_up_and_stays_as_it_was() {
+    let server = Server::plain();
+    block_on(async {
+        let queue = server.open().await;
+        server.ask(&format!("XADD {STREAM} 5-1 colour red"));
+        let odd = one(&*queue).await;
+        assert_eq!((odd.message.id.as_str(), odd.message.headers["colour"].as_str()), ("5-1", "red"));
+        queue.dead_letter(&odd, "no JSON").await.unwrap();
+        let dead = queue.dead_letters(1).await.unwrap();
+        assert_eq!((dead[0].message.headers["colour"].as_str(), dead[0].reason.as_str()), ("red", "no JSON"));
+    });
+}
+
+#[test]
+fn thousands_of_dead_letters_are_listed_and_replayed_page_by_page() {
+    let server = Server::plain();
+    block_on(async {
+        let queue = server.open().await;
+        let all: Vec<_> = (0..250).map(|n| message(&format!("m-{n}"), "k")).collect();
+        queue.publish(&all).await.unwrap();
+        for delivery in receive(&*queue, all.len()).await {
+            queue.dead_letter(&delivery, "why").await.unwrap();
+        }
+        let ids = |letters: Vec<DeadLetter>| -> Vec<_> {
+            letters.into_iter().map(|letter| letter.message.id).collect()
+        };
+        let expected: Vec<_> = all.iter().map(|message| message.id.clone()).collect();
+        assert_eq!(ids(queue.dead_letters(usize::MAX).await.unwrap()), expected);
+        assert_eq!(ids(queue.dead_letters(201).await.unwrap()), expected[..201]);
+        assert_eq!(queue.replay(Some("m-249")).await.unwrap(), 1);
+        assert_eq!(queue.replay(None).await.unwrap(), 249);
+        assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 250, in_flight: 0, dead: 0 });
+    });
+}
