@@ -1,6 +1,6 @@
 //! What a lab command prints: standard output is data.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, Write as _};
 
 use serde_json::Value;
 
@@ -13,15 +13,20 @@ pub(super) struct Answer {
 impl Answer {
     /// Prints one of the two.
     pub(super) fn print(&self, in_json: bool) -> anyhow::Result<()> {
-        let mut stdout = std::io::stdout().lock();
+        let mut stdout = io::stdout().lock();
         let written = match in_json {
             true => writeln!(stdout, "{:#}", self.json),
             false => write!(stdout, "{}", self.text),
         };
-        match written {
-            // Whoever reads may have seen enough: `o11y-lab queue dead list | head`.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        seen_enough(written)
+    }
+}
+
+/// What became of writing to standard output. That whoever reads has gone is no error: they have seen
+/// enough, as in `o11y-lab queue dead list | head`.
+pub(super) fn seen_enough(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }

@@ -36,8 +36,9 @@ struct Seen {
     restarts: usize,
 }
 
-/// Creates an order and repeats it with the same key and in the same trace until it is accepted.
-fn order(lab: &Lab, user: i64) -> (i64, String) {
+/// Creates an order and repeats it with the same key and in the same trace until it is accepted: what
+/// a careful client does. Returns its id and trace.
+pub fn order(lab: &Lab, user: i64) -> (i64, String) {
     let (key, trace) = (uuid::Uuid::now_v7().to_string(), uuid::Uuid::now_v7().simple().to_string());
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
     let headers = [("content-type", "application/json"), ("idempotency-key", &key), ("traceparent", &parent)];

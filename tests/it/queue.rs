@@ -7,26 +7,9 @@ use nix::sys::signal::Signal;
 use o11y_lab::schema::Role;
 use serde_json::{Value, json};
 
+use crate::chaos::order;
 use crate::helpers::process::signal_pid;
 use crate::helpers::{Lab, eventually, get, http, post};
-
-/// Creates orders with an idempotency key each, trying again until each is accepted: what a careful
-/// client does. Returns the ids.
-fn order_until_accepted(lab: &Lab, user: i64, count: usize) -> Vec<i64> {
-    let body = json!({"userId": user, "items": ["book"], "total": 2.5}).to_string();
-    (0..count)
-        .map(|_| {
-            let key = uuid::Uuid::now_v7().to_string();
-            let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
-            eventually("the order is accepted", || {
-                let answer =
-                    http::try_send("POST", &lab.api("/api/orders"), &headers, Some(body.as_bytes()))?;
-                assert!([201, 500, 502, 503, 504].contains(&answer.status), "{answer:?}");
-                (answer.status == 201).then(|| answer.id())
-            })
-        })
-        .collect()
-}
 
 /// Five careful clients order while the roles are killed one after the other. Returns the accepted
 /// ids in order, and how many kills there were.
@@ -46,8 +29,9 @@ pub fn order_while_killing(lab: &Lab, roles: &[Role], orders: usize) -> (Vec<i64
             }
             kills
         });
-        let clients: Vec<_> =
-            (0..5).map(|_| scope.spawn(|| order_until_accepted(lab, user, orders / 5))).collect();
+        let clients: Vec<_> = (0..5)
+            .map(|_| scope.spawn(|| (0..orders / 5).map(|_| order(lab, user).0).collect::<Vec<_>>()))
+            .collect();
         let accepted = clients.into_iter().map(|client| client.join());
         let accepted: Vec<_> = accepted.collect();
         // Before a client's failure is passed on: the killer must not go on for ever.

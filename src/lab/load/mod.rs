@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::answer::seen_enough;
 use crate::config::{Invalid, LoadConfig};
 use crate::runtime::Shutdown;
 use client::Client;
@@ -251,9 +252,5 @@ fn phase_at(phases: &[Phase], mut elapsed: Duration) -> &str {
 fn print(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let written = lines.into_iter().try_for_each(|line| writeln!(stdout, "{line}"));
-    match written.and_then(|()| stdout.flush()) {
-        // Whoever reads may have seen enough: `o11y-lab load --dry-run | head`.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    seen_enough(written.and_then(|()| stdout.flush()))
 }

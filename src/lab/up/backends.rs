@@ -27,7 +27,14 @@ const RULES: Files = files!("alerts/lab": "burn.yml", "business.yml", "queue.yml
     "symptoms.yml", "telemetry.yml");
 
 /// What Prometheus serves under /user/, where the alerts' runbook_url leads.
-const RUNBOOKS: Files = files!("docs/runbooks": "AlertDeliveryFailing.md", "DatabasePoolSaturated.md", "DeadLettersWaiting.md", "ErrorBudgetCreepingBurn.md", "ErrorBudgetFastBurn.md", "ErrorBudgetMediumBurn.md", "ErrorBudgetSlowBurn.md", "FileDescriptorsRunningOut.md", "MessageFailureRatioHigh.md", "MetricsAbsent.md", "NotificationDeliveryLow.md", "OrderSuccessLow.md", "OrdersNotValidated.md", "OutboxBacklog.md", "ProcessCpuHigh.md", "ProcessMemoryHigh.md", "QueueConsumerStalled.md", "QueueLagHigh.md", "ServiceErrorRateHigh.md", "ServiceLatencyHigh.md", "SpanExportFailing.md", "SpansDropped.md", "TargetDown.md");
+const RUNBOOKS: Files = files!("docs/runbooks":
+    "AlertDeliveryFailing.md", "DatabasePoolSaturated.md", "DeadLettersWaiting.md",
+    "ErrorBudgetCreepingBurn.md", "ErrorBudgetFastBurn.md", "ErrorBudgetMediumBurn.md",
+    "ErrorBudgetSlowBurn.md", "FileDescriptorsRunningOut.md", "MessageFailureRatioHigh.md",
+    "MetricsAbsent.md", "NotificationDeliveryLow.md", "OrderSuccessLow.md", "OrdersNotValidated.md",
+    "OutboxBacklog.md", "ProcessCpuHigh.md", "ProcessMemoryHigh.md", "QueueConsumerStalled.md",
+    "QueueLagHigh.md", "ServiceErrorRateHigh.md", "ServiceLatencyHigh.md", "SpanExportFailing.md",
+    "SpansDropped.md", "TargetDown.md");
 
 const PROMETHEUS: &str = include_str!("../../../deploy/prometheus/prometheus.yml");
 const ALERTMANAGER: &str = include_str!("../../../deploy/alertmanager/alertmanager.yml");
@@ -60,21 +67,23 @@ pub(super) fn wanted(asked: &[Backend]) -> Vec<Backend> {
         .collect()
 }
 
-/// An error that names the first program that is not installed, before anything is touched.
-pub(super) fn check(plan: &Plan) -> anyhow::Result<()> {
-    plan.with.iter().try_for_each(|backend| find(*backend).map(drop))
-}
-
-/// The backends of the plan, their files written into the data folder.
+/// The programs of the plan's backends, before anything is touched.
 ///
 /// # Errors
-/// A program is not installed, or the files cannot be written.
-pub(super) fn children(plan: &Plan) -> anyhow::Result<Vec<Child>> {
-    plan.with.iter().map(|backend| child(*backend, plan)).collect()
+/// Names the first one that is not installed.
+pub(super) fn programs(plan: &Plan) -> anyhow::Result<Vec<(Backend, PathBuf)>> {
+    plan.with.iter().map(|backend| Ok((*backend, find(*backend)?))).collect()
 }
 
-fn child(backend: Backend, plan: &Plan) -> anyhow::Result<Child> {
-    let program = find(backend)?;
+/// The backends as children, their files written into the data folder.
+///
+/// # Errors
+/// The files cannot be written.
+pub(super) fn children(programs: Vec<(Backend, PathBuf)>, plan: &Plan) -> anyhow::Result<Vec<Child>> {
+    programs.into_iter().map(|(backend, program)| child(backend, program, plan)).collect()
+}
+
+fn child(backend: Backend, program: PathBuf, plan: &Plan) -> anyhow::Result<Child> {
     let folder = plan.data_dir.join(name(backend));
     write(backend, plan, &folder).with_context(|| format!("writing {}", folder.display()))?;
     let url = local(port(backend, plan.ports));
@@ -102,7 +111,8 @@ fn child(backend: Backend, plan: &Plan) -> anyhow::Result<Child> {
             "--cluster.listen-address=".into(),
         ]),
     }
-    let environment = Environment::of_backend();
+    // A program that is not ours has no use for any variable of ours.
+    let environment = Environment::default();
     Ok(Child { name: name(backend), command: TIED, args, role: None, url, ready: "/-/ready", environment })
 }
 

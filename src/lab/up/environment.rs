@@ -28,11 +28,6 @@ impl Environment {
         env
     }
 
-    /// A program that is not ours has no use for any of it.
-    pub(super) fn of_backend() -> Self {
-        Self::default()
-    }
-
     /// What a role needs to find its port, its data, its neighbours and its trace backend.
     pub(super) fn of_role(plan: &Plan, role: Role, inherited: Inherited<'_>) -> Self {
         let mut env = Self::common(plan);

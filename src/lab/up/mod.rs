@@ -62,12 +62,12 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
         grace: config.shutdown_grace,
     };
     plan.check_ports()?;
-    backends::check(&plan)?;
+    let programs = backends::programs(&plan)?;
     if config.fresh {
         data.empty()?;
     }
     let mut children = plan.children(&inherited);
-    children.extend(backends::children(&plan)?);
+    children.extend(backends::children(programs, &plan)?);
     let width = children.iter().map(|c| c.name.len()).max().unwrap_or(0);
     let streams = Streams::open(&config, width)?;
     let shutdown = Shutdown::new(config.shutdown_grace);
