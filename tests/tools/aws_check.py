@@ -3,6 +3,7 @@
     aws_check.py wait                 until it answers
     aws_check.py drift PLAN.json      a second plan changes nothing but what moto gets wrong
     aws_check.py api OUTPUTS.json     services, task definitions, policies, queue, function, network
+    aws_check.py tasks OUTPUTS.json   the roles' commands and environments, secrets read, as JSON
     aws_check.py gone                 nothing is left
 """
 
@@ -223,6 +224,26 @@ def api(path):
     print(f"aws_check: {len(roles)} services, {groups} security groups, queue, function, policies, database: as written")
 
 
+def tasks(path):
+    """What a container of each role is started with, and the function."""
+    with open(path) as file:
+        outputs = json.load(file)
+    secrets, found = client("secretsmanager"), {}
+    for name, definition in task_definitions():
+        if name in ROLES:
+            program = next(one for one in definition["containerDefinitions"] if one["name"] == name)
+            environment = {one["name"]: one["value"] for one in program["environment"]}
+            for one in program.get("secrets", []):
+                environment[one["name"]] = secrets.get_secret_value(SecretId=one["valueFrom"])["SecretString"]
+            found[name] = {"command": program["command"], "environment": environment}
+    function = client("lambda").get_function(FunctionName=outputs["lambda_name"]["value"])["Configuration"]
+    # Started as a zip is: without an argument, the role by its variable. Which function it stands in for
+    # the real platform knows; the program's own Invoke API has to be told.
+    environment = {**function["Environment"]["Variables"], "LAMBDA_FUNCTION_NAME": function["FunctionName"]}
+    found["lambda"] = {"command": [], "environment": environment}
+    print(json.dumps(found))
+
+
 def gone():
     # A cluster that was deleted is listed for a while, as inactive.
     clusters = client("ecs").describe_clusters(clusters=[NAME])["clusters"]
@@ -244,4 +265,4 @@ def gone():
 
 
 if __name__ == "__main__":
-    {"wait": wait, "drift": drift, "api": api, "gone": gone}[sys.argv[1]](*sys.argv[2:])
+    {"wait": wait, "drift": drift, "api": api, "tasks": tasks, "gone": gone}[sys.argv[1]](*sys.argv[2:])

@@ -4,6 +4,7 @@
 mod backends;
 mod compose;
 mod image;
+mod tasks;
 mod terraform;
 
 use std::path::Path;

@@ -38,13 +38,18 @@ pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 
 /// [`eventually`] with a deadline of one's own.
 #[track_caller]
-pub fn eventually_within<T>(deadline: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually_within<T>(deadline: Duration, what: &str, look: impl FnMut() -> Option<T>) -> T {
+    found_within(deadline, look).unwrap_or_else(|| panic!("not within {deadline:?}: {what}"))
+}
+
+/// The same, for who has more to say of what was not found.
+pub fn found_within<T>(deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + deadline;
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || Instant::now() >= until {
             return found;
         }
-        assert!(Instant::now() < until, "not within {deadline:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

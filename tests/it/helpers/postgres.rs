@@ -65,10 +65,13 @@ impl Postgres {
     pub fn database(&self) -> Database<'_> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::SeqCst));
-        let url = |name: &str| format!("{}/{name}", self.server);
-        Database { server: self, url: url("lab"), name: String::new() }
-            .sql(&format!("CREATE DATABASE {name}"));
-        Database { server: self, url: url(&name), name }
+        self.named("lab").sql(&format!("CREATE DATABASE {name}"));
+        self.named(&name)
+    }
+
+    /// A database that is there, such as `lab`, which comes with the server.
+    pub fn named(&self, name: &str) -> Database<'_> {
+        Database { server: self, url: format!("{}/{name}", self.server), name: name.to_owned() }
     }
 
     /// Stops the server and keeps its data.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{eventually, http};
+use super::{DEADLINE, found_within, http};
 
 /// One span, in the words of OTLP.
 #[derive(Clone, Debug)]
@@ -44,12 +44,14 @@ pub struct Trace {
 
 impl Trace {
     /// Asks until at least `expected` spans are there, and once more to see that no others come.
+    #[track_caller]
     pub fn wait(url: &str, expected: usize) -> Self {
         let mut last = Self::default();
-        eventually(&format!("{expected} spans at {url}"), || {
+        let found = found_within(DEADLINE, || {
             last = Self::fetch(url);
             (last.spans.len() >= expected).then_some(())
         });
+        assert!(found.is_some(), "not {expected} spans at {url}:\n{}", last.drawing());
         // What comes late would come with the exporters' next batches; two of those are over then.
         std::thread::sleep(Duration::from_millis(1_200));
         Self::fetch(url)
