@@ -4,6 +4,8 @@
     aws_check.py drift PLAN.json      a second plan changes nothing but what moto gets wrong
     aws_check.py api OUTPUTS.json     services, task definitions, policies, queue, function, network
     aws_check.py tasks OUTPUTS.json   the roles' commands and environments, secrets read, as JSON
+    aws_check.py enforce TASKS.json   from now on IAM decides; what no role may do is refused to it
+    aws_check.py relax                from now on everybody may do everything again
     aws_check.py gone                 nothing is left
 """
 
@@ -224,8 +226,15 @@ def api(path):
     print(f"aws_check: {len(roles)} services, {groups} security groups, queue, function, policies, database: as written")
 
 
+def assumed(role):
+    """What ECS gives a container whose task has this role."""
+    given = client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
+    names = {"AccessKeyId": "AWS_ACCESS_KEY_ID", "SecretAccessKey": "AWS_SECRET_ACCESS_KEY", "SessionToken": "AWS_SESSION_TOKEN"}
+    return {variable: given[name] for name, variable in names.items()}
+
+
 def tasks(path):
-    """What a container of each role is started with, and the function."""
+    """What a container of each role is started with, credentials included, and the function."""
     with open(path) as file:
         outputs = json.load(file)
     secrets, found = client("secretsmanager"), {}
@@ -235,6 +244,7 @@ def tasks(path):
             environment = {one["name"]: one["value"] for one in program["environment"]}
             for one in program.get("secrets", []):
                 environment[one["name"]] = secrets.get_secret_value(SecretId=one["valueFrom"])["SecretString"]
+            environment |= assumed(definition["taskRoleArn"])
             found[name] = {"command": program["command"], "environment": environment}
     function = client("lambda").get_function(FunctionName=outputs["lambda_name"]["value"])["Configuration"]
     # Started as a zip is: without an argument, the role by its variable. Which function it stands in for
@@ -242,6 +252,42 @@ def tasks(path):
     environment = {**function["Environment"]["Variables"], "LAMBDA_FUNCTION_NAME": function["FunctionName"]}
     found["lambda"] = {"command": [], "environment": environment}
     print(json.dumps(found))
+
+
+def decide(unchecked_calls):
+    url, text = os.environ["AWS_ENDPOINT_URL"] + "/moto-api/reset-auth", {"Content-Type": "text/plain"}
+    urllib.request.urlopen(urllib.request.Request(url, unchecked_calls.encode(), text), timeout=5).close()
+
+
+def enforce(path):
+    with open(path) as file:
+        environments = {name: task["environment"] for name, task in json.load(file).items()}
+    queue_url = environments["order"]["SQS_QUEUE_URL"]
+    calls = {
+        "send_message": {"MessageBody": "{}"},
+        "receive_message": {},
+        "delete_message": {"ReceiptHandle": "none"},
+        "purge_queue": {},
+        "delete_queue": {},
+    }
+    allowed = {"order": ["send_message"], "notify": ["receive_message", "delete_message"]}
+    decide("0")
+    refused = 0
+    for name in ROLES:
+        given = {key.lower(): value for key, value in environments[name].items() if key.startswith("AWS_") and key != "AWS_REGION"}
+        sqs = boto3.client("sqs", region_name="eu-west-1", **given)
+        for call in sorted(set(calls) - set(allowed.get(name, []))):
+            try:
+                getattr(sqs, call)(QueueUrl=queue_url, **calls[call])
+                check(False, f"{name} may {call}")
+            except sqs.exceptions.ClientError as error:
+                check("AccessDenied" in str(error), f"{name}, {call}: {error}")
+                refused += 1
+    print(f"aws_check: IAM decides, and refused {refused} calls of roles that have no business to make them")
+
+
+def relax():
+    decide("inf")
 
 
 def gone():
@@ -265,4 +311,5 @@ def gone():
 
 
 if __name__ == "__main__":
-    {"wait": wait, "drift": drift, "api": api, "tasks": tasks, "gone": gone}[sys.argv[1]](*sys.argv[2:])
+    verbs = [wait, drift, api, tasks, enforce, relax, gone]
+    {verb.__name__: verb for verb in verbs}[sys.argv[1]](*sys.argv[2:])

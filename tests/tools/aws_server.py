@@ -1,7 +1,8 @@
 """AWS as moto has it, for Terraform: `python aws_server.py -H 127.0.0.1 -p PORT`.
 
 Two things that Terraform waits for are missing in moto 5.2 and are added here: the tags of a scaling
-target, and who may use a queue for dead letters. Needs `moto[server]` and nothing else.
+target, and who may use a queue for dead letters. And where moto is told to enforce IAM, a batch needs
+what AWS asks for it: the permission of the single call. Needs `moto[server]` and nothing else.
 """
 
 import json
@@ -14,8 +15,16 @@ os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 def repair():
     from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse as Scaling
+    from moto.iam.access_control import IAMRequest
     from moto.sqs.models import Queue
 
+    decide = IAMRequest.check_action_permitted
+
+    def decide_of_one(self, resource):
+        self._action = self._action.removesuffix("Batch")
+        decide(self, resource)
+
+    IAMRequest.check_action_permitted = decide_of_one
     tags, register = {}, Scaling.register_scalable_target
 
     def register_with_tags(self):

@@ -2,8 +2,9 @@
 //! secrets, as they were asked back from the API after an apply, and the queue that the apply made.
 //!
 //! What differs from AWS: the private DNS names are ports on this machine, the database is a PostgreSQL
-//! here that knows the secret's login, the function is behind the program's own Invoke API, and the
-//! credentials are made up. `make test-aws` says where the tasks and the API are.
+//! here that knows the secret's login, and the function is behind the program's own Invoke API. The
+//! credentials are those of each task's role, and the API decides by its policies. `make test-aws` says
+//! where the tasks and the API are.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use o11y_lab::schema::{Ports, Role, SERVICES};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::helpers::brokers::tls::Proxy;
 use crate::helpers::{Postgres, Process, Trace, bin, eventually, free_port_base, get, http, post};
 use crate::traces::assert_is_the_order_trace;
 
@@ -29,10 +31,11 @@ fn given(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set; `make test-aws` sets it"))
 }
 
-/// Where the names of the private DNS are on this machine.
+/// Where the names of the private DNS are on this machine, and AWS.
 struct Neighbours {
     ports: Ports,
-    domain: String,
+    domain: &'static str,
+    api: Proxy,
 }
 
 impl Neighbours {
@@ -68,14 +71,14 @@ fn start(role: Role, task: &Task, neighbours: &Neighbours, database_url: &str) -
     command.args(&task.command);
     for (name, value) in &task.environment {
         let value = neighbours.here(value);
-        assert!(!value.contains(&neighbours.domain), "{role}: {name} leads to nobody here: {value}");
+        assert!(!value.contains(neighbours.domain), "{role}: {name} leads to nobody here: {value}");
         command.env(name, if name == "DATABASE_URL" { database_url.to_owned() } else { value });
     }
-    // Loopback and free ports instead of a container's; the API and credentials instead of AWS's own.
+    // Loopback and free ports instead of a container's, the emulator instead of AWS.
     command.env("HOST", "127.0.0.1").env("PORT", neighbours.ports.of(role).to_string());
-    command.env("AWS_ENDPOINT_URL", given("AWS_ENDPOINT_URL"));
+    command.env("AWS_ENDPOINT_URL", format!("https://localhost:{}", neighbours.api.port));
+    command.env("QUEUE_CA_FILE", &neighbours.api.authority);
     command.env("AWS_ENDPOINT_URL_LAMBDA", neighbours.url(Role::Lambda, ""));
-    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
     if !task.environment.contains_key("AWS_REGION") {
         // ECS and Lambda say in which region a task runs.
         command.env("AWS_REGION", given("AWS_REGION"));
@@ -90,7 +93,11 @@ fn the_task_definitions_take_an_order_to_its_notification_in_one_trace() {
     let tasks: BTreeMap<String, Task> = serde_json::from_str(&tasks).expect("what aws_check.py prints");
     let base = free_port_base();
     let ports = Ports::from_base(base);
-    let neighbours = Neighbours { ports, domain: "o11y-lab.internal".to_owned() };
+    // Over TLS: no credentials are sent to whoever speaks plain HTTP.
+    let folder = tempfile::tempdir().expect("a folder");
+    let emulator = given("AWS_ENDPOINT_URL").rsplit(':').next().and_then(|port| port.parse().ok());
+    let api = Proxy::before(emulator.expect("a port in AWS_ENDPOINT_URL"), folder.path());
+    let neighbours = Neighbours { ports, domain: "o11y-lab.internal", api };
     let postgres = Postgres::start();
     let secret = &tasks["order"].environment["DATABASE_URL"];
     let database_url = database(&postgres, secret);

@@ -13,7 +13,7 @@ pub mod server;
 mod sqs;
 #[cfg(feature = "kafka")]
 mod tansu;
-mod tls;
+pub mod tls;
 
 use std::path::Path;
 use std::sync::OnceLock;

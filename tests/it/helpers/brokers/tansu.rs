@@ -2,19 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::server::Server;
-use super::tls::Certificates;
+use super::tls::Proxy;
 use super::{Broker, Settings};
 use crate::helpers::free_port;
 
 const TANSU: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/tansu/bin/tansu");
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv/bin/python");
-const PROXY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/tls_proxy.py");
 const USER: &str = "lab";
 const PASSWORD: &str = "not-so-secret";
 
@@ -29,9 +27,7 @@ pub struct TansuServer {
 /// tansu 0.6 cannot be given a certificate: its `--cert` and `--key` exclude each other.
 struct Guarded {
     _broker: Server,
-    _proxy: Server,
-    port: u16,
-    authority: PathBuf,
+    proxy: Proxy,
 }
 
 impl TansuServer {
@@ -71,7 +67,6 @@ fn answers(port: u16) -> Option<()> {
 }
 
 fn guard(folder: &Path) -> Guarded {
-    let certificates = Certificates::make(folder);
     let (inner, port) = (free_port(), free_port());
     let advertised = format!("localhost:{port}");
     let open = start("guarded", folder, inner, &advertised, &[]);
@@ -81,16 +76,7 @@ fn guard(folder: &Path) -> Guarded {
     assert!(create.status().expect("tansu runs").success(), "a user is made");
     drop(open);
     let broker = start("guarded", folder, inner, &advertised, &["--authentication"]);
-    let words = [port.to_string(), inner.to_string()];
-    let (certificate, key) = (certificates.certificate, certificates.key);
-    let command = move || {
-        let mut command = Command::new(PYTHON);
-        command.arg(PROXY).args(&words).arg(&certificate).arg(&key);
-        command
-    };
-    let reached = move || TcpStream::connect(("127.0.0.1", port)).is_ok();
-    let proxy = Server::start("tls-proxy", folder, command, reached);
-    Guarded { _broker: broker, _proxy: proxy, port, authority: certificates.authority }
+    Guarded { _broker: broker, proxy: Proxy::listening(port, inner, folder) }
 }
 
 impl Broker for TansuServer {
@@ -107,12 +93,12 @@ impl Broker for TansuServer {
         Some(vec![
             ("QUEUE_TRANSPORT", "kafka".into()),
             ("QUEUE_NAME", queue.into()),
-            ("KAFKA_BROKERS", format!("localhost:{}", guarded.port)),
+            ("KAFKA_BROKERS", format!("localhost:{}", guarded.proxy.port)),
             ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl".into()),
             ("KAFKA_SASL_MECHANISM", "SCRAM-SHA-256".into()),
             ("KAFKA_SASL_USERNAME", USER.into()),
             ("KAFKA_SASL_PASSWORD", PASSWORD.into()),
-            ("QUEUE_CA_FILE", guarded.authority.display().to_string()),
+            ("QUEUE_CA_FILE", guarded.proxy.authority.display().to_string()),
         ])
     }
 

@@ -1,8 +1,17 @@
-//! An authority and a certificate for localhost that it signed, for brokers that speak TLS.
+//! An authority and a certificate for localhost that it signed, for brokers that speak TLS, and a proxy
+//! that speaks it for one that cannot.
 
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use super::server::Server;
+use crate::helpers::free_port;
+
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv/bin/python");
+const PROXY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/tls_proxy.py");
 
 /// PEM files in one folder.
 pub struct Certificates {
@@ -33,5 +42,31 @@ impl Certificates {
             certificate: write("server.pem", certificate.pem()),
             key: write("server.key", key.serialize_pem()),
         }
+    }
+}
+
+/// TLS on a port of its own, in front of a server on this machine that does not speak it.
+pub struct Proxy {
+    _server: Server,
+    pub port: u16,
+    pub authority: PathBuf,
+}
+
+impl Proxy {
+    /// The certificates are made in `folder`.
+    pub fn before(inner: u16, folder: &Path) -> Self {
+        Self::listening(free_port(), inner, folder)
+    }
+
+    /// The same on a port that was chosen before, such as one that the server behind it has to know.
+    pub fn listening(port: u16, inner: u16, folder: &Path) -> Self {
+        let Certificates { authority, certificate, key } = Certificates::make(folder);
+        let command = move || {
+            let mut command = Command::new(PYTHON);
+            command.arg(PROXY).args([port.to_string(), inner.to_string()]).arg(&certificate).arg(&key);
+            command
+        };
+        let reached = move || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        Self { _server: Server::start("tls-proxy", folder, command, reached), port, authority }
     }
 }
