@@ -198,9 +198,9 @@ variable "backend_images" {
 }
 
 variable "log_router_image" {
-  description = "Fluent Bit 2.2 or newer, for FireLens: older ones do not know Loki's structured metadata"
+  description = "Fluent Bit 3.1 or newer, for FireLens: older ones do not know Loki's structured metadata"
   type        = string
-  default     = "fluent/fluent-bit:4.1.1"
+  default     = "fluent/fluent-bit:4.2.8"
 }
 
 variable "init_image" {

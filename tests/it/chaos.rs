@@ -51,15 +51,14 @@ pub fn order(lab: &Lab, user: i64) -> (i64, String) {
     (id, trace)
 }
 
-fn orders_under_fire(lab: &Lab, broker: &dyn Broker, can_stop: bool, size: Size) -> Seen {
+fn orders_under_fire(lab: &Lab, broker: &dyn Broker, size: Size) -> Seen {
     let user = lab.user();
     let (kills, restarts) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (made, done) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let wanted_restarts = if can_stop { size.restarts } else { 0 };
     let enough = || {
         made.load(Ordering::SeqCst) >= size.orders
             && kills.load(Ordering::SeqCst) >= size.kills
-            && restarts.load(Ordering::SeqCst) >= wanted_restarts
+            && restarts.load(Ordering::SeqCst) >= size.restarts
     };
     let client = || {
         let mut mine = Vec::new();
@@ -81,7 +80,7 @@ fn orders_under_fire(lab: &Lab, broker: &dyn Broker, can_stop: bool, size: Size)
         }
     };
     let restart = || {
-        while !done.load(Ordering::SeqCst) && restarts.load(Ordering::SeqCst) < wanted_restarts {
+        while !done.load(Ordering::SeqCst) && restarts.load(Ordering::SeqCst) < size.restarts {
             std::thread::sleep(Duration::from_millis(fastrand::u64(500..2000)));
             broker.stop();
             std::thread::sleep(Duration::from_millis(fastrand::u64(100..500)));
@@ -110,7 +109,7 @@ fn run(row: &'static Row, size: Size) -> String {
     env.push(("QUEUE_VISIBILITY_TIMEOUT_MS", "3000"));
     let lab = Lab::start_with(&env);
     let began = Instant::now();
-    let seen = orders_under_fire(&lab, &*broker, row.can_stop, size);
+    let seen = orders_under_fire(&lab, &*broker, size);
     let ids: Vec<_> = seen.accepted.keys().copied().collect();
     assert_eq!(stored(&lab), ids, "stored orders are the accepted ones");
     // A minute for each ten thousand beside the usual: SQS's emulator delivers some fifty a second.
@@ -148,11 +147,11 @@ const HEAD: &str = "| transport | kills | broker restarts | accepted | stored | 
                     |---|---|---|---|---|---|---|---|";
 
 macro_rules! small {
-    ($($name:ident),* $(,)?) => {
+    ($($name:ident: $size:expr),* $(,)?) => {
         $(mod $name {
             #[test]
             fn orders_survive_kills_and_a_restarted_broker_each_once_in_one_trace() {
-                super::run(&crate::conformance::$name::ROW, super::SMALL);
+                super::run(&crate::conformance::$name::ROW, $size);
             }
         })*
     };
@@ -175,11 +174,19 @@ const LARGE: Size = Size { orders: 10_000, kills: 50, restarts: 5 };
 /// The emulator takes some fifty calls a second.
 const LARGE_EMULATED: Size = Size { orders: 300, kills: 10, restarts: 2 };
 
-small!(embedded, redis, rabbitmq, sqs);
-#[cfg(feature = "kafka")]
-small!(kafka);
+/// A file has no process that could be restarted.
+const NO_BROKER: usize = 0;
 
-large!(embedded: super::LARGE, redis: super::LARGE, rabbitmq: super::LARGE, sqs: super::LARGE_EMULATED);
+small!(
+    embedded: super::Size { restarts: super::NO_BROKER, ..super::SMALL },
+    redis: super::SMALL,
+    rabbitmq: super::SMALL,
+    sqs: super::SMALL,
+);
+#[cfg(feature = "kafka")]
+small!(kafka: super::SMALL);
+
+large!(embedded: super::Size { restarts: super::NO_BROKER, ..super::LARGE }, redis: super::LARGE, rabbitmq: super::LARGE, sqs: super::LARGE_EMULATED);
 #[cfg(feature = "kafka")]
 mod kafka_large {
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use o11y_lab::queue::{Delivery, Depth, MAX_MESSAGE_BYTES, Message, Queue, QueueError};
 
-use super::row::{Order, Pair, open};
+use super::row::{Pair, open};
 use crate::helpers::DEADLINE;
 use crate::helpers::brokers::{Settings, fresh_queue};
 
@@ -65,16 +65,8 @@ pub async fn headers_and_body_arrive_as_they_were_sent(pair: &Pair) {
     nothing_comes(&*pair.two).await;
 }
 
-pub async fn a_key_keeps_its_order_as_far_as_it_is_promised(pair: &Pair) {
-    match pair.row.order {
-        Order::ThroughRetries => order_through_retries(pair).await,
-        Order::FirstDelivery => order_of_first_deliveries(pair).await,
-        Order::None => {}
-    }
-}
-
 /// In batches, one at a time and many at a time.
-async fn order_of_first_deliveries(pair: &Pair) {
+pub async fn messages_are_given_out_in_the_order_they_were_published(pair: &Pair) {
     let batch: Vec<_> = (0..60).map(|n| message(&format!("m-{n}"), "k")).collect();
     for part in batch.chunks(7) {
         pair.one.publish(part).await.unwrap();
@@ -89,7 +81,7 @@ async fn order_of_first_deliveries(pair: &Pair) {
     assert_eq!(order, batch.into_iter().map(|message| message.id).collect::<Vec<_>>());
 }
 
-async fn order_through_retries(pair: &Pair) {
+pub async fn a_key_keeps_its_order_through_retries(pair: &Pair) {
     let batch = [message("a1", "a"), message("a2", "a"), message("b1", "b"), message("a3", "a")];
     pair.one.publish(&batch).await.unwrap();
     let mut first = receive(&*pair.one, 2).await;
@@ -111,9 +103,6 @@ async fn order_through_retries(pair: &Pair) {
 }
 
 pub async fn a_message_nobody_settles_comes_again(pair: &Pair) {
-    if !pair.row.gives_up_on_the_silent {
-        return;
-    }
     pair.one.publish(&[message("m-1", "k")]).await.unwrap();
     assert_eq!(receive(&*pair.one, 1).await[0].attempt, 1);
     let again = receive(&*pair.two, 1).await;
@@ -162,9 +151,6 @@ pub async fn a_heartbeat_keeps_a_message_from_coming_again(pair: &Pair) {
 }
 
 pub async fn a_late_settlement_does_not_touch_a_message_given_out_again(pair: &Pair) {
-    if !pair.row.gives_up_on_the_silent || !pair.row.fences {
-        return;
-    }
     pair.one.publish(&[message("m-1", "k")]).await.unwrap();
     let late = receive(&*pair.one, 1).await;
     let current = receive(&*pair.two, 1).await;
@@ -246,7 +232,7 @@ pub async fn a_dead_letter_keeps_headers_and_reason_and_comes_back_by_replay(pai
             assert_eq!((letter.reason.as_str(), letter.attempts), ("ünparsable: \"x\"", 1));
             assert!(letter.died_at_ms > 1_600_000_000_000);
         }
-        if pair.row.order != Order::None {
+        if pair.row.ordered {
             assert_eq!(dead[0].message.id, "m-1");
         }
     }
@@ -304,9 +290,7 @@ pub async fn a_receive_ends_with_its_wait(pair: &Pair) {
 }
 
 pub async fn a_broker_that_speaks_tls_and_wants_a_login_is_used_so(pair: &Pair) {
-    let settings = pair.broker.tls_settings(&fresh_queue());
-    assert_eq!(settings.is_some(), pair.row.tls, "the row says what its broker can be given");
-    let Some(settings) = settings else { return };
+    let settings = pair.broker.tls_settings(&fresh_queue()).expect("a certificate and a login");
     let queue = open(pair.row, pair.broker, &settings).await;
     queue.publish(&[message("m-1", "k")]).await.unwrap();
     let got = receive(&*queue, 1).await;

@@ -14,9 +14,6 @@ const MESSAGES: usize = 300;
 const BATCH: usize = 5;
 
 pub fn a_broker_restarted_under_load_loses_nothing(row: &'static Row) {
-    if !row.can_stop {
-        return;
-    }
     let broker = (row.start)();
     let settings = broker.settings(&fresh_queue());
     std::thread::scope(|scope| {
@@ -71,9 +68,6 @@ async fn consume(queue: &dyn Queue) -> BTreeSet<String> {
 }
 
 pub fn a_broker_that_is_down_at_the_start_is_found_later(row: &'static Row) {
-    if !row.can_stop {
-        return;
-    }
     let broker = (row.start)();
     let settings = broker.settings(&fresh_queue());
     broker.stop();

@@ -9,18 +9,8 @@ use o11y_lab::queue::{self, Queue};
 
 use crate::helpers::brokers::{self, Broker, Settings, fresh_queue};
 
-/// How far messages of one key keep their order.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// None comes while an earlier one is in the queue, retries included.
-    ThroughRetries,
-    /// They are given out in the order they were published.
-    FirstDelivery,
-    /// Not at all.
-    None,
-}
-
-/// What a transport is and what it promises beyond the least.
+/// What a transport is, as far as cases of all of them have to know. What it promises beyond them stands
+/// before its row.
 #[derive(Clone, Copy)]
 pub struct Row {
     pub name: &'static str,
@@ -30,17 +20,10 @@ pub struct Row {
     pub shared: &'static OnceLock<Box<dyn Broker>>,
     /// The visibility timeout of the handles.
     pub visibility_ms: u64,
-    pub order: Order,
-    /// Whether the broker can be given a certificate and a login.
-    pub tls: bool,
-    /// Whether the broker can be stopped and started.
-    pub can_stop: bool,
-    /// Whether a consumer that lives and says nothing loses its message after the visibility timeout.
-    pub gives_up_on_the_silent: bool,
+    /// Whether messages and dead letters keep their order.
+    pub ordered: bool,
     /// Whether a delivery that ended in a crash counts as an attempt.
     pub counts_crashes: bool,
-    /// Whether a late settlement is without effect for sure.
-    pub fences: bool,
     /// Whether a handle counts what other consumers have in hand.
     pub sees_others_in_flight: bool,
     /// Whether a key belongs to one consumer for as long as that lives, so that no other gets its
@@ -59,12 +42,8 @@ impl Row {
         start: || panic!("a row says how its broker starts"),
         shared: &NO_BROKER,
         visibility_ms: 1000,
-        order: Order::FirstDelivery,
-        tls: true,
-        can_stop: true,
-        gives_up_on_the_silent: true,
+        ordered: true,
         counts_crashes: true,
-        fences: true,
         sees_others_in_flight: true,
         keys_have_owners: false,
         retries_wait: true,
