@@ -227,6 +227,14 @@ impl Queue for Kafka {
         .await
     }
 
+    async fn takes_messages(&self) -> Result<(), QueueError> {
+        within(CALL_TIMEOUT, async {
+            let reader = self.reader().await?;
+            blocking(move || reader.ask().map(drop)).await
+        })
+        .await
+    }
+
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
         dead::list(self.reader().await?, limit).await
     }

@@ -169,8 +169,15 @@ pub trait Queue: Send + Sync {
     /// Says that a slow handler is still at work, so that the message is not given out again.
     async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError>;
 
-    /// Counts messages. Also the readiness check: an error means the queue does not answer.
+    /// Counts messages. Also the consumer's readiness check: an error means the queue does not answer.
     async fn depth(&self) -> Result<Depth, QueueError>;
+
+    /// Whether messages can be published, as far as can be known without doing so: the publisher's
+    /// readiness check. Where the dead-letter queue may be missing while the queue is there, it is not
+    /// asked: a publisher has no use for it.
+    async fn takes_messages(&self) -> Result<(), QueueError> {
+        self.depth().await.map(drop)
+    }
 
     /// The dead letters, oldest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
@@ -204,19 +211,26 @@ pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Ar
     }
 }
 
-/// Makes readiness depend on the queue's answer.
-pub fn watch(queue: &Arc<dyn Queue>, runtime: &Runtime) {
+/// Makes readiness depend on what this side needs of the queue, and counts the queue's messages.
+pub fn watch(queue: &Arc<dyn Queue>, side: QueueUse, runtime: &mut Runtime) {
+    runtime.spawn(watch_depth(queue.clone(), side, runtime.shutdown().clone()));
     let queue = queue.clone();
     runtime.health().require("queue", move || {
         let queue = queue.clone();
-        Box::pin(async move { queue.depth().await.map(drop).map_err(|error| error.to_string()) })
+        Box::pin(async move {
+            let asked = match side {
+                QueueUse::Publishes => queue.takes_messages().await,
+                _ => queue.depth().await.map(drop),
+            };
+            asked.map_err(|error| error.to_string())
+        })
     });
 }
 
 /// Keeps the gauges of waiting messages and dead letters up to date until `shutdown` begins. While
 /// the queue does not answer they keep their last values. The publisher counts the waiting ones
 /// too, so that a dead consumer does not take its alert along.
-pub async fn watch_depth(queue: Arc<dyn Queue>, side: QueueUse, shutdown: Shutdown) {
+async fn watch_depth(queue: Arc<dyn Queue>, side: QueueUse, shutdown: Shutdown) {
     let mut outage = outage::Outage::of("Counting the queue's messages");
     while !shutdown.begun() {
         match queue.depth().await {

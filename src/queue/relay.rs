@@ -152,8 +152,8 @@ impl Relay {
         if !self.outage.lasts() {
             return Ok(BATCH);
         }
-        match self.queue.depth().await {
-            Ok(_) => Ok(1),
+        match self.queue.takes_messages().await {
+            Ok(()) => Ok(1),
             Err(error) => {
                 metrics::publish_failed();
                 Err(error.to_string())

@@ -183,6 +183,10 @@ impl Queue for Sqs {
         within(CALL_TIMEOUT, self.count()).await
     }
 
+    async fn takes_messages(&self) -> Result<(), QueueError> {
+        within(CALL_TIMEOUT, self.redrive()).await.map(drop)
+    }
+
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
         self.given_up(limit).await
     }

@@ -39,9 +39,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let db = open_store(Role::Notify, &config, &mut runtime).await?;
     let notifications = Notifications::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
-    queue::watch(&queue, &runtime);
-    let side = Role::Notify.service().queue;
-    runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
+    queue::watch(&queue, Role::Notify.service().queue, &mut runtime);
     let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);
     let handler = queue::fault::Faulty::new(handler, runtime.faults());
     let policy = worker::Policy::from(&config.queue);

@@ -44,9 +44,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let db = open_store(Role::Order, &config, &mut runtime).await?;
     let orders = Orders::new(db);
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
-    queue::watch(&queue, &runtime);
-    let side = Role::Order.service().queue;
-    runtime.spawn(queue::watch_depth(queue.clone(), side, runtime.shutdown().clone()));
+    queue::watch(&queue, Role::Order.service().queue, &mut runtime);
     runtime.prefer(Role::User, &config.upstream.user_service_url);
     let (faults, last_call) = (runtime.faults().clone(), runtime.last_call().clone());
     let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), faults, last_call);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use o11y_lab::lab::expect::ORDER_TRACE;
 use o11y_lab::schema::Role;
+use serde_json::json;
 
 use crate::conformance::cases::{message, receive};
 use crate::conformance::{sqs, with_pair};
@@ -114,4 +115,26 @@ fn a_message_that_sqs_itself_gave_up_is_listed_with_its_attempts_and_comes_back_
         assert_eq!(queue.replay(None).await.unwrap(), 1);
         assert_eq!(receive(queue, 1).await[0].attempt, 1);
     });
+}
+
+/// Found in a look at outages: the publisher asked for the dead letters' count before it went on.
+#[test]
+fn a_dead_letter_queue_that_is_gone_keeps_nothing_from_being_published_after_an_outage() {
+    let server = SqsServer::in_the_open();
+    let settings = server.settings(&fresh_queue());
+    let env: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let lab = Lab::start_with(&env);
+    let user = lab.user();
+    let url = &settings.iter().find(|(name, _)| *name == "SQS_QUEUE_URL").expect("a URL").1;
+    server.call("DeleteQueue", &json!({"QueueUrl": format!("{url}-dead")}));
+    server.stop();
+    let order = lab.order(user).id();
+    eventually("the outbox holds it", || {
+        (lab.metric(Role::Order, "queue_outbox_pending")? >= 1.0).then_some(())
+    });
+    server.start();
+    assert_eq!(lab.wait_notifications(order, 1).len(), 1);
+    lab.wait_role(Role::Order);
+    let consumer = http::get(&lab.url(Role::Notify, "/ready"));
+    assert_eq!(consumer.status, 503, "its dead letters have nowhere to go: {consumer:?}");
 }

@@ -146,11 +146,15 @@ impl Lab {
     }
 
     /// Waits until one role says that it is ready.
+    #[track_caller]
     pub fn wait_role(&self, role: Role) {
-        let url = self.url(role, "/ready");
-        eventually(&format!("{role} is ready; up said:\n{}", self.up.stderr()), || {
-            http::try_send("GET", &url, &[], None).filter(|answer| answer.status == 200)
+        let (url, mut last) = (self.url(role, "/ready"), None);
+        let ready = found_within(DEADLINE, || {
+            last = http::try_send("GET", &url, &[], None);
+            last.as_ref().is_some_and(|answer| answer.status == 200).then_some(())
         });
+        let said = || last.as_ref().map_or("nothing", |answer| &answer.text);
+        assert!(ready.is_some(), "{role} is not ready: {}; up said:\n{}", said(), self.up.stderr());
     }
 
     pub fn ports(&self) -> Ports {

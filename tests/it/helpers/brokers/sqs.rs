@@ -34,7 +34,12 @@ pub struct SqsServer {
 
 impl SqsServer {
     pub fn boxed() -> Box<dyn Broker> {
-        Box::new(Self::start_server(false))
+        Box::new(Self::in_the_open())
+    }
+
+    /// One whose API a test calls too.
+    pub fn in_the_open() -> Self {
+        Self::start_server(false)
     }
 
     /// One that speaks TLS, whose settings therefore name an authority. It takes any credentials,
