@@ -1,5 +1,7 @@
 //! The producer: idempotent, and done with a record only when all in-sync replicas have it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::future;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -38,7 +40,12 @@ impl Record {
     }
 }
 
-pub(super) struct Outgoing(Owned<FutureProducer<Quiet>>);
+pub(super) struct Outgoing {
+    producer: Owned<FutureProducer<Quiet>>,
+    /// It could not bring a record to the broker. It would go on in a new epoch of its id, which not
+    /// every broker with this protocol takes from it; a new producer has a new id.
+    gave_up: AtomicBool,
+}
 
 impl Outgoing {
     pub(super) fn open(access: &Access) -> Result<Self, QueueError> {
@@ -54,17 +61,19 @@ impl Outgoing {
             .set("queue.buffering.max.kbytes", "65536")
             // The partition of a key is the one that Kafka's own clients choose.
             .set("partitioner", "murmur2");
-        config.create_with_context(Quiet).map(|producer| Self(Owned::of(producer))).map_err(failed)
+        let producer = config.create_with_context(Quiet).map_err(failed)?;
+        Ok(Self { producer: Owned::of(producer), gave_up: AtomicBool::new(false) })
     }
 
     /// After a fatal error, such as a broker that has forgotten the producer, only a new one helps.
     pub(super) fn usable(&self) -> bool {
-        self.0.as_ref().is_some_and(|producer| producer.client().fatal_error().is_none())
+        let sound = |producer: &FutureProducer<Quiet>| producer.client().fatal_error().is_none();
+        !self.gave_up.load(Ordering::Relaxed) && self.producer.as_ref().is_some_and(sound)
     }
 
     /// In order; `Ok` means that the broker has all of them.
     pub(super) async fn send(&self, records: Vec<Record>) -> Result<(), QueueError> {
-        let producer = self.0.as_ref().ok_or_else(|| unavailable("is no longer used"))?;
+        let producer = self.producer.as_ref().ok_or_else(|| unavailable("is no longer used"))?;
         for page in records.chunks(PAGE) {
             let mut sent = Vec::with_capacity(page.len());
             for record in page {
@@ -76,7 +85,10 @@ impl Outgoing {
             }
             for arrived in future::join_all(sent).await {
                 let arrived = arrived.map_err(|_| unavailable("was not waited for"))?;
-                arrived.map_err(|(error, _)| refused(error))?;
+                arrived.map_err(|(error, _)| {
+                    self.gave_up.store(true, Ordering::Relaxed);
+                    refused(error)
+                })?;
             }
         }
         Ok(())
