@@ -7,10 +7,13 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+
 use super::server::Server;
 use super::tls::Proxy;
 use super::{Broker, Settings};
-use crate::helpers::free_port;
+use crate::helpers::{DEADLINE, free_port};
 
 const TANSU: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/tansu/bin/tansu");
 const USER: &str = "lab";
@@ -35,6 +38,7 @@ impl TansuServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let server = start("tansu", folder.path(), port, &format!("127.0.0.1:{port}"), &[]);
+        index_headers(&folder.path().join("tansu.db"));
         Box::new(Self { server, port, guarded: OnceLock::new(), folder })
     }
 }
@@ -53,6 +57,18 @@ fn start(name: &'static str, folder: &Path, port: u16, advertised: &str, more: &
         command
     };
     Server::start(name, folder, command, move || answers(port).is_some())
+}
+
+/// tansu 0.6 searches the headers of all records for those of one, and answers nobody meanwhile: after
+/// some thousand messages no call is answered in time. Kept here, as only its rows are known to it.
+fn index_headers(data: &Path) {
+    let index = async {
+        let mut db = SqliteConnectOptions::new().filename(data).busy_timeout(DEADLINE).connect().await?;
+        let index = "CREATE INDEX header_of ON header (topition, offset_id)";
+        sqlx::query(index).execute(&mut db).await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(index).expect("an index for tansu's headers");
 }
 
 /// Asks which calls it knows, as every client does first.
