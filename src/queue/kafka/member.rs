@@ -15,14 +15,15 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::client::{Access, Quiet, Topics, failed};
-use super::incoming::{Desk, Owned};
-use super::{record, window};
+use super::incoming::{Desk, Owned, State};
+use super::record;
 use crate::queue::QueueError;
 use crate::queue::broker::unavailable;
 
 /// Longest time between two looks at what is to be committed, paused or handed over.
 const TURN: Duration = Duration::from_millis(100);
-/// Bytes of all windows at which fetching pauses.
+/// Bytes of all windows. Each partition has its share, so that one that is stuck does not stop the
+/// others, and that is worth several fetches: what was fetched ahead of a pause is fetched once more.
 const BYTES: usize = 32 << 20;
 /// What Kafka's brokers allow as a session timeout, unless they are told otherwise.
 const SESSION: std::ops::RangeInclusive<u128> = 6_000..=1_800_000;
@@ -44,7 +45,6 @@ pub(super) fn start(access: &Access, topics: &Topics, desk: Arc<Desk>) -> Result
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
         // What the client fetches ahead, beside the windows.
-        .set("queued.min.messages", "1000")
         .set("queued.max.messages.kbytes", "8192");
     let consumer: Member = config.create_with_context(Context(desk.clone())).map_err(failed)?;
     consumer.subscribe(&[&topics.main]).map_err(failed)?;
@@ -58,12 +58,17 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
     let _left = desk.left.clone().drop_guard();
     let mut tended = Instant::now();
     while !desk.leave.is_cancelled() {
+        let mut full = false;
         match consumer.poll(TURN) {
             Some(Ok(came)) => {
                 let message = record::message(&came).0;
-                if let Some(owned) = desk.lock().owned.get_mut(&came.partition()) {
-                    owned.window.push(came.offset(), message, Instant::now());
+                let mut state = desk.lock();
+                let share = share(&state);
+                if let Some(Owned { window, .. }) = state.owned.get_mut(&came.partition()) {
+                    window.push(came.offset(), message, Instant::now());
+                    full = window.bytes() >= share;
                 }
+                drop(state);
                 desk.tell();
             }
             Some(Err(KafkaError::MessageConsumptionFatal(_))) => break,
@@ -73,7 +78,7 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
             }
             None => {}
         }
-        if tended.elapsed() >= TURN {
+        if full || tended.elapsed() >= TURN {
             tended = Instant::now();
             // First, for what it commits must not be on its way already.
             hand_over(&consumer, topic, desk);
@@ -114,17 +119,22 @@ fn forget(desk: &Desk, offsets: &TopicPartitionList) {
     }
 }
 
+/// Bytes of one window.
+fn share(state: &State) -> usize {
+    BYTES / state.owned.len().max(1)
+}
+
 /// Fetches no more of partitions whose window is full, and again of those where it has got room.
 fn pause(consumer: &Member, topic: &str, desk: &Desk) {
     let (mut full, mut free) = (TopicPartitionList::new(), TopicPartitionList::new());
     {
         let mut state = desk.lock();
-        let bytes: usize = state.owned.values().map(|owned| owned.window.bytes()).sum();
+        let share = share(&state);
         for (partition, Owned { window, .. }) in &mut state.owned {
-            if !window.paused && (window.len() >= window::LENGTH || bytes >= BYTES) {
+            if !window.paused && window.bytes() >= share {
                 window.paused = true;
                 full.add_partition(topic, *partition);
-            } else if window.paused && window.len() <= window::LENGTH / 2 && bytes <= BYTES / 2 {
+            } else if window.paused && window.bytes() <= share / 2 {
                 window.paused = false;
                 free.add_partition(topic, *partition);
             }

@@ -1,15 +1,18 @@
 //! What one partition has given us and we have not settled, in the order of the log.
 //!
 //! The group's offset may only move past what is settled, so the window begins at the first message
-//! that is not. Its length bounds what a single stuck message can make the next owner do again.
+//! that is not. How far from there messages are given out bounds what a single stuck one can make the
+//! next owner do again.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::queue::Message;
 
-/// Messages of one partition in memory, settled ones behind an unsettled one included.
-pub(super) const LENGTH: usize = 500;
+/// Messages of one partition that may have been given out, settled ones behind an unsettled one included.
+const REACH: usize = 500;
+/// Roughly what one takes in memory beside its own bytes.
+const OVERHEAD: usize = 500;
 
 #[derive(Default)]
 pub(super) struct Window {
@@ -52,7 +55,7 @@ impl Window {
         if self.leaving || self.next.is_some_and(|next| offset < next) {
             return;
         }
-        self.bytes += message.size();
+        self.bytes += message.size() + OVERHEAD;
         self.next = Some(offset + 1);
         let open = Open { message, attempt: 0, state: State::Waiting(now) };
         self.entries.push_back(Entry { offset, open: Some(open) });
@@ -62,8 +65,8 @@ impl Window {
     pub(super) fn take(&mut self, max: usize, now: Instant) -> Vec<Taken> {
         let mut taken = Vec::new();
         let mut keys = HashSet::new();
-        let entries = if self.leaving { None } else { Some(&mut self.entries) };
-        for Entry { offset, open } in entries.into_iter().flatten() {
+        let reach = if self.leaving { 0 } else { REACH };
+        for Entry { offset, open } in self.entries.iter_mut().take(reach) {
             if taken.len() >= max {
                 break;
             }
@@ -80,7 +83,7 @@ impl Window {
 
     /// When the next retry is due, of those that are not yet.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
-        let due = self.open().filter_map(|open| match open.state {
+        let due = self.in_reach().filter_map(|open| match open.state {
             State::Waiting(due) if due > now => Some(due),
             _ => None,
         });
@@ -92,7 +95,7 @@ impl Window {
         if let Some(entry) = self.find(offset)
             && let Some(open) = entry.open.take()
         {
-            self.bytes -= open.message.size();
+            self.bytes -= open.message.size() + OVERHEAD;
         }
         while self.entries.front().is_some_and(|entry| entry.open.is_none()) {
             self.entries.pop_front();
@@ -118,7 +121,7 @@ impl Window {
 
     /// Whether a consumer that was heard of lately has something in hand.
     pub(super) fn busy(&self, now: Instant, silence: Duration) -> bool {
-        self.open().any(|open| matches!(open.state, State::InHand(heard) if now < heard + silence))
+        self.in_reach().any(|open| matches!(open.state, State::InHand(heard) if now < heard + silence))
     }
 
     /// The offset to commit: all before it is settled. `None` if the broker has it already.
@@ -143,16 +146,18 @@ impl Window {
         self.next
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
+    /// Roughly what it takes in memory.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     fn open(&self) -> impl Iterator<Item = &Open> {
         self.entries.iter().filter_map(|entry| entry.open.as_ref())
+    }
+
+    /// Those that may have been given out.
+    fn in_reach(&self) -> impl Iterator<Item = &Open> {
+        self.entries.iter().take(REACH).filter_map(|entry| entry.open.as_ref())
     }
 
     fn find(&mut self, offset: i64) -> Option<&mut Entry> {

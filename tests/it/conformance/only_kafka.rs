@@ -1,23 +1,24 @@
 //! What only Kafka does: partitions with owners that change, and dead letters in a log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use o11y_lab::config::QueueConfig;
-use o11y_lab::queue::{Delivery, Depth, Queue};
+use o11y_lab::queue::{Delivery, Depth, Message, Queue};
 
 use super::KAFKA;
 use super::cases::{depth_becomes, message, receive};
 use super::row::{Row, config, with_pair};
 use crate::helpers::DEADLINE;
-use crate::helpers::brokers::KafkaMock;
+use crate::helpers::brokers::{Broker, KafkaMock};
 
 /// Enough that each partition has some.
 const MESSAGES: usize = 60;
 
 static ROW: Row = Row { start: KafkaMock::boxed, shared: &super::kafka::SHARED, ..KAFKA };
 
-fn batch(name: &str) -> Vec<o11y_lab::queue::Message> {
+fn batch(name: &str) -> Vec<Message> {
     (0..MESSAGES).map(|n| message(&format!("{name}-{n}"), &format!("k-{n}"))).collect()
 }
 
@@ -129,12 +130,21 @@ fn a_dead_letter_replayed_out_of_turn_leaves_the_others_in_their_order() {
     });
 }
 
+static WITH_MANY_PARTITIONS: OnceLock<Box<dyn Broker>> = OnceLock::new();
+/// Half a megabyte of memory for each partition, of which the mock keeps no more than five.
+static MANY_PARTITIONS: Row =
+    Row { start: || KafkaMock::with_partitions(64), shared: &WITH_MANY_PARTITIONS, ..KAFKA };
+
 #[test]
 fn more_messages_than_are_kept_in_memory_all_come_once_and_in_order() {
     const EACH: usize = 400;
-    with_pair(&ROW, async |pair| {
+    let large = |n: usize, key: usize| Message {
+        body: vec![b'x'; 1500],
+        ..message(&n.to_string(), &key.to_string())
+    };
+    with_pair(&MANY_PARTITIONS, async |pair| {
         for n in 0..EACH {
-            let batch: Vec<_> = (0..10).map(|key| message(&n.to_string(), &key.to_string())).collect();
+            let batch: Vec<_> = (0..10).map(|key| large(n, key)).collect();
             pair.two.publish(&batch).await.unwrap();
         }
         let mut last: BTreeMap<String, usize> = BTreeMap::new();

@@ -27,14 +27,14 @@ fn the_offset_never_moves_past_a_message_that_is_not_settled() {
     assert_eq!(offsets(&window.take(9, now)), [100, 101, 102]);
     window.settle(102);
     window.settle(101);
-    assert_eq!((window.to_commit(), window.len()), (Some(100), 3));
+    assert_eq!(window.to_commit(), Some(100));
     window.committed(Some(100));
     assert_eq!(window.to_commit(), None);
     window.put_back(100, now);
     assert_eq!(window.to_commit(), None);
     assert_eq!(offsets(&window.take(9, now)), [100]);
     window.settle(100);
-    assert_eq!((window.to_commit(), window.len(), window.bytes()), (Some(103), 0, 0));
+    assert_eq!((window.to_commit(), window.count(), window.bytes()), (Some(103), (0, 0), 0));
     // One that failed is tried again.
     window.committed(Some(103));
     window.committed(None);
@@ -62,7 +62,7 @@ fn what_came_before_or_is_settled_already_changes_nothing() {
     let mut window = filled(&["a", "b"], now);
     let known = Message { id: String::new(), key: "z".into(), headers: BTreeMap::new(), body: Vec::new() };
     window.push(100, known.clone(), now);
-    assert_eq!(window.len(), 2);
+    assert_eq!(window.count(), (2, 0));
     window.take(1, now);
     window.settle(100);
     window.settle(100);
@@ -86,4 +86,16 @@ fn a_partition_that_leaves_gives_nothing_out_and_waits_for_what_is_in_hand_and_s
     window.settle(100);
     assert!(!window.busy(now, silence));
     assert_eq!(window.to_commit(), Some(101));
+}
+
+#[test]
+fn what_is_given_out_stays_in_reach_of_the_first_message_that_is_not_settled() {
+    let now = Instant::now();
+    let keys: Vec<_> = (0..REACH + 10).map(|key| key.to_string()).collect();
+    let mut window = filled(&keys.iter().map(String::as_str).collect::<Vec<_>>(), now);
+    assert_eq!(window.take(2 * REACH, now).len(), REACH);
+    (1..REACH as i64).for_each(|offset| window.settle(100 + offset));
+    assert!(window.take(9, now).is_empty());
+    window.settle(100);
+    assert_eq!(window.take(2 * REACH, now).len(), 10);
 }

@@ -11,6 +11,8 @@ use super::{Broker, Settings};
 /// One mock broker.
 pub struct KafkaMock {
     servers: String,
+    /// Of each queue's topic.
+    partitions: i32,
     /// To the thread that owns the cluster, which cannot be shared, with the way back.
     wishes: Mutex<Sender<(Wish, Sender<()>)>>,
 }
@@ -22,12 +24,17 @@ enum Wish {
 }
 
 impl KafkaMock {
+    /// As many as the program makes.
     pub fn boxed() -> Box<dyn Broker> {
+        Self::with_partitions(6)
+    }
+
+    pub fn with_partitions(partitions: i32) -> Box<dyn Broker> {
         let (wish, wishes) = channel();
         let (tell, told) = channel();
         std::thread::spawn(move || own(&tell, &wishes));
         let servers = told.recv().expect("a mock cluster");
-        Box::new(Self { servers, wishes: Mutex::new(wish) })
+        Box::new(Self { servers, partitions, wishes: Mutex::new(wish) })
     }
 
     fn wish(&self, wish: Wish) {
@@ -54,7 +61,7 @@ fn own(tell: &Sender<String>, wishes: &Receiver<(Wish, Sender<()>)>) {
 impl Broker for KafkaMock {
     /// The mock does not know the call by which the program makes its topics.
     fn settings(&self, queue: &str) -> Settings {
-        self.wish(Wish::Topic(queue.to_owned(), 6));
+        self.wish(Wish::Topic(queue.to_owned(), self.partitions));
         self.wish(Wish::Topic(format!("{queue}.dead"), 1));
         vec![
             ("QUEUE_TRANSPORT", "kafka".into()),
