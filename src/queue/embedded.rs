@@ -21,11 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::file::{File, within};
 use self::row::{headers, millis, receipt};
+use super::together::{Failed, Together};
 use super::wire::{self, now_ms};
 use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError};
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "queue.db";
+
+/// Most acknowledgements in one statement.
+const BATCH: usize = 100;
 
 /// One process's access to one queue in the file.
 pub struct Embedded {
@@ -37,6 +41,8 @@ pub struct Embedded {
     /// For `receive` to look for news with. It never writes: a connection is not told about its own
     /// changes.
     look: File,
+    /// Receipts to be acknowledged.
+    acks: Together<(i64, String)>,
     /// Since when `receive` has found nothing; `None` when it just found something.
     quiet: Mutex<Option<Instant>>,
     stopped: CancellationToken,
@@ -50,26 +56,40 @@ impl Embedded {
             visibility_timeout,
             work: File::new(path.clone()),
             look: File::new(path),
+            acks: Together::of(BATCH),
             quiet: Mutex::new(Some(Instant::now())),
             stopped: CancellationToken::new(),
         }
     }
 
-    /// Runs one statement for the delivery whose receipt is `$1`, `$2`.
-    async fn settle(
-        &self,
-        delivery: &Delivery,
-        statement: &'static str,
-        due: Option<i64>,
-    ) -> Result<(), QueueError> {
+    async fn delete(&self, receipts: Vec<(i64, String)>) -> Result<Failed, QueueError> {
+        within(async {
+            let mut file = self.work.open().await?;
+            // In this order of the join: one search by `seq` for each receipt.
+            let deleted = sqlx::query(
+                "DELETE FROM messages WHERE seq IN (
+                     SELECT seq FROM json_each($1) AS given CROSS JOIN messages
+                     WHERE seq = given.value ->> 0 AND receipt = given.value ->> 1
+                 )",
+            )
+            .bind(serde_json::json!(receipts).to_string())
+            .execute(&mut file.db)
+            .await;
+            let deleted = file.check(deleted)?.rows_affected();
+            if deleted < receipts.len() as u64 {
+                tracing::debug!(messages = receipts.len() as u64 - deleted, "Deliveries are no longer ours");
+            }
+            Ok(Failed::new())
+        })
+        .await
+    }
+
+    /// Runs one statement for the delivery whose receipt is `$1`, `$2`, and which is due at `$3`.
+    async fn settle(&self, delivery: &Delivery, statement: &'static str, due: i64) -> Result<(), QueueError> {
         let Some((seq, token)) = receipt(delivery) else { return Ok(()) };
         within(async {
             let mut file = self.work.open().await?;
-            let mut query = sqlx::query(statement).bind(seq).bind(token);
-            if let Some(due) = due {
-                query = query.bind(due);
-            }
-            let settled = query.execute(&mut file.db).await;
+            let settled = sqlx::query(statement).bind(seq).bind(token).bind(due).execute(&mut file.db).await;
             let settled = file.check(settled)?;
             if settled.rows_affected() == 0 {
                 tracing::debug!(messageId = delivery.message.id, "Delivery is no longer ours");
@@ -135,14 +155,15 @@ impl Queue for Embedded {
     }
 
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
-        self.settle(delivery, "DELETE FROM messages WHERE seq = $1 AND receipt = $2", None).await
+        let Some((seq, token)) = receipt(delivery) else { return Ok(()) };
+        self.acks.call((seq, token.to_owned()), |all| self.delete(all)).await
     }
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
         // 0 rather than now: "at once" must not depend on the clock.
         let due = if delay.is_zero() { 0 } else { now_ms() + millis(delay) };
         let statement = "UPDATE messages SET receipt = NULL, due = $3 WHERE seq = $1 AND receipt = $2";
-        self.settle(delivery, statement, Some(due)).await
+        self.settle(delivery, statement, due).await
     }
 
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
@@ -151,7 +172,7 @@ impl Queue for Embedded {
 
     async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError> {
         let due = now_ms() + millis(self.visibility_timeout);
-        self.settle(delivery, "UPDATE messages SET due = $3 WHERE seq = $1 AND receipt = $2", Some(due)).await
+        self.settle(delivery, "UPDATE messages SET due = $3 WHERE seq = $1 AND receipt = $2", due).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

@@ -22,6 +22,7 @@ mod span;
 pub mod sqs;
 #[cfg(test)]
 mod testing;
+mod together;
 mod wire;
 pub mod worker;
 
@@ -105,7 +106,7 @@ pub struct DeadLetter {
 const DEPTH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a transport can fail with. The text names no address and no credentials.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum QueueError {
     /// The broker cannot be reached or did not answer in time; trying again may help.
     #[error("the queue is unavailable: {0}")]

@@ -26,10 +26,11 @@ use self::entry::Fields;
 use self::link::Link;
 use self::script::{GROUP, Keys};
 use super::broker::unavailable;
+use super::together::{Failed, Together};
 use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
 use crate::config::QueueConfig;
 
-/// Dead letters asked for at once: a bound for what is in memory, and for how long Redis is busy.
+/// Messages in one step: a bound for what is in memory, and for how long Redis is busy.
 const PAGE: usize = 100;
 
 /// One process's access to one queue.
@@ -45,6 +46,8 @@ pub struct Redis {
     read: Link,
     /// Whether stream and group are known to be there.
     joined: AtomicBool,
+    /// Entries and counts of deliveries to be acknowledged.
+    acks: Together<[String; 2]>,
     /// When to look for what no read brings.
     next_look: Mutex<Instant>,
     stopped: CancellationToken,
@@ -66,6 +69,7 @@ impl Redis {
             work: Link::new(link.clone()),
             read: Link::new(link),
             joined: AtomicBool::new(false),
+            acks: Together::of(PAGE),
             next_look: Mutex::new(Instant::now()),
             stopped: CancellationToken::new(),
         })
@@ -130,7 +134,16 @@ impl Queue for Redis {
     }
 
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
-        self.settle(script::ACK, delivery, []).await
+        let Some(receipt) = entry::receipt(delivery) else { return Ok(()) };
+        let all = |receipts: Vec<[String; 2]>| async {
+            let given = receipts.len() as u64;
+            let settled: u64 = self.run(script::ACK, receipts.into_flattened()).await?;
+            if settled < given {
+                tracing::debug!(messages = given - settled, "Deliveries are no longer ours");
+            }
+            Ok(Failed::new())
+        };
+        self.acks.call(receipt, all).await
     }
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {

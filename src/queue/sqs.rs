@@ -17,10 +17,10 @@ use aws_sdk_sqs::types::{self, MessageSystemAttributeName};
 use opentelemetry::KeyValue;
 
 use self::client::{Failure, gone};
-use self::delete::Deletes;
 use self::message::Packed;
 use self::redrive::Watch;
 use super::broker::{CALL_TIMEOUT, within};
+use super::together::Together;
 use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
 use crate::config::QueueConfig;
 
@@ -38,7 +38,8 @@ pub struct Sqs {
     client: aws_sdk_sqs::Client,
     url: String,
     visibility_timeout: Duration,
-    deletes: Deletes,
+    /// Receipts to be deleted.
+    deletes: Together<String>,
     watch: Watch,
 }
 
@@ -57,7 +58,7 @@ impl Sqs {
             client: client::connect(&config.broker, &url).await?,
             url,
             visibility_timeout: config.queue_visibility_timeout,
-            deletes: Deletes::default(),
+            deletes: Together::of(BATCH),
             watch: Watch::of(config.queue_max_attempts),
         })
     }
@@ -164,7 +165,7 @@ impl Queue for Sqs {
     }
 
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
-        within(CALL_TIMEOUT, self.deletes.delete(&self.client, &self.url, &delivery.receipt)).await
+        within(CALL_TIMEOUT, self.delete(&delivery.receipt)).await
     }
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {

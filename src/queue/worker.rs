@@ -90,6 +90,8 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
         let free = policy.concurrency.max(1).saturating_sub(in_hand.len());
         if free == 0 {
             tokio::select! { _ = in_hand.join_next() => {}, () = shutdown.wait() => {} }
+            // Others that are done too make room for more in one call.
+            tokio::task::yield_now().await;
             continue;
         }
         tokio::select! { () = handler.wants_more() => {}, () = shutdown.wait() => continue }

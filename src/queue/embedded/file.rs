@@ -15,11 +15,11 @@ use crate::queue::QueueError;
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for another process's write; shorter, so that the reason is known.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(2500);
-/// Pages the write-ahead log takes before it is written back. That waits for the disk, and the queue
-/// touches the same few pages again and again: seldom is cheaper.
-const LOG_PAGES: &str = "8000";
+/// Pages the write-ahead log takes before it is written back. That waits for the disk, and so does
+/// whoever has to do it: some ten milliseconds for so many, a tenth of a second for some thousands.
+const LOG_PAGES: &str = "500";
 /// The same in bytes: what stays of a log that a backlog made larger.
-const LOG_BYTES: &str = "32768000";
+const LOG_BYTES: &str = "2048000";
 
 /// A place for one connection, opened when it is first needed.
 pub(super) struct File {

@@ -1,6 +1,10 @@
-local id, count = ARGV[4], ARGV[5]
-if not held(id, count) then
-    return 0
+local ids = {}
+for i = 4, #ARGV, 2 do
+    if held(ARGV[i], ARGV[i + 1]) then
+        ids[#ids + 1] = ARGV[i]
+    end
 end
-leave(id)
-return 1
+if #ids > 0 then
+    leave(unpack(ids))
+end
+return #ids

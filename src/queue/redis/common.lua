@@ -47,9 +47,9 @@ local function held(id, count)
     return not pending.err and pending[1] and pending[1][4] == tonumber(count)
 end
 
-local function leave(id)
-    redis.call('XACK', stream, group, id)
-    redis.call('XDEL', stream, id)
+local function leave(...)
+    redis.call('XACK', stream, group, ...)
+    redis.call('XDEL', stream, ...)
 end
 
 -- Puts a pending entry back after so many milliseconds; `count` is how often it was given out.

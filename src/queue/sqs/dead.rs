@@ -34,7 +34,7 @@ impl Sqs {
         }
         let packed = Packed::of(&delivery.message, dead_fields(delivery, reason))?;
         self.send(&redrive.url, vec![packed]).await?;
-        self.deletes.delete(&self.client, &self.url, &delivery.receipt).await
+        self.delete(&delivery.receipt).await
     }
 
     pub(super) async fn given_up(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
@@ -136,8 +136,8 @@ impl Sqs {
     ) -> Result<(), QueueError> {
         let packed = messages.iter().map(|message| Packed::of(message, [])).collect::<Result<_, _>>()?;
         self.send(&self.url, packed).await?;
-        match delete_all(&self.client, &redrive.url, receipts).await?.first() {
-            Some((_, code)) => Err(Failure::coded(code).into()),
+        match delete_all(&self.client, &redrive.url, receipts).await?.pop() {
+            Some((_, error)) => Err(error),
             None => Ok(()),
         }
     }
