@@ -163,6 +163,21 @@ pub async fn a_late_settlement_does_not_touch_a_message_given_out_again(pair: &P
     assert_eq!(receive(&*pair.two, 1).await[0].attempt, 3);
 }
 
+/// They may well be made in one call.
+pub async fn an_acknowledgement_that_is_too_late_changes_nothing_for_one_made_with_it(pair: &Pair) {
+    pair.one.publish(&[message("m-1", "k-1")]).await.unwrap();
+    let late = receive(&*pair.one, 1).await;
+    let current = receive(&*pair.two, 1).await;
+    pair.one.publish(&[message("m-2", "k-2")]).await.unwrap();
+    let mine = receive(&*pair.one, 1).await;
+    let (first, second) = tokio::join!(pair.one.ack(&late[0]), pair.one.ack(&mine[0]));
+    (first.unwrap(), second.unwrap());
+    pair.two.heartbeat(&current[0]).await.unwrap();
+    depth_becomes(&*pair.two, Depth { waiting: 0, in_flight: 1, dead: 0 }).await;
+    pair.two.ack(&current[0]).await.unwrap();
+    depth_becomes(&*pair.two, Depth::default()).await;
+}
+
 /// Where keys have owners, the consumers need a while to agree on them.
 async fn until_both_own_keys(pair: &Pair) {
     let (mut sent, mut settled) = (0, [0, 0]);

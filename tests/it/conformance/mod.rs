@@ -71,7 +71,8 @@ macro_rules! transport {
     // Where that is so: a late settlement is without effect for sure.
     (@promise fenced $more:tt) => {
         transport!(@on pairs $more: cases =>
-            a_late_settlement_does_not_touch_a_message_given_out_again);
+            a_late_settlement_does_not_touch_a_message_given_out_again,
+            an_acknowledgement_that_is_too_late_changes_nothing_for_one_made_with_it);
     };
     // The broker can be given a certificate and a login.
     (@promise guarded $more:tt) => {
