@@ -1,11 +1,12 @@
 //! `make bench-cold-start`: how long the function takes from the start of its process to the first time
 //! it asks the Lambda runtime for an invocation, which is what Lambda calls init and a caller waits for.
 //!
-//! The runtime API is a socket of ours, the collector a port where nobody is: on Lambda neither is
+//! The runtime API is a stand-in of ours, the collector a port where nobody is: on Lambda neither is
 //! worth waiting for. Ends with 1 if the goal is missed.
 
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -13,9 +14,11 @@
     reason = "a program for a person"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+#[path = "../../tests/it/helpers/standin.rs"]
+mod standin;
+
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// Longest 95th percentile.
@@ -46,9 +49,17 @@ fn main() {
 
 /// Starts the function once; the time until it asks.
 fn start() -> Duration {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("a socket");
-    let address = listener.local_addr().expect("an address").to_string();
+    let (tell, asked) = channel();
+    let address = standin::serve(move |method, path, _| match (method, path) {
+        ("POST", "/2020-01-01/extension/register") => {
+            Some(standin::response("200 OK", "lambda-extension-identifier: one\r\n", "{}"))
+        }
+        ("GET", "/2018-06-01/runtime/invocation/next") => {
+            tell.send(Instant::now()).expect("somebody waits");
+            None
+        }
+        _ => None,
+    });
     let mut command = Command::new(env!("CARGO_BIN_EXE_o11y-lab"));
     command
         .arg("lambda")
@@ -66,21 +77,9 @@ fn start() -> Duration {
         .stdout(Stdio::null());
     let started = Instant::now();
     let function = Ended(command.spawn().expect("the function starts"));
-    let stream = loop {
-        match listener.accept() {
-            Ok((stream, _)) => break stream,
-            Err(_) => assert!(started.elapsed() < PATIENCE, "the function never asked for an invocation"),
-        }
-        std::thread::sleep(Duration::from_micros(100));
-    };
-    stream.set_nonblocking(false).expect("a socket");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).expect("a request");
-    let took = started.elapsed();
-    assert!(line.starts_with("GET /2018-06-01/runtime/invocation/next "), "{line}");
+    let asked = asked.recv_timeout(PATIENCE).expect("the function asks for an invocation");
     drop(function);
-    took
+    asked - started
 }
 
 /// A child that is ended, whatever becomes of the measurement.

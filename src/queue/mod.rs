@@ -6,7 +6,7 @@
 //!
 //! A further transport is one file here that implements [`Queue`] and one line in [`open`], with its
 //! settings in `config`; one row in the table of the conformance suite proves that it keeps the
-//! promises. `broker` and `wire` hold what transports share.
+//! promises. `broker`, `wire` and `together` hold what transports share.
 
 mod broker;
 pub mod embedded;

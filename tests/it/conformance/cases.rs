@@ -171,7 +171,7 @@ pub async fn an_acknowledgement_that_is_too_late_changes_nothing_for_one_made_wi
     pair.one.publish(&[message("m-2", "k-2")]).await.unwrap();
     let mine = receive(&*pair.one, 1).await;
     let (first, second) = tokio::join!(pair.one.ack(&late[0]), pair.one.ack(&mine[0]));
-    (first.unwrap(), second.unwrap());
+    first.and(second).unwrap();
     pair.two.heartbeat(&current[0]).await.unwrap();
     depth_becomes(&*pair.two, Depth { waiting: 0, in_flight: 1, dead: 0 }).await;
     pair.two.ack(&current[0]).await.unwrap();

@@ -10,6 +10,7 @@ pub mod process;
 pub mod prometheus;
 pub mod promql;
 pub mod rules;
+pub mod standin;
 pub mod tools;
 pub mod trace;
 
