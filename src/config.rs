@@ -6,8 +6,10 @@
 
 mod broker;
 mod fault_command;
+mod lab;
 mod lambda;
 mod load;
+mod otel;
 mod queue;
 mod queue_command;
 
@@ -18,9 +20,11 @@ use clap::{Args, ValueEnum};
 
 pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
 pub use fault_command::{FaultAction, FaultTarget, FaultWanted};
+pub use lab::{Backend, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};
 pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{LoadConfig, MAX_RPS, Mix};
+pub use otel::OtelConfig;
 #[cfg(not(feature = "kafka"))]
 pub(crate) use queue::NO_KAFKA;
 pub use queue::{QueueConfig, TraceMode, Transport};
@@ -149,141 +153,6 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// The standard OpenTelemetry variables. They stay strings here: the specification wants unknown
-/// values reported and ignored, not refused, and `runtime::telemetry` does that.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "OpenTelemetry (the specification's variables)")]
-pub struct OtelConfig {
-    /// `true` turns tracing off
-    #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOL")]
-    pub otel_sdk_disabled: Option<String>,
-    /// Overrides service.name
-    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
-    pub otel_service_name: Option<String>,
-    /// More resource attributes: key=value,key=value, percent-encoded
-    #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "PAIRS")]
-    pub otel_resource_attributes: Option<String>,
-    /// otlp or none [default: otlp]
-    #[arg(long, env = "OTEL_TRACES_EXPORTER", value_name = "NAME")]
-    pub otel_traces_exporter: Option<String>,
-    /// tracecontext, baggage, b3, b3multi, xray or none, separated by commas [default: tracecontext,baggage]
-    #[arg(long, env = "OTEL_PROPAGATORS", value_name = "NAMES")]
-    pub otel_propagators: Option<String>,
-    /// always_on, always_off, traceidratio or parentbased_ before one of them [default: parentbased_always_on]
-    #[arg(long, env = "OTEL_TRACES_SAMPLER", value_name = "NAME")]
-    pub otel_traces_sampler: Option<String>,
-    /// The ratio of a traceidratio sampler, 0 to 1 [default: 1]
-    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO")]
-    pub otel_traces_sampler_arg: Option<String>,
-    /// Base URL of the OTLP/HTTP receiver; /v1/traces is added [default: http://localhost:4318]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
-    pub otel_exporter_otlp_endpoint: Option<String>,
-    /// Full URL for traces, used as it is
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_name = "URL")]
-    pub otel_exporter_otlp_traces_endpoint: Option<String>,
-    /// http/protobuf is what this program speaks [default: http/protobuf]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", value_name = "NAME")]
-    pub otel_exporter_otlp_protocol: Option<String>,
-    /// The same, for traces
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", value_name = "NAME")]
-    pub otel_exporter_otlp_traces_protocol: Option<String>,
-    /// Headers for the receiver: key=value,key=value, percent-encoded
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", value_name = "PAIRS", hide_env_values = true)]
-    pub otel_exporter_otlp_headers: Option<String>,
-    /// The same, for traces
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_HEADERS", value_name = "PAIRS", hide_env_values = true)]
-    pub otel_exporter_otlp_traces_headers: Option<String>,
-    /// Longest time one export may take, in milliseconds [default: 10000]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", value_name = "MS")]
-    pub otel_exporter_otlp_timeout: Option<String>,
-    /// The same, for traces
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", value_name = "MS")]
-    pub otel_exporter_otlp_traces_timeout: Option<String>,
-    /// gzip or none [default: none]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_COMPRESSION", value_name = "NAME")]
-    pub otel_exporter_otlp_compression: Option<String>,
-    /// The same, for traces
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", value_name = "NAME")]
-    pub otel_exporter_otlp_traces_compression: Option<String>,
-    /// PEM file with the certificate authority of an https receiver [default: the system's]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_CERTIFICATE", value_name = "FILE")]
-    pub otel_exporter_otlp_certificate: Option<String>,
-    /// The same, for traces
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", value_name = "FILE")]
-    pub otel_exporter_otlp_traces_certificate: Option<String>,
-    /// PEM file with this client's certificate, for mutual TLS
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", value_name = "FILE")]
-    pub otel_exporter_otlp_client_certificate: Option<String>,
-    /// The same, for traces
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", value_name = "FILE")]
-    pub otel_exporter_otlp_traces_client_certificate: Option<String>,
-    /// PEM file with this client's private key, for mutual TLS
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_CLIENT_KEY", value_name = "FILE")]
-    pub otel_exporter_otlp_client_key: Option<String>,
-    /// The same, for traces
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", value_name = "FILE")]
-    pub otel_exporter_otlp_traces_client_key: Option<String>,
-    /// Longest time spans wait before an export, in milliseconds [default: 5000]
-    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", value_name = "MS")]
-    pub otel_bsp_schedule_delay: Option<String>,
-    /// Most spans waiting for export; more are dropped and counted [default: 2048]
-    #[arg(long, env = "OTEL_BSP_MAX_QUEUE_SIZE", value_name = "N")]
-    pub otel_bsp_max_queue_size: Option<String>,
-    /// Most spans in one export [default: 512]
-    #[arg(long, env = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", value_name = "N")]
-    pub otel_bsp_max_export_batch_size: Option<String>,
-    /// Longest time one export may take, in milliseconds, where shorter than the OTLP timeout [default: 30000]
-    #[arg(long, env = "OTEL_BSP_EXPORT_TIMEOUT", value_name = "MS")]
-    pub otel_bsp_export_timeout: Option<String>,
-    /// Most attributes a span, an event or a link keeps [default: 128]
-    #[arg(long, env = "OTEL_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
-    pub otel_attribute_count_limit: Option<String>,
-    /// Most characters an attribute's text keeps [default: no limit]
-    #[arg(long, env = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_name = "N")]
-    pub otel_attribute_value_length_limit: Option<String>,
-    /// The same, for spans
-    #[arg(long, env = "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_name = "N")]
-    pub otel_span_attribute_value_length_limit: Option<String>,
-    /// Most attributes an event keeps [default: 128]
-    #[arg(long, env = "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
-    pub otel_event_attribute_count_limit: Option<String>,
-    /// Most attributes a link keeps [default: 128]
-    #[arg(long, env = "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
-    pub otel_link_attribute_count_limit: Option<String>,
-    /// Most attributes a span keeps [default: 128]
-    #[arg(long, env = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
-    pub otel_span_attribute_count_limit: Option<String>,
-    /// Most events a span keeps [default: 128]
-    #[arg(long, env = "OTEL_SPAN_EVENT_COUNT_LIMIT", value_name = "N")]
-    pub otel_span_event_count_limit: Option<String>,
-    /// Most links a span keeps [default: 128]
-    #[arg(long, env = "OTEL_SPAN_LINK_COUNT_LIMIT", value_name = "N")]
-    pub otel_span_link_count_limit: Option<String>,
-    /// deployment.environment.name
-    #[arg(long, env = "DEPLOYMENT_ENVIRONMENT", default_value = "lab", value_name = "NAME")]
-    pub deployment_environment: String,
-    /// The ECS agent's metadata address; AWS sets it, and the task's id goes into the resource
-    #[arg(long, env = "ECS_CONTAINER_METADATA_URI_V4", value_name = "URL", hide = true)]
-    pub ecs_metadata_uri: Option<String>,
-}
-
-impl OtelConfig {
-    /// The `OTEL_*` variables that somebody set and that have no effect here, so that a
-    /// misspelled one is noticed. `none` asks for nothing and is not among them.
-    pub fn variables_without_effect() -> Vec<String> {
-        let known = Self::augment_args(clap::Command::new("otel"));
-        let is_known = |name: &str| known.get_arguments().any(|a| a.get_env().is_some_and(|e| e == name));
-        let asks = |value: &std::ffi::OsStr| !value.is_empty() && value != "none";
-        let mut names: Vec<String> = std::env::vars_os()
-            .filter(|(_, value)| asks(value))
-            .filter_map(|(name, _)| name.into_string().ok())
-            .filter(|name| name.starts_with("OTEL_") && !is_known(name))
-            .collect();
-        names.sort();
-        names
-    }
-}
-
 /// The services a role calls.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Upstreams (gateway, order)")]
@@ -355,106 +224,6 @@ pub struct FaultConfig {
     /// Serve /faults, by which anybody who reaches the port can break this role; `up` sets it
     #[arg(long, env = "FAULTS_ENABLED", value_parser = clap::builder::BoolishValueParser::new())]
     pub faults_enabled: bool,
-}
-
-/// How a lab command finds a running lab.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct PortBase {
-    /// First port of the lab: gateway N, user N+1, … console N+5, OTLP N+6
-    #[arg(long, env = "PORT_BASE", default_value_t = crate::schema::PORT_BASE, value_parser = port_base)]
-    pub port_base: u16,
-}
-
-impl PortBase {
-    /// The ports that follow from the base.
-    pub fn ports(self) -> crate::schema::Ports {
-        crate::schema::Ports::from_base(self.port_base)
-    }
-}
-
-/// The whole lab on this machine.
-#[derive(Args, Clone, Debug)]
-pub struct UpConfig {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub ports: PortBase,
-    /// Folder of databases and queue [default: the user's state folder]
-    #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
-    pub data_dir: Option<PathBuf>,
-    /// Empty the data folder first
-    #[arg(long, env = "UP_FRESH")]
-    pub fresh: bool,
-    /// Start only these roles (repeatable); the console always runs
-    #[arg(long = "role", env = "UP_ROLES", value_name = "ROLE", value_delimiter = ',')]
-    pub roles: Vec<crate::schema::Role>,
-    /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
-    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',', conflicts_with = "roles")]
-    pub with: Vec<Backend>,
-    /// Do not print the services' log lines
-    #[arg(long, env = "UP_QUIET")]
-    pub quiet: bool,
-    /// Append the services' log lines, as they are, to this file
-    #[arg(long, env = "UP_LOGS", value_name = "FILE")]
-    pub logs: Option<PathBuf>,
-    /// Longest time to finish what is in hand after Ctrl-C, in seconds
-    #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
-    pub shutdown_grace: Duration,
-}
-
-/// A backend that `up` can run beside the lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Backend {
-    /// Scrapes the roles and evaluates the lab's alert rules.
-    Prometheus,
-    /// Routes Prometheus's alerts to notification-service.
-    Alertmanager,
-}
-
-/// The built-in place to look.
-#[derive(Args, Clone, Debug)]
-pub struct ConsoleConfig {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub ports: PortBase,
-    /// Address to listen on, for the page and for OTLP
-    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
-    pub host: std::net::IpAddr,
-    /// Most spans kept; the oldest traces go first
-    #[arg(long, env = "CONSOLE_MAX_SPANS", default_value_t = 50_000, value_parser = at_least_one)]
-    pub max_spans: usize,
-    /// Most log lines kept; the oldest go first
-    #[arg(long, env = "CONSOLE_MAX_LOGS", default_value_t = 20_000, value_parser = at_least_one)]
-    pub max_logs: usize,
-    /// Most memory for spans and logs together, in MiB
-    #[arg(long, env = "CONSOLE_MAX_MEMORY_MIB", default_value_t = 64, value_parser = at_least_one)]
-    pub max_memory_mib: usize,
-    /// Time between two looks at the services' /metrics, in seconds
-    #[arg(long, env = "CONSOLE_SCRAPE_INTERVAL", default_value = "5", value_parser = seconds)]
-    pub scrape_interval: Duration,
-}
-
-/// A health check for containers without a shell.
-#[derive(Args, Clone, Debug)]
-pub struct HealthcheckConfig {
-    /// URL to ask [default: http://127.0.0.1:PORT/health]
-    #[arg(long, env = "HEALTHCHECK_URL", value_parser = http_url)]
-    pub url: Option<String>,
-    /// Port of the service on this machine [default: the port of the role in O11Y_LAB_ROLE, else 3000]
-    #[arg(long, env = "PORT")]
-    pub port: Option<u16>,
-    /// Longest time to wait, in milliseconds
-    #[arg(long, env = "HEALTHCHECK_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
-    pub timeout: Duration,
-}
-
-impl HealthcheckConfig {
-    /// The URL to ask.
-    pub fn target(&self) -> String {
-        let role = std::env::var(ROLE_VARIABLE).unwrap_or_default();
-        let service = crate::schema::SERVICES.iter().find(|service| service.command == role);
-        let port = self.port.or(service.map(|service| service.port)).unwrap_or(crate::schema::PORT_BASE);
-        self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}/health"))
-    }
 }
 
 /// The folder for data where none is named: `$XDG_STATE_HOME/o11y-lab`, else

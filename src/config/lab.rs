@@ -1,0 +1,108 @@
+//! The settings of the lab commands that have no file of their own here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{ROLE_VARIABLE, at_least_one, http_url, milliseconds, port_base, seconds};
+
+/// How a lab command finds a running lab.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PortBase {
+    /// First port of the lab: gateway N, user N+1, … console N+5, OTLP N+6
+    #[arg(long, env = "PORT_BASE", default_value_t = crate::schema::PORT_BASE, value_parser = port_base)]
+    pub port_base: u16,
+}
+
+impl PortBase {
+    /// The ports that follow from the base.
+    pub fn ports(self) -> crate::schema::Ports {
+        crate::schema::Ports::from_base(self.port_base)
+    }
+}
+
+/// The whole lab on this machine.
+#[derive(Args, Clone, Debug)]
+pub struct UpConfig {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ports: PortBase,
+    /// Folder of databases and queue [default: the user's state folder]
+    #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Empty the data folder first
+    #[arg(long, env = "UP_FRESH")]
+    pub fresh: bool,
+    /// Start only these roles (repeatable); the console always runs
+    #[arg(long = "role", env = "UP_ROLES", value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Vec<crate::schema::Role>,
+    /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
+    #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',', conflicts_with = "roles")]
+    pub with: Vec<Backend>,
+    /// Do not print the services' log lines
+    #[arg(long, env = "UP_QUIET")]
+    pub quiet: bool,
+    /// Append the services' log lines, as they are, to this file
+    #[arg(long, env = "UP_LOGS", value_name = "FILE")]
+    pub logs: Option<PathBuf>,
+    /// Longest time to finish what is in hand after Ctrl-C, in seconds
+    #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
+    pub shutdown_grace: Duration,
+}
+
+/// A backend that `up` can run beside the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// Scrapes the roles and evaluates the lab's alert rules.
+    Prometheus,
+    /// Routes Prometheus's alerts to notification-service.
+    Alertmanager,
+}
+
+/// The built-in place to look.
+#[derive(Args, Clone, Debug)]
+pub struct ConsoleConfig {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ports: PortBase,
+    /// Address to listen on, for the page and for OTLP
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: std::net::IpAddr,
+    /// Most spans kept; the oldest traces go first
+    #[arg(long, env = "CONSOLE_MAX_SPANS", default_value_t = 50_000, value_parser = at_least_one)]
+    pub max_spans: usize,
+    /// Most log lines kept; the oldest go first
+    #[arg(long, env = "CONSOLE_MAX_LOGS", default_value_t = 20_000, value_parser = at_least_one)]
+    pub max_logs: usize,
+    /// Most memory for spans and logs together, in MiB
+    #[arg(long, env = "CONSOLE_MAX_MEMORY_MIB", default_value_t = 64, value_parser = at_least_one)]
+    pub max_memory_mib: usize,
+    /// Time between two looks at the services' /metrics, in seconds
+    #[arg(long, env = "CONSOLE_SCRAPE_INTERVAL", default_value = "5", value_parser = seconds)]
+    pub scrape_interval: Duration,
+}
+
+/// A health check for containers without a shell.
+#[derive(Args, Clone, Debug)]
+pub struct HealthcheckConfig {
+    /// URL to ask [default: http://127.0.0.1:PORT/health]
+    #[arg(long, env = "HEALTHCHECK_URL", value_parser = http_url)]
+    pub url: Option<String>,
+    /// Port of the service on this machine [default: the port of the role in O11Y_LAB_ROLE, else 3000]
+    #[arg(long, env = "PORT")]
+    pub port: Option<u16>,
+    /// Longest time to wait, in milliseconds
+    #[arg(long, env = "HEALTHCHECK_TIMEOUT_MS", default_value = "2000", value_parser = milliseconds)]
+    pub timeout: Duration,
+}
+
+impl HealthcheckConfig {
+    /// The URL to ask.
+    pub fn target(&self) -> String {
+        let role = std::env::var(ROLE_VARIABLE).unwrap_or_default();
+        let service = crate::schema::SERVICES.iter().find(|service| service.command == role);
+        let port = self.port.or(service.map(|service| service.port)).unwrap_or(crate::schema::PORT_BASE);
+        self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}/health"))
+    }
+}
