@@ -12,6 +12,7 @@ use o11y_lab::queue::{self, Message, Queue};
 use o11y_lab::runtime::Shutdown;
 use tokio::sync::Notify;
 
+use crate::helpers::block_on;
 use crate::helpers::brokers::{Broker, Settings, fresh_queue};
 use crate::raw;
 use crate::row::{self, Row};
@@ -54,8 +55,8 @@ impl<'a> Subject<'a> {
         let seen = Arc::new(Seen::new(count, epoch));
         std::thread::scope(|scope| {
             // Two threads as two processes would be.
-            scope.spawn(|| row::block_on(self.consume(seen.clone())));
-            scope.spawn(|| row::block_on(self.publish_steadily(count, epoch)));
+            scope.spawn(|| block_on(self.consume(seen.clone())));
+            scope.spawn(|| block_on(self.publish_steadily(count, epoch)));
         });
         let mut times = std::mem::take(&mut *seen.times.lock().unwrap());
         times.sort_unstable();
@@ -85,7 +86,7 @@ impl<'a> Subject<'a> {
     /// Messages a second through the worker with a handler that does nothing, from the first on: the
     /// bare client is not timed while it connects or joins a group either.
     pub fn drained(&self, backlog: usize) -> f64 {
-        row::block_on(async {
+        block_on(async {
             self.fill(backlog).await;
             let began = Instant::now();
             let seen = Arc::new(Seen::new(backlog, began));
@@ -98,7 +99,7 @@ impl<'a> Subject<'a> {
     /// Messages a second through the bare client.
     pub fn drained_bare(&self, backlog: usize) -> f64 {
         let concurrency = self.config.queue_concurrency;
-        row::block_on(async {
+        block_on(async {
             if self.transport == "embedded" {
                 return raw::embedded(self.broker.data_dir(), backlog, concurrency).await;
             }

@@ -1,4 +1,4 @@
-//! The standard OpenTelemetry variables.
+//! The settings of the OpenTelemetry SDK.
 
 use clap::Args;
 

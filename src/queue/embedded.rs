@@ -62,6 +62,7 @@ impl Embedded {
         }
     }
 
+    /// Acknowledges those deliveries that are still ours.
     async fn delete(&self, receipts: Vec<(i64, String)>) -> Result<Failed, QueueError> {
         within(async {
             let mut file = self.work.open().await?;

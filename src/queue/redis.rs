@@ -26,7 +26,7 @@ use self::entry::Fields;
 use self::link::Link;
 use self::script::{GROUP, Keys};
 use super::broker::unavailable;
-use super::together::{Failed, Together};
+use super::together::Together;
 use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
 use crate::config::QueueConfig;
 
@@ -135,15 +135,7 @@ impl Queue for Redis {
 
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
         let Some(receipt) = entry::receipt(delivery) else { return Ok(()) };
-        let all = |receipts: Vec<[String; 2]>| async {
-            let given = receipts.len() as u64;
-            let settled: u64 = self.run(script::ACK, receipts.into_flattened()).await?;
-            if settled < given {
-                tracing::debug!(messages = given - settled, "Deliveries are no longer ours");
-            }
-            Ok(Failed::new())
-        };
-        self.acks.call(receipt, all).await
+        self.acks.call(receipt, |all| self.acknowledge(all)).await
     }
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {

@@ -11,9 +11,9 @@ use nix::sys::signal::Signal;
 use o11y_lab::queue::{self, DeadLetter, Delivery, Depth, Queue, QueueError};
 
 use crate::conformance::cases::{message, receive};
-use crate::conformance::row::{Row, block_on, config};
+use crate::conformance::row::{Row, config};
 use crate::helpers::process::{Process, clean};
-use crate::helpers::{DEADLINE, eventually, free_port_base};
+use crate::helpers::{DEADLINE, block_on, eventually, free_port_base};
 
 const STREAM: &str = "o11y-lab:{q}";
 

@@ -6,6 +6,7 @@ use fred::interfaces::LuaInterface;
 use fred::types::FromValue;
 
 use super::{Redis, entry};
+use crate::queue::together::Failed;
 use crate::queue::{Delivery, QueueError, wire};
 
 macro_rules! script {
@@ -16,7 +17,7 @@ macro_rules! script {
 
 pub(super) const JOIN: &str = script!("join.lua");
 pub(super) const TAKE: &str = script!("take.lua");
-pub(super) const ACK: &str = script!("ack.lua");
+const ACK: &str = script!("ack.lua");
 pub(super) const RETRY: &str = script!("retry.lua");
 pub(super) const DEAD_LETTER: &str = script!("dead_letter.lua");
 pub(super) const HEARTBEAT: &str = script!("heartbeat.lua");
@@ -64,6 +65,16 @@ impl Redis {
         words.extend(args);
         let keys = self.keys.all();
         self.work.call(Duration::ZERO, |client| async move { client.eval(script, keys, words).await }).await
+    }
+
+    /// Acknowledges those deliveries that are still ours.
+    pub(super) async fn acknowledge(&self, receipts: Vec<[String; 2]>) -> Result<Failed, QueueError> {
+        let given = receipts.len() as u64;
+        let settled: u64 = self.run(ACK, receipts.into_flattened()).await?;
+        if settled < given {
+            tracing::debug!(messages = given - settled, "Deliveries are no longer ours");
+        }
+        Ok(Failed::new())
     }
 
     /// Runs a script that settles a delivery, or does nothing if it is not ours any more.

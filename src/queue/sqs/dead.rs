@@ -136,7 +136,7 @@ impl Sqs {
     ) -> Result<(), QueueError> {
         let packed = messages.iter().map(|message| Packed::of(message, [])).collect::<Result<_, _>>()?;
         self.send(&self.url, packed).await?;
-        match delete_all(&self.client, &redrive.url, receipts).await?.pop() {
+        match delete_all(&self.client, &redrive.url, receipts).await?.into_iter().next() {
             Some((_, error)) => Err(error),
             None => Ok(()),
         }

@@ -6,10 +6,10 @@ use o11y_lab::schema::Role;
 use serde_json::Value;
 
 use super::cases::message;
-use super::row::{Row, block_on, open};
+use super::row::{Row, open};
 use crate::helpers::brokers::{Broker, Settings, fresh_queue};
 use crate::helpers::process::{Process, signal_pid};
-use crate::helpers::{Lab, bin, eventually, http};
+use crate::helpers::{Lab, bin, block_on, eventually, http};
 
 fn start(settings: &Settings, more: &[(&'static str, &str)]) -> Lab {
     let mut env: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();

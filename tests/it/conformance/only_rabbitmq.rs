@@ -9,9 +9,9 @@ use lapin::{Connection, ConnectionProperties};
 use o11y_lab::queue::{Depth, QueueError};
 
 use super::cases::{depth_becomes, message, receive};
-use super::row::{Row, block_on, open, with_pair};
-use crate::helpers::DEADLINE;
+use super::row::{Row, open, with_pair};
 use crate::helpers::brokers::{Broker, RabbitServer, fresh_queue};
+use crate::helpers::{DEADLINE, block_on};
 
 static SHARED: OnceLock<Box<dyn Broker>> = OnceLock::new();
 static ROW: Row = Row { name: "rabbitmq", start: RabbitServer::boxed, shared: &SHARED, ..Row::DEFAULT };

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use o11y_lab::queue::{Queue, QueueError};
 
 use super::cases::{message, receive};
-use super::row::{Row, block_on, open};
-use crate::helpers::DEADLINE;
+use super::row::{Row, open};
 use crate::helpers::brokers::fresh_queue;
+use crate::helpers::{DEADLINE, block_on};
 
 const MESSAGES: usize = 300;
 const BATCH: usize = 5;

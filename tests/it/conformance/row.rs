@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use o11y_lab::config::QueueConfig;
 use o11y_lab::queue::{self, Queue};
 
+use crate::helpers::block_on;
 use crate::helpers::brokers::{self, Broker, Settings, fresh_queue};
 
 /// What a transport is, as far as cases of all of them have to know. What it promises beyond them stands
@@ -102,13 +103,6 @@ pub fn config(row: &Row, settings: &Settings) -> QueueConfig {
         words.extend(flag(variable).map(|flag| format!("{flag}={value}")));
     }
     <Parse as clap::Parser>::parse_from(words).queue
-}
-
-/// Runs a future to its end on this thread.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(future)
 }
 
 /// Runs a case on a fresh queue of the shared broker.

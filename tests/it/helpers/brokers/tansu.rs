@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::server::Server;
 use super::tls::Proxy;
 use super::{Broker, Settings};
-use crate::helpers::{DEADLINE, free_port};
+use crate::helpers::{DEADLINE, block_on, free_port};
 
 const TANSU: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/tansu/bin/tansu");
 const USER: &str = "lab";
@@ -60,15 +60,14 @@ fn start(name: &'static str, folder: &Path, port: u16, advertised: &str, more: &
 }
 
 /// tansu 0.6 searches the headers of all records for those of one, and answers nobody meanwhile: after
-/// some thousand messages no call is answered in time. Kept here, as only its rows are known to it.
+/// some thousand messages no call is answered in time. In the file, so it is there after a restart.
 fn index_headers(data: &Path) {
     let index = async {
         let mut db = SqliteConnectOptions::new().filename(data).busy_timeout(DEADLINE).connect().await?;
         let index = "CREATE INDEX header_of ON header (topition, offset_id)";
         sqlx::query(index).execute(&mut db).await
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(index).expect("an index for tansu's headers");
+    block_on(index).expect("an index for tansu's headers");
 }
 
 /// Asks which calls it knows, as every client does first.
