@@ -12,7 +12,8 @@
 //! 6. [`queue`] one trait, one worker, one relay, and the transports
 //! 7. [`api`] the wire contract: types, rules, typed clients
 //! 8. [`runtime`] telemetry, HTTP in and out, health, shutdown
-//! 9. [`config`] every setting; [`schema`] every name
+//! 9. [`sqlite`] files of SQLite, each with a thread of its own
+//! 10. [`config`] every setting; [`schema`] every name
 
 pub mod api;
 pub mod cli;
@@ -23,4 +24,5 @@ pub mod queue;
 pub mod roles;
 pub mod runtime;
 pub mod schema;
+pub mod sqlite;
 pub mod store;
