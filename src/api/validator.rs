@@ -125,7 +125,7 @@ pub fn local_endpoint(config: &RoleConfig) -> Option<String> {
     match (config.lambda_endpoint(), &config.upstream.aws_region) {
         (Some(endpoint), _) => endpoint.starts_with("http://").then(|| endpoint.to_owned()),
         (None, Some(_)) => None,
-        (None, None) => Some(format!("http://127.0.0.1:{}", Role::Lambda.service().port)),
+        (None, None) => Some(format!("http://127.0.0.1:{}", Role::Lambda.service().port())),
     }
 }
 

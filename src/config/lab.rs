@@ -102,7 +102,8 @@ impl HealthcheckConfig {
     pub fn target(&self) -> String {
         let role = std::env::var(ROLE_VARIABLE).unwrap_or_default();
         let service = crate::schema::SERVICES.iter().find(|service| service.command == role);
-        let port = self.port.or(service.map(|service| service.port)).unwrap_or(crate::schema::PORT_BASE);
+        let port =
+            self.port.or(service.map(crate::schema::Service::port)).unwrap_or(crate::schema::PORT_BASE);
         self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}/health"))
     }
 }

@@ -41,6 +41,7 @@ use anyhow::Context;
 
 use crate::config::ConsoleConfig;
 use crate::runtime::Shutdown;
+use crate::schema::Endpoint;
 use state::Console;
 
 /// Connections the receiver keeps open at once; with the limit of one body this bounds its memory.
@@ -54,8 +55,8 @@ const PAGE_CONNECTIONS: usize = 256;
 /// it, before anything is served.
 pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     let ports = config.ports.ports();
-    let page = bind(SocketAddr::new(config.host, ports.console()), "the console")?;
-    let otlp = bind(SocketAddr::new(config.host, ports.otlp()), "OTLP")?;
+    let page = bind(SocketAddr::new(config.host, ports.at(Endpoint::Console)), "the console")?;
+    let otlp = bind(SocketAddr::new(config.host, ports.at(Endpoint::Otlp)), "OTLP")?;
     let shutdown = Shutdown::new(Duration::from_secs(1));
     shutdown.listen().context("cannot listen for signals")?;
     let console = web::Data::new(Console::new(&config));

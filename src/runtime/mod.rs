@@ -64,7 +64,7 @@ impl Runtime {
         // Metrics before telemetry: the exporter counts from its first span on.
         let recorder = metrics::Recorder::install(service, routes)?;
         let telemetry = telemetry::start(service.name, &config.otel, &config.log)?;
-        let port = config.http.port.unwrap_or(service.port);
+        let port = config.http.port.unwrap_or(service.port());
         let listener = TcpListener::bind((config.http.host, port))
             .with_context(|| format!("cannot listen on {}:{port} (--port, PORT)", config.http.host))?;
         let shutdown = Shutdown::new(config.http.shutdown_grace);

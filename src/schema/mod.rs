@@ -53,12 +53,16 @@ pub struct Service {
     pub command: &'static str,
     /// `service.name` in traces, `service` in logs, `job` in metrics.
     pub name: &'static str,
-    /// The port it listens on unless told otherwise.
-    pub port: u16,
+    /// Its port, counted from the lab's first one; see [`Ports`].
+    pub port_offset: u16,
     /// The services it calls; `up` starts those first.
     pub needs: &'static [Role],
-    /// Whether it keeps a database of its own.
-    pub store: bool,
+    /// The variable that tells other services where it is, where one calls it.
+    pub url_variable: Option<&'static str>,
+    /// Its place when the whole lab drains: those who give work stop before those who take it.
+    pub drain_place: usize,
+    /// The SQLite file of a service that keeps rows of its own.
+    pub store: Option<&'static str>,
     /// What it does with the queue.
     pub queue: QueueUse,
     /// One line for `--help` and the table that `up` prints.
@@ -82,9 +86,11 @@ pub static SERVICES: [Service; 5] = [
         role: Role::Gateway,
         command: "gateway",
         name: "api-gateway",
-        port: 3000,
+        port_offset: 0,
         needs: &[Role::User, Role::Order, Role::Lambda],
-        store: false,
+        url_variable: None,
+        drain_place: 0,
+        store: None,
         queue: QueueUse::None,
         about: "the only public entry; validates orders through the Lambda, calls user and order",
     },
@@ -92,9 +98,11 @@ pub static SERVICES: [Service; 5] = [
         role: Role::User,
         command: "user",
         name: "user-service",
-        port: 3001,
+        port_offset: 1,
         needs: &[],
-        store: true,
+        url_variable: Some("USER_SERVICE_URL"),
+        drain_place: 2,
+        store: Some("users.db"),
         queue: QueueUse::None,
         about: "users: create, list, read",
     },
@@ -102,9 +110,11 @@ pub static SERVICES: [Service; 5] = [
         role: Role::Order,
         command: "order",
         name: "order-service",
-        port: 3002,
+        port_offset: 2,
         needs: &[Role::User],
-        store: true,
+        url_variable: Some("ORDER_SERVICE_URL"),
+        drain_place: 1,
+        store: Some("orders.db"),
         queue: QueueUse::Publishes,
         about: "orders: create, list, read, change status; publishes to the queue",
     },
@@ -112,9 +122,11 @@ pub static SERVICES: [Service; 5] = [
         role: Role::Notify,
         command: "notify",
         name: "notification-service",
-        port: 3003,
+        port_offset: 3,
         needs: &[],
-        store: true,
+        url_variable: None,
+        drain_place: 4,
+        store: Some("notifications.db"),
         queue: QueueUse::Consumes,
         about: "consumes the queue, sends notifications, receives Alertmanager's webhooks",
     },
@@ -122,20 +134,55 @@ pub static SERVICES: [Service; 5] = [
         role: Role::Lambda,
         command: "lambda",
         name: "order-validator",
-        port: 3004,
+        port_offset: 4,
         needs: &[],
-        store: false,
+        url_variable: Some("AWS_ENDPOINT_URL_LAMBDA"),
+        drain_place: 3,
+        store: None,
         queue: QueueUse::None,
         about: "AWS Lambda order validator; locally the same handler behind the Invoke API",
     },
 ];
 
-/// The first port of the lab; a service's port is this plus its place in [`SERVICES`].
+impl Service {
+    /// The port it listens on unless told otherwise.
+    pub fn port(&self) -> u16 {
+        PORT_BASE + self.port_offset
+    }
+}
+
+/// The first port of the lab unless told otherwise.
 pub const PORT_BASE: u16 = 3000;
-/// The console's page and read-only API.
-pub const CONSOLE_PORT: u16 = 3005;
-/// The console's OTLP/HTTP receiver, as the OpenTelemetry specification has it.
-pub const OTLP_PORT: u16 = 4318;
+
+/// What listens beside the services: the console and the backends that `up` runs if asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The console's page and read-only API.
+    Console,
+    /// The console's OTLP/HTTP receiver.
+    Otlp,
+    /// Prometheus.
+    Prometheus,
+    /// Alertmanager.
+    Alertmanager,
+}
+
+/// One row of the endpoint table.
+struct EndpointPort {
+    endpoint: Endpoint,
+    /// Counted from the lab's first port, as [`Service::port_offset`].
+    offset: u16,
+    /// Its port on the default base, where a standard gives it one.
+    standard: Option<u16>,
+}
+
+/// OTLP/HTTP has port 4318 by the OpenTelemetry protocol's specification.
+const ENDPOINTS: [EndpointPort; 4] = [
+    EndpointPort { endpoint: Endpoint::Console, offset: 5, standard: None },
+    EndpointPort { endpoint: Endpoint::Otlp, offset: 6, standard: Some(4318) },
+    EndpointPort { endpoint: Endpoint::Prometheus, offset: 7, standard: None },
+    EndpointPort { endpoint: Endpoint::Alertmanager, offset: 8, standard: None },
+];
 
 /// The ports of one lab, derived from `--port-base`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,27 +198,16 @@ impl Ports {
 
     /// The port of a role.
     pub fn of(self, role: Role) -> u16 {
-        self.base.saturating_add(role as u16)
+        self.base.saturating_add(role.service().port_offset)
     }
 
-    /// The console's port.
-    pub fn console(self) -> u16 {
-        self.base.saturating_add(CONSOLE_PORT - PORT_BASE)
-    }
-
-    /// The port of the Prometheus that `up` runs if asked.
-    pub fn prometheus(self) -> u16 {
-        self.base.saturating_add(7)
-    }
-
-    /// The port of the Alertmanager that `up` runs if asked.
-    pub fn alertmanager(self) -> u16 {
-        self.base.saturating_add(8)
-    }
-
-    /// The OTLP/HTTP port: 4318 on the default base, base + 6 on any other.
-    pub fn otlp(self) -> u16 {
-        if self.base == PORT_BASE { OTLP_PORT } else { self.base.saturating_add(6) }
+    /// The port of something beside the roles.
+    pub fn at(self, endpoint: Endpoint) -> u16 {
+        let row = ENDPOINTS.iter().find(|row| row.endpoint == endpoint);
+        match row.and_then(|row| row.standard) {
+            Some(port) if self.base == PORT_BASE => port,
+            _ => self.base.saturating_add(row.map_or(0, |row| row.offset)),
+        }
     }
 }
 
@@ -216,14 +252,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_service_table_is_indexed_by_role_and_its_ports_follow_the_base() {
+    fn the_tables_are_indexed_by_role_and_endpoint_and_ports_follow_the_base() {
         for (i, service) in SERVICES.iter().enumerate() {
             assert_eq!(service.role as usize, i);
-            assert_eq!(service.port, PORT_BASE + i as u16);
-            assert_eq!(Ports::from_base(PORT_BASE).of(service.role), service.port);
+            assert_eq!(Ports::from_base(PORT_BASE).of(service.role), service.port());
         }
-        assert_eq!(Ports::from_base(PORT_BASE).otlp(), 4318);
-        assert_eq!(Ports::from_base(7000).otlp(), 7006);
-        assert_eq!(Ports::from_base(7000).console(), 7005);
+        for (i, row) in ENDPOINTS.iter().enumerate() {
+            assert_eq!(row.endpoint as usize, i);
+        }
+        assert_eq!(Ports::from_base(PORT_BASE).at(Endpoint::Otlp), 4318);
+        assert_eq!(Ports::from_base(7000).at(Endpoint::Otlp), 7006);
+        assert_eq!(Ports::from_base(7000).at(Endpoint::Console), 7005);
+    }
+
+    #[test]
+    fn no_two_parts_of_a_lab_share_a_port_or_a_place_in_the_drain() {
+        let offsets = SERVICES.iter().map(|s| s.port_offset).chain(ENDPOINTS.iter().map(|e| e.offset));
+        let offsets: Vec<_> = offsets.collect();
+        let places: Vec<_> = SERVICES.iter().map(|service| service.drain_place).collect();
+        for all in [offsets.iter().map(|o| usize::from(*o)).collect(), places] {
+            let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+            assert_eq!(distinct.len(), all.len(), "{all:?}");
+        }
     }
 }

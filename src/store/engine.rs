@@ -14,7 +14,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use super::StoreError;
 use crate::config::{StoreConfig, default_data_dir};
-use crate::schema::{Role, Service};
+use crate::schema::Service;
 
 /// What a path keeps unencoded in a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
@@ -83,14 +83,7 @@ impl Target {
 }
 
 fn file_name(service: &Service) -> Result<&'static str, StoreError> {
-    match service.role {
-        Role::User => Ok("users.db"),
-        Role::Order => Ok("orders.db"),
-        Role::Notify => Ok("notifications.db"),
-        Role::Gateway | Role::Lambda => {
-            Err(StoreError::Config(format!("{} keeps no database", service.name)))
-        }
-    }
+    service.store.ok_or_else(|| StoreError::Config(format!("{} keeps no database", service.name)))
 }
 
 fn bad_url(error: sqlx::Error) -> StoreError {

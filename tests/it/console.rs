@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use o11y_lab::lab::expect::{Expected, ORDER_TRACE, parent_of};
 use serde_json::{Value, json};
 
+use o11y_lab::schema::Endpoint;
+
 use crate::helpers::tools::tool;
 use crate::helpers::{Answer, Lab, Trace, eventually, get, send};
 
@@ -53,7 +55,7 @@ fn post_hostile_span(lab: &Lab, trace: &str) {
     span["endTimeUnixNano"] = json!((start + 1_000_000).to_string());
     let export =
         json!({"resourceSpans": [{"resource": {"attributes": service}, "scopeSpans": [{"spans": [span]}]}]});
-    let url = format!("http://127.0.0.1:{}/v1/traces", lab.ports().otlp());
+    let url = format!("http://127.0.0.1:{}/v1/traces", lab.ports().at(Endpoint::Otlp));
     let answer =
         send("POST", &url, &[("content-type", "application/json")], Some(export.to_string().as_bytes()));
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -56,7 +56,10 @@ fn the_readme_lists_the_services_of_the_table() {
     for service in &SERVICES {
         table += &format!(
             "| `{}` | `{}` | {} | {} |\n",
-            service.command, service.name, service.port, service.about
+            service.command,
+            service.name,
+            service.port(),
+            service.about
         );
     }
     assert_block("README.md", "services", &table);

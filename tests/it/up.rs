@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use o11y_lab::schema::{Ports, Role, SERVICES};
+use o11y_lab::schema::{Endpoint, Ports, Role, SERVICES};
 use serde_json::{Value, json};
 
 use crate::helpers::process::{child_named, children, clean, is_alive, signal_pid};
@@ -78,7 +78,10 @@ fn up_prints_one_table_then_next_steps_then_log_lines_with_their_service() {
         assert!(row.contains(&url(base, service.role, "")) && row.ends_with("  ready"), "{row}");
     }
     assert!(
-        out.contains(&format!("\nLook:  http://127.0.0.1:{}\n", Ports::from_base(base).console())),
+        out.contains(&format!(
+            "\nLook:  http://127.0.0.1:{}\n",
+            Ports::from_base(base).at(Endpoint::Console)
+        )),
         "{out}"
     );
     assert!(out.contains(&format!("\nTry:   curl {}", url(base, Role::Gateway, "/api/users"))), "{out}");
@@ -353,7 +356,7 @@ fn launch_with_backends(dir: &std::path::Path) -> Lab {
 fn backends_run_beside_the_lab_with_its_rules_and_end_with_it_however_it_ends() {
     let temp = tempfile::tempdir().unwrap();
     let mut lab = launch_with_backends(&temp.path().join("data"));
-    let prometheus = format!("http://127.0.0.1:{}", lab.ports().prometheus());
+    let prometheus = format!("http://127.0.0.1:{}", lab.ports().at(Endpoint::Prometheus));
     let count = |path: &str, of: fn(&Value) -> usize| {
         eventually(path, || {
             let answer = http::try_send("GET", &format!("{prometheus}{path}"), &[], None)?;
@@ -365,7 +368,7 @@ fn backends_run_beside_the_lab_with_its_rules_and_end_with_it_however_it_ends() 
     assert_eq!(targets, SERVICES.len() + 2);
     assert!(count("/api/v1/rules", |data| data["groups"].as_array().map_or(0, Vec::len)) >= 7);
     count("/api/v1/alertmanagers", |data| data["activeAlertmanagers"].as_array().map_or(0, Vec::len));
-    let manager = get(&format!("http://127.0.0.1:{}/api/v2/status", lab.ports().alertmanager()));
+    let manager = get(&format!("http://127.0.0.1:{}/api/v2/status", lab.ports().at(Endpoint::Alertmanager)));
     let webhook = lab.url(Role::Notify, "/alerts");
     assert!(manager.json["config"]["original"].as_str().is_some_and(|text| text.contains(&webhook)));
     assert_eq!(rows(&manager.json["cluster"]["peers"]), 0);

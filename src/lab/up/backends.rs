@@ -11,7 +11,7 @@ use serde_json::json;
 use super::environment::Environment;
 use super::plan::{Child, Plan, local};
 use crate::config::Backend;
-use crate::schema::{Ports, Role, SERVICES};
+use crate::schema::{Endpoint, Ports, Role, SERVICES};
 
 /// Files of a folder of this project, by name; the test below compares with the folder.
 macro_rules! files {
@@ -54,8 +54,8 @@ pub(super) fn name(backend: Backend) -> &'static str {
 
 pub(super) fn port(backend: Backend, ports: Ports) -> u16 {
     match backend {
-        Backend::Prometheus => ports.prometheus(),
-        Backend::Alertmanager => ports.alertmanager(),
+        Backend::Prometheus => ports.at(Endpoint::Prometheus),
+        Backend::Alertmanager => ports.at(Endpoint::Alertmanager),
     }
 }
 
@@ -164,7 +164,7 @@ fn alertmanagers(plan: &Plan) -> String {
     if !plan.with.contains(&Backend::Alertmanager) {
         return "[]".to_owned();
     }
-    json!([{"targets": [format!("127.0.0.1:{}", plan.ports.alertmanager())]}]).to_string()
+    json!([{"targets": [format!("127.0.0.1:{}", plan.ports.at(Endpoint::Alertmanager))]}]).to_string()
 }
 
 fn find(backend: Backend) -> anyhow::Result<PathBuf> {

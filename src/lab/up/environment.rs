@@ -10,7 +10,7 @@ use actix_web::http::Uri;
 
 use super::plan::{Plan, local};
 use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, child as var};
-use crate::schema::Role;
+use crate::schema::{Endpoint, Role};
 
 /// Looks up a variable of our own environment; a set but empty one counts as not set.
 pub(super) type Inherited<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -39,7 +39,7 @@ impl Environment {
             env.call_lambda(plan, inherited);
         }
         for (name, value) in [
-            (var::OTLP_ENDPOINT, local(plan.ports.otlp())),
+            (var::OTLP_ENDPOINT, local(plan.ports.at(Endpoint::Otlp))),
             // Traces show up in the console half a second after they happen, not five.
             (var::BSP_SCHEDULE_DELAY, "500".to_owned()),
             (var::FAULTS_ENABLED, "true".to_owned()),
@@ -118,7 +118,7 @@ pub(super) fn traces_elsewhere(plan: &Plan, inherited: Inherited<'_>) -> Option<
         [var::OTLP_TRACES_ENDPOINT, var::OTLP_ENDPOINT].into_iter().find(|v| inherited(v).is_some())?;
     let uri: Option<Uri> = inherited(variable)?.parse().ok();
     let (host, port) = uri.as_ref().map_or(("", None), |u| (u.host().unwrap_or_default(), u.port_u16()));
-    if matches!(host, "localhost" | "127.0.0.1") && port == Some(plan.ports.otlp()) {
+    if matches!(host, "localhost" | "127.0.0.1") && port == Some(plan.ports.at(Endpoint::Otlp)) {
         return None;
     }
     // Host and port only: an endpoint's user part or query may hold a token.

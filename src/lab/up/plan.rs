@@ -11,16 +11,13 @@ use anyhow::bail;
 use super::backends;
 use super::environment::{Environment, Inherited};
 use crate::config::Backend;
-use crate::schema::{PORT_BASE, Ports, Role, SERVICES};
+use crate::schema::{Endpoint, PORT_BASE, Ports, Role, SERVICES};
 
 /// The subcommand, and in the table and the logs the name, of the console.
 pub(super) const CONSOLE: &str = "console";
 
 /// Where our own programs say whether they are ready.
 const READY: &str = "/ready";
-
-/// Consumers of work stop after those who give it to them, so that what is in hand can finish.
-const DRAIN_ORDER: [Role; 5] = [Role::Gateway, Role::Order, Role::User, Role::Lambda, Role::Notify];
 
 /// What to start: `exe args… <subcommand>`.
 pub(super) struct Program {
@@ -59,10 +56,9 @@ impl Child {
     /// Its place in the drain: backends first, before they take the drain for an outage, the console
     /// last, because there the drain can be watched.
     pub(super) fn drain_place(&self) -> usize {
-        let of_role = |role| DRAIN_ORDER.iter().position(|r| *r == role).map(|place| place + 1);
         match self.role {
-            Some(role) => of_role(role).unwrap_or_default(),
-            None if self.command == CONSOLE => DRAIN_ORDER.len() + 1,
+            Some(role) => role.service().drain_place + 1,
+            None if self.command == CONSOLE => SERVICES.len() + 1,
             None => 0,
         }
     }
@@ -92,7 +88,7 @@ impl Plan {
             command: CONSOLE,
             args: Vec::new(),
             role: None,
-            url: local(self.ports.console()),
+            url: local(self.ports.at(Endpoint::Console)),
             ready: READY,
             environment: Environment::of_console(self),
         };
@@ -113,7 +109,8 @@ impl Plan {
         let roles = SERVICES.iter().filter(|s| self.runs(s.role)).map(|s| (self.ports.of(s.role), s.name));
         let backends =
             self.with.iter().map(|backend| (backends::port(*backend, self.ports), backends::name(*backend)));
-        let console = [(self.ports.console(), CONSOLE), (self.ports.otlp(), "console, OTLP")];
+        let console =
+            [(self.ports.at(Endpoint::Console), CONSOLE), (self.ports.at(Endpoint::Otlp), "console, OTLP")];
         roles.chain(console).chain(backends).collect()
     }
 

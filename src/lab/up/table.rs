@@ -6,7 +6,7 @@ use super::child::Status;
 use super::machine::State;
 use super::plan::{Plan, local};
 use crate::config::Backend;
-use crate::schema::Role;
+use crate::schema::{Endpoint, Role};
 
 /// One row: a child and how it is.
 pub(super) struct Row<'a> {
@@ -34,9 +34,9 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
 
 /// Where to look, what to try, how to stop.
 pub(super) fn next_steps(plan: &Plan) -> String {
-    let mut out = format!("\nLook:  {}\n", local(plan.ports.console()));
+    let mut out = format!("\nLook:  {}\n", local(plan.ports.at(Endpoint::Console)));
     if plan.with.contains(&Backend::Prometheus) {
-        let _ = writeln!(out, "       {}/alerts", local(plan.ports.prometheus()));
+        let _ = writeln!(out, "       {}/alerts", local(plan.ports.at(Endpoint::Prometheus)));
     }
     if plan.runs(Role::Gateway) {
         let gateway = local(plan.ports.of(Role::Gateway));

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use o11y_lab::schema::Role;
+use o11y_lab::schema::{Endpoint, Role};
 use serde_json::Value;
 
 use crate::helpers::dashboards::{empty_panels, waits_for};
@@ -32,7 +32,7 @@ impl Scene {
         let mut command = bin();
         command.env("UP_WITH", "prometheus,alertmanager");
         let lab = Lab::launch(command, &temp.path().join("data"), free_port_base());
-        for port in [lab.ports().prometheus(), lab.ports().alertmanager()] {
+        for port in [lab.ports().at(Endpoint::Prometheus), lab.ports().at(Endpoint::Alertmanager)] {
             let ready = format!("http://127.0.0.1:{port}/-/ready");
             eventually("the backends are ready", || {
                 http::try_send("GET", &ready, &[], None).filter(|answer| answer.status == 200)
@@ -44,7 +44,7 @@ impl Scene {
     }
 
     fn prometheus(&self) -> String {
-        format!("http://127.0.0.1:{}", self.lab.ports().prometheus())
+        format!("http://127.0.0.1:{}", self.lab.ports().at(Endpoint::Prometheus))
     }
 
     /// The alerts that fire in Prometheus.
@@ -81,7 +81,7 @@ impl Scene {
 
     /// Alertmanager's word on an alert: active or suppressed.
     fn state(&self, name: &str, service: &str) -> Option<String> {
-        let url = format!("http://127.0.0.1:{}/api/v2/alerts", self.lab.ports().alertmanager());
+        let url = format!("http://127.0.0.1:{}/api/v2/alerts", self.lab.ports().at(Endpoint::Alertmanager));
         let all = get(&url).json;
         let wanted = (name.to_owned(), service.to_owned());
         let found = all.as_array()?.iter().find(|alert| named(alert) == wanted)?;

@@ -27,7 +27,7 @@ const PORTS: &[(&str, &[u16])] = &[
 
 /// Whether a container of this name listens on this port.
 pub fn listens(host: &str, port: u16) -> bool {
-    SERVICES.iter().any(|role| role.command == host && role.port == port)
+    SERVICES.iter().any(|role| role.command == host && role.port() == port)
         || PORTS.iter().any(|(name, ports)| *name == host && ports.contains(&port))
 }
 

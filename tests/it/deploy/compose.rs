@@ -41,7 +41,7 @@ fn compose_runs_every_role_on_its_port_from_one_image() {
     let services = services();
     for role in &SERVICES {
         let one = services.get(role.command).unwrap_or_else(|| panic!("no service {}", role.command));
-        let port = role.port;
+        let port = role.port();
         assert_eq!(list(&one["command"]), [role.command]);
         assert_eq!(one["image"], "o11y-lab:local");
         assert_eq!(list(&one["ports"]), [format!("127.0.0.1:{port}:{port}")]);
@@ -49,7 +49,12 @@ fn compose_runs_every_role_on_its_port_from_one_image() {
         assert_eq!(one["environment"]["HOST"], "0.0.0.0");
         let check = list(&one["healthcheck"]["test"]);
         assert_eq!(check[2..], ["healthcheck", "--url", &format!("http://127.0.0.1:{port}/ready")]);
-        assert_eq!(one["environment"].get("DATABASE_URL").is_some(), role.store, "{}", role.command);
+        assert_eq!(
+            one["environment"].get("DATABASE_URL").is_some(),
+            role.store.is_some(),
+            "{}",
+            role.command
+        );
         let queue = one["environment"].get("QUEUE_TRANSPORT").is_some();
         assert_eq!(queue, role.queue != QueueUse::None, "{}", role.command);
         for needed in role.needs {
@@ -112,7 +117,7 @@ fn ports_are_published_on_loopback_only_and_are_those_that_the_documents_name() 
             seen.insert((name.clone(), host.parse::<u16>().unwrap(), container.parse::<u16>().unwrap()));
         }
     }
-    let roles = SERVICES.iter().map(|role| (role.command.to_owned(), role.port, role.port));
+    let roles = SERVICES.iter().map(|role| (role.command.to_owned(), role.port(), role.port()));
     let others = PUBLISHED.iter().map(|(name, host, container)| ((*name).to_owned(), *host, *container));
     assert_eq!(seen, roles.chain(others).collect());
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use o11y_lab::lab::expect::ORDER_TRACE;
-use o11y_lab::schema::{Ports, Role, SERVICES};
+use o11y_lab::schema::{Endpoint, Ports, Role, SERVICES};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -40,8 +40,8 @@ struct Neighbours {
 
 impl Neighbours {
     fn here(&self, value: &str) -> String {
-        let known = SERVICES.iter().map(|row| (row.command, row.port, self.ports.of(row.role)));
-        known.chain([("jaeger", 4318, self.ports.otlp())]).fold(
+        let known = SERVICES.iter().map(|row| (row.command, row.port(), self.ports.of(row.role)));
+        known.chain([("jaeger", 4318, self.ports.at(Endpoint::Otlp))]).fold(
             value.to_owned(),
             |value, (name, port, ours)| {
                 value.replace(&format!("//{name}.{}:{port}", self.domain), &format!("//127.0.0.1:{ours}"))
@@ -123,7 +123,7 @@ fn the_task_definitions_take_an_order_to_its_notification_in_one_trace() {
     assert_eq!(order.status, 201, "{order:?}");
     let sent = neighbours.url(Role::Notify, &format!("/notifications?orderId={}", order.id()));
     eventually("the order is notified", || (get(&sent).json["count"] == 1).then_some(()));
-    let url = format!("http://127.0.0.1:{}/api/v3/traces/{}", ports.console(), order.trace_id());
+    let url = format!("http://127.0.0.1:{}/api/v3/traces/{}", ports.at(Endpoint::Console), order.trace_id());
     let mut trace = Trace::wait(&url, ORDER_TRACE.len());
     let queue = &tasks["order"].environment["QUEUE_NAME"];
     let producer = trace.span("order-service", &format!("send {queue}"));

@@ -46,9 +46,9 @@ fn terraform_has_every_role_under_its_command_port_and_name() {
     for service in &SERVICES {
         let row = row(service.role);
         assert_eq!(field(&row, "command"), service.command);
-        assert_eq!(field(&row, "port"), service.port.to_string());
+        assert_eq!(field(&row, "port"), service.port().to_string());
         assert_eq!(field(&row, "service"), service.name);
-        assert_eq!(field(&row, "store"), service.store.to_string(), "{row}");
+        assert_eq!(field(&row, "store"), service.store.is_some().to_string(), "{row}");
         let queue = match service.queue {
             QueueUse::None => "",
             QueueUse::Publishes => "publishes",

@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use o11y_lab::schema::{Ports, Role};
+use o11y_lab::schema::{Endpoint, Ports, Role};
 use serde_json::{Value, json};
 
 pub use http::{Answer, get, post, send};
@@ -174,7 +174,7 @@ impl Lab {
 
     /// A URL of the console.
     pub fn console(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.ports().console())
+        format!("http://127.0.0.1:{}{path}", self.ports().at(Endpoint::Console))
     }
 
     /// The pid of a role's process, a child of `up`.
