@@ -12,6 +12,7 @@ mod load;
 mod otel;
 mod queue;
 mod queue_command;
+mod transport;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,10 +26,11 @@ pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{LoadConfig, MAX_RPS, Mix};
 pub use otel::OtelConfig;
-#[cfg(not(feature = "kafka"))]
-pub(crate) use queue::NO_KAFKA;
-pub use queue::{QueueConfig, TraceMode, Transport};
+pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueLook};
+pub use transport::{
+    AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
+};
 
 /// Names the role where no subcommand is given.
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";

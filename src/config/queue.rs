@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{BrokerConfig, at_least_one, milliseconds};
+use super::{BrokerConfig, Transport, at_least_one, milliseconds};
 
 /// The queue, for the side that publishes and the side that consumes.
 #[derive(Args, Clone, Debug)]
@@ -43,60 +43,7 @@ impl QueueConfig {
     /// # Errors
     /// The transport's address or login is not set, or this build has no client for it.
     pub fn check(&self) -> Result<(), String> {
-        let broker = &self.broker;
-        let (flag, variable, set) = match self.queue_transport {
-            Transport::Embedded => return Ok(()),
-            Transport::Redis => ("--redis-url", "REDIS_URL", broker.redis_url.is_some()),
-            Transport::Sqs => ("--sqs-queue-url", "SQS_QUEUE_URL", broker.sqs_queue_url.is_some()),
-            Transport::Rabbitmq => ("--amqp-url", "AMQP_URL", broker.amqp_url.is_some()),
-            Transport::Kafka if !cfg!(feature = "kafka") => return Err(NO_KAFKA.to_owned()),
-            Transport::Kafka if broker.lacks_kafka_login() => return Err(NO_KAFKA_LOGIN.to_owned()),
-            Transport::Kafka => ("--kafka-brokers", "KAFKA_BROKERS", broker.kafka_brokers.is_some()),
-        };
-        if set {
-            return Ok(());
-        }
-        let transport = self.queue_transport.as_str();
-        Err(format!(
-            "{flag} (environment variable {variable}) is not set, and --queue-transport (environment \
-             variable QUEUE_TRANSPORT) {transport} needs it"
-        ))
-    }
-}
-
-/// The client takes a minute and a half to build, so it is not part of the default build.
-pub(crate) const NO_KAFKA: &str = "this build has no Kafka client, which --queue-transport (environment \
-    variable QUEUE_TRANSPORT) kafka needs; build it in: cargo build --release --features kafka";
-
-const NO_KAFKA_LOGIN: &str = "--kafka-sasl-username and --kafka-sasl-password (environment variables \
-    KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD) are not both set, and a --kafka-security-protocol \
-    (environment variable KAFKA_SECURITY_PROTOCOL) that begins with sasl_ needs them";
-
-/// The brokers a message can travel through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Transport {
-    /// A SQLite file in the data folder, shared by the processes of one machine.
-    Embedded,
-    /// Redis Streams with a consumer group.
-    Redis,
-    /// Amazon SQS.
-    Sqs,
-    /// Kafka; needs the Cargo feature `kafka`.
-    Kafka,
-    /// RabbitMQ, a quorum queue.
-    Rabbitmq,
-}
-
-impl Transport {
-    /// The spelling of flag, variable and `GET /stats`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Redis => "redis",
-            Self::Sqs => "sqs",
-            Self::Kafka => "kafka",
-            Self::Rabbitmq => "rabbitmq",
-        }
+        self.queue_transport.row().check(&self.broker)
     }
 }
 

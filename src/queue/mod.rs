@@ -208,7 +208,7 @@ pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Ar
         #[cfg(feature = "kafka")]
         Transport::Kafka => Ok(Arc::new(kafka::Kafka::open(config)?)),
         #[cfg(not(feature = "kafka"))]
-        Transport::Kafka => Err(QueueError::Unavailable(crate::config::NO_KAFKA.to_owned())),
+        Transport::Kafka => Err(QueueError::Unavailable(config.check().err().unwrap_or_default())),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use o11y_lab::config::{self, Transport};
+use o11y_lab::config::{self, TRANSPORTS, Transport, TransportRow};
 use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
 use o11y_lab::schema::{Checked, FAULTS, Fault, Kind, METRICS, Metric, Parameter, SECONDS, SERVICES};
 
@@ -191,6 +191,30 @@ fn trap_18_the_readme_names_the_transports_that_exist_and_no_others() {
         list += &format!("- `QUEUE_TRANSPORT={}`: {help}\n", value.get_name());
     }
     assert_block("README.md", "transports", &list);
+}
+
+#[test]
+fn the_queue_page_compares_the_transports_by_their_rows() {
+    type Cell = fn(&TransportRow) -> &'static str;
+    const FACTS: [(&str, Cell); 6] = [
+        ("made of", |row| row.guarantees.made_of),
+        ("context travels in", |row| row.guarantees.headers_in),
+        ("order of one key", |row| row.guarantees.order.as_str()),
+        ("a dead consumer's messages are redelivered", |row| row.guarantees.redelivered),
+        (
+            "an attempt that ended in a crash counts",
+            |row| if row.guarantees.crashes_count { "yes" } else { "no" },
+        ),
+        ("login, TLS", |row| row.guarantees.login),
+    ];
+    let line = |first: &str, cell: &dyn Fn(&TransportRow) -> &'static str| {
+        let cells: Vec<_> = TRANSPORTS.iter().map(|row| format!(" {} |", cell(row))).collect();
+        format!("| {first} |{}\n", cells.concat())
+    };
+    let mut table = line("", &|row| row.name).replacen("|  |", "| |", 1);
+    table += &line("---", &|_| "---").replace(' ', "");
+    FACTS.iter().for_each(|(fact, cell)| table += &line(fact, cell));
+    assert_block("docs/queue.md", "transports", &table);
 }
 
 #[test]
