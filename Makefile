@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-aws provision first chaos bench-queue bench-cold-start measure clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,9 +64,21 @@ bench-queue: provision ## Latency and drain rate of each transport beside its ba
 bench-cold-start: ## Start of the Lambda function's process to its first question: under 50 ms
 	$(CARGO) bench --locked --bench cold_start
 
+# The measured program is the release build. What measures only starts processes and reads /proc, so it is built as
+# the tests are (`cargo test` gives a benchmark the dev profile) and not with a second release build of everything.
+MEASURE := $(CARGO) test --locked --quiet --bench lab --
+
+bench: ## CPU, speed, memory, system calls of the release build: a table; BASE=PROGRAM compares, ARGS='--help' tells more
+	scripts/provision --bench
+	$(CARGO) build --release --locked
+	$(MEASURE) bench $(if $(BASE),--base '$(BASE)') $(ARGS)
+
+bench-build: ## CPU seconds of a cold build, many minutes; BASE_SOURCE=FOLDER compares with another checkout
+	$(MEASURE) build $(if $(BASE_SOURCE),--base '$(BASE_SOURCE)')
+
 measure: ## Memory, idle CPU, start times and size of the release build, as a table
 	$(CARGO) build --release --locked
-	scripts/measure
+	$(MEASURE) measure
 
 clean: ## Remove what was built and fetched
 	$(CARGO) clean

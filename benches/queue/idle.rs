@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use o11y_lab::schema::Role;
 
 use crate::helpers::brokers::{Broker, fresh_queue};
+use crate::helpers::proc::cpu;
 use crate::helpers::{eventually, http, single};
 
 /// Connections are made and first looks are taken before this is over.
@@ -20,16 +21,7 @@ pub fn percent(broker: &dyn Broker) -> f64 {
         http::try_send("GET", &format!("{url}/ready"), &[], None).filter(|answer| answer.status == 200)
     });
     std::thread::sleep(SETTLE);
-    let (began, before) = (Instant::now(), cpu_time(process.pid()));
+    let (began, before) = (Instant::now(), cpu(process.pid()));
     std::thread::sleep(WATCHED);
-    (cpu_time(process.pid()) - before).as_secs_f64() / began.elapsed().as_secs_f64() * 100.0
-}
-
-/// User and system time so far (proc_pid_stat(5), fields 14 and 15, in hundredths of a second).
-fn cpu_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
-    // The name, field 2, may hold spaces; it ends with the last parenthesis.
-    let fields: Vec<_> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-    let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
-    Duration::from_millis(ticks * 10)
+    (cpu(process.pid()) - before).as_secs_f64() / began.elapsed().as_secs_f64() * 100.0
 }

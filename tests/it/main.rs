@@ -11,6 +11,7 @@
 
 mod alerts;
 mod api;
+mod bench;
 mod chaos;
 mod conformance;
 mod console;

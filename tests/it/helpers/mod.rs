@@ -6,6 +6,7 @@ pub mod brokers;
 pub mod dashboards;
 pub mod http;
 pub mod postgres;
+pub mod proc;
 pub mod process;
 pub mod prometheus;
 pub mod promql;

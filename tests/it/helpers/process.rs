@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use o11y_lab::config::LIFELINE_VARIABLE;
 
 use super::eventually_within;
+pub use super::proc::{child_named, children, is_alive};
 
 /// The binary under test, with an environment that holds nothing of the tester's own settings.
 pub fn bin() -> Command {
@@ -108,27 +109,4 @@ fn collect(stream: Option<impl Read + Send + 'static>) -> Arc<Mutex<String>> {
 /// Sends a signal to one process.
 pub fn signal_pid(pid: u32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid as i32), signal);
-}
-
-/// Whether a process is there (and not only its remains).
-pub fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
-}
-
-/// The child of `parent` that runs the subcommand `name`.
-pub fn child_named(parent: u32, name: &str) -> Option<u32> {
-    children(parent).into_iter().find(|pid| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|b| *b == 0).nth(1) == Some(name.as_bytes())
-    })
-}
-
-/// The children of a process, whichever of its threads started them.
-pub fn children(parent: u32) -> Vec<u32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect()
 }

@@ -1,0 +1,215 @@
+//! The comparison: in each round every part is measured of the base and then of the program, so that both
+//! meet the same machine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::calls;
+use super::load::{self, Cost};
+use super::machine;
+use super::measures::Measure;
+use super::report::Report;
+use super::running::{ByProcess, RunningLab, program};
+use super::samples::Samples;
+use super::tools;
+use crate::helpers::brokers::{Broker, RedisServer, fresh_queue};
+
+/// From ready to the reading of idle memory: start-up's own work is over.
+const IDLE: Duration = Duration::from_secs(8);
+
+/// `bench`
+#[derive(clap::Args, Debug)]
+pub struct Options {
+    /// The program to measure
+    #[arg(long, value_name = "FILE", default_value = "target/release/o11y-lab")]
+    program: PathBuf,
+    /// A second program, to which the first is compared
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// How often each part is measured of each program
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// How long each load lasts, in seconds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: u16,
+    /// Measure these parts alone
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["size", "load", "redis", "syscalls", "telemetry"])]
+    only: Vec<Part>,
+    /// Write all values to this file as well
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// What can be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Size of the program
+    Size,
+    /// Idle memory; nothing else of the load
+    Memory,
+    /// Idle memory, GET and POST under load
+    Load,
+    /// POST under load with the queue in Redis
+    Redis,
+    /// System calls for a GET and a POST
+    Syscalls,
+    /// The gateway's CPU with telemetry on and off
+    Telemetry,
+}
+
+/// How the environment turns telemetry on and off, and where the gateway's CPU for a GET goes.
+const TELEMETRY: [(&[(&str, &str)], Option<Measure>); 4] = [
+    (&[("OTEL_SDK_DISABLED", "true"), ("LOG_LEVEL", "error")], None),
+    (&[("OTEL_SDK_DISABLED", "true")], Some(Measure::TelemetryLogs)),
+    (&[("LOG_LEVEL", "error")], Some(Measure::TelemetryTraces)),
+    (&[], Some(Measure::TelemetryAll)),
+];
+
+/// A program and what was measured of it.
+pub struct Side {
+    /// `base` or `program`.
+    pub name: &'static str,
+    pub path: PathBuf,
+    pub samples: Samples,
+    /// System calls of the last round: process, name, calls for one request.
+    pub calls: Vec<(Measure, ByProcess<Vec<(String, f64)>>)>,
+}
+
+impl Side {
+    fn new(name: &'static str, path: &std::path::Path) -> anyhow::Result<Self> {
+        Ok(Self { name, path: program(path)?, samples: Samples::default(), calls: Vec::new() })
+    }
+
+    fn measure(&mut self, part: Part, time: Duration, redis: Option<&dyn Broker>) -> anyhow::Result<()> {
+        match part {
+            Part::Size => {
+                let bytes = machine::stripped_size(&self.path)? as f64;
+                self.samples.add(Measure::Size, bytes / 1024.0 / 1024.0);
+                Ok(())
+            }
+            Part::Memory => self.memory(&RunningLab::start(&self.path, &[])?),
+            Part::Load => self.load(time),
+            Part::Redis => redis.map_or(Ok(()), |broker| self.redis(broker, time)),
+            Part::Syscalls => self.syscalls(),
+            Part::Telemetry => Ok(()),
+        }
+    }
+
+    fn memory(&mut self, lab: &RunningLab) -> anyhow::Result<()> {
+        std::thread::sleep(IDLE);
+        let memory = lab.memory()?;
+        let mib = |of: fn(&crate::helpers::proc::Memory) -> u64| -> ByProcess<f64> {
+            memory.iter().map(|(name, memory)| (name.clone(), of(memory) as f64 / 1024.0)).collect()
+        };
+        self.samples.add_sum(Measure::Pss, &mib(|memory| memory.pss));
+        self.samples.add_sum(Measure::Private, &mib(|memory| memory.private));
+        self.samples.add_sum(Measure::Rss, &mib(|memory| memory.rss));
+        Ok(())
+    }
+
+    fn load(&mut self, time: Duration) -> anyhow::Result<()> {
+        let lab = RunningLab::start(&self.path, &[])?;
+        self.memory(&lab)?;
+        let order = lab.order()?;
+        let get = load::get(&lab, time)?;
+        self.samples.add(Measure::GetCpuAll, get.cpu.values().sum());
+        self.samples.add_roles(Measure::GetCpu, &get.cpu);
+        self.samples
+            .add(Measure::GetCpu, ["gateway", "user"].iter().filter_map(|role| get.cpu.get(*role)).sum());
+        self.samples.add(Measure::GetRate, get.load.per_second);
+        self.samples.add(Measure::GetP99, get.load.p99.as_secs_f64() * 1e3);
+        let post = load::post(&lab, &order, time)?;
+        self.samples.add_sum(Measure::PostCpu, &post.cpu);
+        self.samples.add(Measure::PostRate, post.load.per_second);
+        self.samples.add(Measure::PostP50, post.load.p50.as_secs_f64() * 1e3);
+        self.samples.add(Measure::PostP99, post.load.p99.as_secs_f64() * 1e3);
+        Ok(())
+    }
+
+    fn redis(&mut self, broker: &dyn Broker, time: Duration) -> anyhow::Result<()> {
+        let settings = broker.settings(&fresh_queue());
+        let env: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let lab = RunningLab::start(&self.path, &env)?;
+        let Cost { load, cpu } = load::post(&lab, &lab.order()?, time)?;
+        self.samples.add_sum(Measure::RedisCpu, &cpu);
+        self.samples.add(Measure::RedisRate, load.per_second);
+        self.samples.add(Measure::RedisP99, load.p99.as_secs_f64() * 1e3);
+        Ok(())
+    }
+
+    fn syscalls(&mut self) -> anyhow::Result<()> {
+        let lab = RunningLab::start(&self.path, &[calls::NO_SCRAPES])?;
+        let order = lab.order()?;
+        self.calls =
+            vec![(Measure::GetCalls, calls::get(&lab)?), (Measure::PostCalls, calls::post(&lab, &order)?)];
+        for (measure, calls) in &self.calls {
+            let sums = calls.iter().map(|(name, calls)| (name.clone(), calls.iter().map(|(_, n)| n).sum()));
+            self.samples.add_sum(*measure, &sums.collect());
+        }
+        Ok(())
+    }
+
+    /// The gateway's CPU for a GET in one setting of telemetry, in milliseconds.
+    fn gateway(&self, env: &[(&str, &str)], time: Duration) -> anyhow::Result<f64> {
+        let lab = RunningLab::start(&self.path, env)?;
+        lab.order()?;
+        Ok(load::get(&lab, time)?.cpu.get("gateway").copied().unwrap_or_default())
+    }
+}
+
+/// Measures, prints the table, writes the file. Whether every part that was asked for could be measured.
+pub fn run(options: &Options) -> anyhow::Result<bool> {
+    if options.only.iter().any(|part| matches!(part, Part::Load | Part::Redis | Part::Telemetry)) {
+        tools::require_wrk()?;
+    }
+    let mut report = Report::new(machine::describe(), options.rounds);
+    let mut sides = Vec::new();
+    if let Some(base) = &options.base {
+        sides.push(Side::new("base", base)?);
+    }
+    sides.push(Side::new("program", &options.program)?);
+    let mut parts = options.only.clone();
+    parts.retain(|part| match tools::missing(*part) {
+        Some(why) => report.skip(*part, &why),
+        None => true,
+    });
+    let redis = parts.contains(&Part::Redis).then(RedisServer::boxed);
+    let time = Duration::from_secs(options.seconds.into());
+    for round in 0..usize::from(options.rounds) {
+        for part in &parts {
+            eprintln!("round {} of {}: {part:?}", round + 1, options.rounds);
+            for side in &mut sides {
+                side.samples.round = round;
+                if let Err(error) = side.measure(*part, time, redis.as_deref()) {
+                    report.fail(side.name, *part, &error);
+                }
+            }
+            if *part == Part::Telemetry {
+                telemetry(&mut sides, time, &mut report);
+            }
+        }
+    }
+    println!("{}", report.text(&sides));
+    if let Some(file) = &options.json {
+        std::fs::write(file, format!("{:#}\n", report.json(&sides)))?;
+    }
+    Ok(report.complete())
+}
+
+/// Each setting of both programs, one after the other.
+fn telemetry(sides: &mut [Side], time: Duration, report: &mut Report) {
+    let mut off = vec![None; sides.len()];
+    for (env, measure) in TELEMETRY {
+        for (side, off) in sides.iter_mut().zip(&mut off) {
+            match (side.gateway(env, time), measure, *off) {
+                (Ok(value), None, _) => {
+                    side.samples.add(Measure::TelemetryOff, value);
+                    *off = Some(value);
+                }
+                (Ok(value), Some(measure), Some(off)) => side.samples.add(measure, value / off),
+                (Ok(_), Some(_), None) => {}
+                (Err(error), _, _) => report.fail(side.name, Part::Telemetry, &error),
+            }
+        }
+    }
+}
