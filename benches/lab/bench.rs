@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::calls;
+use super::calls::{self, PerRequest};
 use super::load::{self, Cost};
 use super::machine;
 use super::measures::Measure;
 use super::report::Report;
 use super::running::{ByProcess, RunningLab, program};
 use super::samples::Samples;
-use super::tools;
+use super::{telemetry, tools};
 use crate::helpers::brokers::{Broker, RedisServer, fresh_queue};
 
 /// From ready to the reading of idle memory: start-up's own work is over.
@@ -57,22 +57,14 @@ pub enum Part {
     Telemetry,
 }
 
-/// How the environment turns telemetry on and off, and where the gateway's CPU for a GET goes.
-const TELEMETRY: [(&[(&str, &str)], Option<Measure>); 4] = [
-    (&[("OTEL_SDK_DISABLED", "true"), ("LOG_LEVEL", "error")], None),
-    (&[("OTEL_SDK_DISABLED", "true")], Some(Measure::TelemetryLogs)),
-    (&[("LOG_LEVEL", "error")], Some(Measure::TelemetryTraces)),
-    (&[], Some(Measure::TelemetryAll)),
-];
-
 /// A program and what was measured of it.
 pub struct Side {
     /// `base` or `program`.
     pub name: &'static str,
     pub path: PathBuf,
     pub samples: Samples,
-    /// System calls of the last round: process, name, calls for one request.
-    pub calls: Vec<(Measure, ByProcess<Vec<(String, f64)>>)>,
+    /// System calls of the last round.
+    pub calls: Vec<(Measure, PerRequest)>,
 }
 
 impl Side {
@@ -91,7 +83,7 @@ impl Side {
             Part::Load => self.load(time),
             Part::Redis => redis.map_or(Ok(()), |broker| self.redis(broker, time)),
             Part::Syscalls => self.syscalls(),
-            Part::Telemetry => Ok(()),
+            Part::Telemetry => telemetry::measure(&self.path, &mut self.samples, time),
         }
     }
 
@@ -111,6 +103,7 @@ impl Side {
         let lab = RunningLab::start(&self.path, &[])?;
         self.memory(&lab)?;
         let order = lab.order()?;
+        load::warm_up(&lab)?;
         let get = load::get(&lab, time)?;
         self.samples.add(Measure::GetCpuAll, get.cpu.values().sum());
         self.samples.add_roles(Measure::GetCpu, &get.cpu);
@@ -148,13 +141,6 @@ impl Side {
         }
         Ok(())
     }
-
-    /// The gateway's CPU for a GET in one setting of telemetry, in milliseconds.
-    fn gateway(&self, env: &[(&str, &str)], time: Duration) -> anyhow::Result<f64> {
-        let lab = RunningLab::start(&self.path, env)?;
-        lab.order()?;
-        Ok(load::get(&lab, time)?.cpu.get("gateway").copied().unwrap_or_default())
-    }
 }
 
 /// Measures, prints the table, writes the file. Whether every part that was asked for could be measured.
@@ -184,9 +170,6 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
                     report.fail(side.name, *part, &error);
                 }
             }
-            if *part == Part::Telemetry {
-                telemetry(&mut sides, time, &mut report);
-            }
         }
     }
     println!("{}", report.text(&sides));
@@ -194,22 +177,4 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
         std::fs::write(file, format!("{:#}\n", report.json(&sides)))?;
     }
     Ok(report.complete())
-}
-
-/// Each setting of both programs, one after the other.
-fn telemetry(sides: &mut [Side], time: Duration, report: &mut Report) {
-    let mut off = vec![None; sides.len()];
-    for (env, measure) in TELEMETRY {
-        for (side, off) in sides.iter_mut().zip(&mut off) {
-            match (side.gateway(env, time), measure, *off) {
-                (Ok(value), None, _) => {
-                    side.samples.add(Measure::TelemetryOff, value);
-                    *off = Some(value);
-                }
-                (Ok(value), Some(measure), Some(off)) => side.samples.add(measure, value / off),
-                (Ok(_), Some(_), None) => {}
-                (Err(error), _, _) => report.fail(side.name, Part::Telemetry, &error),
-            }
-        }
-    }
 }

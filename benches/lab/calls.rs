@@ -15,21 +15,24 @@ use super::strace::{Calls, Counter};
 const FEW: u32 = 20;
 const MANY: u32 = 220;
 /// From the last answer to the end of the window: deliveries and exports are over by then.
-const AFTERWARDS: Duration = Duration::from_secs(3);
+const AFTERWARDS: Duration = Duration::from_secs(2);
 /// The console does not scrape while calls are counted: once more or less would be seen in the difference.
 pub const NO_SCRAPES: (&str, &str) = ("CONSOLE_SCRAPE_INTERVAL", "86400");
 
+/// Names of calls with how many one request costs, the most frequent first, by process.
+pub type PerRequest = ByProcess<Vec<(String, f64)>>;
+
 /// The calls for one GET /api/users, by process and name.
-pub fn get(lab: &RunningLab) -> anyhow::Result<ByProcess<Vec<(String, f64)>>> {
+pub fn get(lab: &RunningLab) -> anyhow::Result<PerRequest> {
     one(lab, GET, None)
 }
 
 /// The calls for one POST /api/orders, until its notification is sent.
-pub fn post(lab: &RunningLab, order: &str) -> anyhow::Result<ByProcess<Vec<(String, f64)>>> {
+pub fn post(lab: &RunningLab, order: &str) -> anyhow::Result<PerRequest> {
     one(lab, POST, Some(order))
 }
 
-fn one(lab: &RunningLab, path: &str, body: Option<&str>) -> anyhow::Result<ByProcess<Vec<(String, f64)>>> {
+fn one(lab: &RunningLab, path: &str, body: Option<&str>) -> anyhow::Result<PerRequest> {
     let mut connection = Connection::open(lab.gateway(), path, body)?;
     for _ in 0..FEW {
         connection.ask()?;

@@ -1,6 +1,6 @@
 //! What is read while wrk keeps a lab busy.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use super::running::{ByProcess, RunningLab};
@@ -20,26 +20,33 @@ pub struct Cost {
 
 /// GET /api/users; [`RunningLab::order`] has made the one user there is.
 pub fn get(lab: &RunningLab, time: Duration) -> anyhow::Result<Cost> {
-    cost(lab, GET, None, time)
+    cost(lab, &lab.url(GET), None, time)
 }
 
-/// POST /api/orders with this body.
+/// Some GETs that are not counted.
+pub fn warm_up(lab: &RunningLab) -> anyhow::Result<()> {
+    wrk::run(&lab.url(GET), None, WARM_UP)?;
+    lab.settle()
+}
+
+/// POST /api/orders with this body, after some that are not counted.
 pub fn post(lab: &RunningLab, order: &str, time: Duration) -> anyhow::Result<Cost> {
     let script = lab.folder().join("order.lua");
-    // JSON without a quote or a backslash of Lua's long strings in it.
+    // No JSON ends one of Lua's long strings.
     let text = format!(
         "wrk.method = \"POST\"\nwrk.headers[\"content-type\"] = \"application/json\"\nwrk.body = [==[{order}]==]\n"
     );
     std::fs::write(&script, text)?;
-    cost(lab, POST, Some(script), time)
+    let url = lab.url(POST);
+    wrk::run(&url, Some(&script), WARM_UP)?;
+    lab.settle()?;
+    cost(lab, &url, Some(&script), time)
 }
 
-fn cost(lab: &RunningLab, path: &str, script: Option<PathBuf>, time: Duration) -> anyhow::Result<Cost> {
-    let url = lab.url(path);
-    wrk::run(&url, script.as_deref(), WARM_UP)?;
-    lab.settle()?;
+/// The lab rests when this begins, and again when it ends.
+fn cost(lab: &RunningLab, url: &str, script: Option<&Path>, time: Duration) -> anyhow::Result<Cost> {
     let before = lab.cpu();
-    let load = wrk::run(&url, script.as_deref(), time)?;
+    let load = wrk::run(url, script, time)?;
     lab.settle()?;
     let one = |(name, now): (String, Duration)| {
         let spent = now.saturating_sub(before.get(&name).copied().unwrap_or_default());

@@ -39,6 +39,7 @@ mod requests;
 mod running;
 mod samples;
 mod strace;
+mod telemetry;
 mod tools;
 mod wrk;
 
