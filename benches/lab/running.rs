@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
-use o11y_lab::schema::{Ports, Role, SERVICES};
+use o11y_lab::schema::{Endpoint, Ports, Role, SERVICES};
 use serde_json::{Value, json};
 
 use crate::helpers::process::{clean, signal_pid};
@@ -59,7 +59,7 @@ impl RunningLab {
 
     fn wait_ready(&mut self) -> anyhow::Result<()> {
         let mut waiting: Vec<_> = SERVICES.iter().map(|s| (s.command, self.ports.of(s.role))).collect();
-        waiting.push(("console", self.ports.console()));
+        waiting.push(("console", self.ports.at(Endpoint::Console)));
         let until = Instant::now() + READY_WITHIN;
         while !waiting.is_empty() {
             waiting.retain(|(name, port)| {
