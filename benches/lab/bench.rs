@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::bail;
+
 use super::calls::{self, PerRequest};
 use super::load::{self, Cost};
 use super::machine;
@@ -13,6 +15,7 @@ use super::running::{ByProcess, RunningLab, program};
 use super::samples::Samples;
 use super::{telemetry, tools};
 use crate::helpers::brokers::{Broker, RedisServer, fresh_queue};
+use crate::helpers::proc;
 
 /// From ready to the reading of idle memory: start-up's own work is over.
 const IDLE: Duration = Duration::from_secs(8);
@@ -33,7 +36,7 @@ pub struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: u16,
     /// Measure these parts alone
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["size", "load", "redis", "syscalls", "telemetry"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["size", "memory", "load", "redis", "syscalls", "telemetry"])]
     only: Vec<Part>,
     /// Write all values to this file as well
     #[arg(long, value_name = "FILE")]
@@ -45,9 +48,9 @@ pub struct Options {
 pub enum Part {
     /// Size of the program
     Size,
-    /// Idle memory; nothing else of the load
+    /// Memory of a lab at rest
     Memory,
-    /// Idle memory, GET and POST under load
+    /// GET and POST under load, the queue embedded
     Load,
     /// POST under load with the queue in Redis
     Redis,
@@ -79,7 +82,7 @@ impl Side {
                 self.samples.add(Measure::Size, bytes / 1024.0 / 1024.0);
                 Ok(())
             }
-            Part::Memory => self.memory(&RunningLab::start(&self.path, &[])?),
+            Part::Memory => self.memory(),
             Part::Load => self.load(time),
             Part::Redis => redis.map_or(Ok(()), |broker| self.redis(broker, time)),
             Part::Syscalls => self.syscalls(),
@@ -87,10 +90,17 @@ impl Side {
         }
     }
 
-    fn memory(&mut self, lab: &RunningLab) -> anyhow::Result<()> {
+    fn memory(&mut self) -> anyhow::Result<()> {
+        let lab = RunningLab::start(&self.path, &[])?;
         std::thread::sleep(IDLE);
         let memory = lab.memory()?;
-        let mib = |of: fn(&crate::helpers::proc::Memory) -> u64| -> ByProcess<f64> {
+        let ours: Vec<_> = lab.processes().values().copied().collect();
+        if proc::running(&self.path).iter().any(|pid| !ours.contains(pid)) {
+            bail!(
+                "another lab runs this program, so pages are shared that a lab alone would have for itself"
+            );
+        }
+        let mib = |of: fn(&proc::Memory) -> u64| -> ByProcess<f64> {
             memory.iter().map(|(name, memory)| (name.clone(), of(memory) as f64 / 1024.0)).collect()
         };
         self.samples.add_sum(Measure::Pss, &mib(|memory| memory.pss));
@@ -101,7 +111,6 @@ impl Side {
 
     fn load(&mut self, time: Duration) -> anyhow::Result<()> {
         let lab = RunningLab::start(&self.path, &[])?;
-        self.memory(&lab)?;
         let order = lab.order()?;
         load::warm_up(&lab)?;
         let get = load::get(&lab, time)?;

@@ -1,6 +1,7 @@
 //! What Linux tells about a process in /proc: the one reader of it, for tests and benchmarks alike.
 
 use std::iter::Sum;
+use std::path::Path;
 use std::time::Duration;
 
 /// One tick of the clock that /proc counts CPU time and starts in: USER_HZ is 100 on every Linux there is.
@@ -97,6 +98,14 @@ pub fn children(parent: u32) -> Vec<u32> {
     lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// The processes that run the program of this canonical path, and that this user may look into.
+pub fn running(program: &Path) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program))
+        .collect()
+}
+
 /// Whether every thread of a process has a tracer.
 pub fn is_traced(pid: u32) -> bool {
     let all = of_threads(pid, "status");
@@ -159,5 +168,6 @@ mod tests {
         let me = std::process::id();
         assert!(is_alive(me) && memory(me).is_some() && stat(me).unwrap().started <= uptime());
         assert!(!is_traced(me));
+        assert!(running(&std::env::current_exe().unwrap()).contains(&me));
     }
 }
