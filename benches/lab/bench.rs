@@ -86,7 +86,7 @@ impl Side {
             Part::Load => self.load(time),
             Part::Redis => redis.map_or(Ok(()), |broker| self.redis(broker, time)),
             Part::Syscalls => self.syscalls(),
-            Part::Telemetry => telemetry::measure(&self.path, &mut self.samples, time),
+            Part::Telemetry => telemetry::measure(&self.path, &mut self.samples),
         }
     }
 

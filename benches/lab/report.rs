@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use o11y_lab::schema::SERVICES;
 use serde_json::{Map, Value, json};
 
 use super::bench::{Part, Side};
 use super::machine;
 use super::measures::{ROWS, Row};
-use super::samples::{Series, median, ratio};
+use super::samples::{Ratio, Series, median, ratio};
 
 /// What is told beside the values.
 pub struct Report {
@@ -93,7 +94,12 @@ impl<'a> Line<'a> {
         median(self.series[side]?.values().copied())
     }
 
-    fn ratio(&self) -> Option<super::samples::Ratio> {
+    /// `None` also where the base's value has too few digits to divide by.
+    fn ratio(&self, row: &Row) -> Option<Ratio> {
+        let least = 10.0 * 0.1_f64.powi(i32::try_from(row.digits).unwrap_or_default());
+        if self.median(0)? < least {
+            return None;
+        }
         match self.series[..] {
             [Some(base), Some(program)] => ratio(program, base),
             _ => None,
@@ -103,14 +109,14 @@ impl<'a> Line<'a> {
     /// The program's value is the last side's.
     fn met(&self, row: &Row) -> Option<bool> {
         let value = self.median(self.series.len() - 1)?;
-        row.goal?.met(value, self.ratio().map(|ratio| ratio.median))
+        row.goal?.met(value, self.ratio(row).map(|ratio| ratio.median))
     }
 
     fn cells(&self, row: &Row) -> String {
         let value =
             |side| self.median(side).map_or("-".to_owned(), |value| format!("{value:.*}", row.digits));
         let values: Vec<_> = (0..self.series.len()).map(value).collect();
-        let ratio = self.ratio().map_or("-".to_owned(), |ratio| {
+        let ratio = self.ratio(row).map_or("-".to_owned(), |ratio| {
             format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.least, ratio.most)
         });
         format!("{} | {ratio}", values.join(" | "))
@@ -133,31 +139,35 @@ fn lines(row: &Row, sides: &[Side]) -> String {
 
 fn roles<'a>(row: &Row, sides: &'a [Side]) -> Vec<&'a str> {
     let mut all: Vec<_> = sides.iter().flat_map(|side| side.samples.roles(row.measure)).collect();
-    all.sort_unstable();
+    // The roles as a request meets them, then console and up.
+    all.sort_by_key(|name| {
+        (SERVICES.iter().position(|s| s.command == *name).unwrap_or(SERVICES.len()), *name)
+    });
     all.dedup();
     all
 }
 
 fn measure(row: &Row, sides: &[Side]) -> Option<Value> {
     let line = Line::of(row, None, sides)?;
-    let mut value = figures(&line, sides);
+    let mut value = figures(row, &line, sides);
     value["key"] = row.key.into();
     value["unit"] = row.unit.into();
     value["goal"] = row.goal.map(super::measures::Goal::text).into();
     value["met"] = line.met(row).into();
-    let role = |role: &str| Some((role.to_owned(), figures(&Line::of(row, Some(role), sides)?, sides)));
+    let role = |role: &str| Some((role.to_owned(), figures(row, &Line::of(row, Some(role), sides)?, sides)));
     value["roles"] = Value::Object(roles(row, sides).into_iter().filter_map(role).collect());
     Some(value)
 }
 
-fn figures(line: &Line<'_>, sides: &[Side]) -> Value {
+fn figures(row: &Row, line: &Line<'_>, sides: &[Side]) -> Value {
     let mut value = Map::new();
     for (i, side) in sides.iter().enumerate() {
         let all: Vec<_> = line.series[i].into_iter().flat_map(Series::values).collect();
         value.insert(side.name.to_owned(), json!({"median": line.median(i), "values": all}));
     }
-    let ratio =
-        line.ratio().map(|ratio| json!({"median": ratio.median, "least": ratio.least, "most": ratio.most}));
+    let ratio = line
+        .ratio(row)
+        .map(|ratio| json!({"median": ratio.median, "least": ratio.least, "most": ratio.most}));
     value.insert("ratio".to_owned(), ratio.into());
     Value::Object(value)
 }

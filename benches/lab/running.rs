@@ -19,8 +19,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 /// Longest wait until everything that was sent is worked off.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
-/// All processes together rest if they use less than this, three times in a row; idle they use 2 %.
-const RESTING: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(400));
+/// All processes together rest if they use less than this, three times in a row, which is longer than
+/// spans wait for their export; idle they use 2 % of a core.
+const RESTING: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 /// CPU time, or whatever else, by process: a role's subcommand, `console` or `up`.
 pub type ByProcess<T> = BTreeMap<String, T>;

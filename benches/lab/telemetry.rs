@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::load;
 use super::measures::Measure;
 use super::running::RunningLab;
-use super::samples::Samples;
+use super::samples::{Samples, median};
 
-/// What the environment turns off, and the measure of the gateway's CPU for a GET over the first's.
+/// What the environment turns off, and the measure: of the first the gateway's CPU for a GET, of the others
+/// theirs over the first's in the same pass.
 const SETTINGS: [(&[(&str, &str)], Measure); 4] = [
     (&[("OTEL_SDK_DISABLED", "true"), ("LOG_LEVEL", "error")], Measure::TelemetryOff),
     (&[("OTEL_SDK_DISABLED", "true")], Measure::TelemetryLogs),
@@ -19,42 +20,36 @@ const SETTINGS: [(&[(&str, &str)], Measure); 4] = [
     (&[], Measure::TelemetryAll),
 ];
 
-/// One setting, running.
-struct Subject {
-    lab: RunningLab,
-    measure: Measure,
-    /// Milliseconds of the gateway's CPU for a GET, summed over the loads.
-    cpu: f64,
-}
+/// Loads of each lab in one round.
+const PASSES: usize = 4;
+const LOAD: Duration = Duration::from_secs(1);
 
-/// Measures one program in every setting; each is loaded for about `time`.
-pub fn measure(program: &Path, samples: &mut Samples, time: Duration) -> anyhow::Result<()> {
-    let mut subjects = Vec::new();
-    for (env, measure) in SETTINGS {
+/// Measures one program in every setting.
+pub fn measure(program: &Path, samples: &mut Samples) -> anyhow::Result<()> {
+    let mut labs = Vec::new();
+    for (env, _) in SETTINGS {
         let lab = RunningLab::start(program, env)?;
         lab.order()?;
         load::warm_up(&lab)?;
-        subjects.push(Subject { lab, measure, cpu: 0.0 });
+        labs.push(lab);
     }
-    let slice = Duration::from_secs((time.as_secs() / 2).max(1));
-    for subject in &mut subjects {
-        subject.load(slice)?;
+    let mut ratios = [const { Vec::new() }; SETTINGS.len()];
+    let mut off = Vec::new();
+    for pass in 0..PASSES {
+        let there = 0..labs.len();
+        let order: Vec<_> = if pass % 2 == 0 { there.collect() } else { there.rev().collect() };
+        let mut cpu = [0.0; SETTINGS.len()];
+        for setting in order {
+            cpu[setting] = load::get(&labs[setting], LOAD)?.cpu.get("gateway").copied().unwrap_or_default();
+        }
+        off.push(cpu[0]);
+        for (ratios, cpu_of_one) in ratios.iter_mut().zip(cpu) {
+            ratios.push(cpu_of_one / cpu[0]);
+        }
     }
-    for subject in subjects.iter_mut().rev() {
-        subject.load(slice)?;
-    }
-    let off = subjects[0].cpu;
-    for subject in &subjects {
-        let value = if subject.measure == Measure::TelemetryOff { off / 2.0 } else { subject.cpu / off };
-        samples.add(subject.measure, value);
+    ratios[0] = off;
+    for ((_, measure), values) in SETTINGS.into_iter().zip(ratios) {
+        samples.add(measure, median(values).unwrap_or_default());
     }
     Ok(())
-}
-
-impl Subject {
-    fn load(&mut self, time: Duration) -> anyhow::Result<()> {
-        let cost = load::get(&self.lab, time)?;
-        self.cpu += cost.cpu.get("gateway").copied().unwrap_or_default();
-        Ok(())
-    }
 }
