@@ -52,9 +52,9 @@ enum Command {
     /// Lab: count the queue's messages; list, show and replay its dead letters
     #[command(subcommand)]
     Queue(Box<QueueAction>),
-    /// Run a program of somebody else's that ends when standard input does
+    /// Run another program until standard input ends
     #[command(hide = true)]
-    Tied(lab::up::Tied),
+    UntilEof(lab::up::UntilEof),
     /// Lab: traffic, as a steady heartbeat, by a plan of phases, or as a load test
     Load(Box<LoadConfig>),
     /// Lab: break a running role on purpose: list, set and clear faults
@@ -92,7 +92,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Console(config) => console::run(config).await,
             Command::Healthcheck(config) => lab::healthcheck::run(config).await,
             Command::Queue(action) => lab::queue::run(*action).await,
-            Command::Tied(program) => program.run().await,
+            Command::UntilEof(program) => program.run().await,
             Command::Load(config) => lab::load::run(*config).await,
             Command::Fault(action) => lab::fault::run(action).await,
         }

@@ -11,7 +11,6 @@
 mod attributes;
 mod critical;
 mod export;
-mod exposition;
 mod ids;
 mod jaeger;
 mod live;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::exposition::sample;
+use crate::lab::backend::metric::{MetricSample, samples};
 use crate::schema::{Ports, SERVICES, names};
 
 /// Series shown as they are, summed over their labels.
@@ -20,8 +20,8 @@ const SHOWN: [&str; 5] = [
 ];
 /// What stands in a consumer's list of routes.
 const CONSUMING: &str = "process notifications";
-/// Looks kept of one service, and the time the rates are taken over.
-const MOST_LOOKS: usize = 60;
+/// Scrapes kept of one service, and the time the rates are taken over.
+const MOST_SCRAPES: usize = 60;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Bounds against an endpoint that is not one of ours.
 const MOST_ROUTES: usize = 100;
@@ -29,45 +29,45 @@ const MOST_BUCKETS: usize = 64;
 
 /// Counters of one route since its process started.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Route {
+struct RouteCounts {
     count: f64,
     errors: f64,
     /// Upper bound in seconds and how many requests were at most that long, ascending.
     buckets: Vec<(f64, f64)>,
 }
 
-/// One look at a service.
+/// One scrape of a service.
 #[derive(Clone, Debug)]
-pub(super) struct Look {
+pub(super) struct Scrape {
     at: Instant,
-    routes: BTreeMap<String, Route>,
+    routes: BTreeMap<String, RouteCounts>,
     shown: BTreeMap<&'static str, f64>,
 }
 
-/// The looks at every service, in the order of the service table.
+/// The scrapes of every service, in the order of the service table.
 #[derive(Debug, Default)]
-pub(super) struct Services([History; SERVICES.len()]);
+pub(super) struct ServiceHistories([ServiceHistory; SERVICES.len()]);
 
 #[derive(Debug, Default)]
-struct History {
+struct ServiceHistory {
     up: bool,
-    looks: VecDeque<Look>,
+    scrapes: VecDeque<Scrape>,
 }
 
-impl Services {
+impl ServiceHistories {
     /// Notes what a service answered, or that it did not. Says whether a page would show it.
-    pub(super) fn note(&mut self, service: usize, look: Option<Look>) -> bool {
+    pub(super) fn note(&mut self, service: usize, scrape: Option<Scrape>) -> bool {
         let history = &mut self.0[service];
-        let was = std::mem::replace(&mut history.up, look.is_some());
-        if let Some(look) = look {
-            history.push(look);
+        let was = std::mem::replace(&mut history.up, scrape.is_some());
+        if let Some(scrape) = scrape {
+            history.push(scrape);
         }
         was || history.up
     }
 
     /// One entry a service: `up`, requests a second, the share of 5xx, p95 in milliseconds, routes.
     pub(super) fn report(&self, ports: Ports) -> Vec<Value> {
-        let entry = |(history, service): (&History, &'static crate::schema::Service)| {
+        let entry = |(history, service): (&ServiceHistory, &'static crate::schema::Service)| {
             let mut entry = history.report();
             entry["name"] = json!(service.name);
             entry["port"] = json!(ports.of(service.role));
@@ -78,26 +78,27 @@ impl Services {
     }
 }
 
-impl History {
-    fn push(&mut self, look: Look) {
-        let requests = |look: &Look| look.routes.values().map(|r| r.count).sum::<f64>();
-        if self.looks.back().is_some_and(|last| requests(last) > requests(&look)) {
+impl ServiceHistory {
+    fn push(&mut self, scrape: Scrape) {
+        let requests = |scrape: &Scrape| scrape.routes.values().map(|r| r.count).sum::<f64>();
+        if self.scrapes.back().is_some_and(|last| requests(last) > requests(&scrape)) {
             // Counters only fall when the process is a new one; what came before says nothing now.
-            self.looks.clear();
+            self.scrapes.clear();
         }
-        if self.looks.len() == MOST_LOOKS {
-            self.looks.pop_front();
+        if self.scrapes.len() == MOST_SCRAPES {
+            self.scrapes.pop_front();
         }
-        self.looks.push_back(look);
+        self.scrapes.push_back(scrape);
     }
 
     fn report(&self) -> Value {
-        let (Some(last), true) = (self.looks.back(), self.up) else {
+        let (Some(last), true) = (self.scrapes.back(), self.up) else {
             return json!({"up": false});
         };
-        let first = self.looks.iter().find(|look| last.at.duration_since(look.at) <= WINDOW).unwrap_or(last);
+        let first =
+            self.scrapes.iter().find(|scrape| last.at.duration_since(scrape.at) <= WINDOW).unwrap_or(last);
         let seconds = last.at.duration_since(first.at).as_secs_f64();
-        let mut all = Route::default();
+        let mut all = RouteCounts::default();
         let mut routes = Vec::new();
         for (name, now) in &last.routes {
             let since = now.minus(first.routes.get(name));
@@ -115,17 +116,17 @@ impl History {
         entry
     }
 
-    /// Requests a second between every two looks, oldest first.
+    /// Requests a second between every two scrapes, oldest first.
     fn rates(&self) -> Vec<f64> {
-        let count = |look: &Look| look.routes.values().map(|r| r.count).sum::<f64>();
-        let pairs = self.looks.iter().zip(self.looks.iter().skip(1));
+        let count = |scrape: &Scrape| scrape.routes.values().map(|r| r.count).sum::<f64>();
+        let pairs = self.scrapes.iter().zip(self.scrapes.iter().skip(1));
         pairs
             .map(|(a, b)| (count(b) - count(a)) / b.at.duration_since(a.at).as_secs_f64().max(0.001))
             .collect()
     }
 }
 
-impl Route {
+impl RouteCounts {
     fn minus(&self, earlier: Option<&Self>) -> Self {
         let Some(earlier) = earlier else { return self.clone() };
         let before = |le: f64| earlier.buckets.iter().find(|b| b.0 == le).map_or(0.0, |b| b.1);
@@ -171,26 +172,26 @@ impl Route {
 }
 
 /// Reads the text of a `/metrics` page; lines that are not understood are passed over.
-pub(super) fn parse(text: &str) -> Look {
-    let mut look = Look { at: Instant::now(), routes: BTreeMap::new(), shown: BTreeMap::new() };
-    for line in text.lines() {
-        let Some((name, labels, value)) = sample(line) else { continue };
-        if let Some(part) = name.strip_prefix(names::HTTP_SERVER_DURATION) {
-            note_request(&mut look.routes, part, &labels, value);
-        } else if name == names::QUEUE_PROCESSED
-            || name.strip_prefix(names::NOTIFICATION_DURATION) == Some("_bucket")
+pub(super) fn parse(text: &str) -> Scrape {
+    let mut scrape = Scrape { at: Instant::now(), routes: BTreeMap::new(), shown: BTreeMap::new() };
+    for sample in samples(text) {
+        if let Some(part) = sample.name.strip_prefix(names::HTTP_SERVER_DURATION) {
+            note_request(&mut scrape.routes, part, &sample);
+        } else if sample.name == names::QUEUE_PROCESSED
+            || sample.name.strip_prefix(names::NOTIFICATION_DURATION) == Some("_bucket")
         {
-            note_message(look.routes.entry(CONSUMING.to_owned()).or_default(), &labels, value);
-        } else if let Some(shown) = SHOWN.iter().find(|shown| **shown == name) {
-            *look.shown.entry(shown).or_default() += value;
+            note_message(scrape.routes.entry(CONSUMING.to_owned()).or_default(), &sample);
+        } else if let Some(shown) = SHOWN.iter().find(|shown| **shown == sample.name) {
+            *scrape.shown.entry(shown).or_default() += sample.value;
         }
     }
-    look
+    scrape
 }
 
 /// A consumer's messages are to it what requests are to a server; a retry is a failure.
-fn note_message(route: &mut Route, labels: &[(&str, String)], value: f64) {
-    match (label(labels, "status"), label(labels, "le").parse::<f64>()) {
+fn note_message(route: &mut RouteCounts, sample: &MetricSample<'_>) {
+    let value = sample.value;
+    match (sample.label("status"), sample.label("le").parse::<f64>()) {
         ("", Ok(milliseconds)) if !milliseconds.is_nan() => route.add_bucket(milliseconds / 1e3, value),
         ("", _) => {}
         (status, _) => {
@@ -200,12 +201,8 @@ fn note_message(route: &mut Route, labels: &[(&str, String)], value: f64) {
     }
 }
 
-fn label<'a>(labels: &'a [(&str, String)], wanted: &str) -> &'a str {
-    labels.iter().find(|(key, _)| *key == wanted).map_or("", |(_, value)| value.as_str())
-}
-
-fn note_request(routes: &mut BTreeMap<String, Route>, part: &str, labels: &[(&str, String)], value: f64) {
-    let label = |wanted| label(labels, wanted);
+fn note_request(routes: &mut BTreeMap<String, RouteCounts>, part: &str, sample: &MetricSample<'_>) {
+    let (label, value) = (|key| sample.label(key), sample.value);
     let name = format!("{} {}", label("http_request_method"), label("http_route"));
     if !routes.contains_key(&name) && routes.len() >= MOST_ROUTES {
         return;

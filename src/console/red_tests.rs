@@ -19,7 +19,7 @@ fn page(ok: u32, failed: u32) -> String {
 
 #[test]
 fn rate_errors_and_p95_are_those_of_the_window() {
-    let mut services = Services::default();
+    let mut services = ServiceHistories::default();
     let mut first = parse(&page(100, 0));
     first.at -= Duration::from_secs(10);
     assert!(services.note(0, Some(first)));
@@ -35,10 +35,10 @@ fn rate_errors_and_p95_are_those_of_the_window() {
 
 #[test]
 fn a_restarted_service_has_no_negative_rate_and_a_silent_one_is_down() {
-    let mut services = Services::default();
+    let mut services = ServiceHistories::default();
     services.note(1, Some(parse(&page(100, 5))));
     services.note(1, Some(parse(&page(1, 0))));
-    assert_eq!(services.0[1].looks.len(), 1);
+    assert_eq!(services.0[1].scrapes.len(), 1);
     assert!(services.note(1, None), "going down is worth showing");
     assert!(!services.note(1, None), "staying down is not");
     assert_eq!(services.report(Ports::from_base(7000))[1]["up"], false);
@@ -55,7 +55,7 @@ fn a_consumers_messages_count_as_its_requests_and_retries_as_its_errors() {
              notification_processing_duration_ms_count {n}\n"
         )
     };
-    let mut services = Services::default();
+    let mut services = ServiceHistories::default();
     let mut first = parse(&page(0));
     first.at -= Duration::from_secs(10);
     services.note(3, Some(first));

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::attributes;
 use super::ids;
 use super::logs::Logs;
-use super::red::Services;
+use super::red::ServiceHistories;
 use super::traces::{Origin, Traces};
 use crate::config::ConsoleConfig;
 use crate::schema::Ports;
@@ -33,7 +33,7 @@ pub(super) struct Generation {
 pub(super) struct Console {
     traces: Mutex<Traces>,
     logs: Mutex<Logs>,
-    services: Mutex<Services>,
+    services: Mutex<ServiceHistories>,
     changes: watch::Sender<Generation>,
     pub(super) ports: Ports,
     /// Bytes for spans and logs together.
@@ -48,7 +48,7 @@ impl Console {
         Self {
             traces: Mutex::new(Traces::new(config.max_spans, max_bytes - for_logs)),
             logs: Mutex::new(Logs::new(config.max_logs, for_logs)),
-            services: Mutex::new(Services::default()),
+            services: Mutex::new(ServiceHistories::default()),
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
             max_bytes,
@@ -63,7 +63,7 @@ impl Console {
         self.logs.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    pub(super) fn services(&self) -> MutexGuard<'_, Services> {
+    pub(super) fn services(&self) -> MutexGuard<'_, ServiceHistories> {
         self.services.lock().unwrap_or_else(|e| e.into_inner())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::logs::MAX_LINE;
 use super::state::Console;
 use crate::config::LIFELINE_VARIABLE;
+use crate::lines::{LineSplitter, SplitLine};
 use crate::runtime::Shutdown;
 
 /// The value of the lifeline variable with which a parent feeds log lines and is missed when gone.
@@ -31,32 +32,24 @@ pub(super) fn follow(console: Arc<Console>, shutdown: Shutdown) {
 /// Calls `take` for every line until the input ends or fails: with nothing for a line that is too
 /// long or not UTF-8. Holds at most [`MAX_LINE`] bytes, whatever comes.
 fn read_lines(mut input: impl BufRead, mut take: impl FnMut(Option<&str>)) {
-    let mut line = Vec::new();
-    let mut too_long = false;
+    let mut splitter = LineSplitter::new(MAX_LINE);
+    let mut hand_over = |line: SplitLine<'_>| {
+        take(if line.cut { None } else { std::str::from_utf8(line.bytes).ok() });
+    };
     loop {
-        let chunk = match input.fill_buf() {
+        let mut chunk = match input.fill_buf() {
             Ok([]) => break,
             Ok(chunk) => chunk,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(_) => break,
         };
-        let end = chunk.iter().position(|byte| *byte == b'\n');
-        let part = &chunk[..end.unwrap_or(chunk.len())];
-        too_long |= line.len() + part.len() > MAX_LINE;
-        if !too_long {
-            line.extend_from_slice(part);
+        let read = chunk.len();
+        while let Some(line) = splitter.next(&mut chunk) {
+            hand_over(line);
         }
-        let used = part.len() + usize::from(end.is_some());
-        input.consume(used);
-        if end.is_some() {
-            take(if too_long { None } else { std::str::from_utf8(&line).ok() });
-            line.clear();
-            too_long = false;
-        }
+        input.consume(read);
     }
-    if too_long || !line.is_empty() {
-        take(if too_long { None } else { std::str::from_utf8(&line).ok() });
-    }
+    splitter.last().into_iter().for_each(hand_over);
 }
 
 #[cfg(test)]

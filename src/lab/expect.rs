@@ -2,29 +2,7 @@
 //!
 //! The README's diagram, the tests and every command that judges a backend read this one table.
 
-/// The kinds of span, in the words of OTLP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the specification's")]
-pub enum SpanKind {
-    Server,
-    Client,
-    Producer,
-    Consumer,
-    Internal,
-}
-
-impl SpanKind {
-    /// As the diagram spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Server => "SERVER",
-            Self::Client => "CLIENT",
-            Self::Producer => "PRODUCER",
-            Self::Consumer => "CONSUMER",
-            Self::Internal => "INTERNAL",
-        }
-    }
-}
+pub use super::backend::trace::SpanKind;
 
 /// One span of the joined trace.
 #[derive(Clone, Copy, Debug)]

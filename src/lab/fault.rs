@@ -13,12 +13,15 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::up::escaped;
 use crate::config::{FaultAction, FaultTarget, FaultWanted, child};
+use crate::runtime::oneshot::OneShot;
 use crate::schema::{Fault, Role, SERVICES};
+use crate::terminal::escaped;
 
 /// Longest wait for a role's answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Largest answer of a role, in bytes; a list of its faults has some hundreds.
+const LARGEST_ANSWER: usize = 1 << 20;
 
 /// Runs one action.
 ///
@@ -57,19 +60,11 @@ impl Place {
 
     /// Asks, and reads the answer; `None` where nobody is there.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
-        let client = awc::Client::builder().disable_redirects().timeout(ANSWER_WITHIN).finish();
-        let request = client.request(method, format!("{}{path}", self.url)).force_close();
-        let asked = async {
-            let sent = match body {
-                Some(body) => request.send_json(body).await,
-                None => request.send().await,
-            };
-            let mut answer = sent.ok()?;
-            // Something else on this port may answer in any form.
-            let text = answer.body().await.ok()?;
-            Some((answer.status().as_u16(), serde_json::from_slice(&text).unwrap_or_default()))
-        };
-        tokio::time::timeout(ANSWER_WITHIN, asked).await.ok().flatten()
+        let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
+        let url = format!("{}{path}", self.url);
+        let answer = http.send(method, &url, &[], body.map(Value::to_string)).await.ok()?;
+        // Something else on this port may answer in any form.
+        Some((answer.status.as_u16(), answer.json().unwrap_or_default()))
     }
 
     async fn look(&self) -> Seen {

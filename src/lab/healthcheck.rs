@@ -1,24 +1,20 @@
 //! `o11y-lab healthcheck`: one request, for containers that have no shell and no curl.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::config::HealthcheckConfig;
+use crate::runtime::oneshot::{OneShot, OneShotError};
 
 /// Asks the URL once. `Ok` on any 2xx; everything else is an error of one line.
 pub async fn run(config: HealthcheckConfig) -> anyhow::Result<()> {
     let url = config.target();
     // A redirect is not health: what it points to may be another service.
-    let client = awc::Client::builder().disable_redirects().timeout(config.timeout).finish();
-    let asked = tokio::time::timeout(config.timeout, client.get(&url).force_close().send());
-    let response = asked
-        .await
-        .with_context(|| format!("{url} did not answer within {:?}", config.timeout))?
-        // SendRequestError is not Sync, which anyhow asks for; its text is all there is to say.
-        .map_err(|error| anyhow::anyhow!("{url} cannot be asked: {error}"))?;
-    if !response.status().is_success() {
-        bail!("{url} answered {}", response.status());
+    match OneShot::new(config.timeout, 0).status(&url).await {
+        Ok(status) if status.is_success() => Ok(()),
+        Ok(status) => bail!("{url} answered {status}"),
+        Err(OneShotError::Timeout(limit)) => bail!("{url} did not answer within {limit:?}"),
+        Err(error) => bail!("{url} cannot be asked: {error}"),
     }
-    Ok(())
 }
 
 #[cfg(test)]

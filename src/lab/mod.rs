@@ -1,6 +1,7 @@
 //! The commands that work on the system from outside: over HTTP and as processes, as a user would.
 
 mod answer;
+pub mod backend;
 pub mod expect;
 pub mod fault;
 pub mod healthcheck;

@@ -14,15 +14,18 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::up::escaped;
 use crate::config::{DeadAction, QueueAction, QueueLook, Transport};
 use crate::queue::{self, DeadLetter, Queue, embedded};
+use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
+use crate::terminal::escaped;
 
 /// Most dead letters searched for one id.
 const SEARCHED: usize = 100_000;
 /// Longest wait for a running lab to say which queue it uses.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// Largest answer of `/stats`, in bytes.
+const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// Runs one action.
 ///
@@ -91,11 +94,8 @@ async fn find(queue: &dyn Queue, id: &str) -> anyhow::Result<DeadLetter> {
 /// Somebody who looks at one queue while the lab on this machine uses another should know.
 async fn warn_of_another_queue(look: &QueueLook, queue: &dyn Queue) {
     let url = format!("http://127.0.0.1:{}/stats", look.ports.ports().of(Role::Notify));
-    let ask = async {
-        let client = awc::Client::builder().disable_redirects().timeout(ANSWER_WITHIN).finish();
-        client.get(url).force_close().send().await.ok()?.json::<Value>().await.ok()
-    };
-    let Ok(Some(stats)) = tokio::time::timeout(ANSWER_WITHIN, ask).await else { return };
+    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
+    let Ok(Some(stats)) = http.get(&url).await.map(|answer| answer.json::<Value>()) else { return };
     let (Some(transport), Some(name)) = (stats["transport"].as_str(), stats["queue"].as_str()) else {
         return;
     };

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod oneshot;
 pub mod propagation;
 pub mod shutdown;
 pub mod telemetry;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use o11y_lab::schema::Endpoint;
 
 use crate::helpers::tools::tool;
-use crate::helpers::{Answer, Lab, Trace, eventually, get, send};
+use crate::helpers::{Answer, Lab, eventually, get, send};
 
 const HOSTILE_NAME: &str = "<img src=x onerror=alert(1)>";
 const HOSTILE_VALUE: &str = "</dd><script>alert(2)</script>";
@@ -37,10 +37,10 @@ fn traced_order(lab: &Lab) -> String {
 
 /// Adds a span to a trace as any client could, with markup wherever it can say something.
 fn post_hostile_span(lab: &Lab, trace: &str) {
-    let found = Trace::fetch(&lab.console(&format!("/api/v3/traces/{trace}")));
+    let found = lab.trace_now(trace);
     let span = json!({
         "traceId": trace, "spanId": "00000000000000ff",
-        "parentSpanId": found.span("api-gateway", "POST /api/orders").id,
+        "parentSpanId": found.span("api-gateway", "POST /api/orders").unwrap().id,
         "name": HOSTILE_NAME, "kind": 1,
         "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000000000001",
         "attributes": [{"key": HOSTILE_NAME, "value": {"stringValue": HOSTILE_VALUE}}],

@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
+use o11y_lab::lab::backend::trace::{SpanKind, SpanStatus};
 use o11y_lab::schema::{FAULT_NAMES, Fault, Role, SERVICES};
 use serde_json::{Value, json};
 
@@ -119,12 +120,15 @@ fn latency_is_inside_the_server_span_of_its_role_and_route_and_nowhere_else() {
     // Not a guess about speed: a wait is never shorter than asked for.
     assert!(value(&lab, Role::User, &sum) - before >= 0.4);
     let trace = lab.trace(&answer.trace_id(), 4);
-    assert_eq!(trace.span("user-service", "GET /users/{id}").text("o11y_lab.fault"), "latency");
-    assert_eq!(trace.span("user-service", "GET /users/{id}").status, 0);
+    assert_eq!(trace.span("user-service", "GET /users/{id}").unwrap().text("o11y_lab.fault"), "latency");
+    assert_eq!(trace.span("user-service", "GET /users/{id}").unwrap().status, SpanStatus::Unset);
     let hit = trace.spans.iter().filter(|span| !span.text("o11y_lab.fault").is_empty());
     assert_eq!(hit.count(), 1, "{}", trace.drawing());
     let other = get(&lab.api("/api/users"));
-    assert_eq!(lab.trace(&other.trace_id(), 4).span("user-service", "GET /users").text("o11y_lab.fault"), "");
+    assert_eq!(
+        lab.trace(&other.trace_id(), 4).span("user-service", "GET /users").unwrap().text("o11y_lab.fault"),
+        ""
+    );
 }
 
 #[test]
@@ -143,8 +147,8 @@ fn an_injected_error_looks_like_a_real_one_and_ends_when_it_is_cleared() {
     assert_eq!(value(&lab, Role::User, &count) - counted, 1.0);
     assert_eq!(value(&lab, Role::User, "users_errors_total") - errors, 1.0);
     let trace = lab.trace(&answer.trace_id(), 1);
-    let span = trace.span("user-service", "GET /users");
-    assert_eq!((span.status, span.text("error.type").as_str()), (2, "500"));
+    let span = trace.span("user-service", "GET /users").unwrap();
+    assert_eq!((span.status, span.text("error.type").as_str()), (SpanStatus::Error, "500"));
     assert_eq!((span.text("o11y_lab.fault").as_str(), span.events.len()), ("error", 1));
 
     // Nothing else of the role is hit.
@@ -169,9 +173,12 @@ fn the_validator_failing_is_seen_on_its_span_and_orders_go_on() {
     let order = lab.order(user);
     assert_eq!(value(&lab, Role::Gateway, SKIPPED) - skipped, 1.0);
     let trace = lab.trace(&order.trace_id(), o11y_lab::lab::expect::ORDER_TRACE.len());
-    let span = trace.span("order-validator", "order-validator");
-    assert_eq!((span.status, span.text("o11y_lab.fault").as_str()), (2, "error"));
-    assert_eq!(trace.span("api-gateway", "invoke order-validator").text("error.type"), "function_error");
+    let span = trace.span("order-validator", "order-validator").unwrap();
+    assert_eq!((span.status, span.text("o11y_lab.fault").as_str()), (SpanStatus::Error, "error"));
+    assert_eq!(
+        trace.span("api-gateway", "invoke order-validator").unwrap().text("error.type"),
+        "function_error"
+    );
 }
 
 #[test]
@@ -188,8 +195,8 @@ fn a_slow_database_counts_against_its_time_limit_and_leaves_readiness_alone() {
     let answer = get(&lab.url(Role::User, "/users"));
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(operations("sum", "ok") - ok >= 0.2);
-    let span = lab.trace(&answer.trace_id(), 2).span("user-service", "SELECT users").clone();
-    assert_eq!((span.text("o11y_lab.fault").as_str(), span.status), ("slow-db", 0));
+    let span = lab.trace(&answer.trace_id(), 2).span("user-service", "SELECT users").unwrap().clone();
+    assert_eq!((span.text("o11y_lab.fault").as_str(), span.status), ("slow-db", SpanStatus::Unset));
 
     let late = operations("count", "timeout");
     fault(&lab, &["set", "slow-db", "--role", "user", "--ms", "60000"]);
@@ -197,8 +204,8 @@ fn a_slow_database_counts_against_its_time_limit_and_leaves_readiness_alone() {
     let answer = get(&lab.url(Role::User, "/users"));
     assert_eq!(answer.status, 503, "{answer:?}");
     assert_eq!(operations("count", "timeout") - late, 1.0);
-    let span = lab.trace(&answer.trace_id(), 2).span("user-service", "SELECT users").clone();
-    assert_eq!((span.text("o11y_lab.fault").as_str(), span.status), ("slow-db", 2));
+    let span = lab.trace(&answer.trace_id(), 2).span("user-service", "SELECT users").unwrap().clone();
+    assert_eq!((span.text("o11y_lab.fault").as_str(), span.status), ("slow-db", SpanStatus::Error));
     fault(&lab, &["clear", "slow-db", "--role", "user"]);
     assert_eq!(get(&lab.url(Role::User, "/users")).status, 200);
 }
@@ -239,11 +246,14 @@ fn a_failing_handler_is_retried_into_the_dead_letters_and_replay_sends_the_notif
     eventually("and counted", || (processed("dead") - given_up == 1.0).then_some(()));
     assert_eq!(processed("retried") - retried, 4.0);
     let trace = lab.trace(&order.trace_id(), 15);
-    let attempts: Vec<_> = trace.spans.iter().filter(|span| span.kind == "CONSUMER").collect();
+    let attempts: Vec<_> = trace.spans.iter().filter(|span| span.kind == SpanKind::Consumer).collect();
     assert_eq!(attempts.len(), 5, "{}", trace.drawing());
     for span in attempts {
         let (fault, kind) = (span.text("o11y_lab.fault"), span.text("error.type"));
-        assert_eq!((span.status, fault.as_str(), kind.as_str()), (2, "handler-error", "handler_error"));
+        assert_eq!(
+            (span.status, fault.as_str(), kind.as_str()),
+            (SpanStatus::Error, "handler-error", "handler_error")
+        );
     }
     replay(&lab, order.id());
 }
@@ -260,9 +270,12 @@ fn a_poison_message_is_given_up_at_once_with_its_whole_body_and_can_be_replayed(
     assert_eq!(letters[0]["attempts"], 1, "{letters}");
     assert!(letters[0]["reason"].as_str().unwrap().contains("not an order event"), "{letters}");
     let trace = lab.trace(&order.trace_id(), 11);
-    let span = trace.span("notification-service", "process notifications");
+    let span = trace.span("notification-service", "process notifications").unwrap();
     let (fault_hit, kind) = (span.text("o11y_lab.fault"), span.text("error.type"));
-    assert_eq!((span.status, fault_hit.as_str(), kind.as_str()), (2, "poison", "poison_message"));
+    assert_eq!(
+        (span.status, fault_hit.as_str(), kind.as_str()),
+        (SpanStatus::Error, "poison", "poison_message")
+    );
     fault(&lab, &["clear", "poison"]);
     replay(&lab, order.id());
 }
@@ -277,7 +290,10 @@ fn without_its_context_a_message_is_handled_in_a_trace_of_its_own() {
     let (theirs, ours) = (row["traceId"].as_str().expect("a trace").to_owned(), order.trace_id());
     assert_ne!(theirs, ours);
     let trace = lab.trace(&ours, 10);
-    assert_eq!(trace.span("order-service", "send notifications").text("o11y_lab.fault"), "drop-context");
+    assert_eq!(
+        trace.span("order-service", "send notifications").unwrap().text("o11y_lab.fault"),
+        "drop-context"
+    );
     assert!(trace.spans.iter().all(|span| span.service != "notification-service"), "{}", trace.drawing());
     let other = lab.trace(&theirs, 2);
     assert_eq!(other.roots()[0].name, "process notifications", "{}", other.drawing());

@@ -1,10 +1,11 @@
 //! What a trace backend receives.
 
+use o11y_lab::lab::backend::trace::{Span, SpanKind, SpanStatus, Trace};
 use o11y_lab::lab::expect::{ORDER_TRACE, parent_of};
 use o11y_lab::schema::Role;
 use serde_json::{Value, json};
 
-use crate::helpers::{Lab, Trace, eventually, get, post, send};
+use crate::helpers::{Lab, backend, eventually, get, post, send};
 
 fn json_headers<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut headers = vec![("content-type", "application/json")];
@@ -27,15 +28,13 @@ pub fn assert_is_the_order_trace(trace: &Trace) {
         let found: Vec<_> = trace
             .spans
             .iter()
-            .filter(|s| {
-                s.service == expected.service && s.name == expected.name && s.kind == expected.kind.as_str()
-            })
+            .filter(|s| s.service == expected.service && s.name == expected.name && s.kind == expected.kind)
             .collect();
         assert_eq!(found.len(), 1, "{} {} in {}", expected.service, expected.name, trace.drawing());
         for attribute in expected.attributes {
             assert!(found[0].attributes.contains_key(*attribute), "{attribute} of {:?}", found[0]);
         }
-        assert_ne!(found[0].status, 2, "{:?}", found[0]);
+        assert_ne!(found[0].status, SpanStatus::Error, "{:?}", found[0]);
         if let Some(parent) = parent_of(ORDER_TRACE, row) {
             let parent = &ORDER_TRACE[parent];
             let actual = trace.parent(found[0]);
@@ -62,12 +61,13 @@ fn the_trace_of_an_order_is_exactly_the_one_of_the_contract() {
 fn trap_1_the_insert_the_call_and_the_publish_hang_off_the_order_services_span() {
     let lab = Lab::shared();
     let trace = lab.trace(&order_with(lab, &[]), ORDER_TRACE.len());
-    let server = trace.spans.iter().find(|s| s.service == "order-service" && s.kind == "SERVER").unwrap();
+    let server =
+        trace.spans.iter().find(|s| s.service == "order-service" && s.kind == SpanKind::Server).unwrap();
     let children: Vec<_> =
         trace.spans.iter().filter(|s| s.parent == server.id).map(|s| s.name.as_str()).collect();
     assert_eq!(children.len(), 3, "{children:?}");
-    let producer = trace.span("order-service", "send notifications");
-    assert_eq!(trace.span("notification-service", "process notifications").parent, producer.id);
+    let producer = trace.span("order-service", "send notifications").unwrap();
+    assert_eq!(trace.span("notification-service", "process notifications").unwrap().parent, producer.id);
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn trap_3_the_default_sampler_follows_the_callers_decision() {
         assert!(answer.header("traceresponse").ends_with(flag), "{answer:?}");
     }
     let trace = lab.trace(yes, ORDER_TRACE.len());
-    assert_eq!(trace.span("api-gateway", "POST /api/orders").parent, "b7ad6b7169203331");
-    assert!(Trace::fetch(&lab.console(&format!("/api/v3/traces/{no}"))).spans.is_empty());
+    assert_eq!(trace.span("api-gateway", "POST /api/orders").unwrap().parent, "b7ad6b7169203331");
+    assert!(lab.trace_now(no).spans.is_empty());
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn trap_4_the_gateway_calls_the_lambda_and_its_span_joins_and_is_exported() {
     let lab = Lab::shared();
     let answer = post(&lab.api("/api/orders/validate"), &json!({"userId": 1, "items": ["a"], "total": 1}));
     let trace = lab.trace(&answer.trace_id(), 3);
-    let invoke = trace.span("api-gateway", "invoke order-validator");
-    let function = trace.span("order-validator", "order-validator");
+    let invoke = trace.span("api-gateway", "invoke order-validator").unwrap();
+    let function = trace.span("order-validator", "order-validator").unwrap();
     assert_eq!(function.parent, invoke.id);
-    assert_eq!(function.kind, "SERVER");
+    assert_eq!(function.kind, SpanKind::Server);
     assert_eq!(function.text("faas.invocation_id"), answer.json["requestId"]);
 }
 
@@ -133,17 +133,17 @@ fn a_client_error_is_no_error_of_the_server_span_and_a_server_error_is_recorded_
     let lab = Lab::start();
     let refused = get(&lab.api("/api/users/999999999"));
     let trace = lab.trace(&refused.trace_id(), 4);
-    let root = trace.span("api-gateway", "GET /api/users/{id}");
-    assert_eq!((root.status, root.text("http.response.status_code").as_str()), (0, "404"));
+    let root = trace.span("api-gateway", "GET /api/users/{id}").unwrap();
+    assert_eq!((root.status, root.text("http.response.status_code").as_str()), (SpanStatus::Unset, "404"));
 
     crate::helpers::process::signal_pid(lab.pid(Role::User), nix::sys::signal::Signal::SIGSTOP);
     let failed = get(&lab.api("/api/users/1"));
     crate::helpers::process::signal_pid(lab.pid(Role::User), nix::sys::signal::Signal::SIGCONT);
     assert_eq!(failed.status, 504, "{failed:?}");
     let trace = lab.trace(&failed.trace_id(), 2);
-    let root = trace.span("api-gateway", "GET /api/users/{id}");
-    assert_eq!((root.status, root.text("error.type").as_str()), (2, "504"));
-    let exceptions = |s: &&crate::helpers::Span| s.events.iter().any(|e| e["name"] == "exception");
+    let root = trace.span("api-gateway", "GET /api/users/{id}").unwrap();
+    assert_eq!((root.status, root.text("error.type").as_str()), (SpanStatus::Error, "504"));
+    let exceptions = |s: &&Span| s.events.iter().any(|e| e.name == "exception");
     assert!(trace.spans.iter().filter(exceptions).count() <= 1, "{:?}", trace.spans);
 }
 
@@ -215,7 +215,7 @@ fn the_sampler_is_the_configured_one() {
     let unsampled = "4af7651916cd43dd8448eb211c80319c";
     order_with(&on, &[("traceparent", &format!("00-{unsampled}-b7ad6b7169203331-00"))]);
     assert_is_the_order_trace(&on.trace(unsampled, ORDER_TRACE.len()));
-    assert!(Trace::fetch(&lab.console(&format!("/api/v3/traces/{id}"))).spans.is_empty());
+    assert!(lab.trace_now(&id).spans.is_empty());
 }
 
 #[test]
@@ -233,23 +233,22 @@ fn in_link_mode_the_consumer_starts_its_own_trace_and_links_to_the_producer() {
     let lab = Lab::start_with(&[("QUEUE_TRACE_MODE", "link")]);
     let id = order_with(&lab, &[]);
     let trace = lab.trace(&id, ORDER_TRACE.len() - 2);
-    let producer = trace.span("order-service", "send notifications").clone();
+    let producer = trace.span("order-service", "send notifications").unwrap().clone();
     assert!(trace.spans.iter().all(|s| s.service != "notification-service"), "{}", trace.drawing());
     let consumer = eventually("the consumer's trace", || {
-        consumer_traces(&lab).into_iter().find(|trace| trace.spans.iter().any(|s| s.kind == "CONSUMER"))
+        consumer_traces(&lab)
+            .into_iter()
+            .find(|trace| trace.spans.iter().any(|s| s.kind == SpanKind::Consumer))
     });
-    let process = consumer.span("notification-service", "process notifications");
+    let process = consumer.span("notification-service", "process notifications").unwrap();
     assert_eq!(process.parent, "");
-    assert_eq!(process.links[0]["traceId"], id.as_str());
-    assert_eq!(process.links[0]["spanId"], producer.id.as_str());
+    assert_eq!(process.links[0].trace, id);
+    assert_eq!(process.links[0].span, producer.id);
 }
 
 /// The traces that have spans of notification-service.
 fn consumer_traces(lab: &Lab) -> Vec<Trace> {
-    let found = get(&lab.console("/api/traces?service=notification-service&lookback=1h"));
-    let ids =
-        found.json["data"].as_array().into_iter().flatten().filter_map(|trace| trace["traceID"].as_str());
-    ids.map(|id| Trace::fetch(&lab.console(&format!("/api/v3/traces/{id}")))).collect()
+    backend::traces_of(&lab.console(""), "notification-service")
 }
 
 #[test]
@@ -257,17 +256,23 @@ fn receive_and_settle_have_a_trace_of_their_own_that_links_to_the_messages_produ
     let lab = Lab::start();
     let order = lab.order(lab.user());
     let trace = lab.trace(&order.trace_id(), ORDER_TRACE.len());
-    let producer = trace.span("order-service", "send notifications");
+    let producer = trace.span("order-service", "send notifications").unwrap();
     let received = eventually("the trace of the receive call", || {
         let two = |trace: &Trace| trace.spans.len() == 2;
         consumer_traces(&lab).into_iter().find(two)
     });
-    let receive = received.span("notification-service", "receive notifications");
-    let settle = received.span("notification-service", "settle notifications");
-    assert_eq!((receive.kind, receive.parent.as_str(), receive.status), ("CLIENT", "", 0));
-    assert_eq!((settle.kind, settle.parent.as_str(), settle.status), ("CLIENT", receive.id.as_str(), 0));
-    assert_eq!(receive.links[0]["spanId"], producer.id.as_str());
-    assert_eq!(receive.links[0]["traceId"], order.trace_id().as_str());
+    let receive = received.span("notification-service", "receive notifications").unwrap();
+    let settle = received.span("notification-service", "settle notifications").unwrap();
+    assert_eq!(
+        (receive.kind, receive.parent.as_str(), receive.status),
+        (SpanKind::Client, "", SpanStatus::Unset)
+    );
+    assert_eq!(
+        (settle.kind, settle.parent.as_str(), settle.status),
+        (SpanKind::Client, receive.id.as_str(), SpanStatus::Unset)
+    );
+    assert_eq!(receive.links[0].span, producer.id);
+    assert_eq!(receive.links[0].trace, order.trace_id());
     assert_eq!(receive.text("messaging.batch.message_count"), "1");
     assert_eq!(settle.text("messaging.message.id"), producer.text("messaging.message.id"));
     for span in [receive, settle] {

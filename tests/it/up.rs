@@ -372,12 +372,12 @@ fn backends_run_beside_the_lab_with_its_rules_and_end_with_it_however_it_ends() 
     let webhook = lab.url(Role::Notify, "/alerts");
     assert!(manager.json["config"]["original"].as_str().is_some_and(|text| text.contains(&webhook)));
     assert_eq!(rows(&manager.json["cluster"]["peers"]), 0);
-    let tied = children(lab.up.pid());
-    let programs: Vec<_> = tied.iter().flat_map(|pid| children(*pid)).collect();
+    let runners = children(lab.up.pid());
+    let programs: Vec<_> = runners.iter().flat_map(|pid| children(*pid)).collect();
     assert_eq!(programs.len(), 2, "Prometheus and Alertmanager");
     lab.up.signal(Signal::SIGKILL);
     lab.up.wait();
-    wait_gone(&tied);
+    wait_gone(&runners);
     wait_gone(&programs);
 }
 
@@ -396,7 +396,7 @@ fn a_backend_that_is_not_installed_is_named_with_the_way_to_install_it() {
 #[test]
 fn a_tied_program_that_ends_by_itself_ends_its_wrapper_too() {
     let mut command = bin();
-    command.args(["tied", "--", "false"]);
+    command.args(["until-eof", "--", "false"]);
     // Its standard input stays open.
     assert_eq!(Process::spawn(command).wait().code(), Some(1));
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::lab::up::escaped;
 use crate::schema::{Checked, FAULTS, Fault, Parameter, SECONDS};
+use crate::terminal::escaped;
 
 /// Every fault with its parameters and roles.
 pub(super) fn table() -> String {

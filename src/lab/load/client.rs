@@ -14,22 +14,22 @@ const IDLE: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sends requests to one gateway.
-pub(super) struct Client {
+pub(super) struct LoadClient {
     http: reqwest::Client,
     base: String,
     timeout: Duration,
 }
 
 /// What came of a request.
-pub(super) struct Reply {
+pub(super) struct LoadReply {
     /// The trace that it began: 32 hexadecimal digits.
     pub(super) trace_id: String,
     /// The answer, or why there is none.
-    pub(super) result: Result<Answer, Failure>,
+    pub(super) result: Result<LoadAnswer, LoadFailure>,
 }
 
 /// An answer, read to its end.
-pub(super) struct Answer {
+pub(super) struct LoadAnswer {
     pub(super) status: u16,
     /// Its first bytes.
     pub(super) body: Vec<u8>,
@@ -37,7 +37,7 @@ pub(super) struct Answer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum LoadFailure {
     /// Not within the time limit.
     #[error("no answer in time")]
     Timeout,
@@ -46,7 +46,7 @@ pub(super) enum Failure {
     Connect(String),
 }
 
-impl Client {
+impl LoadClient {
     /// A client for the gateway at `base`; no request takes longer than `timeout`.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// Sends one request; a body is JSON, an empty one is none.
-    pub(super) async fn send(&self, method: &str, path: &str, body: String) -> Reply {
+    pub(super) async fn send(&self, method: &str, path: &str, body: String) -> LoadReply {
         let trace_id = format!("{:032x}", fastrand::u128(1..));
         // Sampled: the slowest are to be found in the trace backend.
         let parent = format!("00-{trace_id}-{:016x}-01", fastrand::u64(1..));
@@ -91,30 +91,30 @@ impl Client {
         if !body.is_empty() {
             request = request.header("content-type", "application/json").body(body);
         }
-        Reply { trace_id, result: answer(request).await.map_err(|error| failure(&error)) }
+        LoadReply { trace_id, result: answer(request).await.map_err(|error| failure(&error)) }
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+async fn answer(request: reqwest::RequestBuilder) -> Result<LoadAnswer, reqwest::Error> {
     let mut response = request.send().await?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = KEPT - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
-    Ok(Answer { status: response.status().as_u16(), body })
+    Ok(LoadAnswer { status: response.status().as_u16(), body })
 }
 
-fn failure(error: &reqwest::Error) -> Failure {
+fn failure(error: &reqwest::Error) -> LoadFailure {
     if error.is_timeout() && !error.is_connect() {
-        return Failure::Timeout;
+        return LoadFailure::Timeout;
     }
     // The innermost cause says most and does not repeat the URL.
     let mut inner: &dyn Error = error;
     while let Some(source) = inner.source() {
         inner = source;
     }
-    Failure::Connect(inner.to_string())
+    LoadFailure::Connect(inner.to_string())
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
         let server = server.run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        let client = Client::new(base, Duration::from_secs(20), 2).unwrap();
+        let client = LoadClient::new(base, Duration::from_secs(20), 2).unwrap();
 
         let one = client.send("POST", "/echo", "{}".to_owned()).await;
         let two = client.send("POST", "/echo", "{}".to_owned()).await;
@@ -183,9 +183,9 @@ mod tests {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let client = Client::new(base, Duration::from_secs(20), 1).unwrap();
+        let client = LoadClient::new(base, Duration::from_secs(20), 1).unwrap();
         let reply = client.send("GET", "/", String::new()).await;
-        assert!(matches!(reply.result, Err(Failure::Connect(why)) if why.contains("refused")));
+        assert!(matches!(reply.result, Err(LoadFailure::Connect(why)) if why.contains("refused")));
     }
 
     #[actix_web::test]
@@ -193,8 +193,8 @@ mod tests {
         // Connections are taken by the kernel, and nobody reads them.
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let client = Client::new(base, Duration::from_millis(100), 1).unwrap();
+        let client = LoadClient::new(base, Duration::from_millis(100), 1).unwrap();
         let reply = client.send("GET", "/", String::new()).await;
-        assert_eq!(reply.result.err(), Some(Failure::Timeout));
+        assert_eq!(reply.result.err(), Some(LoadFailure::Timeout));
     }
 }

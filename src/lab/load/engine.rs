@@ -14,8 +14,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::client::Failure;
-use super::mix::Case;
+use super::client::LoadFailure;
+use super::draw::LoadCase;
 use super::schedule::{Arrival, Schedule};
 
 /// Time between two looks at the progress.
@@ -33,16 +33,16 @@ pub(super) enum Pace {
 }
 
 /// What a sender says of a request.
-pub(super) struct Done {
-    pub(super) case: &'static Case,
+pub(super) struct SentRequest {
+    pub(super) case: &'static LoadCase,
     pub(super) trace_id: String,
     /// The status, or why there is none.
-    pub(super) result: Result<u16, Failure>,
+    pub(super) result: Result<u16, LoadFailure>,
 }
 
 /// One request that is over.
-pub(super) struct Outcome {
-    pub(super) done: Done,
+pub(super) struct LoadOutcome {
+    pub(super) done: SentRequest,
     pub(super) phase: usize,
     /// From when it was due until it was sent.
     pub(super) waited: Duration,
@@ -51,8 +51,8 @@ pub(super) struct Outcome {
 }
 
 /// What the loop tells while it runs.
-pub(super) enum Event<'a> {
-    Over(&'a Outcome),
+pub(super) enum LoadEvent<'a> {
+    Over(&'a LoadOutcome),
     /// A request was due, and the backlog was full.
     Dropped,
     /// Some time has passed.
@@ -62,7 +62,7 @@ pub(super) enum Event<'a> {
 }
 
 /// How it ended.
-pub(super) struct Ended {
+pub(super) struct LoadEnd {
     pub(super) elapsed: Duration,
     /// Requests that were waiting or in flight when somebody stopped it.
     pub(super) unfinished: usize,
@@ -70,22 +70,22 @@ pub(super) struct Ended {
 }
 
 /// Sends until the pace has no more and everything is answered, or until `stop`.
-pub(super) async fn run<F: Future<Output = Done>>(
+pub(super) async fn run<F: Future<Output = SentRequest>>(
     pace: Pace,
     connections: usize,
     stop: impl Future<Output = ()>,
     send: impl Fn(Arrival) -> F,
-    mut tell: impl FnMut(Event<'_>),
-) -> Ended {
+    mut tell: impl FnMut(LoadEvent<'_>),
+) -> LoadEnd {
     let start = Instant::now();
     let closed = matches!(pace, Pace::Closed { .. });
-    let mut source = Source::new(pace);
+    let mut source = ArrivalSource::new(pace);
     let mut flying = FuturesUnordered::new();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut stop = pin!(stop);
     loop {
-        source.take_due(start.elapsed(), connections - flying.len(), || tell(Event::Dropped));
+        source.take_due(start.elapsed(), connections - flying.len(), || tell(LoadEvent::Dropped));
         while flying.len() < connections
             && let Some(arrival) = source.next(start.elapsed())
         {
@@ -93,16 +93,16 @@ pub(super) async fn run<F: Future<Output = Done>>(
         }
         let wake = source.wake(start.elapsed());
         if wake.is_none() && flying.is_empty() {
-            return Ended { elapsed: start.elapsed(), unfinished: 0, interrupted: false };
+            return LoadEnd { elapsed: start.elapsed(), unfinished: 0, interrupted: false };
         }
         tokio::select! {
             () = &mut stop => {
                 let unfinished = flying.len() + source.waiting.len();
-                return Ended { elapsed: start.elapsed(), unfinished, interrupted: true };
+                return LoadEnd { elapsed: start.elapsed(), unfinished, interrupted: true };
             }
-            Some(outcome) = flying.next() => tell(Event::Over(&outcome)),
+            Some(outcome) = flying.next() => tell(LoadEvent::Over(&outcome)),
             () = sleep_until(start, wake) => {}
-            _ = tick.tick() => tell(Event::Tick { elapsed: start.elapsed() }),
+            _ = tick.tick() => tell(LoadEvent::Tick { elapsed: start.elapsed() }),
         }
     }
 }
@@ -114,18 +114,23 @@ async fn sleep_until(start: Instant, wake: Option<Duration>) {
     }
 }
 
-async fn flight(start: Instant, arrival: Arrival, send: impl Future<Output = Done>, closed: bool) -> Outcome {
+async fn flight(
+    start: Instant,
+    arrival: Arrival,
+    send: impl Future<Output = SentRequest>,
+    closed: bool,
+) -> LoadOutcome {
     let waited = start.elapsed().saturating_sub(arrival.at);
     let done = send.await;
     let latency = start.elapsed().saturating_sub(arrival.at);
     if closed && done.result.is_err() {
         tokio::time::sleep(REST).await;
     }
-    Outcome { done, phase: arrival.phase, waited, latency }
+    LoadOutcome { done, phase: arrival.phase, waited, latency }
 }
 
 /// The requests that are to be sent.
-struct Source {
+struct ArrivalSource {
     /// `None` in a closed loop.
     schedule: Option<Schedule>,
     upcoming: Option<Arrival>,
@@ -137,7 +142,7 @@ struct Source {
     number: u64,
 }
 
-impl Source {
+impl ArrivalSource {
     fn new(pace: Pace) -> Self {
         let (mut schedule, backlog, length) = match pace {
             Pace::Open { schedule, backlog } => {

@@ -1,21 +1,24 @@
 //! `o11y-lab load`: traffic for a running lab, as a heartbeat, by a plan, or as a load test.
 //!
-//! 1. which requests, and when each is due: `plan`, `schedule`, `mix`, functions of plan and seed
-//! 2. users and orders to ask about: `world`
+//! 1. which requests, and when each is due: `plan`, `schedule`, `mix` (a draw, `draw`, from
+//!    the tables, `cases`), functions of plan and seed
+//! 2. users and orders to ask about: `fixtures`
 //! 3. send them by the clock or by the answers: `engine`, `client`
 //! 4. count: `tally`; say how it goes and what it came to: `progress`, `report`
 //!
 //! Standard output is the report, standard error the progress.
 
+mod cases;
 mod client;
+mod draw;
 mod engine;
+mod fixtures;
 mod mix;
 mod plan;
 mod progress;
 mod report;
 mod schedule;
 mod tally;
-mod world;
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -26,15 +29,14 @@ use anyhow::{Context as _, bail};
 use super::answer::seen_enough;
 use crate::config::{Invalid, LoadConfig};
 use crate::runtime::Shutdown;
-use client::Client;
-use engine::{Done, Ended, Event, Pace};
-use mix::Draw;
+use client::LoadClient;
+use engine::{LoadEnd, LoadEvent, Pace, SentRequest};
+use fixtures::Fixtures;
 use plan::{Phase, Rate};
 use progress::Progress;
-use report::Report;
+use report::LoadReport;
 use schedule::{Arrival, Schedule};
-use tally::Recorder;
-use world::World;
+use tally::LoadRecorder;
 
 /// A heartbeat's round, after which it makes new users and orders if the old ones are gone.
 const ROUND: Duration = Duration::from_secs(30);
@@ -60,11 +62,11 @@ pub async fn run(config: LoadConfig) -> anyhow::Result<()> {
     }
     let shutdown = Shutdown::new(config.timeout);
     shutdown.listen().context("listening for signals")?;
-    let client = Client::new(config.target(), config.timeout, config.connections as usize)?;
+    let client = LoadClient::new(config.target(), config.timeout, config.connections as usize)?;
     let length = phases.iter().map(|phase| phase.length).sum();
     let progress = Progress::new(&config, length);
-    let recorder = Recorder::new(phases.len())?;
-    let mut load = Load { config, phases, client, shutdown, recorder, progress };
+    let recorder = LoadRecorder::new(phases.len())?;
+    let mut load = LoadRun { config, phases, client, shutdown, recorder, progress };
     if load.config.forever { load.heartbeat().await } else { load.once().await }
 }
 
@@ -90,40 +92,40 @@ fn read(file: &str) -> Result<String, String> {
 /// What would be sent: seconds, phase, method, path, body; `$user3` stands for an id that only the
 /// run will know.
 fn listing(config: &LoadConfig, phases: &[Phase]) -> impl Iterator<Item = String> {
-    let world = World::symbolic();
+    let fixtures = Fixtures::symbolic();
     Schedule::new(phases, config.seed, 0).map(move |arrival| {
         let phase = &phases[arrival.phase];
-        let draw = Draw::new(config.seed, arrival.number, phase.mix);
-        let body = match draw.body(&world) {
+        let draw = mix::draw(config.seed, arrival.number, phase.mix);
+        let body = match draw.body(&fixtures) {
             long if long.len() > 1024 => format!("({} bytes)", long.len()),
             body => body,
         };
-        let (at, method, path) = (arrival.at.as_secs_f64(), draw.case.method(), draw.path(&world));
+        let (at, method, path) = (arrival.at.as_secs_f64(), draw.case.method(), draw.path(&fixtures));
         format!("{at:.3} {} {method} {path} {body}", phase.name).trim_end().to_owned()
     })
 }
 
 /// A run with everything it needs.
-struct Load {
+struct LoadRun {
     config: LoadConfig,
     phases: Vec<Phase>,
-    client: Client,
+    client: LoadClient,
     shutdown: Shutdown,
-    recorder: Recorder,
+    recorder: LoadRecorder,
     progress: Progress,
 }
 
-impl Load {
+impl LoadRun {
     /// From the beginning of the plan to its end.
     async fn once(&mut self) -> anyhow::Result<()> {
-        let world = tokio::select! {
-            world = World::make(&self.client, self.config.seed) => world,
+        let fixtures = tokio::select! {
+            fixtures = Fixtures::make(&self.client, self.config.seed) => fixtures,
             () = self.shutdown.wait() => return Err(Interrupted.into()),
         };
-        let world = world.with_context(|| {
+        let fixtures = fixtures.with_context(|| {
             format!("no users and orders could be made at {}; is the lab up?", self.config.target())
         })?;
-        let ended = self.round(&RefCell::new(world), 0).await;
+        let ended = self.round(&RefCell::new(fixtures), 0).await;
         self.progress.finish();
         let report = self.report(&ended);
         print([if self.config.json {
@@ -147,33 +149,33 @@ impl Load {
     async fn heartbeat(&mut self) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut unfinished = 0;
-        if let Some(mut world) = self.first_world().await {
+        if let Some(mut fixtures) = self.first_fixtures().await {
             // The rounds' requests are numbered apart, so that they differ.
             for first in (0_u64..).map(|round| round << 32) {
                 let wrong = self.recorder.total.wrong();
-                let ended = self.round(&world, first).await;
+                let ended = self.round(&fixtures, first).await;
                 unfinished = ended.unfinished;
                 if ended.interrupted {
                     break;
                 }
                 // Perhaps its users are not known any more.
                 if self.recorder.total.wrong() > wrong
-                    && let Some(new) = self.another_world().await
+                    && let Some(new) = self.other_fixtures().await
                 {
-                    world = new;
+                    fixtures = new;
                 }
             }
         }
-        let ended = Ended { elapsed: started.elapsed(), unfinished, interrupted: true };
+        let ended = LoadEnd { elapsed: started.elapsed(), unfinished, interrupted: true };
         // Phases that came again and again have no length of their own.
         self.phases.clear();
         print([self.report(&ended).json().to_string()])
     }
 
     /// New users and orders, if they can be made now.
-    async fn another_world(&self) -> Option<RefCell<World>> {
+    async fn other_fixtures(&self) -> Option<RefCell<Fixtures>> {
         tokio::select! {
-            world = World::make(&self.client, self.config.seed) => world.ok().map(RefCell::new),
+            fixtures = Fixtures::make(&self.client, self.config.seed) => fixtures.ok().map(RefCell::new),
             // Nothing is sent meanwhile.
             () = tokio::time::sleep(REMAKE_WITHIN) => None,
             () = self.shutdown.wait() => None,
@@ -181,24 +183,24 @@ impl Load {
     }
 
     /// The users and orders to begin with, as soon as they can be made; `None` if somebody stops it first.
-    async fn first_world(&self) -> Option<RefCell<World>> {
+    async fn first_fixtures(&self) -> Option<RefCell<Fixtures>> {
         let make = async {
             loop {
-                match World::make(&self.client, self.config.seed).await {
-                    Ok(world) => return RefCell::new(world),
+                match Fixtures::make(&self.client, self.config.seed).await {
+                    Ok(fixtures) => return RefCell::new(fixtures),
                     Err(error) => self.progress.waiting(&format!("{error:#}")),
                 }
                 tokio::time::sleep(self.config.report_every).await;
             }
         };
         tokio::select! {
-            world = make => Some(world),
+            fixtures = make => Some(fixtures),
             () = self.shutdown.wait() => None,
         }
     }
 
     /// One time through the plan, with requests numbered from `first`.
-    async fn round(&mut self, world: &RefCell<World>, first: u64) -> Ended {
+    async fn round(&mut self, fixtures: &RefCell<Fixtures>, first: u64) -> LoadEnd {
         let Self { config, phases, client, shutdown, recorder, progress } = self;
         let pace = if config.closed {
             Pace::Closed { length: config.duration }
@@ -206,28 +208,32 @@ impl Load {
             Pace::Open { schedule: Schedule::new(phases, config.seed, first), backlog: config.backlog }
         };
         let send = |arrival: Arrival| {
-            let draw = Draw::new(config.seed, arrival.number, phases[arrival.phase].mix);
-            let (path, body) = (draw.path(&world.borrow()), draw.body(&world.borrow()));
+            let draw = mix::draw(config.seed, arrival.number, phases[arrival.phase].mix);
+            let (path, body) = (draw.path(&fixtures.borrow()), draw.body(&fixtures.borrow()));
             let client = &*client;
             async move {
                 let case = draw.case;
                 let reply = client.send(case.method(), &path, body).await;
                 if let Ok(answer) = &reply.result {
-                    world.borrow_mut().learn(case.route, answer.status, &answer.body);
+                    fixtures.borrow_mut().learn(case.route, answer.status, &answer.body);
                 }
-                Done { case, trace_id: reply.trace_id, result: reply.result.map(|answer| answer.status) }
+                SentRequest {
+                    case,
+                    trace_id: reply.trace_id,
+                    result: reply.result.map(|answer| answer.status),
+                }
             }
         };
         engine::run(pace, config.connections as usize, shutdown.wait(), send, |event| match event {
-            Event::Over(outcome) => recorder.add(outcome),
-            Event::Dropped => recorder.dropped += 1,
-            Event::Tick { elapsed } => progress.tick(elapsed, phase_at(phases, elapsed), recorder),
+            LoadEvent::Over(outcome) => recorder.add(outcome),
+            LoadEvent::Dropped => recorder.dropped += 1,
+            LoadEvent::Tick { elapsed } => progress.tick(elapsed, phase_at(phases, elapsed), recorder),
         })
         .await
     }
 
-    fn report<'a>(&'a self, ended: &'a Ended) -> Report<'a> {
-        Report {
+    fn report<'a>(&'a self, ended: &'a LoadEnd) -> LoadReport<'a> {
+        LoadReport {
             url: self.client.base(),
             closed: self.config.closed,
             seed: self.config.seed,

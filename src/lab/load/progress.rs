@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::tally::Recorder;
+use super::tally::LoadRecorder;
 use crate::api;
 use crate::config::LoadConfig;
 
 /// Says how a run goes.
 pub(super) struct Progress {
-    form: Form,
+    form: ProgressForm,
     every: Duration,
     /// `None` before the first request.
     said: Option<Instant>,
     length: Duration,
 }
 
-enum Form {
+enum ProgressForm {
     /// Standard error, a terminal.
     Bar(ProgressBar),
     /// Standard error, a file or a pipe.
@@ -32,17 +32,18 @@ impl Progress {
     /// Progress in the form that suits the place, for a run of this length.
     pub(super) fn new(config: &LoadConfig, length: Duration) -> Self {
         let form = match (config.forever, std::io::stderr().is_terminal()) {
-            (true, _) => Form::Json,
-            (false, true) => Form::Bar(bar(length)),
-            (false, false) => Form::Lines,
+            (true, _) => ProgressForm::Json,
+            (false, true) => ProgressForm::Bar(bar(length)),
+            (false, false) => ProgressForm::Lines,
         };
-        let every = if matches!(form, Form::Bar(_)) { Duration::from_secs(1) } else { config.report_every };
+        let every =
+            if matches!(form, ProgressForm::Bar(_)) { Duration::from_secs(1) } else { config.report_every };
         Self { form, every, said: None, length }
     }
 
     /// Some time has passed: `elapsed` since the start of the run or, in a heartbeat, of the round.
-    pub(super) fn tick(&mut self, elapsed: Duration, phase: &str, recorder: &mut Recorder) {
-        if let Form::Bar(bar) = &self.form {
+    pub(super) fn tick(&mut self, elapsed: Duration, phase: &str, recorder: &mut LoadRecorder) {
+        if let ProgressForm::Bar(bar) = &self.form {
             bar.set_position(elapsed.min(self.length).as_millis() as u64);
         }
         let since = self.said.get_or_insert_with(Instant::now).elapsed();
@@ -52,12 +53,12 @@ impl Progress {
         self.said = Some(Instant::now());
         let text = say(phase, since, recorder);
         match &self.form {
-            Form::Bar(bar) => bar.set_message(text),
-            Form::Lines => {
+            ProgressForm::Bar(bar) => bar.set_message(text),
+            ProgressForm::Lines => {
                 let (now, length) = (elapsed.as_secs(), self.length.as_secs_f64());
                 let _ = writeln!(std::io::stderr(), "{now} s of {length:.0} s, {text}");
             }
-            Form::Json => heartbeat(recorder),
+            ProgressForm::Json => heartbeat(recorder),
         }
         recorder.start_anew();
     }
@@ -75,7 +76,7 @@ impl Progress {
 
     /// Takes the bar away.
     pub(super) fn finish(&self) {
-        if let Form::Bar(bar) = &self.form {
+        if let ProgressForm::Bar(bar) = &self.form {
             bar.finish_and_clear();
         }
     }
@@ -90,8 +91,8 @@ fn bar(length: Duration) -> ProgressBar {
     }
 }
 
-fn say(phase: &str, since: Duration, recorder: &Recorder) -> String {
-    let Recorder { total, recent, dropped, .. } = recorder;
+fn say(phase: &str, since: Duration, recorder: &LoadRecorder) -> String {
+    let LoadRecorder { total, recent, dropped, .. } = recorder;
     let rate = recent.count() as f64 / since.as_secs_f64();
     let dropped = if *dropped == 0 { String::new() } else { format!(", {dropped} dropped") };
     format!(
@@ -102,8 +103,8 @@ fn say(phase: &str, since: Duration, recorder: &Recorder) -> String {
     )
 }
 
-fn heartbeat(recorder: &Recorder) {
-    let Recorder { total, recent, dropped, orders, .. } = recorder;
+fn heartbeat(recorder: &LoadRecorder) {
+    let LoadRecorder { total, recent, dropped, orders, .. } = recorder;
     line(json!({
         "timestamp": api::now(),
         "level": if recent.wrong() == 0 { "info" } else { "warn" },

@@ -5,37 +5,37 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::engine::Ended;
+use super::engine::LoadEnd;
+use super::fixtures::Fixtures;
 use super::plan::Phase;
-use super::tally::{Class, Recorder, Tally};
-use super::world::World;
+use super::tally::{AnswerClass, LoadRecorder, Tally};
 
 /// The columns of counts, in the words of the table and of JSON.
-const COLUMNS: [(Class, &str, &str); 6] = [
-    (Class::Ok, "OK", "ok"),
-    (Class::Refused, "REFUSED", "refused"),
-    (Class::Unexpected, "UNEXPECTED", "unexpected"),
-    (Class::Server, "5XX", "serverErrors"),
-    (Class::Timeout, "TIMEOUT", "timeouts"),
-    (Class::Connect, "CONNECT", "connect"),
+const COLUMNS: [(AnswerClass, &str, &str); 6] = [
+    (AnswerClass::Ok, "OK", "ok"),
+    (AnswerClass::Refused, "REFUSED", "refused"),
+    (AnswerClass::Unexpected, "UNEXPECTED", "unexpected"),
+    (AnswerClass::Server, "5XX", "serverErrors"),
+    (AnswerClass::Timeout, "TIMEOUT", "timeouts"),
+    (AnswerClass::Connect, "CONNECT", "connect"),
 ];
 const PERCENTILES: [(f64, &str, &str); 4] =
     [(50.0, "P50 MS", "p50"), (90.0, "P90 MS", "p90"), (99.0, "P99 MS", "p99"), (100.0, "MAX MS", "max")];
 
 /// A run that is over.
-pub(super) struct Report<'a> {
+pub(super) struct LoadReport<'a> {
     pub(super) url: &'a str,
     pub(super) closed: bool,
     pub(super) seed: u64,
     pub(super) phases: &'a [Phase],
-    pub(super) recorder: &'a Recorder,
-    pub(super) ended: &'a Ended,
+    pub(super) recorder: &'a LoadRecorder,
+    pub(super) ended: &'a LoadEnd,
 }
 
-impl Report<'_> {
+impl LoadReport<'_> {
     /// The report for a person.
     pub(super) fn text(&self) -> String {
-        let Recorder { total, dropped, orders, .. } = self.recorder;
+        let LoadRecorder { total, dropped, orders, .. } = self.recorder;
         let seconds = self.ended.elapsed.as_secs_f64();
         let mut text = format!(
             "\n{}, {} loop, seed {}, {seconds:.1} s{}\n",
@@ -63,7 +63,7 @@ impl Report<'_> {
 
     /// The report for a program.
     pub(super) fn json(&self) -> Value {
-        let Recorder { total, dropped, orders, waited, .. } = self.recorder;
+        let LoadRecorder { total, dropped, orders, waited, .. } = self.recorder;
         let seconds = self.ended.elapsed.as_secs_f64();
         let routes = self.recorder.routes.iter().map(|(route, tally)| row("route", route, tally, seconds));
         let phases = self.by_phase().map(|(name, tally, seconds)| row("phase", name, tally, seconds));
@@ -85,7 +85,7 @@ impl Report<'_> {
             "seed": self.seed,
             "elapsedSeconds": round(seconds),
             "interrupted": self.ended.interrupted,
-            "made": World::made(),
+            "made": Fixtures::made(),
             "orders": orders,
             "expected": total.count() - total.wrong(),
             "unexpected": total.wrong(),

@@ -17,8 +17,8 @@ pub(super) struct Arrival {
 
 /// The arrivals of a plan, in order.
 pub(super) struct Schedule {
-    segments: std::vec::IntoIter<Segment>,
-    current: Option<Segment>,
+    segments: std::vec::IntoIter<RateSegment>,
+    current: Option<RateSegment>,
     /// Arrivals of the current segment so far.
     taken: u64,
     /// The number of the next arrival.
@@ -28,7 +28,7 @@ pub(super) struct Schedule {
 
 /// A stretch in which the rate changes in a straight line.
 #[derive(Clone, Copy)]
-struct Segment {
+struct RateSegment {
     phase: usize,
     start: f64,
     seconds: f64,
@@ -53,7 +53,7 @@ impl Schedule {
                         (left.min(1.0), rate, rate)
                     }
                 };
-                segments.push(Segment { phase: index, start, seconds, from, to });
+                segments.push(RateSegment { phase: index, start, seconds, from, to });
                 start += seconds;
                 left -= seconds;
             }
@@ -89,7 +89,7 @@ impl Iterator for Schedule {
     }
 }
 
-impl Segment {
+impl RateSegment {
     /// Seconds into the segment at which request `k` is due.
     ///
     /// After t seconds `a·t + s·t²/2` requests should have started, with the rate `a` at the start

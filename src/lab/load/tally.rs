@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hdrhistogram::Histogram;
 
-use super::client::Failure;
-use super::engine::{Done, Outcome};
-use super::mix::CREATE_ORDER;
+use super::client::LoadFailure;
+use super::engine::{LoadOutcome, SentRequest};
+use super::fixtures::CREATE_ORDER;
 
 /// How many of the slowest traces are kept.
 const SLOWEST: usize = 5;
@@ -19,7 +19,7 @@ const HOUR_US: u64 = 3_600_000_000;
 
 /// What an answer is to the mix that asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum AnswerClass {
     /// Below 400, as expected.
     Ok,
     /// A 4xx, as expected.
@@ -34,16 +34,16 @@ pub(super) enum Class {
     Connect,
 }
 
-impl Class {
+impl AnswerClass {
     /// What a request came to.
-    pub(super) fn of(done: &Done) -> Self {
+    pub(super) fn of(done: &SentRequest) -> Self {
         match &done.result {
             Ok(status) if done.case.expect.contains(status) && *status < 400 => Self::Ok,
             Ok(status) if done.case.expect.contains(status) => Self::Refused,
             Ok(500..) => Self::Server,
             Ok(_) => Self::Unexpected,
-            Err(Failure::Timeout) => Self::Timeout,
-            Err(Failure::Connect(_)) => Self::Connect,
+            Err(LoadFailure::Timeout) => Self::Timeout,
+            Err(LoadFailure::Connect(_)) => Self::Connect,
         }
     }
 }
@@ -61,10 +61,10 @@ impl Tally {
         Ok(Self { counts: [0; 6], latency })
     }
 
-    fn add(&mut self, class: Class, latency: Duration) {
+    fn add(&mut self, class: AnswerClass, latency: Duration) {
         self.counts[class as usize] += 1;
         // Where nobody answered no time was measured, and a quick refusal must not flatter the rest.
-        if class != Class::Connect {
+        if class != AnswerClass::Connect {
             self.latency.saturating_record(latency.as_micros() as u64);
         }
     }
@@ -75,7 +75,7 @@ impl Tally {
     }
 
     /// Requests of one class.
-    pub(super) fn of(&self, class: Class) -> u64 {
+    pub(super) fn of(&self, class: AnswerClass) -> u64 {
         self.counts[class as usize]
     }
 
@@ -86,7 +86,7 @@ impl Tally {
 
     /// Requests that did not end as the mix expects.
     pub(super) fn wrong(&self) -> u64 {
-        self.count() - self.of(Class::Ok) - self.of(Class::Refused)
+        self.count() - self.of(AnswerClass::Ok) - self.of(AnswerClass::Refused)
     }
 
     /// A percentile of the latency in milliseconds; 100 is the longest, 0 where nothing was measured.
@@ -97,7 +97,7 @@ impl Tally {
 
 /// A request worth a look in the trace backend.
 #[derive(Clone, Debug)]
-pub(super) struct Slow {
+pub(super) struct SlowRequest {
     pub(super) latency: Duration,
     pub(super) waited: Duration,
     pub(super) trace_id: String,
@@ -107,7 +107,7 @@ pub(super) struct Slow {
 }
 
 /// Everything that a run counts.
-pub(super) struct Recorder {
+pub(super) struct LoadRecorder {
     blank: Tally,
     pub(super) total: Tally,
     /// Since the last line of progress.
@@ -115,7 +115,7 @@ pub(super) struct Recorder {
     pub(super) routes: BTreeMap<&'static str, Tally>,
     pub(super) phases: Vec<Tally>,
     /// Slowest first.
-    pub(super) slowest: Vec<Slow>,
+    pub(super) slowest: Vec<SlowRequest>,
     /// Kinds of request and what they were answered, where the mix did not expect it.
     pub(super) surprises: BTreeMap<(&'static str, &'static str, String), u64>,
     /// Requests that were due and never sent, for want of room.
@@ -126,7 +126,7 @@ pub(super) struct Recorder {
     pub(super) waited: Tally,
 }
 
-impl Recorder {
+impl LoadRecorder {
     /// Nothing counted so far, for a plan of so many phases.
     ///
     /// # Errors
@@ -148,9 +148,9 @@ impl Recorder {
     }
 
     /// Counts one request.
-    pub(super) fn add(&mut self, outcome: &Outcome) {
-        let Outcome { done, phase, waited, latency } = outcome;
-        let class = Class::of(done);
+    pub(super) fn add(&mut self, outcome: &LoadOutcome) {
+        let LoadOutcome { done, phase, waited, latency } = outcome;
+        let class = AnswerClass::of(done);
         let route = done.case.route;
         self.total.add(class, *latency);
         self.recent.add(class, *latency);
@@ -159,16 +159,16 @@ impl Recorder {
         if let Some(phase) = self.phases.get_mut(*phase) {
             phase.add(class, *latency);
         }
-        if (route, class) == (CREATE_ORDER, Class::Ok) {
+        if (route, class) == (CREATE_ORDER, AnswerClass::Ok) {
             self.orders += 1;
         }
-        if !matches!(class, Class::Ok | Class::Refused) {
+        if !matches!(class, AnswerClass::Ok | AnswerClass::Refused) {
             let key = (route, done.case.what, answer(done));
             if self.surprises.contains_key(&key) || self.surprises.len() < SURPRISES {
                 *self.surprises.entry(key).or_default() += 1;
             }
         }
-        if class != Class::Connect {
+        if class != AnswerClass::Connect {
             self.keep_if_slow(outcome);
         }
     }
@@ -185,11 +185,11 @@ impl Recorder {
         wrong as f64 / (self.total.count() + self.dropped).max(1) as f64
     }
 
-    fn keep_if_slow(&mut self, outcome: &Outcome) {
+    fn keep_if_slow(&mut self, outcome: &LoadOutcome) {
         let place = self.slowest.partition_point(|slow| slow.latency >= outcome.latency);
         if place < SLOWEST {
-            let Outcome { done, waited, latency, .. } = outcome;
-            let slow = Slow {
+            let LoadOutcome { done, waited, latency, .. } = outcome;
+            let slow = SlowRequest {
                 latency: *latency,
                 waited: *waited,
                 trace_id: done.trace_id.clone(),
@@ -202,7 +202,7 @@ impl Recorder {
     }
 }
 
-fn answer(done: &Done) -> String {
+fn answer(done: &SentRequest) -> String {
     match &done.result {
         Ok(status) => status.to_string(),
         Err(failure) => failure.to_string(),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::lab::up::escaped;
 use crate::queue::{DeadLetter, Depth};
+use crate::terminal::escaped;
 
 /// Characters of a reason that fit a line; `show` has all of it.
 const SHORT_REASON: usize = 80;

@@ -9,25 +9,26 @@ use anyhow::{Context as _, anyhow};
 use serde_json::json;
 
 use super::environment::Environment;
-use super::plan::{Child, Plan, local};
+use super::plan::{LabPlan, local};
+use super::spec::ChildSpec;
 use crate::config::Backend;
 use crate::schema::{Endpoint, Ports, Role, SERVICES};
 
-/// Files of a folder of this project, by name; the test below compares with the folder.
+/// EmbeddedFiles of a folder of this project, by name; the test below compares with the folder.
 macro_rules! files {
     ($folder:literal: $($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../../../", $folder, "/", $name)))),*]
     };
 }
 
-type Files = &'static [(&'static str, &'static str)];
+type EmbeddedFiles = &'static [(&'static str, &'static str)];
 
 /// The rules in the profile of short windows.
-const RULES: Files = files!("alerts/lab": "burn.yml", "business.yml", "queue.yml", "saturation.yml", "slo.yml",
+const RULES: EmbeddedFiles = files!("alerts/lab": "burn.yml", "business.yml", "queue.yml", "saturation.yml", "slo.yml",
     "symptoms.yml", "telemetry.yml");
 
 /// What Prometheus serves under /user/, where the alerts' runbook_url leads.
-const RUNBOOKS: Files = files!("docs/runbooks":
+const RUNBOOKS: EmbeddedFiles = files!("docs/runbooks":
     "AlertDeliveryFailing.md", "DatabasePoolSaturated.md", "DeadLettersWaiting.md",
     "ErrorBudgetCreepingBurn.md", "ErrorBudgetFastBurn.md", "ErrorBudgetMediumBurn.md",
     "ErrorBudgetSlowBurn.md", "FileDescriptorsRunningOut.md", "MessageFailureRatioHigh.md",
@@ -42,7 +43,7 @@ const ALERTMANAGER: &str = include_str!("../../../deploy/alertmanager/alertmanag
 const WEBHOOK: &str = "http://notify:3003/alerts";
 
 /// The subcommand that ends a program with our own end.
-const TIED: &str = "tied";
+const UNTIL_EOF: &str = "until-eof";
 
 /// The job and, in the table, the name.
 pub(super) fn name(backend: Backend) -> &'static str {
@@ -71,7 +72,7 @@ pub(super) fn wanted(asked: &[Backend]) -> Vec<Backend> {
 ///
 /// # Errors
 /// Names the first one that is not installed.
-pub(super) fn programs(plan: &Plan) -> anyhow::Result<Vec<(Backend, PathBuf)>> {
+pub(super) fn programs(plan: &LabPlan) -> anyhow::Result<Vec<(Backend, PathBuf)>> {
     plan.with.iter().map(|backend| Ok((*backend, find(*backend)?))).collect()
 }
 
@@ -79,11 +80,11 @@ pub(super) fn programs(plan: &Plan) -> anyhow::Result<Vec<(Backend, PathBuf)>> {
 ///
 /// # Errors
 /// The files cannot be written.
-pub(super) fn children(programs: Vec<(Backend, PathBuf)>, plan: &Plan) -> anyhow::Result<Vec<Child>> {
+pub(super) fn children(programs: Vec<(Backend, PathBuf)>, plan: &LabPlan) -> anyhow::Result<Vec<ChildSpec>> {
     programs.into_iter().map(|(backend, program)| child(backend, program, plan)).collect()
 }
 
-fn child(backend: Backend, program: PathBuf, plan: &Plan) -> anyhow::Result<Child> {
+fn child(backend: Backend, program: PathBuf, plan: &LabPlan) -> anyhow::Result<ChildSpec> {
     let folder = plan.data_dir.join(name(backend));
     write(backend, plan, &folder).with_context(|| format!("writing {}", folder.display()))?;
     let url = local(port(backend, plan.ports));
@@ -113,10 +114,18 @@ fn child(backend: Backend, program: PathBuf, plan: &Plan) -> anyhow::Result<Chil
     }
     // A program that is not ours has no use for any variable of ours.
     let environment = Environment::default();
-    Ok(Child { name: name(backend), command: TIED, args, role: None, url, ready: "/-/ready", environment })
+    Ok(ChildSpec {
+        name: name(backend),
+        command: UNTIL_EOF,
+        args,
+        role: None,
+        url,
+        ready: "/-/ready",
+        environment,
+    })
 }
 
-fn write(backend: Backend, plan: &Plan, folder: &Path) -> anyhow::Result<()> {
+fn write(backend: Backend, plan: &LabPlan, folder: &Path) -> anyhow::Result<()> {
     match backend {
         Backend::Alertmanager => {
             let here = format!("{}/alerts", local(plan.ports.of(Role::Notify)));
@@ -149,7 +158,7 @@ fn all(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn targets(plan: &Plan) -> String {
+fn targets(plan: &LabPlan) -> String {
     let roles = SERVICES.iter().filter(|service| plan.runs(service.role));
     let roles = roles.map(|service| (service.name, plan.ports.of(service.role)));
     let backends = plan.with.iter().map(|backend| (name(*backend), port(*backend, plan.ports)));
@@ -160,7 +169,7 @@ fn targets(plan: &Plan) -> String {
     json!(roles.chain(backends).map(target).collect::<Vec<_>>()).to_string()
 }
 
-fn alertmanagers(plan: &Plan) -> String {
+fn alertmanagers(plan: &LabPlan) -> String {
     if !plan.with.contains(&Backend::Alertmanager) {
         return "[]".to_owned();
     }

@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::each_line;
-use super::machine::{Exit, Machine, Next, State};
+use super::machine::{AfterExit, ChildExit, ChildState, Lifecycle};
 use super::output::Outputs;
-use super::plan::{Child, Program};
-use super::probe::{Answer, Probe};
+use super::probe::{Probe, ProbeAnswer};
 use super::process;
+use super::spec::{ChildSpec, Program};
 
 /// Lines of standard error kept for the report on a child that is given up.
 const LAST_WORDS: usize = 10;
@@ -26,7 +26,7 @@ const PIPES_CLOSE_WITHIN: Duration = Duration::from_millis(500);
 const BEYOND_GRACE: Duration = Duration::from_secs(5);
 
 /// What all supervisors share.
-pub(super) struct Shared {
+pub(super) struct SupervisorContext {
     pub(super) program: Program,
     pub(super) outputs: Outputs,
     /// The time children have to finish what is in hand.
@@ -37,8 +37,8 @@ pub(super) struct Shared {
 
 /// How a child is.
 #[derive(Clone, Debug)]
-pub(super) struct Status {
-    pub(super) state: State,
+pub(super) struct ChildStatus {
+    pub(super) state: ChildState,
     pub(super) pid: Option<u32>,
     /// Why it is not ready, where that is known.
     pub(super) reason: Option<String>,
@@ -46,8 +46,8 @@ pub(super) struct Status {
 
 /// A child under supervision, seen from outside.
 pub(super) struct Supervised {
-    pub(super) child: Child,
-    status: watch::Receiver<Status>,
+    pub(super) child: ChildSpec,
+    status: watch::Receiver<ChildStatus>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -57,11 +57,12 @@ impl Supervised {
     /// standard input.
     pub(super) fn start(
         index: usize,
-        child: Child,
+        child: ChildSpec,
         feed: Option<mpsc::Receiver<String>>,
-        shared: Rc<Shared>,
+        shared: Rc<SupervisorContext>,
     ) -> Self {
-        let (status, seen) = watch::channel(Status { state: State::Starting, pid: None, reason: None });
+        let (status, seen) =
+            watch::channel(ChildStatus { state: ChildState::Starting, pid: None, reason: None });
         let stop = CancellationToken::new();
         let supervisor = Supervisor {
             index,
@@ -70,21 +71,21 @@ impl Supervised {
             status,
             stop: stop.clone(),
             feed,
-            machine: Machine::new(),
+            machine: Lifecycle::new(),
             last_words: Rc::default(),
         };
         Self { child, status: seen, stop, task: actix_web::rt::spawn(supervisor.run()) }
     }
 
     /// How it is now.
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> ChildStatus {
         self.status.borrow().clone()
     }
 
     /// Resolves when it is ready, or over.
     pub(super) async fn settled(&self) {
         let mut status = self.status.clone();
-        let _ = status.wait_for(|s| matches!(s.state, State::Ready | State::Stopped)).await;
+        let _ = status.wait_for(|s| matches!(s.state, ChildState::Ready | ChildState::Stopped)).await;
     }
 
     /// SIGTERM, the grace, and SIGKILL if that was not enough; returns when the process is gone.
@@ -96,12 +97,12 @@ impl Supervised {
 
 struct Supervisor {
     index: usize,
-    child: Child,
-    shared: Rc<Shared>,
-    status: watch::Sender<Status>,
+    child: ChildSpec,
+    shared: Rc<SupervisorContext>,
+    status: watch::Sender<ChildStatus>,
     stop: CancellationToken,
     feed: Option<mpsc::Receiver<String>>,
-    machine: Machine,
+    machine: Lifecycle,
     last_words: Rc<RefCell<VecDeque<String>>>,
 }
 
@@ -117,9 +118,9 @@ impl Supervisor {
                         None => break,
                     }
                 }
-                Err(error) => (Exit::Failed(error.to_string()), None),
+                Err(error) => (ChildExit::Failed(error.to_string()), None),
             };
-            let Next::Restart(wait) = self.machine.exited(&exit, Instant::now()) else {
+            let AfterExit::Restart(wait) = self.machine.exited(&exit, Instant::now()) else {
                 self.give_up(&exit);
                 break;
             };
@@ -136,7 +137,7 @@ impl Supervisor {
     }
 
     /// Looks after one process until it ends (its exit) or until it was told to stop (`None`).
-    async fn attend(&mut self, mut process: Process) -> Option<Exit> {
+    async fn attend(&mut self, mut process: Process) -> Option<ChildExit> {
         self.machine.started();
         self.publish(process.id(), None);
         let mut pumps = self.pump(&mut process);
@@ -157,28 +158,28 @@ impl Supervisor {
         exit
     }
 
-    async fn watch(&mut self, process: &mut Process) -> Option<Exit> {
+    async fn watch(&mut self, process: &mut Process) -> Option<ChildExit> {
         let pid = process.id();
         let mut probe = Probe::new(format!("{}{}", self.child.url, self.child.ready));
         let stop = self.stop.clone();
         loop {
             tokio::select! {
                 status = process.wait() => {
-                    return Some(status.map_or_else(|e| Exit::Failed(e.to_string()), Exit::from));
+                    return Some(status.map_or_else(|e| ChildExit::Failed(e.to_string()), ChildExit::from));
                 }
                 () = stop.cancelled() => {
                     self.drain(process).await;
                     return None;
                 }
-                answer = probe.next(), if self.machine.state() != State::Ready => self.answered(pid, answer),
+                answer = probe.next(), if self.machine.state() != ChildState::Ready => self.answered(pid, answer),
             }
         }
     }
 
-    fn answered(&mut self, pid: Option<u32>, answer: Answer) {
+    fn answered(&mut self, pid: Option<u32>, answer: ProbeAnswer) {
         match answer {
-            Answer::NotYet(reason) => self.publish(pid, Some(reason)),
-            Answer::Ready => {
+            ProbeAnswer::NotYet(reason) => self.publish(pid, Some(reason)),
+            ProbeAnswer::Ready => {
                 self.machine.ready(Instant::now());
                 self.publish(pid, None);
                 if let (true, Some(pid)) = (self.machine.restarted(), pid) {
@@ -222,7 +223,7 @@ impl Supervisor {
         }
     }
 
-    fn give_up(&self, exit: &Exit) {
+    fn give_up(&self, exit: &ChildExit) {
         let mut text = format!("{} {exit} and is not started again", self.child.name);
         let last_words = self.last_words.borrow();
         if !last_words.is_empty() {
@@ -230,14 +231,14 @@ impl Supervisor {
         }
         for line in last_words.iter() {
             text.push_str("\n    ");
-            text.push_str(&super::render::escaped(line));
+            text.push_str(&crate::terminal::escaped(line));
         }
         // Full means that others were given up before it; the first reason is the one to tell.
         let _ = self.shared.fatal.try_send(anyhow::Error::msg(text));
     }
 
     fn publish(&self, pid: Option<u32>, reason: Option<String>) {
-        self.status.send_replace(Status { state: self.machine.state(), pid, reason });
+        self.status.send_replace(ChildStatus { state: self.machine.state(), pid, reason });
     }
 
     fn say(&self, text: &str) {

@@ -89,7 +89,7 @@ fn sign(lock: &mut File, port_base: u16) -> io::Result<()> {
 fn in_use(path: &Path, lock: File) -> String {
     let mut holder = String::new();
     let _ = lock.take(100).read_to_string(&mut holder);
-    let holder = super::render::escaped(holder.trim());
+    let holder = crate::terminal::escaped(holder.trim());
     // The holder signs right after it has locked; in between there is nothing to read.
     let holder = if holder.is_empty() { String::new() } else { format!(" ({holder})") };
     format!(

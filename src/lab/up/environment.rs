@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 
 use actix_web::http::Uri;
 
-use super::plan::{Plan, local};
+use super::plan::{LabPlan, local};
 use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, child as var};
 use crate::schema::{Endpoint, Role};
 
@@ -21,7 +21,7 @@ pub(super) struct Environment(BTreeMap<&'static str, Option<OsString>>);
 
 impl Environment {
     /// The console gets the roles' log lines on standard input, which is its lifeline as well.
-    pub(super) fn of_console(plan: &Plan) -> Self {
+    pub(super) fn of_console(plan: &LabPlan) -> Self {
         let mut env = Self::common(plan);
         env.set(LIFELINE_VARIABLE, "stdin-logs");
         env.set(var::PORT_BASE, plan.ports.of(Role::Gateway).to_string());
@@ -29,7 +29,7 @@ impl Environment {
     }
 
     /// What a role needs to find its port, its data, its neighbours and its trace backend.
-    pub(super) fn of_role(plan: &Plan, role: Role, inherited: Inherited<'_>) -> Self {
+    pub(super) fn of_role(plan: &LabPlan, role: Role, inherited: Inherited<'_>) -> Self {
         let mut env = Self::common(plan);
         env.set(LIFELINE_VARIABLE, "stdin");
         env.set(PORT_VARIABLE, plan.ports.of(role).to_string());
@@ -49,7 +49,7 @@ impl Environment {
         env
     }
 
-    fn common(plan: &Plan) -> Self {
+    fn common(plan: &LabPlan) -> Self {
         let mut env = Self::default();
         // One name, one role or one Lambda runtime for all children would be wrong for most.
         for name in [ROLE_VARIABLE, PORT_VARIABLE, var::OTEL_SERVICE_NAME, var::LAMBDA_RUNTIME_API] {
@@ -64,7 +64,7 @@ impl Environment {
 
     /// Points the AWS SDK at the lab's own Lambda. The user's credentials must not travel to a
     /// stand-in, and neither a profile nor the metadata service is worth asking for made-up ones.
-    fn call_lambda(&mut self, plan: &Plan, inherited: Inherited<'_>) {
+    fn call_lambda(&mut self, plan: &LabPlan, inherited: Inherited<'_>) {
         let endpoint = upstream(plan, Role::Lambda, var::LAMBDA_ENDPOINT, inherited);
         let stand_in = endpoint == local(plan.ports.of(Role::Lambda));
         self.set(var::LAMBDA_ENDPOINT, endpoint);
@@ -101,13 +101,13 @@ impl Environment {
 }
 
 /// Where a role is: here if we start it, else where the user says it runs.
-fn upstream(plan: &Plan, role: Role, variable: &str, inherited: Inherited<'_>) -> String {
+fn upstream(plan: &LabPlan, role: Role, variable: &str, inherited: Inherited<'_>) -> String {
     let elsewhere = if plan.runs(role) { None } else { inherited(variable) };
     elsewhere.unwrap_or_else(|| local(plan.ports.of(role)))
 }
 
 /// One sentence if the user's own settings keep traces away from the console.
-pub(super) fn traces_elsewhere(plan: &Plan, inherited: Inherited<'_>) -> Option<String> {
+pub(super) fn traces_elsewhere(plan: &LabPlan, inherited: Inherited<'_>) -> Option<String> {
     if inherited(var::OTEL_SDK_DISABLED).is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Some(format!("there are no traces: {} is true", var::OTEL_SDK_DISABLED));
     }
@@ -136,8 +136,8 @@ mod tests {
     use super::*;
     use crate::schema::Ports;
 
-    fn plan(roles: &[Role]) -> Plan {
-        Plan {
+    fn plan(roles: &[Role]) -> LabPlan {
+        LabPlan {
             ports: Ports::from_base(7000),
             roles: roles.to_vec(),
             with: Vec::new(),

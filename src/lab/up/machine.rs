@@ -17,7 +17,7 @@ const BAD_CONFIGURATION: i32 = 2;
 
 /// Where a child is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ChildState {
     /// It runs and `/ready` has not said 200 yet.
     Starting,
     /// `/ready` has said 200.
@@ -28,7 +28,7 @@ pub(super) enum State {
     Stopped,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for ChildState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Starting => "starting",
@@ -41,14 +41,14 @@ impl fmt::Display for State {
 
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(super) enum ChildExit {
     Code(i32),
     Signal(i32),
     /// It could not be started or waited for, and why.
     Failed(String),
 }
 
-impl From<ExitStatus> for Exit {
+impl From<ExitStatus> for ChildExit {
     fn from(status: ExitStatus) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         match (status.code(), status.signal()) {
@@ -59,7 +59,7 @@ impl From<ExitStatus> for Exit {
     }
 }
 
-impl fmt::Display for Exit {
+impl fmt::Display for ChildExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "ended with exit status {code}"),
@@ -74,7 +74,7 @@ impl fmt::Display for Exit {
 
 /// What to do about a child that ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum AfterExit {
     /// Start it again after this long.
     Restart(Duration),
     /// Starting it again would not help.
@@ -83,19 +83,19 @@ pub(super) enum Next {
 
 /// The state and what it was before.
 #[derive(Debug)]
-pub(super) struct Machine {
-    state: State,
+pub(super) struct Lifecycle {
+    state: ChildState,
     failures: u32,
     ever_ready: bool,
     ready_since: Option<Instant>,
 }
 
-impl Machine {
+impl Lifecycle {
     pub(super) fn new() -> Self {
-        Self { state: State::Starting, failures: 0, ever_ready: false, ready_since: None }
+        Self { state: ChildState::Starting, failures: 0, ever_ready: false, ready_since: None }
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> ChildState {
         self.state
     }
 
@@ -105,34 +105,34 @@ impl Machine {
     }
 
     pub(super) fn started(&mut self) {
-        self.state = State::Starting;
+        self.state = ChildState::Starting;
     }
 
     pub(super) fn ready(&mut self, now: Instant) {
-        self.state = State::Ready;
+        self.state = ChildState::Ready;
         self.ever_ready = true;
         self.ready_since = Some(now);
     }
 
     /// It ended and nobody had asked it to.
-    pub(super) fn exited(&mut self, exit: &Exit, now: Instant) -> Next {
+    pub(super) fn exited(&mut self, exit: &ChildExit, now: Instant) -> AfterExit {
         let healthy_for = self.ready_since.take().map(|since| now.saturating_duration_since(since));
         if healthy_for.is_some_and(|time| time >= HEALTHY_AFTER) {
             self.failures = 0;
         }
         self.failures = self.failures.saturating_add(1);
         let hopeless = !self.ever_ready && self.failures >= ATTEMPTS_BEFORE_READY;
-        if hopeless || *exit == Exit::Code(BAD_CONFIGURATION) {
-            self.state = State::Stopped;
-            return Next::GiveUp;
+        if hopeless || *exit == ChildExit::Code(BAD_CONFIGURATION) {
+            self.state = ChildState::Stopped;
+            return AfterExit::GiveUp;
         }
         let wait = backoff(self.failures);
-        self.state = State::Restarting(wait);
-        Next::Restart(wait)
+        self.state = ChildState::Restarting(wait);
+        AfterExit::Restart(wait)
     }
 
     pub(super) fn stopped(&mut self) {
-        self.state = State::Stopped;
+        self.state = ChildState::Stopped;
     }
 }
 
@@ -146,56 +146,57 @@ fn backoff(failures: u32) -> Duration {
 mod tests {
     use super::*;
 
-    const CRASH: Exit = Exit::Signal(9);
+    const CRASH: ChildExit = ChildExit::Signal(9);
 
     #[test]
     fn a_crashing_child_waits_longer_each_time_and_never_more_than_five_seconds() {
-        let (mut machine, now) = (Machine::new(), Instant::now());
+        let (mut machine, now) = (Lifecycle::new(), Instant::now());
         machine.ready(now);
         let waits: Vec<_> = (0..8)
             .map(|_| match machine.exited(&CRASH, now) {
-                Next::Restart(wait) => wait.as_millis(),
-                Next::GiveUp => 0,
+                AfterExit::Restart(wait) => wait.as_millis(),
+                AfterExit::GiveUp => 0,
             })
             .collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(machine.state(), State::Restarting(LONGEST_WAIT));
+        assert_eq!(machine.state(), ChildState::Restarting(LONGEST_WAIT));
     }
 
     #[test]
     fn thirty_seconds_of_health_make_earlier_crashes_forgotten() {
-        let (mut machine, start) = (Machine::new(), Instant::now());
+        let (mut machine, start) = (Lifecycle::new(), Instant::now());
         machine.ready(start);
         machine.exited(&CRASH, start);
         machine.started();
         machine.ready(start);
-        assert_eq!(machine.exited(&CRASH, start + HEALTHY_AFTER / 2), Next::Restart(FIRST_WAIT * 2));
+        assert_eq!(machine.exited(&CRASH, start + HEALTHY_AFTER / 2), AfterExit::Restart(FIRST_WAIT * 2));
         machine.ready(start);
-        assert_eq!(machine.exited(&CRASH, start + HEALTHY_AFTER), Next::Restart(FIRST_WAIT));
+        assert_eq!(machine.exited(&CRASH, start + HEALTHY_AFTER), AfterExit::Restart(FIRST_WAIT));
     }
 
     #[test]
     fn a_child_that_was_never_ready_is_given_up_and_one_that_was_is_not() {
-        let (mut never, mut once, now) = (Machine::new(), Machine::new(), Instant::now());
+        let (mut never, mut once, now) = (Lifecycle::new(), Lifecycle::new(), Instant::now());
         once.ready(now);
-        let tries =
-            |machine: &mut Machine| (1..=20).find(|_| machine.exited(&Exit::Code(1), now) == Next::GiveUp);
+        let tries = |machine: &mut Lifecycle| {
+            (1..=20).find(|_| machine.exited(&ChildExit::Code(1), now) == AfterExit::GiveUp)
+        };
         assert_eq!(tries(&mut never), Some(6));
-        assert_eq!(never.state(), State::Stopped);
+        assert_eq!(never.state(), ChildState::Stopped);
         assert_eq!(tries(&mut once), None);
     }
 
     #[test]
     fn bad_configuration_is_given_up_at_once() {
-        let mut machine = Machine::new();
+        let mut machine = Lifecycle::new();
         machine.ready(Instant::now());
-        assert_eq!(machine.exited(&Exit::Code(2), Instant::now()), Next::GiveUp);
+        assert_eq!(machine.exited(&ChildExit::Code(2), Instant::now()), AfterExit::GiveUp);
     }
 
     #[test]
     fn an_exit_is_told_in_words() {
         assert_eq!(CRASH.to_string(), "was killed by SIGKILL");
-        assert_eq!(Exit::Code(1).to_string(), "ended with exit status 1");
-        assert_eq!(Exit::Signal(64).to_string(), "was killed by signal 64");
+        assert_eq!(ChildExit::Code(1).to_string(), "ended with exit status 1");
+        assert_eq!(ChildExit::Signal(64).to_string(), "was killed by signal 64");
     }
 }

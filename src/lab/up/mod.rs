@@ -15,13 +15,15 @@ mod lines;
 mod machine;
 mod output;
 mod plan;
+mod ports;
 mod probe;
 mod process;
 mod render;
+mod spec;
 mod table;
 #[cfg(test)]
 mod tests;
-mod tied;
+mod until_eof;
 mod writer;
 
 use std::rc::Rc;
@@ -33,13 +35,13 @@ use tokio::sync::mpsc;
 
 use crate::config::{UpConfig, default_data_dir};
 use crate::runtime::Shutdown;
-use child::{Shared, Supervised};
+use child::{Supervised, SupervisorContext};
 use data::DataDir;
-use machine::State;
+use machine::ChildState;
 use output::{Outputs, Streams};
-use plan::{CONSOLE, Child, Plan, Program};
-pub(super) use render::escaped;
-pub use tied::Tied;
+use plan::LabPlan;
+use spec::{CONSOLE, ChildSpec, Program};
+pub use until_eof::UntilEof;
 
 /// How long the table waits for everybody to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -54,7 +56,7 @@ const CONSOLE_QUEUE: usize = 2048;
 pub async fn run(config: UpConfig) -> anyhow::Result<()> {
     let program = Program::this().context("finding this program")?;
     let data = open_data(&config)?;
-    let plan = Plan {
+    let plan = LabPlan {
         ports: config.ports.ports(),
         roles: config.roles.clone(),
         with: backends::wanted(&config.with),
@@ -66,14 +68,14 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
     if config.fresh {
         data.empty()?;
     }
-    let mut children = plan.children(&inherited);
+    let mut children = spec::children(&plan, &inherited);
     children.extend(backends::children(programs, &plan)?);
     let width = children.iter().map(|c| c.name.len()).max().unwrap_or(0);
     let streams = Streams::open(&config, width)?;
     let shutdown = Shutdown::new(config.shutdown_grace);
     shutdown.listen().context("listening for signals")?;
 
-    let mut lab = Lab::start(program, children, streams, config.quiet, config.shutdown_grace);
+    let mut lab = RunningLab::start(program, children, streams, config.quiet, config.shutdown_grace);
     lab.say(&format!("starting; data in {}", data.path().display()));
     let ended = lab.run(&plan, &shutdown).await;
     lab.stop().await;
@@ -93,19 +95,25 @@ fn inherited(name: &str) -> Option<String> {
 }
 
 /// The running children and what they share.
-struct Lab {
+struct RunningLab {
     children: Vec<Supervised>,
-    shared: Rc<Shared>,
+    shared: Rc<SupervisorContext>,
     fatal: mpsc::Receiver<anyhow::Error>,
 }
 
-impl Lab {
+impl RunningLab {
     /// Starts every child at once: each says on `/ready` what it still misses.
-    fn start(program: Program, children: Vec<Child>, streams: Streams, quiet: bool, grace: Duration) -> Self {
+    fn start(
+        program: Program,
+        children: Vec<ChildSpec>,
+        streams: Streams,
+        quiet: bool,
+        grace: Duration,
+    ) -> Self {
         let (console, lines) = mpsc::channel(CONSOLE_QUEUE);
         let (given_up, fatal) = mpsc::channel(1);
         let outputs = Outputs::new(streams, quiet, console);
-        let shared = Rc::new(Shared { program, outputs, grace, fatal: given_up });
+        let shared = Rc::new(SupervisorContext { program, outputs, grace, fatal: given_up });
         let mut lines = Some(lines);
         let children = children
             .into_iter()
@@ -123,7 +131,7 @@ impl Lab {
     }
 
     /// Until somebody wants it to end, or a child is given up.
-    async fn run(&mut self, plan: &Plan, shutdown: &Shutdown) -> anyhow::Result<()> {
+    async fn run(&mut self, plan: &LabPlan, shutdown: &Shutdown) -> anyhow::Result<()> {
         let announced = async {
             announce(&self.children, &self.shared.outputs, plan, READY_WITHIN).await;
             std::future::pending().await
@@ -148,18 +156,18 @@ impl Lab {
 }
 
 /// Waits until every child is ready, but not longer than `within`, then prints the table.
-async fn announce(children: &[Supervised], outputs: &Outputs, plan: &Plan, within: Duration) {
+async fn announce(children: &[Supervised], outputs: &Outputs, plan: &LabPlan, within: Duration) {
     let everybody = join_all(children.iter().map(Supervised::settled));
     let all_settled = tokio::time::timeout(within, everybody).await.is_ok();
     let rows: Vec<_> = children
         .iter()
-        .map(|c| table::Row { name: c.child.name, url: &c.child.url, status: c.status() })
+        .map(|c| table::TableRow { name: c.child.name, url: &c.child.url, status: c.status() })
         .collect();
     let mut text = table::table(&rows);
     text.push_str(&table::next_steps(plan));
     outputs.table(&text);
     if !all_settled {
-        let waiting = rows.iter().filter(|r| r.status.state != State::Ready).map(|r| r.name);
+        let waiting = rows.iter().filter(|r| r.status.state != ChildState::Ready).map(|r| r.name);
         let names = waiting.collect::<Vec<_>>().join(", ");
         outputs.say(&format!("not ready after {} s: {names}; the rest works", within.as_secs()));
     }

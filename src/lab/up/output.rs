@@ -11,8 +11,8 @@ use std::io::{self, IsTerminal, Write as _};
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use super::plan::Child;
 use super::render::Style;
+use super::spec::ChildSpec;
 use super::writer::Writer;
 use crate::config::{NO_COLOR_VARIABLE, UpConfig};
 
@@ -101,7 +101,7 @@ impl Outputs {
     }
 
     /// A line of a child's standard output; `index` is its place in the table.
-    pub(super) fn log(&self, index: usize, child: &Child, line: &str) {
+    pub(super) fn log(&self, index: usize, child: &ChildSpec, line: &str) {
         if child.role.is_some() {
             self.to_console(line);
             if let Some(file) = &self.streams.file {
@@ -126,7 +126,7 @@ impl Outputs {
 
     /// A line of a child's standard error: a panic, a complaint about settings. Shown even when
     /// quiet, for it is never routine.
-    pub(super) fn complaint(&self, index: usize, child: &Child, line: &str) {
+    pub(super) fn complaint(&self, index: usize, child: &ChildSpec, line: &str) {
         let Stream { writer, style } = &self.streams.stderr;
         writer.line(style.prefixed(index, child.name, &style.log_line(line)));
     }

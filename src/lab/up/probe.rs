@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::render::escaped;
+use crate::runtime::oneshot::{OneShot, OneShotError};
+use crate::terminal::escaped;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -13,7 +14,7 @@ const LONGEST_BODY: usize = 64 * 1024;
 
 /// What `/ready` said.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ProbeAnswer {
     Ready,
     /// Not yet, and why, fit for a terminal.
     NotYet(String),
@@ -21,7 +22,7 @@ pub(super) enum Answer {
 
 /// Polls one child's `/ready`, quickly at first.
 pub(super) struct Probe {
-    client: awc::Client,
+    http: OneShot,
     url: String,
     pause: Duration,
 }
@@ -29,43 +30,36 @@ pub(super) struct Probe {
 impl Probe {
     /// `url` is what answers 200 once the child is ready.
     pub(super) fn new(url: String) -> Self {
-        let client = awc::Client::builder().disable_redirects().timeout(ANSWER_WITHIN).finish();
-        Self { client, url, pause: Duration::ZERO }
+        Self { http: OneShot::new(ANSWER_WITHIN, LONGEST_BODY), url, pause: Duration::ZERO }
     }
 
     /// The next answer, after a pause that grows from 10 to 100 ms.
-    pub(super) async fn next(&mut self) -> Answer {
+    pub(super) async fn next(&mut self) -> ProbeAnswer {
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 3 / 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        match tokio::time::timeout(ANSWER_WITHIN, self.ask()).await {
+        let answer = match self.http.get(&self.url).await {
             Ok(answer) => answer,
-            Err(_) => Answer::NotYet("/ready does not answer".to_owned()),
-        }
-    }
-
-    async fn ask(&self) -> Answer {
-        // Without keep-alive: an idle connection of ours must not be what a drain waits for.
-        let Ok(mut response) = self.client.get(&self.url).force_close().send().await else {
-            return Answer::NotYet("nothing listens yet".to_owned());
+            Err(OneShotError::Timeout(_)) => return ProbeAnswer::NotYet("/ready does not answer".to_owned()),
+            Err(_) => return ProbeAnswer::NotYet("nothing listens yet".to_owned()),
         };
-        if response.status().is_success() {
-            return Answer::Ready;
+        if answer.is_success() {
+            return ProbeAnswer::Ready;
         }
-        let status = response.status().as_u16();
-        let body = response.body().limit(LONGEST_BODY).await.unwrap_or_default();
-        Answer::NotYet(why(&body).unwrap_or_else(|| format!("/ready answers {status}")))
+        ProbeAnswer::NotYet(
+            why(&answer.body).unwrap_or_else(|| format!("/ready answers {}", answer.status.as_u16())),
+        )
     }
 }
 
 #[derive(Deserialize)]
-struct Readiness {
+struct ReadyDocument {
     status: String,
     #[serde(default)]
-    checks: Vec<Check>,
+    checks: Vec<ReadyCheck>,
 }
 
 #[derive(Deserialize)]
-struct Check {
+struct ReadyCheck {
     name: String,
     required: bool,
     ok: bool,
@@ -74,7 +68,7 @@ struct Check {
 
 /// The failed required checks of a readiness document, or its status where none failed.
 fn why(body: &[u8]) -> Option<String> {
-    let readiness: Readiness = serde_json::from_slice(body).ok()?;
+    let readiness: ReadyDocument = serde_json::from_slice(body).ok()?;
     let failed = readiness.checks.iter().filter(|check| check.required && !check.ok);
     let reasons: Vec<_> = failed
         .map(|check| match &check.reason {

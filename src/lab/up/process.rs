@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child as Process, ChildStdin, Command};
 use tokio::sync::mpsc;
 
-use super::plan::{Child, Program};
+use super::spec::{ChildSpec, Program};
 
 /// Lines of the feed that travel in one write.
 const BATCH: usize = 128;
@@ -22,7 +22,7 @@ const BATCH: usize = 128;
 const KILLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Starts `child` with all three standard streams piped.
-pub(super) fn start(program: &Program, child: &Child) -> io::Result<Process> {
+pub(super) fn start(program: &Program, child: &ChildSpec) -> io::Result<Process> {
     let mut command = Command::new(&program.exe);
     child.environment.apply(&mut command);
     command

@@ -1,14 +1,11 @@
 //! A service's JSON log line as a person reads it, safe to show on a terminal.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value};
+
+use crate::terminal::{LogHead, LogText, escaped, paint};
 
 /// Fields that have a place of their own in the line, or none because the prefix says it.
 const PLACED: [&str; 6] = ["timestamp", "level", "message", "service", "traceId", "spanId"];
-const RESET: &str = "\x1b[0m";
-const DIM: &str = "\x1b[2m";
 /// One colour for each child; red and yellow are left to the levels.
 const PALETTE: [&str; 6] = ["\x1b[36m", "\x1b[32m", "\x1b[34m", "\x1b[35m", "\x1b[96m", "\x1b[94m"];
 
@@ -24,7 +21,7 @@ pub(super) struct Style {
 impl Style {
     /// `service | text`, the service in the `index`th colour.
     pub(super) fn prefixed(self, index: usize, name: &str, text: &str) -> String {
-        let (on, off) = self.paint(PALETTE[index % PALETTE.len()]);
+        let (on, off) = paint(self.colour, PALETTE[index % PALETTE.len()]);
         format!("{on}{name:<width$} |{off} {text}", width = self.width)
     }
 
@@ -40,30 +37,26 @@ impl Style {
     fn fields(self, fields: &Map<String, Value>) -> String {
         let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
         let level = text("level");
-        let (on, off) = self.paint(match level {
-            "error" => "\x1b[31m",
-            "warn" => "\x1b[33m",
-            _ => "",
-        });
-        let mut out = format!(
-            "{} {on}{:<5}{off} {}",
-            escaped(time_of_day(text("timestamp"))),
-            escaped(level),
-            escaped(text("message"))
-        );
-        let (dim, off) = self.paint(DIM);
+        let head = LogHead {
+            time: time_of_day(text("timestamp")),
+            level: &format!("{level:<5}"),
+            level_colour: match level {
+                "error" => "\x1b[31m",
+                "warn" => "\x1b[33m",
+                _ => "",
+            },
+            target: None,
+            message: text("message"),
+        };
+        let mut line = LogText::new(&head, self.colour);
         for (key, value) in fields.iter().filter(|(key, _)| !PLACED.contains(&key.as_str())) {
-            let _ = write!(out, " {dim}{}={off}{}", escaped(key), shown(value));
+            line.field(key, value);
         }
         let trace: String = text("traceId").chars().take(8).collect();
         if !trace.is_empty() {
-            let _ = write!(out, " {dim}trace={}{off}", escaped(&trace));
+            line.pair("trace", &trace);
         }
-        out
-    }
-
-    fn paint(self, code: &'static str) -> (&'static str, &'static str) {
-        if self.colour && !code.is_empty() { (code, RESET) } else { ("", "") }
+        line.finish()
     }
 }
 
@@ -72,38 +65,10 @@ fn time_of_day(timestamp: &str) -> &str {
     timestamp.split_once('T').and_then(|(_, time)| time.get(..12)).unwrap_or(timestamp)
 }
 
-/// A string bare where that is unambiguous, quoted where not; everything else as JSON.
-fn shown(value: &Value) -> String {
-    let bare = |s: &str| !s.is_empty() && !s.contains(|c: char| c.is_whitespace() || c == '"' || c == '=');
-    match value {
-        Value::String(s) if bare(s) => escaped(s).into_owned(),
-        other => escaped(&other.to_string()).into_owned(),
-    }
-}
-
-/// Text from outside with everything escaped that could move a cursor, end a line, recolour a
-/// terminal or reorder what is read: nobody forges a line through a log field.
-pub(in crate::lab) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(dangerous) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if dangerous(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    Cow::Owned(out)
-}
-
-fn dangerous(c: char) -> bool {
-    c.is_control()
-        // Line and paragraph separators, and the marks that change reading direction.
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::is_unsafe;
 
     const PLAIN: Style = Style { colour: false, width: 5 };
     const COLOUR: Style = Style { colour: true, width: 5 };
@@ -139,7 +104,7 @@ mod tests {
         });
         for text in [json.to_string(), evil.to_owned(), format!("{{{evil}")] {
             let shown = PLAIN.log_line(&text);
-            assert!(!shown.chars().any(dangerous), "{shown:?}");
+            assert!(!shown.chars().any(is_unsafe), "{shown:?}");
             assert!(shown.contains(r"\u{1b}[2J") || shown.contains(r"\u001b[2J"), "{shown:?}");
         }
     }

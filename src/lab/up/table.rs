@@ -2,28 +2,28 @@
 
 use std::fmt::Write as _;
 
-use super::child::Status;
-use super::machine::State;
-use super::plan::{Plan, local};
+use super::child::ChildStatus;
+use super::machine::ChildState;
+use super::plan::{LabPlan, local};
 use crate::config::Backend;
 use crate::schema::{Endpoint, Role};
 
 /// One row: a child and how it is.
-pub(super) struct Row<'a> {
+pub(super) struct TableRow<'a> {
     pub(super) name: &'a str,
     pub(super) url: &'a str,
-    pub(super) status: Status,
+    pub(super) status: ChildStatus,
 }
 
 /// The table, one line a child.
-pub(super) fn table(rows: &[Row<'_>]) -> String {
+pub(super) fn table(rows: &[TableRow<'_>]) -> String {
     let name = rows.iter().map(|r| r.name.len()).max().unwrap_or(0).max("SERVICE".len());
     let url = rows.iter().map(|r| r.url.len()).max().unwrap_or(0).max("URL".len());
     let mut out = format!("{:<name$}  {:<url$}  {:>7}  STATE\n", "SERVICE", "URL", "PID");
     for row in rows {
         let pid = row.status.pid.map_or("-".to_owned(), |pid| pid.to_string());
         let reason = match (&row.status.reason, row.status.state) {
-            (Some(reason), State::Starting | State::Restarting(_)) => format!(" ({reason})"),
+            (Some(reason), ChildState::Starting | ChildState::Restarting(_)) => format!(" ({reason})"),
             _ => String::new(),
         };
         let _ =
@@ -33,7 +33,7 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
 }
 
 /// Where to look, what to try, how to stop.
-pub(super) fn next_steps(plan: &Plan) -> String {
+pub(super) fn next_steps(plan: &LabPlan) -> String {
     let mut out = format!("\nLook:  {}\n", local(plan.ports.at(Endpoint::Console)));
     if plan.with.contains(&Backend::Prometheus) {
         let _ = writeln!(out, "       {}/alerts", local(plan.ports.at(Endpoint::Prometheus)));
@@ -60,15 +60,15 @@ mod tests {
 
     #[test]
     fn the_table_aligns_and_says_why_something_is_not_ready() {
-        let row = |name, state, pid, reason: Option<&str>| Row {
+        let row = |name, state, pid, reason: Option<&str>| TableRow {
             name,
             url: "http://127.0.0.1:7001",
-            status: Status { state, pid, reason: reason.map(str::to_owned) },
+            status: ChildStatus { state, pid, reason: reason.map(str::to_owned) },
         };
         let text = table(&[
-            row("user-service", State::Ready, Some(42), Some("old news")),
-            row("notification-service", State::Starting, Some(43), Some("queue: unavailable")),
-            row("x", State::Restarting(Duration::from_secs(1)), None, None),
+            row("user-service", ChildState::Ready, Some(42), Some("old news")),
+            row("notification-service", ChildState::Starting, Some(43), Some("queue: unavailable")),
+            row("x", ChildState::Restarting(Duration::from_secs(1)), None, None),
         ]);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "SERVICE               URL                        PID  STATE");
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_next_steps_use_the_ports_of_this_lab() {
-        let plan = |roles| Plan {
+        let plan = |roles| LabPlan {
             ports: Ports::from_base(7000),
             roles,
             with: Vec::new(),

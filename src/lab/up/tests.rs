@@ -58,7 +58,7 @@ struct Stage {
     folder: tempfile::TempDir,
     out: Screen,
     err: Screen,
-    plan: Plan,
+    plan: LabPlan,
     ready: String,
     grace: Duration,
 }
@@ -67,7 +67,7 @@ impl Stage {
     /// `ready` is the answer of every child's `/ready`.
     async fn new(ready: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let plan = Plan {
+        let plan = LabPlan {
             ports: Ports::from_base(3000),
             roles: vec![Role::Gateway, Role::Order, Role::Notify],
             with: Vec::new(),
@@ -83,16 +83,16 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    fn start(&self, script: &str) -> Lab {
+    fn start(&self, script: &str) -> RunningLab {
         let path = self.file("role.sh");
         std::fs::write(&path, format!("cd '{}'\n{script}", self.folder.path().display())).unwrap();
         let program = Program { exe: "/bin/sh".into(), args: vec![path.into()] };
-        let mut children = self.plan.children(&|_| None);
+        let mut children = spec::children(&self.plan, &|_| None);
         for child in &mut children {
             child.url = self.ready.clone();
         }
         let streams = Streams { stdout: self.out.stream(), stderr: self.err.stream(), file: None };
-        Lab::start(program, children, streams, false, self.grace)
+        RunningLab::start(program, children, streams, false, self.grace)
     }
 }
 
@@ -155,12 +155,12 @@ async fn a_killed_child_is_started_again_and_up_says_so() {
     let stage = Stage::new(READY).await;
     let lab = stage.start(WELL_BEHAVED);
     let order = || lab.children.iter().find(|c| c.child.command == "order").unwrap().status();
-    eventually("ready", || order().state == State::Ready).await;
+    eventually("ready", || order().state == ChildState::Ready).await;
     let first = order().pid.unwrap();
     kill(Pid::from_raw(first as i32), Signal::SIGKILL).unwrap();
     eventually("a new process", || {
         let now = order();
-        now.state == State::Ready && now.pid.is_some_and(|pid| pid != first)
+        now.state == ChildState::Ready && now.pid.is_some_and(|pid| pid != first)
     })
     .await;
     lab.stop().await;

@@ -7,13 +7,18 @@
 
 use std::time::Duration;
 
-use awc::Client;
+use actix_web::http::Method;
 use serde_json::json;
+
+use crate::runtime::oneshot::OneShot;
 
 const NAME: &str = "o11y-lab-shutdown";
 const IDENTIFIER: &str = "lambda-extension-identifier";
 /// It is on this machine, and a caller waits for the start.
 const TIMEOUT: Duration = Duration::from_millis(500);
+/// Longer than any environment lives: the request for an event is not answered before its end.
+const LIFETIME: Duration = Duration::from_secs(14 * 86_400);
+const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// Registers, which Lambda allows only before the first invocation is asked for, and from then on says
 /// that there is nothing to wait for. An environment that knows no extensions works all the same.
@@ -23,23 +28,29 @@ pub(super) async fn register(runtime_api: &str) {
         true => format!("{runtime_api}/2020-01-01/extension"),
         false => format!("http://{runtime_api}/2020-01-01/extension"),
     };
-    let client = Client::builder().timeout(TIMEOUT).finish();
-    let asked = client.post(format!("{base}/register")).insert_header(("lambda-extension-name", NAME));
-    match asked.send_json(&json!({ "events": [] })).await {
-        Ok(answer) if answer.headers().contains_key(IDENTIFIER) => {
-            let identifier = answer.headers().get(IDENTIFIER).cloned();
-            actix_web::rt::spawn(idle(format!("{base}/event/next"), identifier));
-        }
-        Ok(answer) => no_warning(&answer.status().to_string()),
+    let asked = OneShot::new(TIMEOUT, LARGEST_ANSWER)
+        .send(
+            Method::POST,
+            &format!("{base}/register"),
+            &[("lambda-extension-name", NAME)],
+            Some(json!({ "events": [] }).to_string()),
+        )
+        .await;
+    match asked {
+        Ok(answer) => match answer.headers.get(IDENTIFIER).and_then(|value| value.to_str().ok()) {
+            Some(identifier) => {
+                actix_web::rt::spawn(idle(format!("{base}/event/next"), identifier.to_owned()));
+            }
+            None => no_warning(&answer.status.to_string()),
+        },
         Err(error) => no_warning(&error.to_string()),
     }
 }
 
 /// Asks for an event, of which there will be none: the end of the start as extensions declare it.
-async fn idle(url: String, identifier: Option<awc::http::header::HeaderValue>) {
-    let Some(identifier) = identifier else { return };
-    let client = Client::builder().disable_timeout().finish();
-    let _ = client.get(url).insert_header((IDENTIFIER, identifier)).send().await;
+async fn idle(url: String, identifier: String) {
+    let http = OneShot::new(LIFETIME, LARGEST_ANSWER);
+    let _ = http.send(Method::GET, &url, &[(IDENTIFIER, &identifier)], None).await;
 }
 
 fn no_warning(cause: &str) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::helpers::prometheus::{Server, WEBHOOK, folder, path};
 use crate::helpers::promql::Known;
 use crate::helpers::rules::all;
-use crate::helpers::{Lab, eventually, eventually_within, free_port, get, post, single};
+use crate::helpers::{Lab, backend, eventually, eventually_within, free_port, get, post, single};
 
 /// Five roles of a running lab, as Prometheus' targets.
 fn targets(lab: &Lab) -> Vec<(String, String)> {
@@ -46,7 +46,7 @@ fn a_live_prometheus_finds_every_series_that_a_rule_selects_and_fires_nothing_on
             });
         }
     }
-    assert_eq!(prometheus.query("ALERTS{alertstate=\"firing\"}"), Vec::<Value>::new());
+    assert_eq!(prometheus.query("ALERTS{alertstate=\"firing\"}"), []);
     eventually("both SLOs have a budget", || {
         (prometheus.query("slo:period_error_budget_remaining:ratio").len() == 2).then_some(())
     });
@@ -68,14 +68,11 @@ fn an_alerts_runbook_opens_at_the_prometheus_that_fires_it() {
     let dead = ("loki".to_owned(), format!("127.0.0.1:{}", free_port()));
     let prometheus = Server::prometheus(folder("lab", &[dead], None));
     let url = eventually_within(Duration::from_secs(60), "TargetDown fires", || {
-        let answer = prometheus.json("/api/v1/alerts");
-        let alerts = answer["data"]["alerts"].as_array()?.clone();
-        let down = alerts
-            .iter()
-            .find(|alert| alert["state"] == "firing" && alert["labels"]["alertname"] == "TargetDown")?;
-        assert_eq!(down["labels"]["service"], "loki");
-        assert_eq!(down["annotations"]["summary"], "loki cannot be scraped");
-        down["annotations"]["runbook_url"].as_str().map(str::to_owned)
+        let alerts = backend::alerts(&prometheus.url);
+        let down = alerts.iter().find(|alert| alert.state == "firing" && alert.name() == "TargetDown")?;
+        assert_eq!(down.label("service"), "loki");
+        assert_eq!(down.annotations["summary"], "loki cannot be scraped");
+        down.annotations.get("runbook_url").cloned()
     });
     let page = get(&url);
     assert_eq!(page.status, 200, "{url}");
@@ -128,9 +125,9 @@ fn a_page_is_delivered_its_tickets_are_not_and_its_end_is() {
         arrive.iter().all(|name| firing.iter().any(|got| got == name)).then_some(())
     });
     for name in ["ServiceErrorRateHigh", "QueueConsumerStalled"] {
-        let all = manager.json("/api/v2/alerts");
-        let found = all.as_array().unwrap().iter().find(|a| a["labels"]["alertname"] == name).unwrap();
-        assert_eq!(found["status"]["state"], "suppressed", "{found}");
+        let all = backend::managed_alerts(&manager.url);
+        let found = all.iter().find(|alert| alert.name() == name).unwrap();
+        assert_eq!(found.state, "suppressed", "{found:?}");
         assert!(!received(&url, "firing").contains(&name.to_owned()), "{name}");
     }
     let mut over = alert("ErrorBudgetFastBurn", "critical", Some("api-gateway"));

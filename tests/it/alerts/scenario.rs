@@ -4,12 +4,13 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use o11y_lab::lab::backend::alert::AlertInstance;
 use o11y_lab::schema::{Endpoint, Role};
 use serde_json::Value;
 
 use crate::helpers::dashboards::{empty_panels, waits_for};
 use crate::helpers::process::signal_pid;
-use crate::helpers::{Lab, Process, bin, eventually, eventually_within, free_port_base, get, http};
+use crate::helpers::{Lab, Process, backend, bin, eventually, eventually_within, free_port_base, http};
 
 /// How long the healthy lab is watched.
 const HEALTHY: Duration = Duration::from_secs(120);
@@ -48,20 +49,19 @@ impl Scene {
     }
 
     /// The alerts that fire in Prometheus.
-    fn alerts(&self) -> Vec<Value> {
-        let answer = get(&format!("{}/api/v1/alerts", self.prometheus())).json;
-        let alerts = answer["data"]["alerts"].as_array().expect("a list").iter();
-        alerts.filter(|alert| alert["state"] == "firing").cloned().collect()
+    fn alerts(&self) -> Vec<AlertInstance> {
+        let alerts = backend::alerts(&self.prometheus()).into_iter();
+        alerts.filter(|alert| alert.state == "firing").collect()
     }
 
     /// The same, as (name, service).
     fn firing(&self) -> Vec<(String, String)> {
-        self.alerts().iter().map(named).collect()
+        self.alerts().iter().map(name_and_service).collect()
     }
 
     /// Whether nobody is paged. Tickets on the budget look back for hours, and stay.
     fn is_calm(&self) -> Option<()> {
-        self.alerts().iter().all(|alert| alert["labels"]["severity"] != "critical").then_some(())
+        self.alerts().iter().all(|alert| alert.label("severity") != "critical").then_some(())
     }
 
     fn fires(&self, name: &str, service: &str) -> Option<()> {
@@ -81,11 +81,10 @@ impl Scene {
 
     /// Alertmanager's word on an alert: active or suppressed.
     fn state(&self, name: &str, service: &str) -> Option<String> {
-        let url = format!("http://127.0.0.1:{}/api/v2/alerts", self.lab.ports().at(Endpoint::Alertmanager));
-        let all = get(&url).json;
+        let url = format!("http://127.0.0.1:{}", self.lab.ports().at(Endpoint::Alertmanager));
         let wanted = (name.to_owned(), service.to_owned());
-        let found = all.as_array()?.iter().find(|alert| named(alert) == wanted)?;
-        found["status"]["state"].as_str().map(str::to_owned)
+        let mut all = backend::managed_alerts(&url).into_iter();
+        all.find(|alert| name_and_service(alert) == wanted).map(|alert| alert.state)
     }
 
     fn fault(&self, words: &[&str]) {
@@ -100,6 +99,10 @@ impl Scene {
         let empty = empty_panels(&self.prometheus()).into_iter();
         empty.filter(|(dashboard, panel, _)| waits_for(dashboard, panel).is_none()).collect()
     }
+}
+
+fn name_and_service(alert: &AlertInstance) -> (String, String) {
+    (alert.name().to_owned(), alert.label("service").to_owned())
 }
 
 fn named(alert: &Value) -> (String, String) {

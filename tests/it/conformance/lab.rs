@@ -1,6 +1,7 @@
 //! The whole program on each transport.
 
 use nix::sys::signal::Signal;
+use o11y_lab::lab::backend::trace::SpanKind;
 use o11y_lab::lab::expect::ORDER_TRACE;
 use o11y_lab::schema::Role;
 use serde_json::Value;
@@ -100,7 +101,7 @@ pub fn the_trace_of_an_order_goes_through_the_broker(row: &'static Row) {
     let trace = lab.trace(&order.trace_id(), ORDER_TRACE.len());
     assert_eq!(trace.spans.len(), ORDER_TRACE.len(), "{}", trace.drawing());
     let of_kind = |kind| trace.spans.iter().find(|span| span.kind == kind).expect("a span of this kind");
-    let (producer, consumer) = (of_kind("PRODUCER"), of_kind("CONSUMER"));
+    let (producer, consumer) = (of_kind(SpanKind::Producer), of_kind(SpanKind::Consumer));
     assert_eq!(consumer.parent, producer.id);
     for (span, operation) in [(producer, "send"), (consumer, "process")] {
         let expected = format!("{operation} {}", span.text("messaging.destination.name"));

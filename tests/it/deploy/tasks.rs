@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::helpers::brokers::tls::Proxy;
-use crate::helpers::{Postgres, Process, Trace, bin, eventually, free_port_base, get, http, post};
+use crate::helpers::{Postgres, Process, backend, bin, eventually, free_port_base, get, http, post};
 use crate::traces::assert_is_the_order_trace;
 
 /// What `tests/tools/aws_check.py tasks` prints of a role.
@@ -123,10 +123,10 @@ fn the_task_definitions_take_an_order_to_its_notification_in_one_trace() {
     assert_eq!(order.status, 201, "{order:?}");
     let sent = neighbours.url(Role::Notify, &format!("/notifications?orderId={}", order.id()));
     eventually("the order is notified", || (get(&sent).json["count"] == 1).then_some(()));
-    let url = format!("http://127.0.0.1:{}/api/v3/traces/{}", ports.at(Endpoint::Console), order.trace_id());
-    let mut trace = Trace::wait(&url, ORDER_TRACE.len());
+    let console = format!("http://127.0.0.1:{}", ports.at(Endpoint::Console));
+    let mut trace = backend::wait_trace(&console, &order.trace_id(), ORDER_TRACE.len());
     let queue = &tasks["order"].environment["QUEUE_NAME"];
-    let producer = trace.span("order-service", &format!("send {queue}"));
+    let producer = trace.span("order-service", &format!("send {queue}")).unwrap();
     assert_eq!(producer.text("messaging.system"), "aws_sqs");
     // The table of expected spans has the queue's default name.
     trace.spans.iter_mut().for_each(|span| span.name = span.name.replace(queue, "notifications"));

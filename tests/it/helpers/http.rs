@@ -1,4 +1,5 @@
-//! An HTTP client for tests: one request, one answer, nothing hidden.
+//! An HTTP client for tests: one request, one answer, nothing hidden. Of another make than the
+//! program's own, so that both sides of a connection are never wrong in the same way.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "one binary: each subject uses its own part of the helpers")]
 
+pub mod backend;
 pub mod brokers;
 pub mod dashboards;
 pub mod http;
@@ -13,7 +14,6 @@ pub mod promql;
 pub mod rules;
 pub mod standin;
 pub mod tools;
-pub mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,34 +21,34 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use o11y_lab::lab::backend::trace::Trace;
 use o11y_lab::schema::{Endpoint, Ports, Role};
 use serde_json::{Value, json};
 
 pub use http::{Answer, get, post, send};
 pub use postgres::Postgres;
 pub use process::{Process, bin};
-pub use trace::{Span, Trace};
 
 /// The longest a test waits for anything.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Polls until `look` finds something; panics with `what` when the deadline has passed.
+/// Polls until `poll` finds something; panics with `what` when the deadline has passed.
 #[track_caller]
-pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    eventually_within(DEADLINE, what, look)
+pub fn eventually<T>(what: &str, poll: impl FnMut() -> Option<T>) -> T {
+    eventually_within(DEADLINE, what, poll)
 }
 
 /// [`eventually`] with a deadline of one's own.
 #[track_caller]
-pub fn eventually_within<T>(deadline: Duration, what: &str, look: impl FnMut() -> Option<T>) -> T {
-    found_within(deadline, look).unwrap_or_else(|| panic!("not within {deadline:?}: {what}"))
+pub fn eventually_within<T>(deadline: Duration, what: &str, poll: impl FnMut() -> Option<T>) -> T {
+    found_within(deadline, poll).unwrap_or_else(|| panic!("not within {deadline:?}: {what}"))
 }
 
 /// The same, for who has more to say of what was not found.
-pub fn found_within<T>(deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn found_within<T>(deadline: Duration, mut poll: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + deadline;
     loop {
-        let found = look();
+        let found = poll();
         if found.is_some() || Instant::now() >= until {
             return found;
         }
@@ -216,8 +216,12 @@ impl Lab {
 
     /// What the console received of a trace, as soon as it has `spans` of them and no more come.
     pub fn trace(&self, id: &str, spans: usize) -> Trace {
-        let url = self.console(&format!("/api/v3/traces/{id}"));
-        Trace::wait(&url, spans)
+        backend::wait_trace(&self.console(""), id, spans)
+    }
+
+    /// What the console has of a trace now.
+    pub fn trace_now(&self, id: &str) -> Trace {
+        backend::trace(&self.console(""), id)
     }
 
     /// The roles' log lines so far, as they were written.
@@ -238,14 +242,13 @@ pub const ACTIVE_USER_POSTS: &str =
 
 /// The value of one series on a Prometheus page.
 pub fn metric(page: &str, series: &str) -> Option<f64> {
-    let line =
-        page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
-    line.rsplit(' ').next()?.parse().ok()
+    o11y_lab::lab::backend::metric::value(page, series)
 }
 
 /// Runs a future to its end on this thread.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(future)
+    // awc's connections are tasks of this thread.
+    tokio::task::LocalSet::new().block_on(&runtime, future)
 }

@@ -1,13 +1,14 @@
-//! The real Prometheus and Alertmanager, with the files of deploy/ and alerts/.
+//! The real Prometheus and Alertmanager as processes, with the files of deploy/ and alerts/.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use o11y_lab::lab::backend::metric::MetricSeries;
 use serde_json::{Value, json};
 
 use super::brokers::server::{on_path, program};
 use super::rules::{files, root};
-use super::{Process, eventually, free_port, get, http};
+use super::{Process, backend, eventually, free_port, get, http};
 
 /// Where `url` stands in deploy/alertmanager/alertmanager.yml, once.
 pub const WEBHOOK: &str = "http://notify:3003/alerts";
@@ -97,11 +98,9 @@ impl Server {
     }
 
     /// The series that a query finds.
-    pub fn query(&self, expr: &str) -> Vec<Value> {
-        let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/query", self.url), [("query", expr)]);
-        let answer = get(url.unwrap().as_str());
-        assert_eq!(answer.status, 200, "{expr}: {}", answer.text);
-        answer.json["data"]["result"].as_array().cloned().unwrap_or_default()
+    #[track_caller]
+    pub fn query(&self, expr: &str) -> Vec<MetricSeries> {
+        backend::query(&self.url, expr)
     }
 
     /// What it wrote.

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use o11y_lab::lab::backend::trace::SpanStatus;
 use o11y_lab::lab::expect::ORDER_TRACE;
 use o11y_lab::schema::Role;
 use serde_json::{Value, json};
 
 use crate::helpers::brokers::server::{Server, program};
-use crate::helpers::{Answer, Lab, Process, Trace, bin, eventually, free_port, free_port_base, http, post};
+use crate::helpers::{Answer, Lab, Process, bin, eventually, free_port, free_port_base, http, post};
 use crate::traces::assert_is_the_order_trace;
 
 /// From the Python package of that name; scripts/provision installs it.
@@ -101,8 +102,8 @@ fn invoked_by_the_gateway_its_span_is_exported_when_the_answer_is_there_and_join
             post(&lab.api("/api/orders/validate"), &json!({"userId": 1, "items": ["a"], "total": 1}));
         assert_eq!((verdict.status, &verdict.json["valid"]), (200, &json!(true)), "{verdict:?}");
         // No waiting: the answer is here, so the span has to be there.
-        let there = Trace::fetch(&lab.console(&format!("/api/v3/traces/{}", verdict.trace_id())));
-        let span = there.span(SERVICE, SERVICE);
+        let there = lab.trace_now(&verdict.trace_id());
+        let span = there.span(SERVICE, SERVICE).unwrap();
         assert_eq!(span.text("faas.coldstart"), cold);
         assert_eq!(span.text("faas.invocation_id"), verdict.json["requestId"]);
         assert_eq!(span.resource["cloud.platform"], "aws_lambda");
@@ -153,9 +154,15 @@ fn a_crash_is_a_function_error_and_orders_go_on_without_the_verdict() {
     let order = emulated.lab.order(user);
     assert_eq!(emulated.skipped("function_error"), Some(1.0));
     let trace = emulated.lab.trace(&order.trace_id(), ORDER_TRACE.len());
-    assert_eq!(trace.span("api-gateway", "invoke order-validator").text("error.type"), "function_error");
+    assert_eq!(
+        trace.span("api-gateway", "invoke order-validator").unwrap().text("error.type"),
+        "function_error"
+    );
     let failed: Vec<_> = trace.spans.iter().filter(|span| span.service == SERVICE).collect();
-    assert!(failed.iter().all(|span| span.status == 2 && span.events.len() == 1), "{failed:?}");
+    assert!(
+        failed.iter().all(|span| span.status == SpanStatus::Error && span.events.len() == 1),
+        "{failed:?}"
+    );
     let told = post(&emulated.lab.api("/api/orders/validate"), &json!({}));
     assert_eq!((told.status, &told.json["detail"]), (503, &json!("the validator failed")), "{told:?}");
 

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use o11y_lab::lab::backend::trace::attributes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde_json::{Value, json};
 
 use crate::helpers::standin::{response, serve};
-use crate::helpers::trace::attributes;
 use crate::helpers::{Process, bin, eventually};
 
 /// The headers of an invocation that are not the platform's minimum, and its event.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::super::mix::Draw;
+use super::super::mix::draw;
 use super::super::plan::{Phase, Rate};
 use super::*;
 use crate::config::Mix;
@@ -13,8 +13,8 @@ fn open(rate: f64, length: Duration, backlog: usize) -> Pace {
     Pace::Open { schedule: Schedule::new(&[phase], 1, 0), backlog }
 }
 
-fn done(result: Result<u16, Failure>) -> Done {
-    Done { case: Draw::new(1, 0, Mix::Browse).case, trace_id: String::new(), result }
+fn done(result: Result<u16, LoadFailure>) -> SentRequest {
+    SentRequest { case: draw(1, 0, Mix::Browse).case, trace_id: String::new(), result }
 }
 
 #[derive(Default)]
@@ -24,11 +24,11 @@ struct Seen {
 }
 
 impl Seen {
-    fn tell(&mut self, event: Event<'_>) {
+    fn tell(&mut self, event: LoadEvent<'_>) {
         match event {
-            Event::Over(outcome) => self.latencies.push(outcome.latency),
-            Event::Dropped => self.dropped += 1,
-            Event::Tick { .. } => {}
+            LoadEvent::Over(outcome) => self.latencies.push(outcome.latency),
+            LoadEvent::Dropped => self.dropped += 1,
+            LoadEvent::Tick { .. } => {}
         }
     }
 
@@ -81,10 +81,10 @@ async fn no_more_are_in_flight_than_connections_and_what_finds_no_room_is_droppe
         now.set(now.get() - 1);
         done(Ok(200))
     };
-    let tell = |event: Event<'_>| match event {
-        Event::Over(_) => over.set(over.get() + 1),
-        Event::Dropped => dropped.set(dropped.get() + 1),
-        Event::Tick { .. } => {}
+    let tell = |event: LoadEvent<'_>| match event {
+        LoadEvent::Over(_) => over.set(over.get() + 1),
+        LoadEvent::Dropped => dropped.set(dropped.get() + 1),
+        LoadEvent::Tick { .. } => {}
     };
     let stop = tokio::time::sleep(Duration::from_secs(20));
     let ended = run(open(1000.0, Duration::from_millis(100), 5), 3, stop, send, tell).await;
@@ -111,7 +111,7 @@ async fn whoever_stops_it_learns_what_was_left() {
 #[actix_web::test]
 async fn a_closed_loop_does_not_race_against_a_refused_connection() {
     let mut seen = Seen::default();
-    let send = |_| async { done(Err(Failure::Connect("refused".into()))) };
+    let send = |_| async { done(Err(LoadFailure::Connect("refused".into()))) };
     let pace = Pace::Closed { length: Duration::from_millis(450) };
     run(pace, 2, std::future::pending(), send, |event| seen.tell(event)).await;
     assert!((2..=10).contains(&seen.latencies.len()), "{}", seen.latencies.len());

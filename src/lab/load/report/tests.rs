@@ -1,33 +1,33 @@
 //! The report of a run made up here: its shape and its sums.
 #![allow(clippy::unwrap_used)]
-use super::super::client::Failure;
-use super::super::engine::{Done, Outcome};
-use super::super::mix::Draw;
+use super::super::client::LoadFailure;
+use super::super::engine::{LoadOutcome, SentRequest};
+use super::super::mix::draw;
 use super::super::plan::{DEFAULT, parse};
 use super::*;
 use crate::config::Mix;
 
-fn recorder() -> Recorder {
-    let mut recorder = Recorder::new(6).unwrap();
+fn recorder() -> LoadRecorder {
+    let mut recorder = LoadRecorder::new(6).unwrap();
     for number in 0..200 {
-        let case = Draw::new(1, number, Mix::Mixed).case;
+        let case = draw(1, number, Mix::Mixed).case;
         let result = match number {
             0 => Ok(503),
-            1 => Err(Failure::Timeout),
+            1 => Err(LoadFailure::Timeout),
             _ => Ok(case.expect[0]),
         };
-        let done = Done { case, trace_id: format!("{number:032x}"), result };
+        let done = SentRequest { case, trace_id: format!("{number:032x}"), result };
         let latency = Duration::from_millis(number + 1);
-        recorder.add(&Outcome { done, phase: number as usize % 6, waited: latency / 2, latency });
+        recorder.add(&LoadOutcome { done, phase: number as usize % 6, waited: latency / 2, latency });
     }
     recorder.dropped = 4;
     recorder
 }
 
-fn with_report<T>(look: impl FnOnce(Report<'_>) -> T) -> T {
+fn with_report<T>(read: impl FnOnce(LoadReport<'_>) -> T) -> T {
     let (recorder, phases) = (recorder(), parse(DEFAULT, Mix::Mixed).unwrap());
-    let ended = Ended { elapsed: Duration::from_secs(20), unfinished: 1, interrupted: true };
-    look(Report {
+    let ended = LoadEnd { elapsed: Duration::from_secs(20), unfinished: 1, interrupted: true };
+    read(LoadReport {
         url: "http://h",
         closed: false,
         seed: 9,

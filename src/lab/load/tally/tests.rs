@@ -1,31 +1,31 @@
 //! What is counted as what.
 #![allow(clippy::unwrap_used)]
-use super::super::mix::Draw;
+use super::super::mix::draw;
 use super::*;
 use crate::config::Mix;
 
-fn outcome(mix: Mix, result: Result<u16, Failure>, ms: u64) -> Outcome {
-    let mut draws = (0..).map(|number| Draw::new(1, number, mix).case);
+fn outcome(mix: Mix, result: Result<u16, LoadFailure>, ms: u64) -> LoadOutcome {
+    let mut draws = (0..).map(|number| draw(1, number, mix).case);
     let case = draws.find(|case| case.route == CREATE_ORDER && case.expect.len() == 1).unwrap();
-    let done = Done { case, trace_id: format!("{ms:032x}"), result };
-    Outcome { done, phase: 0, waited: Duration::ZERO, latency: Duration::from_millis(ms) }
+    let done = SentRequest { case, trace_id: format!("{ms:032x}"), result };
+    LoadOutcome { done, phase: 0, waited: Duration::ZERO, latency: Duration::from_millis(ms) }
 }
 
 #[test]
 fn what_the_mix_expects_is_told_from_what_it_does_not() {
-    let mut recorder = Recorder::new(1).unwrap();
-    let refused = || Err(Failure::Connect("refused".into()));
+    let mut recorder = LoadRecorder::new(1).unwrap();
+    let refused = || Err(LoadFailure::Connect("refused".into()));
     for (mix, result, class) in [
-        (Mix::Checkout, Ok(201), Class::Ok),
-        (Mix::Errors, Ok(400), Class::Refused),
-        (Mix::Errors, Ok(201), Class::Unexpected),
-        (Mix::Checkout, Ok(404), Class::Unexpected),
-        (Mix::Errors, Ok(503), Class::Server),
-        (Mix::Checkout, Err(Failure::Timeout), Class::Timeout),
-        (Mix::Checkout, refused(), Class::Connect),
+        (Mix::Checkout, Ok(201), AnswerClass::Ok),
+        (Mix::Errors, Ok(400), AnswerClass::Refused),
+        (Mix::Errors, Ok(201), AnswerClass::Unexpected),
+        (Mix::Checkout, Ok(404), AnswerClass::Unexpected),
+        (Mix::Errors, Ok(503), AnswerClass::Server),
+        (Mix::Checkout, Err(LoadFailure::Timeout), AnswerClass::Timeout),
+        (Mix::Checkout, refused(), AnswerClass::Connect),
     ] {
         let outcome = outcome(mix, result, 10);
-        assert_eq!(Class::of(&outcome.done), class);
+        assert_eq!(AnswerClass::of(&outcome.done), class);
         recorder.add(&outcome);
     }
     assert_eq!((recorder.total.count(), recorder.total.wrong(), recorder.orders), (7, 5, 1));
@@ -38,7 +38,7 @@ fn what_the_mix_expects_is_told_from_what_it_does_not() {
 
 #[test]
 fn the_slowest_are_kept_in_order_and_no_more_of_them() {
-    let mut recorder = Recorder::new(1).unwrap();
+    let mut recorder = LoadRecorder::new(1).unwrap();
     for ms in [3, 9, 1, 7, 5, 8, 2, 6, 4] {
         recorder.add(&outcome(Mix::Checkout, Ok(201), ms));
     }
@@ -48,7 +48,7 @@ fn the_slowest_are_kept_in_order_and_no_more_of_them() {
 
 #[test]
 fn percentiles_are_in_milliseconds() {
-    let mut recorder = Recorder::new(1).unwrap();
+    let mut recorder = LoadRecorder::new(1).unwrap();
     (1..=100).for_each(|ms| recorder.add(&outcome(Mix::Checkout, Ok(201), ms)));
     for (percentile, ms) in [(50.0, 50.0), (90.0, 90.0), (99.0, 99.0), (100.0, 100.0)] {
         let found = recorder.total.percentile_ms(percentile);

@@ -122,6 +122,14 @@ fn pretty_lines_are_readable_and_pass_no_escape_sequence_on() {
 }
 
 #[test]
+fn no_control_character_and_no_mark_of_direction_reaches_a_terminal_from_a_pretty_line() {
+    let evil = "\u{9b}31m\u{202e}\u{2066}\u{61c}\u{85}\n";
+    let line = logged("info", Format::Pretty { colours: false }, || tracing::info!(who = evil, "{evil}"));
+    assert!(!line.trim_end_matches('\n').contains(crate::terminal::is_unsafe), "{line:?}");
+    assert!(line.contains("\\u{9b}31m\\u{202e}"), "{line:?}");
+}
+
+#[test]
 fn the_sdk_s_own_lines_stay_out_unless_they_are_asked_for() {
     let say = || tracing::error!(target: "opentelemetry_sdk", "export failed");
     assert_eq!(logged("info", Format::Json, say), "");

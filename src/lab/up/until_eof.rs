@@ -17,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The program and its arguments.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Tied {
+pub struct UntilEof {
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
 }
 
-impl Tied {
+impl UntilEof {
     /// Runs the program until it ends, or until SIGTERM, SIGINT or the end of standard input ends it.
     ///
     /// # Errors

@@ -3,43 +3,45 @@
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use super::client::Client;
-use super::mix::{self, CREATE_ORDER};
+use super::client::LoadClient;
+
+/// The route whose 201 is an accepted order.
+pub(super) const CREATE_ORDER: &str = "POST /api/orders";
 
 /// Places for users and for orders.
 const PLACES: usize = 8;
 
 /// The rows that requests name. It never grows: a new order takes the place of the oldest.
-pub(super) struct World {
+pub(super) struct Fixtures {
     run: String,
     users: Vec<String>,
     orders: Vec<String>,
     oldest: usize,
 }
 
-impl World {
+impl Fixtures {
     /// Makes the users and orders that a run starts with. They are the run's own, so that it changes
-    /// nothing that somebody else made.
+    /// no rows of other clients.
     ///
     /// # Errors
     /// The gateway cannot be asked, or refuses.
-    pub(super) async fn make(client: &Client, seed: u64) -> anyhow::Result<Self> {
+    pub(super) async fn make(client: &LoadClient, seed: u64) -> anyhow::Result<Self> {
         let client = client.patient();
         // A seed makes the same requests each time, but an address can be taken only once.
         let run = format!("{seed}-{:08x}", fastrand::u32(..));
-        let mut world = Self { run, users: Vec::new(), orders: Vec::new(), oldest: 0 };
+        let mut fixtures = Self { run, users: Vec::new(), orders: Vec::new(), oldest: 0 };
         for place in 0..PLACES {
-            let body = mix::user(&format!("{}-place-{place}", world.run));
-            world.users.push(create(&client, "/api/users", body).await?);
+            let body = new_user(&format!("{}-place-{place}", fixtures.run));
+            fixtures.users.push(create(&client, "/api/users", body).await?);
         }
         for place in 0..PLACES {
-            let order = format!(r#"{{"userId":{},"items":["book"],"total":9.99}}"#, world.user(place));
-            world.orders.push(create(&client, "/api/orders", order).await?);
+            let order = format!(r#"{{"userId":{},"items":["book"],"total":9.99}}"#, fixtures.user(place));
+            fixtures.orders.push(create(&client, "/api/orders", order).await?);
         }
-        Ok(world)
+        Ok(fixtures)
     }
 
-    /// A world of signs, for a list of requests that nobody sends.
+    /// Placeholders instead of ids, for a list of requests that are not sent.
     pub(super) fn symbolic() -> Self {
         let signs = |name: &str| (0..PLACES).map(|place| format!("${name}{place}")).collect();
         Self { run: "$run".to_owned(), users: signs("user"), orders: signs("order"), oldest: 0 }
@@ -83,11 +85,16 @@ impl World {
     }
 }
 
+/// The body of a new user; `name` makes the address unique.
+pub(super) fn new_user(name: &str) -> String {
+    format!(r#"{{"name":"Load {name}","email":"load-{name}@example.com"}}"#)
+}
+
 fn in_place(ids: &[String], place: usize) -> &str {
     ids.get(place % ids.len().max(1)).map_or("0", String::as_str)
 }
 
-async fn create(client: &Client, path: &str, body: String) -> anyhow::Result<String> {
+async fn create(client: &LoadClient, path: &str, body: String) -> anyhow::Result<String> {
     let reply = client.send("POST", path, body).await;
     let answer = reply.result.map_err(|failure| anyhow::anyhow!("{failure}"))?;
     ensure!(answer.status == 201, "POST {path} answered {}", answer.status);
@@ -106,19 +113,19 @@ mod tests {
 
     #[test]
     fn an_accepted_order_takes_the_place_of_the_oldest_and_nothing_else_does() {
-        let mut world = World::of(&["1"], &["10", "11"]);
-        let seen = |world: &World| [world.order(0).to_owned(), world.order(1).to_owned()];
+        let mut fixtures = Fixtures::of(&["1"], &["10", "11"]);
+        let seen = |fixtures: &Fixtures| [fixtures.order(0).to_owned(), fixtures.order(1).to_owned()];
         for (route, status, body) in [
             (CREATE_ORDER, 400, r#"{"id":5}"#),
             (CREATE_ORDER, 201, r#"{"id":"../x"}"#),
             ("GET /", 201, r#"{"id":5}"#),
         ] {
-            world.learn(route, status, body.as_bytes());
+            fixtures.learn(route, status, body.as_bytes());
         }
-        assert_eq!(seen(&world), ["10", "11"]);
+        assert_eq!(seen(&fixtures), ["10", "11"]);
         for id in 12..15 {
-            world.learn(CREATE_ORDER, 201, format!(r#"{{"id":{id}}}"#).as_bytes());
+            fixtures.learn(CREATE_ORDER, 201, format!(r#"{{"id":{id}}}"#).as_bytes());
         }
-        assert_eq!(seen(&world), ["14", "13"]);
+        assert_eq!(seen(&fixtures), ["14", "13"]);
     }
 }

@@ -1,0 +1,80 @@
+//! Alerts as Prometheus evaluates them and as Alertmanager holds them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{BackendError, QueryApi, texts};
+
+/// One alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertInstance {
+    /// Its labels; `alertname` is its name.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations, such as `summary` and `runbook_url`.
+    pub annotations: BTreeMap<String, String>,
+    /// Prometheus: `pending` or `firing`. Alertmanager: `unprocessed`, `active` or `suppressed`.
+    pub state: String,
+}
+
+impl AlertInstance {
+    /// A label's value, empty where it has none.
+    pub fn label(&self, key: &str) -> &str {
+        self.labels.get(key).map_or("", String::as_str)
+    }
+
+    /// The value of `alertname`.
+    pub fn name(&self) -> &str {
+        self.label("alertname")
+    }
+
+    fn read(alert: &Value, state: &Value) -> Self {
+        Self {
+            labels: texts(&alert["labels"]),
+            annotations: texts(&alert["annotations"]),
+            state: state.as_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// A reader of alerts.
+pub struct AlertReader {
+    api: QueryApi,
+    source: AlertSource,
+}
+
+#[derive(Clone, Copy)]
+enum AlertSource {
+    Prometheus,
+    Alertmanager,
+}
+
+impl AlertReader {
+    /// What a Prometheus at this base URL has pending and firing.
+    pub fn prometheus(base: &str) -> Self {
+        Self { api: QueryApi::new(base), source: AlertSource::Prometheus }
+    }
+
+    /// What an Alertmanager at this base URL holds.
+    pub fn alertmanager(base: &str) -> Self {
+        Self { api: QueryApi::new(base), source: AlertSource::Alertmanager }
+    }
+
+    /// Every alert there is now.
+    ///
+    /// # Errors
+    /// The backend cannot be read.
+    pub async fn all(&self) -> Result<Vec<AlertInstance>, BackendError> {
+        const EXPECTED: &str = "a list of alerts";
+        let (path, pointer) = match self.source {
+            AlertSource::Prometheus => ("/api/v1/alerts", "/data/alerts"),
+            AlertSource::Alertmanager => ("/api/v2/alerts", ""),
+        };
+        let alerts = self.api.list(path, pointer, EXPECTED).await?;
+        let read = |alert: &Value| match self.source {
+            AlertSource::Prometheus => AlertInstance::read(alert, &alert["state"]),
+            AlertSource::Alertmanager => AlertInstance::read(alert, &alert["status"]["state"]),
+        };
+        Ok(alerts.iter().map(read).collect())
+    }
+}

@@ -1,0 +1,94 @@
+//! The ports of one `up`, checked before anything is started.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::backends;
+use super::plan::LabPlan;
+use super::spec::CONSOLE;
+use crate::schema::{Endpoint, PORT_BASE, Ports, SERVICES};
+
+impl LabPlan {
+    /// Every port this `up` needs, with who needs it.
+    fn ports_needed(&self) -> Vec<(u16, &'static str)> {
+        let roles = SERVICES.iter().filter(|s| self.runs(s.role)).map(|s| (self.ports.of(s.role), s.name));
+        let backends =
+            self.with.iter().map(|backend| (backends::port(*backend, self.ports), backends::name(*backend)));
+        let console =
+            [(self.ports.at(Endpoint::Console), CONSOLE), (self.ports.at(Endpoint::Otlp), "console, OTLP")];
+        roles.chain(console).chain(backends).collect()
+    }
+
+    /// An error that names every port which cannot be had, before anything is started.
+    pub(super) fn check_ports(&self) -> anyhow::Result<()> {
+        let describe = |(port, name): (u16, &str)| match bind(port) {
+            Ok(()) => None,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Some(format!("port {port} ({name})")),
+            Err(error) => Some(format!("port {port} ({name}: {error})")),
+        };
+        let taken: Vec<_> = self.ports_needed().into_iter().filter_map(describe).collect();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let free = (1..=40).map(|n| PORT_BASE + n * 1000).find(|base| self.all_free(*base));
+        let base = free.map_or("N".to_owned(), |base| base.to_string());
+        bail!(
+            "taken on 127.0.0.1: {}; stop what listens there, or move the whole lab with --port-base {base}",
+            taken.join(", ")
+        )
+    }
+
+    fn all_free(&self, base: u16) -> bool {
+        let moved = Self {
+            ports: Ports::from_base(base),
+            roles: self.roles.clone(),
+            with: self.with.clone(),
+            data_dir: PathBuf::new(),
+            grace: self.grace,
+        };
+        moved.ports_needed().iter().all(|(port, _)| bind(*port).is_ok())
+    }
+}
+
+fn bind(port: u16) -> io::Result<()> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::schema::Role;
+
+    fn plan(base: u16, roles: &[Role]) -> LabPlan {
+        LabPlan {
+            ports: Ports::from_base(base),
+            roles: roles.to_vec(),
+            with: Vec::new(),
+            data_dir: "/data".into(),
+            grace: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn a_subset_needs_only_the_ports_of_its_roles_and_of_the_console() {
+        let plan = plan(7000, &[Role::Order, Role::Order]);
+        let ports: Vec<_> = plan.ports_needed().iter().map(|p| p.0).collect();
+        assert_eq!(ports, [7002, 7005, 7006]);
+    }
+
+    #[test]
+    fn a_taken_port_is_one_message_with_the_port_the_service_and_the_way_out() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let plan = plan(port - 1, &[Role::User]);
+        let message = plan.check_ports().unwrap_err().to_string();
+        assert!(message.contains(&format!("taken on 127.0.0.1: port {port} (user-service)")), "{message}");
+        assert!(message.contains("--port-base ") && !message.contains('\n'), "{message}");
+    }
+}

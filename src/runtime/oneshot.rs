@@ -1,0 +1,202 @@
+//! One HTTP request on a connection of its own: a deadline over all of it, a limit on the answer.
+//!
+//! For requests outside the traced path: probes, scrapes, commands, readers of telemetry backends.
+//! Calls between services are [`super::client`]'s, which traces, measures and repeats them.
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
+use awc::error::{ConnectError, PayloadError, SendRequestError};
+
+/// A client for single requests. Not for other threads: build one where it is used, inside an actix
+/// `System` or a tokio `LocalSet`. Plain HTTP only; redirects are answers.
+pub struct OneShot {
+    client: awc::Client,
+    deadline: Duration,
+    limit: usize,
+}
+
+/// The answer to one request, whatever its status.
+#[derive(Debug)]
+pub struct OneShotAnswer {
+    /// The status code.
+    pub status: StatusCode,
+    /// The headers, as they came.
+    pub headers: HeaderMap,
+    /// The whole body, within the limit.
+    pub body: Bytes,
+}
+
+/// Why there is no answer. The texts hold no URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OneShotError {
+    /// The deadline passed first.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// No connection, or one that broke before the head of the answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The body is longer than the limit, in bytes.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// The body broke off.
+    #[error("the answer broke off: {0}")]
+    Broken(String),
+}
+
+impl OneShot {
+    /// Requests that take at most `deadline` each, connecting and reading included, and whose answers
+    /// have at most `limit` bytes.
+    pub fn new(deadline: Duration, limit: usize) -> Self {
+        let connector = awc::Connector::new().timeout(deadline);
+        let client =
+            awc::Client::builder().connector(connector).disable_timeout().disable_redirects().finish();
+        Self { client, deadline, limit }
+    }
+
+    /// GET.
+    ///
+    /// # Errors
+    /// There was no answer, not all of it in time, or more of it than the limit.
+    pub async fn get(&self, url: &str) -> Result<OneShotAnswer, OneShotError> {
+        self.send(Method::GET, url, &[], None).await
+    }
+
+    /// Any method, with further headers. A body is JSON.
+    ///
+    /// # Errors
+    /// As for [`OneShot::get`].
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        json: Option<String>,
+    ) -> Result<OneShotAnswer, OneShotError> {
+        let answered = async {
+            let mut response = self.head(method, url, headers, json).await?;
+            let body = response.body().limit(self.limit).await.map_err(|error| self.not_read(&error))?;
+            Ok(OneShotAnswer { status: response.status(), headers: response.headers().clone(), body })
+        };
+        self.in_time(answered).await
+    }
+
+    /// The status of a GET; the body is not waited for.
+    ///
+    /// # Errors
+    /// There was no answer in time.
+    pub async fn status(&self, url: &str) -> Result<StatusCode, OneShotError> {
+        let answered = async {
+            let response = self.head(Method::GET, url, &[], None).await?;
+            Ok(response.status())
+        };
+        self.in_time(answered).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        answered: impl Future<Output = Result<T, OneShotError>>,
+    ) -> Result<T, OneShotError> {
+        let timeout = OneShotError::Timeout(self.deadline);
+        tokio::time::timeout(self.deadline, answered).await.unwrap_or(Err(timeout))
+    }
+
+    async fn head(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        json: Option<String>,
+    ) -> Result<
+        awc::ClientResponse<impl futures_util::Stream<Item = Result<Bytes, PayloadError>>>,
+        OneShotError,
+    > {
+        // Without keep-alive: an idle connection of ours must not be what a drain waits for.
+        let mut request = self.client.request(method, url).force_close();
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        let sent = match json {
+            Some(json) => request.insert_header(("content-type", "application/json")).send_body(json).await,
+            None => request.send().await,
+        };
+        sent.map_err(|error| match error {
+            SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
+                OneShotError::Timeout(self.deadline)
+            }
+            other => OneShotError::Unreachable(other.to_string()),
+        })
+    }
+
+    fn not_read(&self, error: &PayloadError) -> OneShotError {
+        match error {
+            PayloadError::Overflow => OneShotError::TooLong(self.limit),
+            other => OneShotError::Broken(other.to_string()),
+        }
+    }
+}
+
+impl OneShotAnswer {
+    /// Whether the status is a 2xx.
+    pub fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// The body as JSON; `None` where it is none, or not of this shape.
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that gives every request this answer and then holds the connection.
+    async fn answering(answer: &'static str) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        actix_web::rt::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                actix_web::rt::spawn(async move {
+                    let _ = socket.read(&mut [0; 1024]).await;
+                    let _ = socket.write_all(answer.as_bytes()).await;
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        url
+    }
+
+    #[actix_web::test]
+    async fn an_answer_that_never_ends_or_is_too_long_is_an_error_and_its_status_can_be_had_alone() {
+        let quick = OneShot::new(Duration::from_millis(300), 10);
+        let endless = answering("HTTP/1.1 201 Created\r\ncontent-length: 5\r\n\r\nabc").await;
+        assert_eq!(quick.get(&endless).await.unwrap_err(), OneShotError::Timeout(quick.deadline));
+        assert_eq!(quick.status(&endless).await, Ok(StatusCode::CREATED));
+        let silent = answering("").await;
+        assert_eq!(quick.status(&silent).await, Err(OneShotError::Timeout(quick.deadline)));
+        let patient = OneShot::new(Duration::from_secs(20), 10);
+        let long = answering("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n0123456789a").await;
+        assert_eq!(patient.get(&long).await.unwrap_err(), OneShotError::TooLong(10));
+        let moved = answering("HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 2\r\n\r\n{}").await;
+        let answer = patient.get(&moved).await.unwrap();
+        assert_eq!((answer.status, answer.is_success()), (StatusCode::FOUND, false));
+        assert_eq!(answer.json::<serde_json::Value>(), Some(serde_json::json!({})));
+    }
+
+    #[actix_web::test]
+    async fn a_port_that_nothing_listens_on_is_unreachable() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let error = OneShot::new(Duration::from_secs(20), 10).get(&url).await.unwrap_err();
+        assert!(matches!(&error, OneShotError::Unreachable(why) if why.contains("refused")), "{error:?}");
+    }
+}
