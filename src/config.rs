@@ -5,6 +5,7 @@
 //! specification asks and compose files need.
 
 mod broker;
+mod duration;
 mod fault_command;
 mod lab;
 mod lambda;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
+pub(crate) use duration::{BareUnit, duration};
 pub use fault_command::{FaultAction, FaultTarget, FaultWanted};
 pub use lab::{Backend, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};
 pub use lambda::LambdaEnvironment;
@@ -244,25 +246,22 @@ pub fn default_data_dir() -> PathBuf {
 #[error("{0}")]
 pub struct Invalid(pub String);
 
+/// The longest time that a setting may name.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(s) if s > 0.0 && s <= 86_400.0 => Ok(Duration::from_secs_f64(s)),
-        _ => Err("expected seconds, more than 0 and at most 86400".into()),
-    }
+    let read = duration(text, BareUnit::Seconds).filter(|d| !d.is_zero() && *d <= LONGEST);
+    read.ok_or_else(|| "expected seconds, more than 0 and at most 86400".into())
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
-    match milliseconds_or_zero(text) {
-        Ok(d) if !d.is_zero() => Ok(d),
-        _ => Err("expected milliseconds, 1 to 86400000".into()),
-    }
+    let read = duration(text, BareUnit::Milliseconds).filter(|d| d.as_millis() > 0 && *d <= LONGEST);
+    read.ok_or_else(|| "expected milliseconds, 1 to 86400000".into())
 }
 
 fn milliseconds_or_zero(text: &str) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(ms) if ms <= 86_400_000 => Ok(Duration::from_millis(ms)),
-        _ => Err("expected milliseconds, 0 to 86400000".into()),
-    }
+    let read = duration(text, BareUnit::Milliseconds).filter(|d| *d <= LONGEST);
+    read.ok_or_else(|| "expected milliseconds, 0 to 86400000".into())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{PortBase, http_url, milliseconds, seconds};
+use super::{BareUnit, LONGEST, PortBase, duration, http_url, milliseconds, seconds};
 use crate::schema::Role;
 
 /// The most requests a second that may be asked for: more than one process can send.
 pub const MAX_RPS: f64 = 20_000.0;
-/// The longest run, and the longest phase of a plan.
-const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// Traffic for a running lab.
 #[derive(Args, Clone, Debug)]
@@ -91,19 +89,12 @@ impl LoadConfig {
     }
 }
 
-/// A length of time: a number and `s`, `m` or `h`; a bare number is seconds.
+/// How long a run or a phase takes, at least a millisecond; a bare number is seconds.
 pub(crate) fn length(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.char_indices().next_back() {
-        Some((at, 's')) => (&text[..at], 1.0),
-        Some((at, 'm')) => (&text[..at], 60.0),
-        Some((at, 'h')) => (&text[..at], 3600.0),
-        _ => (text, 1.0),
-    };
-    let length = number.parse::<f64>().map(|n| n * unit).ok();
-    match length.filter(|s| *s >= 0.001 && *s <= LONGEST.as_secs_f64()) {
-        Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
-        None => Err("expected a time such as 30s, 5m or 1h, at most 24h".into()),
-    }
+    // Days are left out: one would be the most there is.
+    let read = duration(text, BareUnit::Seconds).filter(|_| !text.contains('d'));
+    let within = read.filter(|length| (Duration::from_millis(1)..=LONGEST).contains(length));
+    within.ok_or_else(|| "expected a time such as 30s, 5m or 1h, at most 24h".into())
 }
 
 fn rps(text: &str) -> Result<f64, String> {

@@ -1,11 +1,12 @@
 //! Query parameters: repeated names, the two spellings of Jaeger's v3, durations, times.
 
 use super::ids::{TraceId, parse_trace_id};
+use crate::config::BareUnit;
 
 /// The pairs of a query string, in order.
 pub(super) type Pairs = actix_web::web::Query<Vec<(String, String)>>;
 
-/// A look at the pairs; an empty value counts as absent.
+/// The pairs by name; an empty value counts as absent.
 pub(super) struct Params<'a>(pub(super) &'a [(String, String)]);
 
 impl<'a> Params<'a> {
@@ -62,41 +63,10 @@ pub(super) fn named<T>(name: &str, value: Option<T>) -> Result<T, String> {
     value.ok_or_else(|| format!("'{name}' is not understood"))
 }
 
-/// Nanoseconds from Go's notation and days: `100ms`, `1h30m`, `1.2s`, `2d`; a bare number is
-/// milliseconds.
+/// Nanoseconds from a duration in Go's notation, or days; a bare number is milliseconds.
 pub(super) fn duration(text: &str) -> Option<u64> {
-    if let Ok(ms) = text.parse::<f64>() {
-        return nanos(ms, 1e6);
-    }
-    let mut rest = text;
-    let mut total: u64 = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, tail) = rest.split_at(digits);
-        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-        let (unit, after) = tail.split_at(unit_end);
-        total = total.checked_add(nanos(number.parse().ok()?, unit_nanos(unit)?)?)?;
-        rest = after;
-    }
-    (!text.is_empty()).then_some(total)
-}
-
-fn unit_nanos(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "ns" => 1.0,
-        "us" | "µs" | "μs" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "m" => 60e9,
-        "h" => 3_600e9,
-        "d" => 86_400e9,
-        _ => return None,
-    })
-}
-
-fn nanos(number: f64, unit: f64) -> Option<u64> {
-    let value = number * unit;
-    (value.is_finite() && (0.0..9e18).contains(&value)).then_some(value as u64)
+    let read = crate::config::duration(text, BareUnit::Milliseconds)?;
+    u64::try_from(read.as_nanos()).ok()
 }
 
 /// Nanoseconds since the epoch from an RFC 3339 time.
