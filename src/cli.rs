@@ -1,4 +1,4 @@
-//! What a person can start: one command, one run.
+//! The command line: every command, and one run of it.
 
 use std::ffi::OsString;
 
@@ -13,7 +13,7 @@ use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
 
 /// A distributed-observability lab: five small services, instrumented end to end, and the commands
-/// that start them, watch them and prove what the watching saw.
+/// that start them, watch them and verify what was recorded.
 #[derive(Debug, Parser)]
 #[command(name = "o11y-lab", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -24,7 +24,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Start here:
   o11y-lab up                 the whole lab on this machine, nothing else needed
-  http://localhost:3005       look at traces, logs and services
+  http://localhost:3005       the viewer of traces, metrics and logs
   o11y-lab help order         every setting of a role, with its environment variable
 
 Without a command the environment variable O11Y_LAB_ROLE names the role, so that one container
@@ -45,7 +45,7 @@ enum Command {
     Lambda(Box<RoleConfig>),
     /// Lab: start everything on this machine: console, five services, embedded queue, SQLite
     Up(UpConfig),
-    /// Lab: the built-in place to look: OTLP receiver, traces, logs, services
+    /// Lab: the built-in viewer of traces, metrics and logs, with an OTLP receiver
     Console(ConsoleConfig),
     /// Lab: ask a service whether it is alive; for containers without a shell
     Healthcheck(HealthcheckConfig),
@@ -67,7 +67,7 @@ impl Command {
     fn queue(&self) -> Option<&QueueConfig> {
         match self {
             Self::Order(config) | Self::Notify(config) => Some(&config.queue),
-            Self::Queue(action) => Some(&action.look().queue),
+            Self::Queue(action) => Some(&action.target().queue),
             _ => None,
         }
     }
@@ -118,7 +118,7 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
     Ok(cli)
 }
 
-/// Whether the first argument already says what to run: a command, or a plea for help.
+/// Whether the first argument already says what to run: a command, or asks for help.
 fn names_a_command(arg: &OsString) -> bool {
     let text = arg.to_string_lossy();
     matches!(text.as_ref(), "-h" | "--help" | "-V" | "--version" | "help") || !text.starts_with('-')

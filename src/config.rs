@@ -22,14 +22,14 @@ use clap::{Args, ValueEnum};
 
 pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
 pub(crate) use duration::{BareUnit, duration};
-pub use fault_command::{FaultAction, FaultTarget, FaultWanted};
-pub use lab::{Backend, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};
+pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
+pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};
 pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{LoadConfig, MAX_RPS, Mix};
 pub use otel::OtelConfig;
 pub use queue::{QueueConfig, TraceMode};
-pub use queue_command::{DeadAction, QueueAction, QueueLook};
+pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
 };
@@ -40,7 +40,7 @@ pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
 pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
 /// `PORT` and its kind must not leak from one child of `up` into another.
 pub const PORT_VARIABLE: &str = "PORT";
-/// Where programs are looked for.
+/// The search path of programs.
 pub const PATH_VARIABLE: &str = "PATH";
 /// A person who set this (to anything but nothing) wants no colour: <https://no-color.org>.
 pub const NO_COLOR_VARIABLE: &str = "NO_COLOR";
@@ -131,7 +131,7 @@ pub struct HttpConfig {
     /// Longest time one request may take, in seconds
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "10", value_parser = seconds)]
     pub request_timeout: Duration,
-    /// Longest time to finish requests and messages in hand after SIGTERM, in seconds
+    /// Longest time to finish requests and messages in flight after SIGTERM, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
 }
@@ -225,7 +225,7 @@ pub struct NotifyConfig {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultConfig {
-    /// Serve /faults, by which anybody who reaches the port can break this role; `up` sets it
+    /// Serve /faults, by which any client of the port can break this role; `up` sets it
     #[arg(long, env = "FAULTS_ENABLED", value_parser = clap::builder::BoolishValueParser::new())]
     pub faults_enabled: bool,
 }

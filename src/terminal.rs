@@ -67,13 +67,21 @@ impl LogText {
         Self { text, colour }
     }
 
-    /// Adds a field: a text bare where that is unambiguous, quoted where not, all else as JSON.
+    /// Adds a field: a text as [`LogText::text`] does, all else as JSON.
     pub(crate) fn field(&mut self, key: &str, value: &Value) {
-        let bare =
-            |s: &str| !s.is_empty() && !s.contains(|c: char| c.is_whitespace() || c == '"' || c == '=');
         match value {
-            Value::String(s) if bare(s) => self.pair(key, s),
+            Value::String(text) => self.text(key, text),
             other => self.pair(key, &other.to_string()),
+        }
+    }
+
+    /// Adds a text: bare where that is unambiguous, quoted where not.
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
+        let special = |c: char| c.is_whitespace() || c == '"' || c == '=';
+        if text.is_empty() || text.contains(special) {
+            self.pair(key, &Value::from(text).to_string());
+        } else {
+            self.pair(key, text);
         }
     }
 

@@ -20,7 +20,7 @@ pub enum FaultAction {
     Set {
         #[command(flatten)]
         #[allow(missing_docs)]
-        wanted: FaultWanted,
+        arguments: FaultArguments,
         #[command(flatten)]
         #[allow(missing_docs)]
         target: FaultTarget,
@@ -38,7 +38,7 @@ pub enum FaultAction {
 
 /// A fault with its parameters. The role judges them: it knows the table and its own routes.
 #[derive(Args, Clone, Debug)]
-pub struct FaultWanted {
+pub struct FaultArguments {
     /// The fault; `fault list` says what each one does and takes
     #[arg(value_parser = PossibleValuesParser::new(FAULT_NAMES), hide_possible_values = true)]
     pub name: String,
@@ -59,7 +59,7 @@ pub struct FaultWanted {
     pub seconds: Option<u64>,
 }
 
-impl FaultWanted {
+impl FaultArguments {
     /// The body of `POST /faults`: what was given, and nothing else.
     pub fn to_json(&self) -> Value {
         let given = [

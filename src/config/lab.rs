@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{ROLE_VARIABLE, at_least_one, http_url, milliseconds, port_base, seconds};
 
-/// How a lab command finds a running lab.
+/// The ports by which a lab command finds a running lab.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct PortBase {
     /// First port of the lab: gateway N, user N+1, … console N+5, OTLP N+6
@@ -22,7 +22,7 @@ impl PortBase {
     }
 }
 
-/// The whole lab on this machine.
+/// Settings of `up`: the whole lab on this machine.
 #[derive(Args, Clone, Debug)]
 pub struct UpConfig {
     #[command(flatten)]
@@ -39,28 +39,28 @@ pub struct UpConfig {
     pub roles: Vec<crate::schema::Role>,
     /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
     #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',', conflicts_with = "roles")]
-    pub with: Vec<Backend>,
+    pub with: Vec<BackendProgram>,
     /// Do not print the services' log lines
     #[arg(long, env = "UP_QUIET")]
     pub quiet: bool,
     /// Append the services' log lines, as they are, to this file
     #[arg(long, env = "UP_LOGS", value_name = "FILE")]
     pub logs: Option<PathBuf>,
-    /// Longest time to finish what is in hand after Ctrl-C, in seconds
+    /// Longest time to finish work in flight after Ctrl-C, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
 }
 
 /// A backend that `up` can run beside the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Backend {
+pub enum BackendProgram {
     /// Scrapes the roles and evaluates the lab's alert rules.
     Prometheus,
     /// Routes Prometheus's alerts to notification-service.
     Alertmanager,
 }
 
-/// The built-in place to look.
+/// The console: the built-in viewer of traces, metrics and logs.
 #[derive(Args, Clone, Debug)]
 pub struct ConsoleConfig {
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub struct ConsoleConfig {
     /// Most memory for spans and logs together, in MiB
     #[arg(long, env = "CONSOLE_MAX_MEMORY_MIB", default_value_t = 64, value_parser = at_least_one)]
     pub max_memory_mib: usize,
-    /// Time between two looks at the services' /metrics, in seconds
+    /// Interval between two scrapes of the services' /metrics, in seconds
     #[arg(long, env = "CONSOLE_SCRAPE_INTERVAL", default_value = "5", value_parser = seconds)]
     pub scrape_interval: Duration,
 }

@@ -10,7 +10,7 @@ use crate::schema::Role;
 /// The most requests a second that may be asked for: more than one process can send.
 pub const MAX_RPS: f64 = 20_000.0;
 
-/// Traffic for a running lab.
+/// Settings of `load`: traffic for a running lab.
 #[derive(Args, Clone, Debug)]
 pub struct LoadConfig {
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub struct LoadConfig {
     /// Phases: `default`, or a file with a line for each (docs/load.md)
     #[arg(long, env = "LOAD_PLAN", value_name = "PLAN", conflicts_with_all = ["rps", "duration"])]
     pub plan: Option<String>,
-    /// A gentle heartbeat until somebody stops it; what it writes is one JSON object a line
+    /// A gentle heartbeat until it is stopped; it writes one JSON object a line
     #[arg(long, env = "LOAD_FOREVER", conflicts_with_all = ["duration", "max_error_ratio"])]
     pub forever: bool,
     /// Closed loop: each connection sends its next request when the last one is answered

@@ -9,9 +9,9 @@ use super::{PortBase, QueueConfig, at_least_one, default_data_dir};
 /// What `o11y-lab queue` does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum QueueAction {
-    /// Count the messages that wait, that are in a consumer's hands, and that were given up
-    Depth(QueueLook),
-    /// The messages that were given up
+    /// Count the messages: waiting, in flight, dead-lettered
+    Depth(QueueTarget),
+    /// The dead letters: list, show, replay
     #[command(subcommand)]
     Dead(DeadAction),
 }
@@ -26,7 +26,7 @@ pub enum DeadAction {
         limit: usize,
         #[command(flatten)]
         #[allow(missing_docs)]
-        look: QueueLook,
+        target: QueueTarget,
     },
     /// Show one dead letter with its headers and body
     Show {
@@ -34,9 +34,9 @@ pub enum DeadAction {
         id: String,
         #[command(flatten)]
         #[allow(missing_docs)]
-        look: QueueLook,
+        target: QueueTarget,
     },
-    /// Send dead letters back to the end of the queue, attempts counted anew
+    /// Send dead letters back to the end of the queue, attempts counted from 0 again
     #[command(group = clap::ArgGroup::new("which").required(true).args(["id", "all"]))]
     Replay {
         /// Only the one with this message id
@@ -47,13 +47,13 @@ pub enum DeadAction {
         all: bool,
         #[command(flatten)]
         #[allow(missing_docs)]
-        look: QueueLook,
+        target: QueueTarget,
     },
 }
 
-/// Which queue a command looks at, and how it answers.
+/// Which queue a command works on, and how it answers.
 #[derive(Args, Clone, Debug)]
-pub struct QueueLook {
+pub struct QueueTarget {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
@@ -68,7 +68,7 @@ pub struct QueueLook {
     pub queue: QueueConfig,
 }
 
-impl QueueLook {
+impl QueueTarget {
     /// The folder for files: the one named, or the user's state folder.
     pub fn data_dir(&self) -> PathBuf {
         self.data_dir.clone().unwrap_or_else(default_data_dir)
@@ -76,15 +76,15 @@ impl QueueLook {
 }
 
 impl QueueAction {
-    /// Which queue it looks at.
-    pub fn look(&self) -> &QueueLook {
+    /// Which queue it works on.
+    pub fn target(&self) -> &QueueTarget {
         match self {
-            Self::Depth(look) => look,
+            Self::Depth(target) => target,
             Self::Dead(
-                DeadAction::List { look, .. }
-                | DeadAction::Show { look, .. }
-                | DeadAction::Replay { look, .. },
-            ) => look,
+                DeadAction::List { target, .. }
+                | DeadAction::Show { target, .. }
+                | DeadAction::Replay { target, .. },
+            ) => target,
         }
     }
 }

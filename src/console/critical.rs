@@ -7,18 +7,18 @@
 //! parent's end. The segments do not overlap and add up to the root's duration.
 //! (The method of Uber's CRISP, which Jaeger's UI uses as well.)
 
-use super::traces::{Kept, Trace};
+use super::traces::{StoredSpan, StoredTrace};
 
 /// A stretch of time spent in one span itself; nanoseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Segment {
+pub(super) struct PathSegment {
     pub(super) span: u64,
     pub(super) start: u64,
     pub(super) end: u64,
 }
 
 /// The segments of a trace's critical path, in order of time.
-pub(super) fn path(trace: &Trace) -> Vec<Segment> {
+pub(super) fn path(trace: &StoredTrace) -> Vec<PathSegment> {
     let children = children(trace);
     let root = trace.root();
     let mut seen = vec![false; trace.spans.len()];
@@ -33,12 +33,12 @@ pub(super) fn path(trace: &Trace) -> Vec<Segment> {
             let (start, end) = clip(&trace.spans[*child], from, until);
             // A span already reached is its own ancestor; nothing else stops a loop of parents.
             if start < end && end <= cursor && !std::mem::replace(&mut seen[*child], true) {
-                segments.push(Segment { span: id, start: end, end: cursor });
+                segments.push(PathSegment { span: id, start: end, end: cursor });
                 work.push((*child, start, end));
                 cursor = start;
             }
         }
-        segments.push(Segment { span: id, start: from, end: cursor });
+        segments.push(PathSegment { span: id, start: from, end: cursor });
     }
     segments.retain(|segment| segment.start < segment.end);
     segments.sort_unstable_by_key(|segment| segment.start);
@@ -46,7 +46,7 @@ pub(super) fn path(trace: &Trace) -> Vec<Segment> {
 }
 
 /// The children of every span, the last to finish first.
-fn children(trace: &Trace) -> Vec<Vec<usize>> {
+fn children(trace: &StoredTrace) -> Vec<Vec<usize>> {
     let places: std::collections::HashMap<u64, usize> =
         trace.spans.iter().enumerate().map(|(place, kept)| (kept.id, place)).collect();
     let mut children = vec![Vec::new(); trace.spans.len()];
@@ -63,7 +63,7 @@ fn children(trace: &Trace) -> Vec<Vec<usize>> {
     children
 }
 
-fn clip(kept: &Kept, from: u64, until: u64) -> (u64, u64) {
+fn clip(kept: &StoredSpan, from: u64, until: u64) -> (u64, u64) {
     (kept.start.clamp(from, until), kept.end.clamp(from, until))
 }
 
@@ -72,16 +72,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::console::sample;
-    use crate::console::traces::Traces;
+    use crate::console::traces::TraceStore;
 
     /// Spans as (id, parent, from ms, to ms); the path as (id, from ms, to ms).
     fn path_of(spans: &[(u64, u64, u64, u64)]) -> Vec<(u64, u64, u64)> {
-        let mut traces = Traces::new(10_000, 64 << 20);
+        let mut traces = TraceStore::new(10_000, 64 << 20);
         for (id, parent, from, to) in spans {
             traces.insert(&sample::origin("a"), sample::timed(*id, *parent, *from, *to)).unwrap();
         }
         let ms = |nanos: u64| (nanos - sample::START) / 1_000_000;
-        path(traces.get(1).unwrap()).iter().map(|s| (s.span, ms(s.start), ms(s.end))).collect()
+        path(&traces.get(1).unwrap()).iter().map(|s| (s.span, ms(s.start), ms(s.end))).collect()
     }
 
     #[test]

@@ -17,7 +17,7 @@ const MOST_DECODED: usize = 64 << 20;
 
 /// Why an export was not read.
 #[derive(Debug)]
-pub(super) enum Unreadable {
+pub(super) enum UnreadableExport {
     /// It holds more than is taken at once.
     TooMuch,
     /// It is not what its content type says.
@@ -25,7 +25,7 @@ pub(super) enum Unreadable {
 }
 
 /// An export request of one signal.
-pub(super) trait Export: Message + Default {
+pub(super) trait OtlpExport: Message + Default {
     /// What it is made of.
     const SHAPE: &'static Shape;
 
@@ -33,22 +33,22 @@ pub(super) trait Export: Message + Default {
     fn from_json(text: &[u8]) -> serde_json::Result<Self>;
 
     /// Reads it from either encoding, unless it would take too much memory.
-    fn read(body: &[u8], json: bool) -> Result<Self, Unreadable> {
-        let malformed = |error: &dyn std::error::Error| Unreadable::Malformed(error.to_string());
+    fn read(body: &[u8], json: bool) -> Result<Self, UnreadableExport> {
+        let malformed = |error: &dyn std::error::Error| UnreadableExport::Malformed(error.to_string());
         let fits = if json {
             weigh::json_fits(body, Self::SHAPE, MOST_DECODED).map_err(|e| malformed(&e))?
         } else {
             weigh::protobuf_fits(body, Self::SHAPE, MOST_DECODED)
         };
         match (fits, json) {
-            (false, _) => Err(Unreadable::TooMuch),
+            (false, _) => Err(UnreadableExport::TooMuch),
             (true, true) => Self::from_json(body).map_err(|e| malformed(&e)),
             (true, false) => Self::decode(body).map_err(|e| malformed(&e)),
         }
     }
 }
 
-impl Export for ExportLogsServiceRequest {
+impl OtlpExport for ExportLogsServiceRequest {
     const SHAPE: &'static Shape = &weigh::RECORDS;
 
     fn from_json(text: &[u8]) -> serde_json::Result<Self> {
@@ -56,7 +56,7 @@ impl Export for ExportLogsServiceRequest {
     }
 }
 
-impl Export for ExportTraceServiceRequest {
+impl OtlpExport for ExportTraceServiceRequest {
     const SHAPE: &'static Shape = &weigh::SPANS;
 
     fn from_json(text: &[u8]) -> serde_json::Result<Self> {

@@ -2,6 +2,8 @@
 //!
 //! Shapes as Jaeger's query service answers them; times and durations are microseconds.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -13,18 +15,18 @@ use super::ids::{self, parse_trace_id, span_hex, trace_hex};
 use super::params::{Pairs, Params, duration, named, now};
 use super::query::{self, MOST_TRACES, Search};
 use super::state::Console;
-use super::traces::{Kept, Trace};
+use super::traces::{StoredSpan, StoredTrace};
 
 /// `GET /api/services`
 pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
-    let names: Vec<_> = query::services(&console.traces()).into_iter().collect();
+    let names: Vec<_> = query::services(&console.all_traces()).into_iter().collect();
     data(names.len(), json!(names))
 }
 
 /// `GET /api/operations?service=&spanKind=`
 pub(super) async fn operations(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     let params = Params(&pairs);
-    let found = query::operations(&console.traces(), params.get("service"), params.get("spanKind"));
+    let found = query::operations(&console.all_traces(), params.get("service"), params.get("spanKind"));
     let list: Vec<_> =
         found.into_iter().map(|(name, kind)| json!({"name": name, "spanKind": kind})).collect();
     data(list.len(), json!(list))
@@ -35,7 +37,7 @@ pub(super) async fn service_operations(
     console: web::Data<Console>,
     service: web::Path<String>,
 ) -> HttpResponse {
-    let found = query::operations(&console.traces(), Some(&service), None);
+    let found = query::operations(&console.all_traces(), Some(&service), None);
     let mut names: Vec<_> = found.into_iter().map(|(name, _)| name).collect();
     names.dedup();
     data(names.len(), json!(names))
@@ -46,17 +48,15 @@ pub(super) async fn service_operations(
 pub(super) async fn search(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     let params = Params(&pairs);
     let wanted: Vec<_> = params.all("traceID").map(parse_trace_id).collect();
-    let traces = console.traces();
     if !wanted.is_empty() {
-        let found: Vec<_> =
-            wanted.into_iter().flatten().filter_map(|id| traces.get(id)).map(trace_json).collect();
-        return data(found.len(), json!(found));
+        let found: Vec<_> = {
+            let traces = console.traces();
+            wanted.into_iter().flatten().filter_map(|id| traces.get(id)).collect()
+        };
+        return traces_data(&found);
     }
     match parse(&params) {
-        Ok(search) => {
-            let found: Vec<_> = search.run(&traces).into_iter().map(trace_json).collect();
-            data(found.len(), json!(found))
-        }
+        Ok(search) => traces_data(&search.run(console.all_traces())),
         Err(why) => error(StatusCode::BAD_REQUEST, &why),
     }
 }
@@ -66,8 +66,8 @@ pub(super) async fn trace(console: web::Data<Console>, id: web::Path<String>) ->
     let Some(id) = parse_trace_id(&id) else {
         return error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
     };
-    match console.traces().get(id) {
-        Some(trace) => data(1, json!([trace_json(trace)])),
+    match console.trace(id) {
+        Some(trace) => traces_data(&[trace]),
         None => error(StatusCode::NOT_FOUND, "trace not found"),
     }
 }
@@ -104,6 +104,10 @@ fn pair(text: &str) -> Option<(String, String)> {
     text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()))
 }
 
+fn traces_data(traces: &[Arc<StoredTrace>]) -> HttpResponse {
+    data(traces.len(), traces.iter().map(|trace| trace_json(trace)).collect())
+}
+
 fn data(total: usize, data: Value) -> HttpResponse {
     HttpResponse::Ok().json(json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": null}))
 }
@@ -116,7 +120,7 @@ pub(super) fn error(status: StatusCode, message: &str) -> HttpResponse {
 }
 
 /// One trace: spans by start, and a process for every distinct resource.
-pub(super) fn trace_json(trace: &Trace) -> Value {
+pub(super) fn trace_json(trace: &StoredTrace) -> Value {
     let same = |a: &usize, b: &usize| trace.origins[*a].resource == trace.origins[*b].resource;
     let first: Vec<usize> =
         (0..trace.origins.len()).map(|i| (0..i).find(|j| same(&i, j)).unwrap_or(i)).collect();
@@ -129,9 +133,9 @@ pub(super) fn trace_json(trace: &Trace) -> Value {
             (format!("p{}", i + 1), json!({"serviceName": origin.service, "tags": tags}))
         })
         .collect();
-    let mut ordered: Vec<&Kept> = trace.spans.iter().collect();
+    let mut ordered: Vec<&StoredSpan> = trace.spans.iter().map(Arc::as_ref).collect();
     ordered.sort_by_key(|kept| (kept.start, std::cmp::Reverse(kept.end)));
-    let process = |kept: &Kept| {
+    let process = |kept: &StoredSpan| {
         let place = trace.origins.iter().position(|o| std::ptr::eq(&**o, trace.origin(kept))).unwrap_or(0);
         format!("p{}", first[place] + 1)
     };
@@ -139,7 +143,7 @@ pub(super) fn trace_json(trace: &Trace) -> Value {
     json!({"traceID": trace_hex(trace.id), "spans": spans, "processes": processes, "warnings": null})
 }
 
-fn span_json(trace: &Trace, kept: &Kept, process: String) -> Value {
+fn span_json(trace: &StoredTrace, kept: &StoredSpan, process: String) -> Value {
     let missing = kept.parent != 0 && trace.span(kept.parent).is_none();
     let warnings = missing.then_some(["the parent span was not received"]);
     let logs: Vec<_> = kept
@@ -167,7 +171,7 @@ fn span_json(trace: &Trace, kept: &Kept, process: String) -> Value {
     })
 }
 
-fn references(trace: &Trace, kept: &Kept) -> Vec<Value> {
+fn references(trace: &StoredTrace, kept: &StoredSpan) -> Vec<Value> {
     let parent = (kept.parent != 0).then_some(("CHILD_OF", trace.id, kept.parent));
     let links = kept.span.links.iter().filter_map(|link| {
         Some(("FOLLOWS_FROM", ids::trace_id(&link.trace_id)?, ids::span_id(&link.span_id)?))
@@ -178,7 +182,7 @@ fn references(trace: &Trace, kept: &Kept) -> Vec<Value> {
 }
 
 /// The span's attributes and what Jaeger makes tags of: scope, kind, status, trace state.
-fn tags(trace: &Trace, kept: &Kept) -> Vec<Value> {
+fn tags(trace: &StoredTrace, kept: &StoredSpan) -> Vec<Value> {
     let mut tags: Vec<_> = kept.span.attributes.iter().map(tag).collect();
     let mut add = |key: &str, value: &str| {
         if !value.is_empty() {

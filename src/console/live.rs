@@ -1,4 +1,4 @@
-//! Tells open pages that something changed: server-sent events with generation numbers, no data.
+//! The live feed of open pages: server-sent events with generation numbers, no data.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const BREATH: Duration = Duration::from_millis(300);
 /// A comment now and then finds out that a browser is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// The places for open pages.
+/// The permits of open pages.
 pub(super) struct Feeds(Arc<Semaphore>);
 
 impl Default for Feeds {

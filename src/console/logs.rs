@@ -1,19 +1,17 @@
 //! The log lines kept in memory, each as the text it came in: the oldest go first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::ids::{TraceId, parse_trace_id};
+use super::ids::TraceId;
+use super::line_head::{LineHead, rank};
 
 /// Longest line, in bytes; a longer one is counted and forgotten.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
-/// The levels, least urgent first; anything else counts as `info`.
-const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
-
+/// One log line, shared with the answers that show it.
 #[derive(Debug)]
-struct Line {
+struct StoredLine {
     number: u64,
     /// A JSON object, checked when it came in and therefore safe to put into an answer unchanged.
     json: Box<str>,
@@ -22,18 +20,19 @@ struct Line {
     trace: Option<TraceId>,
 }
 
-impl Line {
+impl StoredLine {
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.json.len() + self.service.len()
+        // The counts of its references and its place in the queue.
+        size_of::<Self>() + 3 * size_of::<usize>() + self.json.len() + self.service.len()
     }
 }
 
-/// Everything kept, and counts since start (`bytes` is now).
+/// The log lines kept, and counts since start (`bytes` is now).
 #[derive(Debug, Default)]
-pub(super) struct Logs {
+pub(super) struct LogStore {
     max_lines: usize,
     max_bytes: usize,
-    lines: VecDeque<Line>,
+    lines: VecDeque<Arc<StoredLine>>,
     pub(super) bytes: usize,
     pub(super) received: u64,
     pub(super) rejected: u64,
@@ -55,7 +54,13 @@ pub(super) struct LogFilter {
     pub(super) limit: usize,
 }
 
-impl Logs {
+/// The lines that a filter may find, newest first, and the number of the newest.
+pub(super) struct RecentLines {
+    lines: Vec<Arc<StoredLine>>,
+    next: u64,
+}
+
+impl LogStore {
     pub(super) fn new(max_lines: usize, max_bytes: usize) -> Self {
         Self { max_lines, max_bytes, ..Self::default() }
     }
@@ -76,29 +81,24 @@ impl Logs {
         if text.is_empty() {
             return true;
         }
-        match serde_json::from_str::<Value>(text) {
-            Ok(Value::Object(fields)) if text.len() <= MAX_LINE => {
-                self.received += 1;
-                let field = |name| fields.get(name).and_then(Value::as_str).unwrap_or_default();
-                self.keep(Line {
-                    number: self.received,
-                    json: text.into(),
-                    service: field("service").into(),
-                    level: rank(field("level")),
-                    trace: parse_trace_id(field("traceId")),
-                });
-                true
-            }
-            _ => {
-                self.reject();
-                false
-            }
-        }
+        let Some(head) = LineHead::read(text).filter(|_| text.len() <= MAX_LINE) else {
+            self.reject();
+            return false;
+        };
+        self.received += 1;
+        self.keep(StoredLine {
+            number: self.received,
+            json: text.into(),
+            service: head.service.as_ref().into(),
+            level: head.level,
+            trace: head.trace,
+        });
+        true
     }
 
-    fn keep(&mut self, line: Line) {
+    fn keep(&mut self, line: StoredLine) {
         self.bytes += line.weight();
-        self.lines.push_back(line);
+        self.lines.push_back(line.into());
         while self.lines.len() > self.max_lines || self.bytes > self.max_bytes {
             let Some(oldest) = self.lines.pop_front() else { return };
             self.bytes -= oldest.weight();
@@ -106,34 +106,42 @@ impl Logs {
         }
     }
 
+    /// The lines to search, as they are now.
+    pub(super) fn recent(&self, filter: &LogFilter) -> RecentLines {
+        let newer = |line: &&Arc<StoredLine>| filter.after.is_none_or(|number| line.number > number);
+        let lines = self.lines.iter().rev().take_while(newer).cloned().collect();
+        RecentLines { lines, next: self.lines.back().map_or(0, |line| line.number) }
+    }
+}
+
+impl RecentLines {
     /// `{"logs":[…the original objects…],"next":N}`, newest last; `next` is the number to ask
     /// `after` for what comes later.
     pub(super) fn answer(&self, filter: &LogFilter) -> String {
         let least = filter.level.as_deref().map_or(0, rank);
-        let wanted = |line: &&Line| {
+        let wanted = |line: &&Arc<StoredLine>| {
             line.level >= least
                 && filter.trace.is_none_or(|id| line.trace == Some(id))
                 && filter.service.as_deref().is_none_or(|name| *line.service == *name)
                 && filter.text.as_deref().is_none_or(|text| line.json.to_lowercase().contains(text))
         };
-        let newer = |line: &&Line| filter.after.is_none_or(|number| line.number > number);
-        let newest_first = self.lines.iter().rev().take_while(newer).filter(wanted).take(filter.limit);
+        let newest_first = self.lines.iter().filter(wanted).take(filter.limit);
         let mut found: Vec<&str> = newest_first.map(|line| &*line.json).collect();
         found.reverse();
-        let next = self.lines.back().map_or(0, |line| line.number);
-        format!(r#"{{"logs":[{}],"next":{next}}}"#, found.join(","))
+        format!(r#"{{"logs":[{}],"next":{}}}"#, found.join(","), self.next)
     }
-}
-
-fn rank(level: &str) -> usize {
-    let level = if level.eq_ignore_ascii_case("warning") { "warn" } else { level };
-    LEVELS.iter().position(|known| known.eq_ignore_ascii_case(level)).unwrap_or(2)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::Value;
+
     use super::*;
+
+    fn answer(logs: &LogStore, filter: &LogFilter) -> String {
+        logs.recent(filter).answer(filter)
+    }
 
     fn lines(answer: &str) -> Vec<Value> {
         serde_json::from_str::<Value>(answer).unwrap()["logs"].as_array().unwrap().clone()
@@ -141,11 +149,11 @@ mod tests {
 
     #[test]
     fn the_oldest_lines_go_first_and_the_answer_is_newest_last() {
-        let mut logs = Logs::new(3, 1 << 20);
+        let mut logs = LogStore::new(3, 1 << 20);
         for n in 0..10 {
             assert!(logs.push(&format!(r#"{{"message":"{n}"}}"#)));
         }
-        let kept = lines(&logs.answer(&LogFilter { limit: 2, ..LogFilter::default() }));
+        let kept = lines(&answer(&logs, &LogFilter { limit: 2, ..LogFilter::default() }));
         assert_eq!(kept, [serde_json::json!({"message":"8"}), serde_json::json!({"message":"9"})]);
         assert_eq!((logs.len(), logs.evicted), (3, 7));
         logs.max_bytes = 0;
@@ -155,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_json_object_is_counted_and_forgotten() {
-        let mut logs = Logs::new(10, 1 << 20);
+        let mut logs = LogStore::new(10, 1 << 20);
         let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(MAX_LINE));
         for wrong in ["plain text", "[1]", r#"{"a":1}{"b":2}"#, &"[".repeat(5_000), &long] {
             assert!(!logs.push(wrong));
@@ -166,12 +174,12 @@ mod tests {
 
     #[test]
     fn filters_combine_and_a_level_means_at_least() {
-        let mut logs = Logs::new(10, 1 << 20);
+        let mut logs = LogStore::new(10, 1 << 20);
         logs.push(r#"{"level":"info","service":"a","traceId":"0A","message":"Hello"}"#);
         logs.push(r#"{"level":"ERROR","service":"a","traceId":"0a","message":"bad"}"#);
         logs.push(r#"{"level":"warn","service":"b","message":"hello"}"#);
         let all = || LogFilter { limit: 9, ..LogFilter::default() };
-        let count = |filter: LogFilter| lines(&logs.answer(&filter)).len();
+        let count = |filter: LogFilter| lines(&answer(&logs, &filter)).len();
         assert_eq!(count(LogFilter { level: Some("warn".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { text: Some("hello".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { trace: Some(10), service: Some("a".into()), ..all() }), 2);

@@ -1,6 +1,6 @@
-//! The built-in place to look: traces, logs and rates of a running lab, in memory only.
+//! The console: a viewer of traces, metrics and logs of a running lab, in memory only.
 //!
-//! Two servers in one process. The receiver takes OTLP/HTTP from whoever sends it; the page shows
+//! Two servers in one process. The receiver takes OTLP/HTTP from any exporter; the page shows
 //! what was kept and answers Jaeger's read-only query API, so that tools written for Jaeger work
 //! here too. Neither of them traces or measures itself: watching must not add to what is watched.
 //!
@@ -13,6 +13,7 @@ mod critical;
 mod export;
 mod ids;
 mod jaeger;
+mod line_head;
 mod live;
 mod logs;
 mod page;

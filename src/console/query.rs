@@ -1,16 +1,17 @@
-//! Which traces an answer holds: one search behind Jaeger's v1 and v3.
+//! Trace search, one behind both versions of Jaeger's API.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::attributes::{find_text, text};
-use super::traces::{Kept, Trace, Traces};
+use super::traces::{StoredSpan, StoredTrace};
 
 /// The most traces one answer holds, whatever was asked for.
 pub(super) const MOST_TRACES: usize = 1_500;
 /// Most memory that the traces of one answer take in the store, in bytes; the newest come first.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a span must be like. A trace is found when one of its spans meets all of it, as in Jaeger.
+/// Conditions on a span. A trace is found when one of its spans meets all of it, as in Jaeger.
 #[derive(Debug)]
 pub(super) struct Search {
     pub(super) service: Option<String>,
@@ -43,9 +44,9 @@ impl Default for Search {
 
 impl Search {
     /// The traces found, the latest start first.
-    pub(super) fn run<'a>(&self, traces: &'a Traces) -> Vec<&'a Trace> {
-        let found = |trace: &&Trace| trace.spans.iter().any(|kept| self.meets(trace, kept));
-        let mut found: Vec<_> = traces.iter().filter(found).collect();
+    pub(super) fn run(&self, traces: Vec<Arc<StoredTrace>>) -> Vec<Arc<StoredTrace>> {
+        let mut found = traces;
+        found.retain(|trace| trace.spans.iter().any(|kept| self.meets(trace, kept)));
         found.sort_unstable_by_key(|trace| (std::cmp::Reverse(trace.start), trace.id));
         found.truncate(self.limit.min(MOST_TRACES));
         // An answer is a copy several times the size of what it shows: a bound on what it shows.
@@ -57,7 +58,7 @@ impl Search {
         found
     }
 
-    fn meets(&self, trace: &Trace, kept: &Kept) -> bool {
+    fn meets(&self, trace: &StoredTrace, kept: &StoredSpan) -> bool {
         (self.min_duration..=self.max_duration).contains(&kept.duration())
             && (self.from..=self.until).contains(&kept.start)
             && self.operation.as_ref().is_none_or(|name| *name == kept.span.name)
@@ -67,7 +68,7 @@ impl Search {
 }
 
 /// The value of a tag as Jaeger would show it.
-pub(super) fn tag(trace: &Trace, kept: &Kept, key: &str) -> Option<String> {
+pub(super) fn tag(trace: &StoredTrace, kept: &StoredSpan, key: &str) -> Option<String> {
     let own = find_text(&kept.span.attributes, key);
     own.or_else(|| find_text(&trace.origin(kept).resource.attributes, key)).or_else(|| match key {
         "error" => kept.is_error().then(|| "true".into()),
@@ -78,7 +79,7 @@ pub(super) fn tag(trace: &Trace, kept: &Kept, key: &str) -> Option<String> {
 }
 
 /// `server`, `client`, … or `unspecified`.
-pub(super) fn kind(kept: &Kept) -> &'static str {
+pub(super) fn kind(kept: &StoredSpan) -> &'static str {
     match kept.span.kind {
         1 => "internal",
         2 => "server",
@@ -90,7 +91,7 @@ pub(super) fn kind(kept: &Kept) -> &'static str {
 }
 
 /// `OK` or `ERROR`, or nothing when it was never set.
-pub(super) fn status(kept: &Kept) -> Option<&'static str> {
+pub(super) fn status(kept: &StoredSpan) -> Option<&'static str> {
     match kept.span.status.as_ref()?.code {
         1 => Some("OK"),
         2 => Some("ERROR"),
@@ -100,7 +101,7 @@ pub(super) fn status(kept: &Kept) -> Option<&'static str> {
 
 /// Whether every word of the filter is somewhere in the trace: in a span's name, its service, an
 /// attribute's value or at the start of the trace id; `key=value` asks for that attribute.
-pub(super) fn mentions(trace: &Trace, words: &[String]) -> bool {
+pub(super) fn mentions(trace: &StoredTrace, words: &[String]) -> bool {
     let holds = |haystack: &str, word: &str| haystack.to_lowercase().contains(word);
     words.iter().all(|word| {
         if let Some((key, value)) = word.split_once('=') {
@@ -119,13 +120,13 @@ pub(super) fn mentions(trace: &Trace, words: &[String]) -> bool {
 }
 
 /// Every service that sent a span, sorted.
-pub(super) fn services(traces: &Traces) -> BTreeSet<String> {
+pub(super) fn services(traces: &[Arc<StoredTrace>]) -> BTreeSet<String> {
     traces.iter().flat_map(|trace| &trace.origins).map(|origin| origin.service.clone()).collect()
 }
 
 /// Span names and kinds of a service (of all where none is named), sorted.
 pub(super) fn operations(
-    traces: &Traces,
+    traces: &[Arc<StoredTrace>],
     service: Option<&str>,
     wanted: Option<&str>,
 ) -> BTreeSet<(String, &'static str)> {
@@ -142,21 +143,22 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::console::sample;
+    use crate::console::traces::TraceStore;
 
-    fn store() -> Traces {
-        let mut traces = Traces::new(100, 1 << 20);
+    fn store() -> Vec<Arc<StoredTrace>> {
+        let mut traces = TraceStore::new(100, 1 << 20);
         for trace in 1..=3 {
             let mut span = sample::span(trace, trace as u64, 0);
             span.attributes.push(sample::text("order.id", &trace.to_string()));
             traces.insert(&sample::origin("order-service"), span).unwrap();
         }
-        traces
+        traces.all()
     }
 
     #[test]
     fn all_conditions_must_hold_on_one_span_and_the_newest_come_first() {
         let traces = store();
-        let ids = |search: Search| search.run(&traces).iter().map(|t| t.id).collect::<Vec<_>>();
+        let ids = |search: Search| search.run(traces.clone()).iter().map(|t| t.id).collect::<Vec<_>>();
         assert_eq!(ids(Search { limit: 2, ..Search::default() }), [3, 2]);
         let tags = vec![("order.id".into(), "2".into()), ("span.kind".into(), "server".into())];
         assert_eq!(ids(Search { tags, ..Search::default() }), [2]);
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn words_are_looked_for_in_names_services_values_and_ids() {
         let traces = store();
-        let trace = traces.get(2).unwrap();
+        let trace = traces.iter().find(|trace| trace.id == 2).unwrap();
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert!(mentions(trace, &words("order-s span order.id=2")));
         assert!(!mentions(trace, &words("order-s nothing")));

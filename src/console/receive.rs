@@ -20,7 +20,7 @@ use prost::Message;
 use serde::Serialize;
 use serde_json::json;
 
-use super::export::{Export, Unreadable};
+use super::export::{OtlpExport, UnreadableExport};
 use super::state::Console;
 
 /// The largest body taken, as sent and unpacked, in bytes.
@@ -63,19 +63,19 @@ async fn records(console: web::Data<Console>, request: HttpRequest, body: web::P
 }
 
 async fn dropped(request: HttpRequest) -> HttpResponse {
-    let Some(encoding) = Encoding::of(&request) else { return unsupported() };
+    let Some(encoding) = OtlpEncoding::of(&request) else { return unsupported() };
     // An export response without a partial success is the same for every signal.
     encoding.answer(&ExportTraceServiceResponse::default())
 }
 
 /// How the client writes, and wants to be answered.
 #[derive(Clone, Copy)]
-enum Encoding {
+enum OtlpEncoding {
     Protobuf,
     Json,
 }
 
-impl Encoding {
+impl OtlpEncoding {
     fn of(request: &HttpRequest) -> Option<Self> {
         let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
         match value.split(';').next()?.trim().to_ascii_lowercase().as_str() {
@@ -85,12 +85,12 @@ impl Encoding {
         }
     }
 
-    fn decode<T: Export>(self, body: &[u8]) -> Result<T, Refusal> {
+    fn decode<T: OtlpExport>(self, body: &[u8]) -> Result<T, OtlpRefusal> {
         T::read(body, matches!(self, Self::Json)).map_err(|why| match why {
-            Unreadable::Malformed(why) => {
-                Refusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}"))
+            UnreadableExport::Malformed(why) => {
+                OtlpRefusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}"))
             }
-            Unreadable::TooMuch => Refusal(
+            UnreadableExport::TooMuch => OtlpRefusal(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the export holds too much: send smaller batches".into(),
             ),
@@ -105,7 +105,7 @@ impl Encoding {
     }
 
     /// A `google.rpc.Status` with only its message (field 2), as OTLP has errors.
-    fn refuse(self, Refusal(status, message): Refusal) -> HttpResponse {
+    fn refuse(self, OtlpRefusal(status, message): OtlpRefusal) -> HttpResponse {
         match self {
             Self::Protobuf => {
                 let mut body = Vec::new();
@@ -117,7 +117,7 @@ impl Encoding {
     }
 }
 
-struct Refusal(StatusCode, String);
+struct OtlpRefusal(StatusCode, String);
 
 fn protobuf(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     HttpResponse::build(status).content_type("application/x-protobuf").body(body)
@@ -131,10 +131,10 @@ fn unsupported() -> HttpResponse {
 /// Reads, unpacks, decodes, hands over and answers: the same for every signal.
 async fn receive<Q, A>(request: &HttpRequest, body: web::Payload, take: impl FnOnce(Q) -> A) -> HttpResponse
 where
-    Q: Export,
+    Q: OtlpExport,
     A: Message + Serialize,
 {
-    let Some(encoding) = Encoding::of(request) else { return unsupported() };
+    let Some(encoding) = OtlpEncoding::of(request) else { return unsupported() };
     let export = match read(request, body).await {
         Ok(bytes) => unpack(request, bytes).and_then(|bytes| encoding.decode(&bytes)),
         Err(refusal) => Err(refusal),
@@ -145,8 +145,8 @@ where
     }
 }
 
-async fn read(request: &HttpRequest, body: web::Payload) -> Result<web::Bytes, Refusal> {
-    let too_large = || Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 8 MiB".into());
+async fn read(request: &HttpRequest, body: web::Payload) -> Result<web::Bytes, OtlpRefusal> {
+    let too_large = || OtlpRefusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 8 MiB".into());
     let told =
         request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if told.is_some_and(|length| length > MOST_SENT) {
@@ -154,27 +154,27 @@ async fn read(request: &HttpRequest, body: web::Payload) -> Result<web::Bytes, R
     }
     match tokio::time::timeout(BODY_TIMEOUT, body.to_bytes_limited(MOST_SENT)).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(_))) => Err(Refusal(StatusCode::BAD_REQUEST, "the body did not arrive whole".into())),
+        Ok(Ok(Err(_))) => Err(OtlpRefusal(StatusCode::BAD_REQUEST, "the body did not arrive whole".into())),
         Ok(Err(_)) => Err(too_large()),
-        Err(_) => Err(Refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in 10 s".into())),
+        Err(_) => Err(OtlpRefusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in 10 s".into())),
     }
 }
 
-fn unpack(request: &HttpRequest, body: web::Bytes) -> Result<web::Bytes, Refusal> {
+fn unpack(request: &HttpRequest, body: web::Bytes) -> Result<web::Bytes, OtlpRefusal> {
     let coding = request.headers().get(header::CONTENT_ENCODING).map_or(&b""[..], |v| v.as_bytes());
     if coding.is_empty() || coding.eq_ignore_ascii_case(b"identity") {
         return Ok(body);
     }
     if !coding.eq_ignore_ascii_case(b"gzip") {
         let why = "Content-Encoding must be gzip or identity";
-        return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
+        return Err(OtlpRefusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
     }
     let mut unpacked = Vec::new();
     let mut reader = flate2::read::MultiGzDecoder::new(&body[..]).take(MOST_UNPACKED as u64 + 1);
     match reader.read_to_end(&mut unpacked) {
-        Err(_) => Err(Refusal(StatusCode::BAD_REQUEST, "the body is not valid gzip".into())),
+        Err(_) => Err(OtlpRefusal(StatusCode::BAD_REQUEST, "the body is not valid gzip".into())),
         Ok(size) if size > MOST_UNPACKED => {
-            Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 16 MiB unpacked".into()))
+            Err(OtlpRefusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 16 MiB unpacked".into()))
         }
         Ok(_) => Ok(unpacked.into()),
     }

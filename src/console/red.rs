@@ -1,13 +1,13 @@
-//! Rate, errors and duration of every service, from what its `/metrics` said.
+//! Rate, errors and duration of every service, from scrapes of its `/metrics`.
 //!
-//! Only the few series shown here are kept; whoever wants more has Prometheus.
+//! Only the few series shown here are kept; for more there is Prometheus.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::lab::backend::metric::{MetricSample, samples};
+use crate::lab::backend::metric::MetricSample;
 use crate::schema::{Ports, SERVICES, names};
 
 /// Series shown as they are, summed over their labels.
@@ -174,7 +174,7 @@ impl RouteCounts {
 /// Reads the text of a `/metrics` page; lines that are not understood are passed over.
 pub(super) fn parse(text: &str) -> Scrape {
     let mut scrape = Scrape { at: Instant::now(), routes: BTreeMap::new(), shown: BTreeMap::new() };
-    for sample in samples(text) {
+    for sample in text.lines().filter(|line| is_read(line)).filter_map(MetricSample::parse) {
         if let Some(part) = sample.name.strip_prefix(names::HTTP_SERVER_DURATION) {
             note_request(&mut scrape.routes, part, &sample);
         } else if sample.name == names::QUEUE_PROCESSED
@@ -186,6 +186,12 @@ pub(super) fn parse(text: &str) -> Scrape {
         }
     }
     scrape
+}
+
+/// Whether a line may be of a series that is read: most of a page is not.
+fn is_read(line: &str) -> bool {
+    let read = [names::HTTP_SERVER_DURATION, names::QUEUE_PROCESSED, names::NOTIFICATION_DURATION];
+    read.iter().chain(&SHOWN).any(|name| line.starts_with(name))
 }
 
 /// A consumer's messages are to it what requests are to a server; a retry is a failure.

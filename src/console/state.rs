@@ -1,4 +1,4 @@
-//! What the console knows, shared by everything that feeds it and everything that asks it.
+//! The console's state: the stores, shared by everything that feeds them and everything that reads them.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::attributes;
-use super::ids;
-use super::logs::Logs;
+use super::ids::{self, TraceId};
+use super::logs::LogStore;
 use super::red::ServiceHistories;
-use super::traces::{Origin, Traces};
+use super::traces::{Origin, StoredTrace, TraceStore};
 use crate::config::ConsoleConfig;
 use crate::schema::Ports;
 
@@ -31,8 +31,8 @@ pub(super) struct Generation {
 
 /// The console's whole memory.
 pub(super) struct Console {
-    traces: Mutex<Traces>,
-    logs: Mutex<Logs>,
+    traces: Mutex<TraceStore>,
+    logs: Mutex<LogStore>,
     services: Mutex<ServiceHistories>,
     changes: watch::Sender<Generation>,
     pub(super) ports: Ports,
@@ -46,8 +46,8 @@ impl Console {
         // A fixed share each: a flood of log lines must not push out the traces.
         let for_logs = max_bytes / 4;
         Self {
-            traces: Mutex::new(Traces::new(config.max_spans, max_bytes - for_logs)),
-            logs: Mutex::new(Logs::new(config.max_logs, for_logs)),
+            traces: Mutex::new(TraceStore::new(config.max_spans, max_bytes - for_logs)),
+            logs: Mutex::new(LogStore::new(config.max_logs, for_logs)),
             services: Mutex::new(ServiceHistories::default()),
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
@@ -55,11 +55,21 @@ impl Console {
         }
     }
 
-    pub(super) fn traces(&self) -> MutexGuard<'_, Traces> {
+    pub(super) fn traces(&self) -> MutexGuard<'_, TraceStore> {
         self.traces.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    pub(super) fn logs(&self) -> MutexGuard<'_, Logs> {
+    /// One trace as it is now, to be rendered without the lock.
+    pub(super) fn trace(&self, id: TraceId) -> Option<Arc<StoredTrace>> {
+        self.traces().get(id)
+    }
+
+    /// Every trace as it is now, to be searched and rendered without the lock.
+    pub(super) fn all_traces(&self) -> Vec<Arc<StoredTrace>> {
+        self.traces().all()
+    }
+
+    pub(super) fn logs(&self) -> MutexGuard<'_, LogStore> {
         self.logs.lock().unwrap_or_else(|e| e.into_inner())
     }
 
@@ -87,7 +97,7 @@ impl Console {
 
     /// Spans of an OTLP export; invalid ones are counted in the answer, the rest is kept.
     pub(super) fn take_spans(&self, request: ExportTraceServiceRequest) -> ExportTraceServiceResponse {
-        let mut refused = Refused::default();
+        let mut refused = RefusedItems::default();
         let mut traces = self.traces();
         for group in request.resource_spans {
             let resource = Arc::new(group.resource.unwrap_or_default());
@@ -107,7 +117,7 @@ impl Console {
 
     /// Log records of an OTLP export, kept in the shape of the roles' own log lines.
     pub(super) fn take_records(&self, request: ExportLogsServiceRequest) -> ExportLogsServiceResponse {
-        let mut refused = Refused::default();
+        let mut refused = RefusedItems::default();
         let mut logs = self.logs();
         for group in request.resource_logs {
             let service = group.resource.and_then(|r| attributes::find_text(&r.attributes, "service.name"));
@@ -127,12 +137,12 @@ impl Console {
 
 /// How many items of an export were refused, and why the first of them was.
 #[derive(Default)]
-struct Refused {
+struct RefusedItems {
     count: i64,
     why: &'static str,
 }
 
-impl Refused {
+impl RefusedItems {
     fn note(&mut self, result: Result<(), &'static str>) {
         if let Err(why) = result {
             self.why = if self.count == 0 { why } else { self.why };

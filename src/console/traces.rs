@@ -17,7 +17,7 @@ const TRACE_BYTES: usize = 512;
 /// Largest single span, in bytes.
 const MAX_SPAN_BYTES: usize = 1 << 20;
 
-/// Who made a span.
+/// The resource and scope of a span.
 #[derive(Debug, PartialEq)]
 pub(super) struct Origin {
     /// Shared by the scopes of one export.
@@ -36,9 +36,9 @@ impl Origin {
     }
 }
 
-/// One span, its ids parsed.
+/// One stored span, its ids parsed.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct StoredSpan {
     pub(super) id: SpanId,
     /// Zero for a root.
     pub(super) parent: SpanId,
@@ -50,7 +50,7 @@ pub(super) struct Kept {
     weight: usize,
 }
 
-impl Kept {
+impl StoredSpan {
     /// Nanoseconds.
     pub(super) fn duration(&self) -> u64 {
         self.end - self.start
@@ -61,12 +61,13 @@ impl Kept {
     }
 }
 
-/// One trace, in the order its spans arrived.
-#[derive(Debug)]
-pub(super) struct Trace {
+/// One trace, in the order its spans arrived. Its parts are shared with the answers that show it, so
+/// that they can be rendered without the store's lock.
+#[derive(Clone, Debug)]
+pub(super) struct StoredTrace {
     pub(super) id: TraceId,
     pub(super) origins: Vec<Arc<Origin>>,
-    pub(super) spans: Vec<Kept>,
+    pub(super) spans: Vec<Arc<StoredSpan>>,
     index: HashMap<SpanId, usize>,
     /// Nanoseconds since the epoch, over all spans.
     pub(super) start: u64,
@@ -77,19 +78,19 @@ pub(super) struct Trace {
     order: u64,
 }
 
-impl Trace {
-    pub(super) fn origin(&self, kept: &Kept) -> &Origin {
+impl StoredTrace {
+    pub(super) fn origin(&self, kept: &StoredSpan) -> &Origin {
         &self.origins[kept.origin]
     }
 
-    pub(super) fn span(&self, id: SpanId) -> Option<&Kept> {
-        self.index.get(&id).map(|place| &self.spans[*place])
+    pub(super) fn span(&self, id: SpanId) -> Option<&StoredSpan> {
+        self.index.get(&id).map(|place| &*self.spans[*place])
     }
 
     /// Where in `spans` the span is that stands for the trace: the first without a parent, else the
     /// first whose parent has not arrived, else the first. A trace is never empty.
     pub(super) fn root(&self) -> usize {
-        let rank = |kept: &Kept| match kept.parent {
+        let rank = |kept: &StoredSpan| match kept.parent {
             0 => 0,
             parent if !self.index.contains_key(&parent) => 1,
             _ => 2,
@@ -99,20 +100,20 @@ impl Trace {
     }
 }
 
-/// Everything kept, and what was not.
+/// The traces kept, and counts of what was not.
 #[derive(Debug)]
-pub(super) struct Traces {
+pub(super) struct TraceStore {
     max_spans: usize,
     max_bytes: usize,
-    traces: HashMap<TraceId, Trace>,
+    traces: HashMap<TraceId, Arc<StoredTrace>>,
     order: BTreeMap<u64, TraceId>,
     next: u64,
-    pub(super) stats: TraceStats,
+    pub(super) stats: TraceStoreStats,
 }
 
 /// Counted since start, except `spans` and `bytes`, which are now.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TraceStats {
+pub(super) struct TraceStoreStats {
     pub(super) spans: usize,
     pub(super) bytes: usize,
     pub(super) received: u64,
@@ -121,20 +122,23 @@ pub(super) struct TraceStats {
     pub(super) evicted_traces: u64,
 }
 
-impl Traces {
+impl TraceStore {
     pub(super) fn new(max_spans: usize, max_bytes: usize) -> Self {
         let (traces, order, stats) = Default::default();
         Self { max_spans, max_bytes, traces, order, next: 0, stats }
     }
 
-    pub(super) fn get(&self, id: TraceId) -> Option<&Trace> {
-        self.traces.get(&id)
+    /// One trace as it is now.
+    pub(super) fn get(&self, id: TraceId) -> Option<Arc<StoredTrace>> {
+        self.traces.get(&id).cloned()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Trace> {
-        self.traces.values()
+    /// Every trace as it is now, in no order.
+    pub(super) fn all(&self) -> Vec<Arc<StoredTrace>> {
+        self.traces.values().cloned().collect()
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.traces.len()
     }
@@ -165,13 +169,15 @@ impl Traces {
         }
         let parent = ids::span_id(&span.parent_span_id).filter(|parent| *parent != id).unwrap_or(0);
         let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
-        let kept = Kept { id, parent, start, end: end.max(start), span, origin: 0, weight };
+        let kept = StoredSpan { id, parent, start, end: end.max(start), span, origin: 0, weight };
         self.place(trace_id, origin, kept);
         Ok(())
     }
 
-    fn place(&mut self, trace_id: TraceId, origin: &Arc<Origin>, mut kept: Kept) {
-        let trace = self.traces.entry(trace_id).or_insert_with(|| Trace::empty(trace_id));
+    fn place(&mut self, trace_id: TraceId, origin: &Arc<Origin>, mut kept: StoredSpan) {
+        let trace = self.traces.entry(trace_id).or_insert_with(|| StoredTrace::empty(trace_id).into());
+        // A copy, of references, only while an answer is made of it.
+        let trace = Arc::make_mut(trace);
         let before = (trace.spans.len(), trace.bytes);
         trace.bytes = trace.bytes.max(TRACE_BYTES);
         trace.start = trace.start.min(kept.start);
@@ -181,11 +187,11 @@ impl Traces {
         match trace.index.get(&kept.id) {
             Some(place) => {
                 trace.bytes -= trace.spans[*place].weight;
-                trace.spans[*place] = kept;
+                trace.spans[*place] = kept.into();
             }
             None => {
                 trace.index.insert(kept.id, trace.spans.len());
-                trace.spans.push(kept);
+                trace.spans.push(kept.into());
             }
         }
         self.stats.spans += trace.spans.len() - before.0;
@@ -208,7 +214,7 @@ impl Traces {
     }
 }
 
-impl Trace {
+impl StoredTrace {
     fn empty(id: TraceId) -> Self {
         let (origins, spans, index) = Default::default();
         Self { id, origins, spans, index, start: u64::MAX, end: 0, bytes: 0, order: 0 }

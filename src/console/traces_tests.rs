@@ -3,8 +3,8 @@
 use super::*;
 use crate::console::sample;
 
-fn filled(traces: u128, spans_each: u64, limit: usize) -> Traces {
-    let mut store = Traces::new(limit, 64 << 20);
+fn filled(traces: u128, spans_each: u64, limit: usize) -> TraceStore {
+    let mut store = TraceStore::new(limit, 64 << 20);
     let origin = sample::origin("api-gateway");
     for trace in 1..=traces {
         for span in 1..=spans_each {
@@ -32,7 +32,7 @@ fn a_trace_that_still_grows_outlives_a_newer_one_that_does_not() {
 
 #[test]
 fn the_memory_bound_holds_whatever_the_spans_carry_and_returns_to_zero() {
-    let mut store = Traces::new(usize::MAX, 1 << 20);
+    let mut store = TraceStore::new(usize::MAX, 1 << 20);
     let origin = sample::origin("api-gateway");
     for trace in 1..=100 {
         let mut span = sample::span(trace, 1, 0);
@@ -64,7 +64,7 @@ fn a_span_sent_twice_is_kept_once() {
 
 #[test]
 fn a_span_that_is_its_own_parent_is_a_root() {
-    let mut store = Traces::new(10, 1 << 20);
+    let mut store = TraceStore::new(10, 1 << 20);
     store.insert(&sample::origin("a"), sample::span(1, 5, 5)).unwrap();
     assert_eq!(store.get(1).unwrap().spans[0].parent, 0);
 }

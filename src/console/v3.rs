@@ -1,5 +1,7 @@
 //! Jaeger's API, version 3, read only: OTLP JSON under `result`.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -10,17 +12,17 @@ use super::ids::parse_trace_id;
 use super::params::{Pairs, Params, duration, named, rfc3339, whole};
 use super::query::{self, Search};
 use super::state::Console;
-use super::traces::Trace;
+use super::traces::StoredTrace;
 
 /// `GET /api/v3/services`
 pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"services": query::services(&console.traces())}))
+    HttpResponse::Ok().json(json!({"services": query::services(&console.all_traces())}))
 }
 
 /// `GET /api/v3/operations?service=&span_kind=`
 pub(super) async fn operations(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     let params = Params(&pairs);
-    let found = query::operations(&console.traces(), params.v3("service"), params.v3("spanKind"));
+    let found = query::operations(&console.all_traces(), params.v3("service"), params.v3("spanKind"));
     let list: Vec<_> =
         found.into_iter().map(|(name, kind)| json!({"name": name, "spanKind": kind})).collect();
     HttpResponse::Ok().json(json!({"operations": list}))
@@ -31,14 +33,13 @@ pub(super) async fn trace(console: web::Data<Console>, id: web::Path<String>) ->
     let Some(id) = parse_trace_id(&id) else {
         return error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
     };
-    let traces = console.traces();
-    result(traces.get(id).into_iter())
+    result(console.trace(id).as_slice())
 }
 
 /// `GET /api/v3/traces?query.serviceName=&query.startTimeMin=&query.startTimeMax=…`
 pub(super) async fn search(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     match parse(&Params(&pairs)) {
-        Ok(search) => result(search.run(&console.traces()).into_iter()),
+        Ok(search) => result(&search.run(console.all_traces())),
         Err(why) => error(StatusCode::BAD_REQUEST, &why),
     }
 }
@@ -65,15 +66,15 @@ fn parse(params: &Params<'_>) -> Result<Search, String> {
 }
 
 /// 404 when there is nothing, as Jaeger answers.
-fn result<'a>(traces: impl Iterator<Item = &'a Trace>) -> HttpResponse {
-    let groups: Vec<_> = traces.flat_map(otlp).collect();
+fn result(traces: &[Arc<StoredTrace>]) -> HttpResponse {
+    let groups: Vec<_> = traces.iter().flat_map(|trace| otlp(trace)).collect();
     if groups.is_empty() {
         return error(StatusCode::NOT_FOUND, "No traces found");
     }
     HttpResponse::Ok().json(json!({"result": {"resourceSpans": groups}}))
 }
 
-fn otlp(trace: &Trace) -> impl Iterator<Item = ResourceSpans> {
+fn otlp(trace: &StoredTrace) -> impl Iterator<Item = ResourceSpans> + '_ {
     trace.origins.iter().map(|origin| {
         let own = trace.spans.iter().filter(|kept| std::ptr::eq(trace.origin(kept), &**origin));
         let spans = own.map(|kept| kept.span.clone()).collect();

@@ -1,6 +1,7 @@
-//! What the page itself asks for: the list, one trace with its path and logs, the overview, logs.
+//! The page's own views: the list, one trace with its path and logs, the overview, logs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -13,7 +14,7 @@ use super::logs::LogFilter;
 use super::params::{Pairs, Params};
 use super::query;
 use super::state::Console;
-use super::traces::{Kept, Trace};
+use super::traces::{StoredSpan, StoredTrace};
 
 /// Log lines shown under one trace.
 const LOGS_OF_A_TRACE: usize = 500;
@@ -21,7 +22,7 @@ const LOGS_OF_A_TRACE: usize = 500;
 /// `GET /api/logs?traceId=&service=&level=&text=&after=&limit=`: `{"logs":[…],"next":N}`
 pub(super) async fn logs(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     match log_filter(&Params(&pairs)) {
-        Ok(filter) => raw(console.logs().answer(&filter)),
+        Ok(filter) => raw(log_answer(&console, &filter)),
         Err(why) => jaeger::error(StatusCode::BAD_REQUEST, &why),
     }
 }
@@ -35,6 +36,12 @@ fn log_filter(params: &Params<'_>) -> Result<LogFilter, String> {
         after: params.get("after").map(|text| super::params::whole("after", text)).transpose()?,
         limit: params.limit("limit", 200, 5_000)?,
     })
+}
+
+/// The lines are searched and put together without the store's lock.
+fn log_answer(console: &Console, filter: &LogFilter) -> String {
+    let recent = console.logs().recent(filter);
+    recent.answer(filter)
 }
 
 fn raw(body: String) -> HttpResponse {
@@ -55,21 +62,22 @@ pub(super) async fn summaries(console: web::Data<Console>, pairs: Pairs) -> Http
         Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
     };
     let words: Vec<_> = params.get("text").unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
-    let wanted = |trace: &&Trace| {
+    let wanted = |trace: &Arc<StoredTrace>| {
         params.get("service").is_none_or(|name| trace.origins.iter().any(|o| o.service == name))
             && durations.contains(&(trace.end - trace.start))
             && params.get("status").is_none_or(|status| has_status(trace, status))
             && query::mentions(trace, &words)
     };
-    let traces = console.traces();
-    let mut found: Vec<_> = traces.iter().filter(wanted).collect();
+    let mut found = console.all_traces();
+    let kept = found.len();
+    found.retain(wanted);
     found.sort_unstable_by_key(|trace| (std::cmp::Reverse(trace.start), trace.id));
     let list: Vec<_> = found.iter().take(limit).map(|trace| summary(trace)).collect();
-    HttpResponse::Ok().json(json!({"traces": list, "matched": found.len(), "kept": traces.len()}))
+    HttpResponse::Ok().json(json!({"traces": list, "matched": found.len(), "kept": kept}))
 }
 
-fn has_status(trace: &Trace, wanted: &str) -> bool {
-    let errors = trace.spans.iter().any(Kept::is_error);
+fn has_status(trace: &StoredTrace, wanted: &str) -> bool {
+    let errors = trace.spans.iter().any(|kept| kept.is_error());
     match wanted {
         "error" => errors,
         "ok" => !errors,
@@ -79,12 +87,12 @@ fn has_status(trace: &Trace, wanted: &str) -> bool {
     }
 }
 
-fn http_status(trace: &Trace, kept: &Kept) -> Option<String> {
+fn http_status(trace: &StoredTrace, kept: &StoredSpan) -> Option<String> {
     let current = query::tag(trace, kept, "http.response.status_code");
     current.or_else(|| query::tag(trace, kept, "http.status_code"))
 }
 
-fn summary(trace: &Trace) -> Value {
+fn summary(trace: &StoredTrace) -> Value {
     let root = &trace.spans[trace.root()];
     let mut services: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for kept in &trace.spans {
@@ -117,26 +125,23 @@ pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> 
     let Some(id) = parse_trace_id(&id) else {
         return jaeger::error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
     };
-    let (trace, path) = {
-        let traces = console.traces();
-        let Some(trace) = traces.get(id) else {
-            return jaeger::error(StatusCode::NOT_FOUND, "trace not found");
-        };
-        (jaeger::trace_json(trace), critical::path(trace))
+    let Some(trace) = console.trace(id) else {
+        return jaeger::error(StatusCode::NOT_FOUND, "trace not found");
     };
-    let segment = |s: &critical::Segment| json!({"spanID": span_hex(s.span), "startTime": s.start / 1_000, "duration": (s.end - s.start) as f64 / 1e3});
+    let (trace, path) = (jaeger::trace_json(&trace), critical::path(&trace));
+    let segment = |s: &critical::PathSegment| json!({"spanID": span_hex(s.span), "startTime": s.start / 1_000, "duration": (s.end - s.start) as f64 / 1e3});
     let path: Vec<_> = path.iter().map(segment).collect();
     let filter = LogFilter { trace: Some(id), limit: LOGS_OF_A_TRACE, ..LogFilter::default() };
-    let logs = console.logs().answer(&filter);
+    let logs = log_answer(&console, &filter);
     // The log lines stay the text they came in, so they are put into the answer as they are.
     raw(format!(r#"{{"trace":{trace},"criticalPath":{},"log":{logs}}}"#, Value::from(path)))
 }
 
 /// `GET /api/overview`: the services with their rates, what came in, what was kept and what was not.
 pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
-    let (spans, kept_traces, seen) = {
-        let traces = console.traces();
-        (traces.stats, traces.len(), query::services(&traces))
+    let (spans, traces) = {
+        let store = console.traces();
+        (store.stats, store.all())
     };
     let logs = {
         let logs = console.logs();
@@ -145,9 +150,9 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
     };
     HttpResponse::Ok().json(json!({
         "services": console.services().report(console.ports),
-        "seen": seen,
+        "seen": query::services(&traces),
         "traces": {"received": spans.received, "rejected": spans.rejected, "kept": spans.spans,
-            "evicted": spans.evicted_spans, "keptTraces": kept_traces,
+            "evicted": spans.evicted_spans, "keptTraces": traces.len(),
             "evictedTraces": spans.evicted_traces, "bytes": spans.bytes},
         "logs": logs,
         "maxBytes": console.max_bytes,

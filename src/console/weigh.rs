@@ -1,4 +1,4 @@
-//! What an export would take in memory, told before it is decoded.
+//! The memory that an export would take, estimated before it is decoded.
 //!
 //! Two bytes of protobuf, or three of JSON, are an empty span; decoded they are hundreds. The size
 //! of a body therefore bounds nothing. This walk follows the same nesting as the decoders, adds up
@@ -64,9 +64,38 @@ static LIST: Shape = Shape { size: 0, fields: &[(1, "values", &ANY)] };
 static PAIRS: Shape = Shape { size: 0, fields: &[(1, "values", &PAIR)] };
 static TEXT: Shape = Shape { size: size_of::<String>(), fields: &[] };
 
+/// The largest of the structs, in bytes.
+const LARGEST: usize = {
+    let sizes = [
+        size_of::<ResourceSpans>(),
+        size_of::<ScopeSpans>(),
+        size_of::<Span>(),
+        size_of::<Event>(),
+        size_of::<Link>(),
+        size_of::<ResourceLogs>(),
+        size_of::<ScopeLogs>(),
+        size_of::<LogRecord>(),
+        size_of::<Resource>(),
+        size_of::<InstrumentationScope>(),
+        size_of::<EntityRef>(),
+        size_of::<KeyValue>(),
+        size_of::<AnyValue>(),
+        size_of::<String>(),
+    ];
+    let (mut largest, mut at) = (0, 0);
+    while at < sizes.len() {
+        if sizes[at] > largest {
+            largest = sizes[at];
+        }
+        at += 1;
+    }
+    largest
+};
+
 /// Whether the structs of a protobuf message take at most `room` bytes.
 pub(super) fn protobuf_fits(message: &[u8], shape: &Shape, mut room: usize) -> bool {
-    walk(message, shape, &mut room, 0).is_some()
+    // Each struct costs its tag and its length, two bytes at least: a small message needs no walk.
+    message.len() / 2 <= room / LARGEST || walk(message, shape, &mut room, 0).is_some()
 }
 
 /// Whether the structs of a JSON message take at most `room` bytes; fails where it is no JSON, or

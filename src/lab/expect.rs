@@ -1,4 +1,4 @@
-//! Ground truth as data: what one order must look like in a trace backend.
+//! Ground truth as data: the spans of one order's trace in a backend.
 //!
 //! The README's diagram, the tests and every command that judges a backend read this one table.
 
@@ -6,7 +6,7 @@ pub use super::backend::trace::SpanKind;
 
 /// One span of the joined trace.
 #[derive(Clone, Copy, Debug)]
-pub struct Expected {
+pub struct ExpectedSpan {
     /// Depth in the tree; the parent is the nearest row above with a smaller depth.
     pub depth: usize,
     /// The span's name.
@@ -53,7 +53,7 @@ const MESSAGING: &[&str] = &[
 ];
 
 /// The trace of `POST /api/orders`: these spans and no others.
-pub const ORDER_TRACE: &[Expected] = &[
+pub const ORDER_TRACE: &[ExpectedSpan] = &[
     span(0, "POST /api/orders", "api-gateway", SpanKind::Server, HTTP_SERVER),
     span(
         1,
@@ -86,18 +86,18 @@ const fn span(
     service: &'static str,
     kind: SpanKind,
     attributes: &'static [&'static str],
-) -> Expected {
-    Expected { depth, name, service, kind, attributes }
+) -> ExpectedSpan {
+    ExpectedSpan { depth, name, service, kind, attributes }
 }
 
 /// The place of a row's parent in the table.
-pub fn parent_of(table: &[Expected], row: usize) -> Option<usize> {
+pub fn parent_of(table: &[ExpectedSpan], row: usize) -> Option<usize> {
     let depth = table.get(row)?.depth;
     (0..row).rev().find(|above| table[*above].depth < depth)
 }
 
 /// The table as the README draws it.
-pub fn diagram(table: &[Expected]) -> String {
+pub fn diagram(table: &[ExpectedSpan]) -> String {
     let last_child = |row: usize| {
         let rest = &table[row + 1..];
         rest.iter().take_while(|e| e.depth >= table[row].depth).all(|e| e.depth > table[row].depth)

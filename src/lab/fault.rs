@@ -12,8 +12,8 @@ use actix_web::http::Method;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use crate::config::{FaultAction, FaultTarget, FaultWanted, child};
+use super::output::CommandOutput;
+use crate::config::{FaultAction, FaultArguments, FaultTarget, child};
 use crate::runtime::oneshot::OneShot;
 use crate::schema::{Fault, Role, SERVICES};
 use crate::terminal::escaped;
@@ -26,30 +26,30 @@ const LARGEST_ANSWER: usize = 1 << 20;
 /// Runs one action.
 ///
 /// # Errors
-/// Nobody is there, faults are off there, or the role refuses what is asked; one line.
+/// Nothing answers there, faults are off there, or the role refuses what is asked; one line.
 pub async fn run(action: FaultAction) -> anyhow::Result<()> {
     let (answer, in_json) = match &action {
         FaultAction::List { target } => (list(target).await?, target.json),
-        FaultAction::Set { wanted, target } => (set(wanted, target).await?, target.json),
+        FaultAction::Set { arguments, target } => (set(arguments, target).await?, target.json),
         FaultAction::Clear { name, target } => (clear(name.as_deref(), target).await?, target.json),
     };
     answer.print(in_json)
 }
 
-/// One role, as far as it can be found.
-struct Place {
+/// The address of one role's `/faults`.
+struct FaultEndpoint {
     /// The role's name, or the URL where only that is known.
     name: String,
     url: String,
 }
 
-impl Place {
+impl FaultEndpoint {
     fn of(role: Role, target: &FaultTarget) -> Self {
         let url = format!("http://127.0.0.1:{}", target.ports.ports().of(role));
         Self { name: role.as_str().to_owned(), url }
     }
 
-    /// The places a command is about, where it need not be one.
+    /// The addresses a command is about.
     fn all(target: &FaultTarget) -> Vec<Self> {
         match (&target.url, target.role) {
             (Some(url), _) => vec![Self { name: url.clone(), url: url.clone() }],
@@ -58,7 +58,7 @@ impl Place {
         }
     }
 
-    /// Asks, and reads the answer; `None` where nobody is there.
+    /// Asks, and reads the answer; `None` where nothing answers.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
         let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
         let url = format!("{}{path}", self.url);
@@ -67,38 +67,38 @@ impl Place {
         Some((answer.status.as_u16(), answer.json().unwrap_or_default()))
     }
 
-    async fn look(&self) -> Seen {
+    async fn support(&self) -> FaultSupport {
         match self.ask(Method::GET, "/faults", None).await {
-            None => Seen::Away,
+            None => FaultSupport::Unreachable,
             Some((200, answer)) => {
                 let active = answer["active"].as_array().into_iter().flatten();
-                Seen::On(active.filter(|one| one.is_object()).cloned().collect())
+                FaultSupport::Active(active.filter(|one| one.is_object()).cloned().collect())
             }
-            Some(_) => Seen::Off,
+            Some(_) => FaultSupport::Disabled,
         }
     }
 }
 
-/// What a look at a place says.
-enum Seen {
-    /// Nobody answers.
-    Away,
+/// Whether an address can have faults, and which it has.
+enum FaultSupport {
+    /// Nothing answers.
+    Unreachable,
     /// It does not serve `/faults`.
-    Off,
+    Disabled,
     /// What is active there.
-    On(Vec<Value>),
+    Active(Vec<Value>),
 }
 
-/// Looks at all places; an error where there is none that can have faults.
-async fn look(places: Vec<Place>) -> anyhow::Result<Vec<(Place, Vec<Value>)>> {
+/// The active faults of all addresses; an error where none of them can have faults.
+async fn active(endpoints: Vec<FaultEndpoint>) -> anyhow::Result<Vec<(FaultEndpoint, Vec<Value>)>> {
     let mut found = Vec::new();
-    let first = places.first().map(|place| place.url.clone()).unwrap_or_default();
+    let first = endpoints.first().map(|endpoint| endpoint.url.clone()).unwrap_or_default();
     let mut off = None;
-    for place in places {
-        match place.look().await {
-            Seen::Away => {}
-            Seen::Off => off = Some(place.url),
-            Seen::On(active) => found.push((place, active)),
+    for endpoint in endpoints {
+        match endpoint.support().await {
+            FaultSupport::Unreachable => {}
+            FaultSupport::Disabled => off = Some(endpoint.url),
+            FaultSupport::Active(active) => found.push((endpoint, active)),
         }
     }
     match off {
@@ -117,57 +117,57 @@ fn are_off(url: &str) -> String {
 }
 
 /// The table is worth seeing without a lab too; that there is none is a remark.
-async fn list(target: &FaultTarget) -> anyhow::Result<Answer> {
-    let seen = look(Place::all(target)).await.unwrap_or_else(|reason| {
+async fn list(target: &FaultTarget) -> anyhow::Result<CommandOutput> {
+    let seen = active(FaultEndpoint::all(target)).await.unwrap_or_else(|reason| {
         let _ = writeln!(std::io::stderr(), "note: {reason}");
         Vec::new()
     });
     let mut active = Vec::new();
-    for (place, faults) in seen {
+    for (endpoint, faults) in seen {
         for mut fault in faults {
-            fault["role"] = json!(place.name);
+            fault["role"] = json!(endpoint.name);
             active.push(fault);
         }
     }
-    Ok(Answer {
+    Ok(CommandOutput {
         text: render::table() + "\n" + &render::active(&active),
         json: json!({ "faults": render::objects(), "active": active }),
     })
 }
 
-async fn set(wanted: &FaultWanted, target: &FaultTarget) -> anyhow::Result<Answer> {
-    let fault = Fault::named(&wanted.name).context("no such fault")?;
-    let place = match (&target.url, target.role) {
-        (None, None) => Place::of(fault.roles[0], target),
-        _ => Place::all(target).remove(0),
+async fn set(arguments: &FaultArguments, target: &FaultTarget) -> anyhow::Result<CommandOutput> {
+    let fault = Fault::named(&arguments.name).context("no such fault")?;
+    let endpoint = match (&target.url, target.role) {
+        (None, None) => FaultEndpoint::of(fault.roles[0], target),
+        _ => FaultEndpoint::all(target).remove(0),
     };
-    let (status, mut active) = place
-        .ask(Method::POST, "/faults", Some(&wanted.to_json()))
+    let (status, mut active) = endpoint
+        .ask(Method::POST, "/faults", Some(&arguments.to_json()))
         .await
-        .with_context(|| is_away(&place.url))?;
+        .with_context(|| is_away(&endpoint.url))?;
     match status {
         200 if active.is_object() => {}
-        404 => bail!("{}", are_off(&place.url)),
+        404 => bail!("{}", are_off(&endpoint.url)),
         _ => {
             let detail = active["detail"].as_str().unwrap_or("no reason given").to_owned();
-            bail!("{} refuses: {}", place.name, escaped(&detail));
+            bail!("{} refuses: {}", endpoint.name, escaped(&detail));
         }
     }
-    active["role"] = json!(place.name);
-    Ok(Answer { text: render::active(std::slice::from_ref(&active)), json: active })
+    active["role"] = json!(endpoint.name);
+    Ok(CommandOutput { text: render::active(std::slice::from_ref(&active)), json: active })
 }
 
-async fn clear(name: Option<&str>, target: &FaultTarget) -> anyhow::Result<Answer> {
+async fn clear(name: Option<&str>, target: &FaultTarget) -> anyhow::Result<CommandOutput> {
     let mut cleared = Vec::new();
-    for (place, active) in look(Place::all(target)).await? {
+    for (endpoint, active) in active(FaultEndpoint::all(target)).await? {
         for fault in active.iter().filter_map(|one| one["fault"].as_str()) {
             if Fault::named(fault).is_none() || name.is_some_and(|name| name != fault) {
                 continue;
             }
-            let gone = place.ask(Method::DELETE, &format!("/faults/{fault}"), None).await;
+            let gone = endpoint.ask(Method::DELETE, &format!("/faults/{fault}"), None).await;
             match gone {
-                Some((200, _)) => cleared.push(json!({ "role": place.name, "fault": fault })),
-                _ => bail!("{fault} could not be cleared at {}", place.url),
+                Some((200, _)) => cleared.push(json!({ "role": endpoint.name, "fault": fault })),
+                _ => bail!("{fault} could not be cleared at {}", endpoint.url),
             }
         }
     }
@@ -179,5 +179,5 @@ async fn clear(name: Option<&str>, target: &FaultTarget) -> anyhow::Result<Answe
         [] => "nothing was active\n".to_owned(),
         all => all.iter().map(text).collect(),
     };
-    Ok(Answer { text, json: json!({ "cleared": cleared }) })
+    Ok(CommandOutput { text, json: json!({ "cleared": cleared }) })
 }

@@ -1,10 +1,10 @@
 //! The commands that work on the system from outside: over HTTP and as processes, as a user would.
 
-mod answer;
 pub mod backend;
 pub mod expect;
 pub mod fault;
 pub mod healthcheck;
 pub mod load;
+mod output;
 pub mod queue;
 pub mod up;

@@ -1,4 +1,4 @@
-//! `o11y-lab queue`: how full the queue is, and what became of the messages nobody could handle.
+//! `o11y-lab queue`: the depth of the queue, and its dead letters.
 //!
 //! Opens the transport itself, with the settings the roles have: it works while they are down, and
 //! then matters most. Standard output is data, as a table or with `--json`; remarks go to standard
@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use crate::config::{DeadAction, QueueAction, QueueLook, Transport};
+use super::output::CommandOutput;
+use crate::config::{DeadAction, QueueAction, QueueTarget, Transport};
 use crate::queue::{self, DeadLetter, Queue, embedded};
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
@@ -32,47 +32,51 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 /// # Errors
 /// The queue cannot be asked, or there is no dead letter with the id.
 pub async fn run(action: QueueAction) -> anyhow::Result<()> {
-    let look = action.look().clone();
-    let queue = open(&look).await?;
-    let answer = answer(&action, &look, &*queue).await;
+    let target = action.target().clone();
+    let queue = open(&target).await?;
+    let answer = answer(&action, &target, &*queue).await;
     queue.close().await;
     let answer = answer?;
-    warn_of_another_queue(&look, &*queue).await;
-    answer.print(look.json)
+    warn_of_another_queue(&target, &*queue).await;
+    answer.print(target.json)
 }
 
-async fn open(look: &QueueLook) -> anyhow::Result<Arc<dyn Queue>> {
-    let folder = look.data_dir();
-    if look.queue.queue_transport == Transport::Embedded {
+async fn open(target: &QueueTarget) -> anyhow::Result<Arc<dyn Queue>> {
+    let folder = target.data_dir();
+    if target.queue.queue_transport == Transport::Embedded {
         // Opening would make an empty one, and its zeros would be taken for an answer.
         let there = folder.join(embedded::FILE_NAME).exists();
         ensure!(there, "no embedded queue in {} (--data-dir, DATA_DIR)", folder.display());
     }
-    Ok(queue::open(&look.queue, &folder).await?)
+    Ok(queue::open(&target.queue, &folder).await?)
 }
 
-async fn answer(action: &QueueAction, look: &QueueLook, queue: &dyn Queue) -> anyhow::Result<Answer> {
+async fn answer(
+    action: &QueueAction,
+    target: &QueueTarget,
+    queue: &dyn Queue,
+) -> anyhow::Result<CommandOutput> {
     match action {
         QueueAction::Depth(_) => {
             let depth = queue.depth().await?;
-            let transport = look.queue.queue_transport.as_str();
+            let transport = target.queue.queue_transport.as_str();
             let text = render::depth(transport, queue.name(), depth);
             let mut json = json!(depth);
             json["transport"] = json!(transport);
             json["queue"] = json!(queue.name());
-            Ok(Answer { text, json })
+            Ok(CommandOutput { text, json })
         }
         QueueAction::Dead(DeadAction::List { limit, .. }) => {
             let letters = queue.dead_letters(*limit).await?;
             let all: Vec<_> = letters.iter().map(render::object).collect();
-            Ok(Answer {
+            Ok(CommandOutput {
                 text: render::list(&letters),
                 json: json!({ "count": all.len(), "deadLetters": all }),
             })
         }
         QueueAction::Dead(DeadAction::Show { id, .. }) => {
             let letter = find(queue, id).await?;
-            Ok(Answer { text: render::show(&letter), json: render::object(&letter) })
+            Ok(CommandOutput { text: render::show(&letter), json: render::object(&letter) })
         }
         QueueAction::Dead(DeadAction::Replay { id, .. }) => {
             let replayed = queue.replay(id.as_deref()).await?;
@@ -80,7 +84,7 @@ async fn answer(action: &QueueAction, look: &QueueLook, queue: &dyn Queue) -> an
                 bail!("there is no dead letter with the id {id:?}");
             }
             let text = format!("{replayed} sent back to the queue\n");
-            Ok(Answer { text, json: json!({ "replayed": replayed }) })
+            Ok(CommandOutput { text, json: json!({ "replayed": replayed }) })
         }
     }
 }
@@ -91,15 +95,15 @@ async fn find(queue: &dyn Queue, id: &str) -> anyhow::Result<DeadLetter> {
     found.with_context(|| format!("there is no dead letter with the id {id:?}"))
 }
 
-/// Somebody who looks at one queue while the lab on this machine uses another should know.
-async fn warn_of_another_queue(look: &QueueLook, queue: &dyn Queue) {
-    let url = format!("http://127.0.0.1:{}/stats", look.ports.ports().of(Role::Notify));
+/// Notes that the lab on this machine uses another queue than the one that was read.
+async fn warn_of_another_queue(target: &QueueTarget, queue: &dyn Queue) {
+    let url = format!("http://127.0.0.1:{}/stats", target.ports.ports().of(Role::Notify));
     let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
     let Ok(Some(stats)) = http.get(&url).await.map(|answer| answer.json::<Value>()) else { return };
     let (Some(transport), Some(name)) = (stats["transport"].as_str(), stats["queue"].as_str()) else {
         return;
     };
-    let ours = (look.queue.queue_transport.as_str(), queue.name());
+    let ours = (target.queue.queue_transport.as_str(), queue.name());
     if (transport, name) != ours {
         let _ = writeln!(
             std::io::stderr(),

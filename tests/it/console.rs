@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use o11y_lab::lab::expect::{Expected, ORDER_TRACE, parent_of};
+use o11y_lab::lab::expect::{ExpectedSpan, ORDER_TRACE, parent_of};
 use serde_json::{Value, json};
 
 use o11y_lab::schema::Endpoint;
@@ -90,7 +90,7 @@ fn a_person_sees_an_order_appear_and_can_read_every_part_of_it() {
     let mut command = tool("browser.py");
     command.args(["--url", &lab.console("/"), "--trace-id", &trace, "--check-filters"]);
     command.args(["--expect-log", "Order created", "--expect-log", "Notification sent"]);
-    for Expected { service, name, .. } in ORDER_TRACE {
+    for ExpectedSpan { service, name, .. } in ORDER_TRACE {
         command.args(["--expect-span", &format!("{service}|{name}")]);
     }
     command.args(["--expect-span", &format!("{HOSTILE_SERVICE}|{HOSTILE_NAME}")]);
@@ -121,7 +121,7 @@ fn tools_for_jaeger_read_the_order_as_jaeger_would_tell_it() {
     assert_eq!(trace["traceID"], id.as_str());
     let spans = trace["spans"].as_array().expect("spans");
     let process = |span: &Value| trace["processes"][span["processID"].as_str().expect("a process")].clone();
-    let find = |row: &Expected| {
+    let find = |row: &ExpectedSpan| {
         let is =
             |span: &&Value| span["operationName"] == row.name && process(span)["serviceName"] == row.service;
         spans

@@ -1,4 +1,4 @@
-//! One request: sent within a time limit, with a trace of its own, and what came of it.
+//! The client that sends requests: each within a time limit, with a trace of its own.
 
 use std::error::Error;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct LoadClient {
     timeout: Duration,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 pub(super) struct LoadReply {
     /// The trace that it began: 32 hexadecimal digits.
     pub(super) trace_id: String,
@@ -190,7 +190,7 @@ mod tests {
 
     #[actix_web::test]
     async fn whoever_never_answers_is_a_timeout() {
-        // Connections are taken by the kernel, and nobody reads them.
+        // Connections are taken by the kernel, and never read.
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let client = LoadClient::new(base, Duration::from_millis(100), 1).unwrap();

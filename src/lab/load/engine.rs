@@ -18,10 +18,10 @@ use super::client::LoadFailure;
 use super::draw::LoadCase;
 use super::schedule::{Arrival, Schedule};
 
-/// Time between two looks at the progress.
+/// Interval between two updates of the progress.
 const TICK: Duration = Duration::from_millis(200);
 /// In a closed loop, the rest of a connection that got no answer: a refused connection fails at once,
-/// and nobody is served by thousands of them a second.
+/// and thousands of them a second measure nothing.
 const REST: Duration = Duration::from_millis(100);
 
 /// Where requests come from.
@@ -64,7 +64,7 @@ pub(super) enum LoadEvent<'a> {
 /// How it ended.
 pub(super) struct LoadEnd {
     pub(super) elapsed: Duration,
-    /// Requests that were waiting or in flight when somebody stopped it.
+    /// Requests that were waiting or in flight when it was stopped.
     pub(super) unfinished: usize,
     pub(super) interrupted: bool,
 }
@@ -178,7 +178,7 @@ impl ArrivalSource {
         })
     }
 
-    /// When to look again by the clock: at the next request, after the last one at the end. `None`
+    /// When to wake by the clock: at the next request, after the last one at the end. `None`
     /// when only answers are waited for.
     fn wake(&self, now: Duration) -> Option<Duration> {
         self.upcoming.map(|arrival| arrival.at).or((now < self.length).then_some(self.length))

@@ -1,4 +1,4 @@
-//! What the requests are about: users and orders that this run made.
+//! Fixtures: the users and orders that this run made and asks about.
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What is asked: the draw from the tables of requests, by seed and number.
+//! The sequence of requests: a draw from the tables, by seed and number.
 
 use super::cases::{BROWSE, CHECKOUT, ERRORS};
 use super::draw::{Draw, LoadCase};

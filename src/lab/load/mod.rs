@@ -4,7 +4,7 @@
 //!    the tables, `cases`), functions of plan and seed
 //! 2. users and orders to ask about: `fixtures`
 //! 3. send them by the clock or by the answers: `engine`, `client`
-//! 4. count: `tally`; say how it goes and what it came to: `progress`, `report`
+//! 4. count: `tally`; show progress and report: `progress`, `report`
 //!
 //! Standard output is the report, standard error the progress.
 
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::answer::seen_enough;
+use super::output::tolerate_closed_pipe;
 use crate::config::{Invalid, LoadConfig};
 use crate::runtime::Shutdown;
 use client::LoadClient;
@@ -45,7 +45,7 @@ const REMAKE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest plan that is read, in bytes.
 const LARGEST_PLAN: u64 = 64 * 1024;
 
-/// Somebody stopped a run that had an end: exit code 130.
+/// A run that had an end was stopped before it: exit code 130.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
@@ -143,8 +143,8 @@ impl LoadRun {
         }
     }
 
-    /// Round after round, until somebody stops it: that is its regular end. It begins when there is
-    /// somebody to talk to, and then goes on through every failure: traffic that stops when it fails
+    /// Round after round, until it is stopped: that is its regular end. It begins when the gateway
+    /// answers, and then goes on through every failure: traffic that stops when it fails
     /// would end the very alert it set off.
     async fn heartbeat(&mut self) -> anyhow::Result<()> {
         let started = Instant::now();
@@ -182,7 +182,7 @@ impl LoadRun {
         }
     }
 
-    /// The users and orders to begin with, as soon as they can be made; `None` if somebody stops it first.
+    /// The users and orders to begin with, as soon as they can be made; `None` if it is stopped first.
     async fn first_fixtures(&self) -> Option<RefCell<Fixtures>> {
         let make = async {
             loop {
@@ -258,5 +258,5 @@ fn phase_at(phases: &[Phase], mut elapsed: Duration) -> &str {
 fn print(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let written = lines.into_iter().try_for_each(|line| writeln!(stdout, "{line}"));
-    seen_enough(written.and_then(|()| stdout.flush()))
+    tolerate_closed_pipe(written.and_then(|()| stdout.flush()))
 }

@@ -1,4 +1,4 @@
-//! How it goes, while it goes: a bar on a terminal, lines elsewhere, JSON for a heartbeat.
+//! Progress of a run: a bar on a terminal, lines elsewhere, JSON for a heartbeat.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::tally::LoadRecorder;
 use crate::api;
 use crate::config::LoadConfig;
 
-/// Says how a run goes.
+/// The progress of a run.
 pub(super) struct Progress {
     form: ProgressForm,
     every: Duration,
@@ -60,10 +60,10 @@ impl Progress {
             }
             ProgressForm::Json => heartbeat(recorder),
         }
-        recorder.start_anew();
+        recorder.start_recent();
     }
 
-    /// A heartbeat has nobody to talk to and will try again.
+    /// A heartbeat cannot reach the gateway and will try again.
     pub(super) fn waiting(&self, reason: &str) {
         line(json!({
             "timestamp": api::now(),
@@ -122,6 +122,6 @@ fn heartbeat(recorder: &LoadRecorder) {
 }
 
 fn line(object: serde_json::Value) {
-    // Whoever read it may be gone; the traffic goes on.
+    // The reader may be gone; the traffic goes on.
     let _ = writeln!(std::io::stdout(), "{object}");
 }

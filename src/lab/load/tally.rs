@@ -1,4 +1,4 @@
-//! Counting: what came of the requests, in all, by route and by phase.
+//! Counts and latencies of requests, in all, by route and by phase.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) enum AnswerClass {
     Refused,
     /// Below 500, and not expected.
     Unexpected,
-    /// A 5xx that nobody expected.
+    /// A 5xx that was not expected.
     Server,
     /// No answer within the time limit.
     Timeout,
@@ -63,7 +63,7 @@ impl Tally {
 
     fn add(&mut self, class: AnswerClass, latency: Duration) {
         self.counts[class as usize] += 1;
-        // Where nobody answered no time was measured, and a quick refusal must not flatter the rest.
+        // Without an answer no time was measured, and a quick refusal must not flatter the rest.
         if class != AnswerClass::Connect {
             self.latency.saturating_record(latency.as_micros() as u64);
         }
@@ -95,7 +95,7 @@ impl Tally {
     }
 }
 
-/// A request worth a look in the trace backend.
+/// One of the slowest requests, to be opened in the trace backend.
 #[derive(Clone, Debug)]
 pub(super) struct SlowRequest {
     pub(super) latency: Duration,
@@ -174,7 +174,7 @@ impl LoadRecorder {
     }
 
     /// Forgets what is recent.
-    pub(super) fn start_anew(&mut self) {
+    pub(super) fn start_recent(&mut self) {
         self.recent.clear();
     }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::environment::Environment;
 use super::plan::{LabPlan, local};
 use super::spec::ChildSpec;
-use crate::config::Backend;
+use crate::config::BackendProgram;
 use crate::schema::{Endpoint, Ports, Role, SERVICES};
 
 /// EmbeddedFiles of a folder of this project, by name; the test below compares with the folder.
@@ -46,23 +46,23 @@ const WEBHOOK: &str = "http://notify:3003/alerts";
 const UNTIL_EOF: &str = "until-eof";
 
 /// The job and, in the table, the name.
-pub(super) fn name(backend: Backend) -> &'static str {
+pub(super) fn name(backend: BackendProgram) -> &'static str {
     match backend {
-        Backend::Prometheus => "prometheus",
-        Backend::Alertmanager => "alertmanager",
+        BackendProgram::Prometheus => "prometheus",
+        BackendProgram::Alertmanager => "alertmanager",
     }
 }
 
-pub(super) fn port(backend: Backend, ports: Ports) -> u16 {
+pub(super) fn port(backend: BackendProgram, ports: Ports) -> u16 {
     match backend {
-        Backend::Prometheus => ports.at(Endpoint::Prometheus),
-        Backend::Alertmanager => ports.at(Endpoint::Alertmanager),
+        BackendProgram::Prometheus => ports.at(Endpoint::Prometheus),
+        BackendProgram::Alertmanager => ports.at(Endpoint::Alertmanager),
     }
 }
 
 /// Those that were asked for, each once.
-pub(super) fn wanted(asked: &[Backend]) -> Vec<Backend> {
-    [Backend::Prometheus, Backend::Alertmanager]
+pub(super) fn wanted(asked: &[BackendProgram]) -> Vec<BackendProgram> {
+    [BackendProgram::Prometheus, BackendProgram::Alertmanager]
         .into_iter()
         .filter(|backend| asked.contains(backend))
         .collect()
@@ -72,7 +72,7 @@ pub(super) fn wanted(asked: &[Backend]) -> Vec<Backend> {
 ///
 /// # Errors
 /// Names the first one that is not installed.
-pub(super) fn programs(plan: &LabPlan) -> anyhow::Result<Vec<(Backend, PathBuf)>> {
+pub(super) fn programs(plan: &LabPlan) -> anyhow::Result<Vec<(BackendProgram, PathBuf)>> {
     plan.with.iter().map(|backend| Ok((*backend, find(*backend)?))).collect()
 }
 
@@ -80,11 +80,14 @@ pub(super) fn programs(plan: &LabPlan) -> anyhow::Result<Vec<(Backend, PathBuf)>
 ///
 /// # Errors
 /// The files cannot be written.
-pub(super) fn children(programs: Vec<(Backend, PathBuf)>, plan: &LabPlan) -> anyhow::Result<Vec<ChildSpec>> {
+pub(super) fn children(
+    programs: Vec<(BackendProgram, PathBuf)>,
+    plan: &LabPlan,
+) -> anyhow::Result<Vec<ChildSpec>> {
     programs.into_iter().map(|(backend, program)| child(backend, program, plan)).collect()
 }
 
-fn child(backend: Backend, program: PathBuf, plan: &LabPlan) -> anyhow::Result<ChildSpec> {
+fn child(backend: BackendProgram, program: PathBuf, plan: &LabPlan) -> anyhow::Result<ChildSpec> {
     let folder = plan.data_dir.join(name(backend));
     write(backend, plan, &folder).with_context(|| format!("writing {}", folder.display()))?;
     let url = local(port(backend, plan.ports));
@@ -100,12 +103,12 @@ fn child(backend: Backend, program: PathBuf, plan: &LabPlan) -> anyhow::Result<C
     );
     args.push("--log.level=warn".into());
     match backend {
-        Backend::Prometheus => args.extend([
+        BackendProgram::Prometheus => args.extend([
             flag("config.file", &folder.join("prometheus.yml")),
             flag("storage.tsdb.path", &folder.join("data")),
             flag("web.user-assets", &folder.join("runbooks")),
         ]),
-        Backend::Alertmanager => args.extend([
+        BackendProgram::Alertmanager => args.extend([
             flag("config.file", &folder.join("alertmanager.yml")),
             flag("storage.path", &folder.join("data")),
             // It is the only one.
@@ -125,25 +128,25 @@ fn child(backend: Backend, program: PathBuf, plan: &LabPlan) -> anyhow::Result<C
     })
 }
 
-fn write(backend: Backend, plan: &LabPlan, folder: &Path) -> anyhow::Result<()> {
+fn write(backend: BackendProgram, plan: &LabPlan, folder: &Path) -> anyhow::Result<()> {
     match backend {
-        Backend::Alertmanager => {
+        BackendProgram::Alertmanager => {
             let here = format!("{}/alerts", local(plan.ports.of(Role::Notify)));
             let text = ALERTMANAGER.replacen(WEBHOOK, &here, 1);
             all(folder, &[("alertmanager.yml", &text)])
         }
-        Backend::Prometheus => {
+        BackendProgram::Prometheus => {
             all(folder, &[("prometheus.yml", PROMETHEUS)])?;
-            anew(&folder.join("rules"), RULES)?;
-            anew(&folder.join("runbooks"), RUNBOOKS)?;
-            anew(&folder.join("targets"), &[("up.json", &targets(plan))])?;
-            anew(&folder.join("alertmanagers"), &[("up.json", &alertmanagers(plan))])
+            replace(&folder.join("rules"), RULES)?;
+            replace(&folder.join("runbooks"), RUNBOOKS)?;
+            replace(&folder.join("targets"), &[("up.json", &targets(plan))])?;
+            replace(&folder.join("alertmanagers"), &[("up.json", &alertmanagers(plan))])
         }
     }
 }
 
-/// Without what an earlier version left there.
-fn anew(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
+/// Writes the files of a folder, without what an earlier version left there.
+fn replace(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
@@ -170,17 +173,19 @@ fn targets(plan: &LabPlan) -> String {
 }
 
 fn alertmanagers(plan: &LabPlan) -> String {
-    if !plan.with.contains(&Backend::Alertmanager) {
+    if !plan.with.contains(&BackendProgram::Alertmanager) {
         return "[]".to_owned();
     }
     json!([{"targets": [format!("127.0.0.1:{}", plan.ports.at(Endpoint::Alertmanager))]}]).to_string()
 }
 
-fn find(backend: Backend) -> anyhow::Result<PathBuf> {
+fn find(backend: BackendProgram) -> anyhow::Result<PathBuf> {
     // Debian's package has a name of its own for it.
     let (names, package): (&[&str], _) = match backend {
-        Backend::Prometheus => (&["prometheus"], "prometheus"),
-        Backend::Alertmanager => (&["alertmanager", "prometheus-alertmanager"], "prometheus-alertmanager"),
+        BackendProgram::Prometheus => (&["prometheus"], "prometheus"),
+        BackendProgram::Alertmanager => {
+            (&["alertmanager", "prometheus-alertmanager"], "prometheus-alertmanager")
+        }
     };
     let path = std::env::var_os(crate::config::PATH_VARIABLE).unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&path).collect();

@@ -1,4 +1,4 @@
-//! Keeps one child running: starts it, watches it, starts it again, stops it.
+//! The supervisor of one child: starts it, watches it, restarts it, stops it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,25 +17,25 @@ use super::probe::{Probe, ProbeAnswer};
 use super::process;
 use super::spec::{ChildSpec, Program};
 
-/// Lines of standard error kept for the report on a child that is given up.
+/// Lines of standard error kept for the report on a child that is not started again.
 const LAST_WORDS: usize = 10;
 /// A process that has ended may have left its pipes to one that has not.
 const PIPES_CLOSE_WITHIN: Duration = Duration::from_millis(500);
-/// What a child gets beyond its own grace before it is killed: the time to turn away who came last,
+/// What a child gets beyond its own grace before it is killed: the time to refuse the last requests,
 /// and to flush its spans to a slow collector.
 const BEYOND_GRACE: Duration = Duration::from_secs(5);
 
-/// What all supervisors share.
+/// The context that all supervisors share.
 pub(super) struct SupervisorContext {
     pub(super) program: Program,
     pub(super) outputs: Outputs,
-    /// The time children have to finish what is in hand.
+    /// The time children have to finish work in flight.
     pub(super) grace: Duration,
-    /// Takes the reason when a child is given up.
+    /// Takes the reason when a child is not started again.
     pub(super) fatal: mpsc::Sender<anyhow::Error>,
 }
 
-/// How a child is.
+/// The status of a child.
 #[derive(Clone, Debug)]
 pub(super) struct ChildStatus {
     pub(super) state: ChildState,
@@ -136,7 +136,7 @@ impl Supervisor {
         self.publish(None, None);
     }
 
-    /// Looks after one process until it ends (its exit) or until it was told to stop (`None`).
+    /// Supervises one process until it ends (its exit) or until it was told to stop (`None`).
     async fn attend(&mut self, mut process: Process) -> Option<ChildExit> {
         self.machine.started();
         self.publish(process.id(), None);
@@ -233,7 +233,7 @@ impl Supervisor {
             text.push_str("\n    ");
             text.push_str(&crate::terminal::escaped(line));
         }
-        // Full means that others were given up before it; the first reason is the one to tell.
+        // Full means that others failed before it; the first reason is the one to tell.
         let _ = self.shared.fatal.try_send(anyhow::Error::msg(text));
     }
 

@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a lock that was just given back. Other tests start processes, and between fork and
+    /// Takes a lock that was just released. Other tests start processes, and between fork and
     /// exec those hold a copy of every open file: the lock may outlive its owner by a moment.
     fn lock_again(path: &Path, known_ours: bool) -> DataDir {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);

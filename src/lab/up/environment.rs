@@ -1,4 +1,4 @@
-//! What a child's environment has that ours has not, and the other way round.
+//! A child's environment: how it differs from ours.
 //!
 //! Children inherit our environment, so that `LOG_LEVEL=debug o11y-lab up` and the standard
 //! `OTEL_*` work; what would give every child the same address or name is taken out.
@@ -12,7 +12,7 @@ use super::plan::{LabPlan, local};
 use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, child as var};
 use crate::schema::{Endpoint, Role};
 
-/// Looks up a variable of our own environment; a set but empty one counts as not set.
+/// Reads a variable of our own environment; a set but empty one counts as not set.
 pub(super) type Inherited<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Variables to set (`Some`) or to take out (`None`).

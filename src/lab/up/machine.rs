@@ -1,4 +1,4 @@
-//! The life of one child as a state machine: no process, no clock, no I/O.
+//! The lifecycle of one child as a state machine: no process, no clock, no I/O.
 
 use std::fmt;
 use std::process::ExitStatus;
@@ -15,7 +15,7 @@ const ATTEMPTS_BEFORE_READY: u32 = 6;
 /// What our own commands (and clap) exit with when the settings are wrong.
 const BAD_CONFIGURATION: i32 = 2;
 
-/// Where a child is in its life.
+/// The state of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChildState {
     /// It runs and `/ready` has not said 200 yet.
@@ -24,7 +24,7 @@ pub(super) enum ChildState {
     Ready,
     /// It ended by itself and will be started again after this long.
     Restarting(Duration),
-    /// It is over: drained, or given up.
+    /// It is over: drained, or not started again.
     Stopped,
 }
 
@@ -114,7 +114,7 @@ impl Lifecycle {
         self.ready_since = Some(now);
     }
 
-    /// It ended and nobody had asked it to.
+    /// It ended without being told to.
     pub(super) fn exited(&mut self, exit: &ChildExit, now: Instant) -> AfterExit {
         let healthy_for = self.ready_since.take().map(|since| now.saturating_duration_since(since));
         if healthy_for.is_some_and(|time| time >= HEALTHY_AFTER) {

@@ -1,8 +1,8 @@
 //! `o11y-lab up`: the whole lab on this machine, from one executable.
 //!
-//! 1. lock the data folder, check the ports, empty the folder if asked: `data`, `plan`
-//! 2. start the console and the roles as children of this program: `environment`, `child`, `process`;
-//!    and, if asked, Prometheus and Alertmanager with the lab's rules: `backends`, `tied`
+//! 1. lock the data folder, check the ports, empty the folder if asked: `data`, `plan`, `ports`
+//! 2. start the console and the roles as children of this program: `spec`, `environment`, `child`, `process`;
+//!    and, if asked, Prometheus and Alertmanager with the lab's rules: `backends`, `until_eof`
 //! 3. wait until they are ready, print one table: `probe`, `table`
 //! 4. pass their log lines on: `lines`, `render`, `output`, `writer`
 //! 5. start a crashed child again: `machine`; on SIGTERM or Ctrl-C drain them in order
@@ -43,7 +43,7 @@ use plan::LabPlan;
 use spec::{CONSOLE, ChildSpec, Program};
 pub use until_eof::UntilEof;
 
-/// How long the table waits for everybody to be ready.
+/// How long the table waits for every child to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Log lines on their way to the console.
 const CONSOLE_QUEUE: usize = 2048;
@@ -130,7 +130,7 @@ impl RunningLab {
         self.shared.outputs.say(text);
     }
 
-    /// Until somebody wants it to end, or a child is given up.
+    /// Until a signal ends it, or a child is not started again.
     async fn run(&mut self, plan: &LabPlan, shutdown: &Shutdown) -> anyhow::Result<()> {
         let announced = async {
             announce(&self.children, &self.shared.outputs, plan, READY_WITHIN).await;
@@ -157,8 +157,8 @@ impl RunningLab {
 
 /// Waits until every child is ready, but not longer than `within`, then prints the table.
 async fn announce(children: &[Supervised], outputs: &Outputs, plan: &LabPlan, within: Duration) {
-    let everybody = join_all(children.iter().map(Supervised::settled));
-    let all_settled = tokio::time::timeout(within, everybody).await.is_ok();
+    let all_ready = join_all(children.iter().map(Supervised::settled));
+    let all_settled = tokio::time::timeout(within, all_ready).await.is_ok();
     let rows: Vec<_> = children
         .iter()
         .map(|c| table::TableRow { name: c.child.name, url: &c.child.url, status: c.status() })

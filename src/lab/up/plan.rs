@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Backend;
+use crate::config::BackendProgram;
 use crate::schema::{Ports, Role};
 
 /// The settings of this `up` that decide about its children.
@@ -11,7 +11,7 @@ pub(super) struct LabPlan {
     pub(super) ports: Ports,
     /// Empty means all.
     pub(super) roles: Vec<Role>,
-    pub(super) with: Vec<Backend>,
+    pub(super) with: Vec<BackendProgram>,
     /// Absolute.
     pub(super) data_dir: PathBuf,
     pub(super) grace: Duration,

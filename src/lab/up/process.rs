@@ -1,4 +1,4 @@
-//! One process of a child: how it is started, fed and ended.
+//! One process of a child: started, fed and ended.
 //!
 //! Its standard input is its lifeline: however `up` ends, the pipe closes with it and the child
 //! drains by itself.
@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 
 use super::spec::{ChildSpec, Program};
 
-/// Lines of the feed that travel in one write.
-const BATCH: usize = 128;
+/// The most lines of the feed that travel in one write.
+const BATCH: usize = 256;
+/// How long a line waits for others to travel with: each write wakes the console once.
+const GATHER: Duration = Duration::from_millis(10);
 /// The kernel ends a killed process at once, unless it hangs in a system call.
 const KILLED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -40,7 +42,7 @@ pub(super) fn start(program: &Program, child: &ChildSpec) -> io::Result<Process>
 
 /// SIGTERM; whether the process was gone within `patience`.
 pub(super) async fn terminate(process: &mut Process, patience: Duration) -> bool {
-    // No id: it is reaped already, and its pid may be somebody else's by now.
+    // No id: it is reaped already, and its pid may be another process's by now.
     let Some(pid) = process.id().and_then(|pid| i32::try_from(pid).ok()) else { return true };
     let _ = signal::kill(Pid::from_raw(pid), Signal::SIGTERM);
     tokio::time::timeout(patience, process.wait()).await.is_ok()
@@ -60,6 +62,11 @@ pub(super) async fn hold(
     if let (Some(stdin), Some(feed)) = (stdin.as_mut(), feed) {
         let mut lines = Vec::with_capacity(BATCH);
         while feed.recv_many(&mut lines, BATCH).await > 0 {
+            if lines.len() < BATCH {
+                tokio::time::sleep(GATHER).await;
+                let room = BATCH - lines.len();
+                lines.extend(std::iter::from_fn(|| feed.try_recv().ok()).take(room));
+            }
             lines.push(String::new());
             if stdin.write_all(lines.join("\n").as_bytes()).await.is_err() {
                 break;

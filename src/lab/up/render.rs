@@ -1,6 +1,11 @@
 //! A service's JSON log line as a person reads it, safe to show on a terminal.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::terminal::{LogHead, LogText, escaped, paint};
 
@@ -25,38 +30,81 @@ impl Style {
         format!("{on}{name:<width$} |{off} {text}", width = self.width)
     }
 
-    /// `HH:MM:SS.mmm level message key=value … trace=abcd1234`; a line that is no JSON object is
-    /// shown as it is. Control characters are escaped either way.
+    /// `HH:MM:SS.mmm level message key=value … trace=abcd1234`, fields in the order of the line; a line
+    /// that is no JSON object is shown as it is. Control characters are escaped either way.
     pub(super) fn log_line(self, line: &str) -> String {
-        match serde_json::from_str::<Map<String, Value>>(line) {
+        match serde_json::from_str::<LineFields<'_>>(line) {
             Ok(fields) => self.fields(&fields),
             Err(_) => escaped(line).into_owned(),
         }
     }
 
-    fn fields(self, fields: &Map<String, Value>) -> String {
-        let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
-        let level = text("level");
+    fn fields(self, fields: &LineFields<'_>) -> String {
+        let (level, timestamp) = (fields.text("level"), fields.text("timestamp"));
         let head = LogHead {
-            time: time_of_day(text("timestamp")),
+            time: time_of_day(&timestamp),
             level: &format!("{level:<5}"),
-            level_colour: match level {
+            level_colour: match &*level {
                 "error" => "\x1b[31m",
                 "warn" => "\x1b[33m",
                 _ => "",
             },
             target: None,
-            message: text("message"),
+            message: &fields.text("message"),
         };
         let mut line = LogText::new(&head, self.colour);
-        for (key, value) in fields.iter().filter(|(key, _)| !PLACED.contains(&key.as_str())) {
-            line.field(key, value);
+        for (key, value) in fields.0.iter().filter(|(key, _)| !PLACED.contains(&key.0.as_ref())) {
+            match text(value) {
+                Some(text) => line.text(&key.0, &text),
+                None => line.pair(&key.0, value.get()),
+            }
         }
-        let trace: String = text("traceId").chars().take(8).collect();
+        let trace = fields.text("traceId");
         if !trace.is_empty() {
-            line.pair("trace", &trace);
+            line.pair("trace", trace.get(..8).unwrap_or(&trace));
         }
         line.finish()
+    }
+}
+
+/// The fields of a JSON object in their order, the values still JSON.
+struct LineFields<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+/// A text that is copied only where JSON escapes a part of it.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> LineFields<'a> {
+    /// A field's text, empty where it is none; the last of several of one name.
+    fn text(&self, name: &str) -> Cow<'a, str> {
+        let found = self.0.iter().rev().find(|(key, _)| key.0 == name);
+        found.and_then(|(_, value)| text(value)).unwrap_or_default()
+    }
+}
+
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Key<'_>>(value.get()).ok().map(|text| text.0)
+}
+
+impl<'de> Deserialize<'de> for LineFields<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = LineFields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(8);
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(LineFields(fields))
+            }
+        }
+        reader.deserialize_map(Fields)
     }
 }
 

@@ -22,13 +22,13 @@ pub(super) struct Program {
 
 impl Program {
     /// This very program, asked once: after a rebuild the path still names the new file, while a
-    /// second look would answer "(deleted)".
+    /// second call would answer "(deleted)".
     pub(super) fn this() -> io::Result<Self> {
         Ok(Self { exe: std::env::current_exe()?, args: Vec::new() })
     }
 }
 
-/// One child: who it is and how it is told what to do.
+/// One child: its name, command, URL and environment.
 #[derive(Clone, Debug)]
 pub(super) struct ChildSpec {
     /// `service.name`, `console`, or a backend's.

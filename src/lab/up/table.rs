@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::child::ChildStatus;
 use super::machine::ChildState;
 use super::plan::{LabPlan, local};
-use crate::config::Backend;
+use crate::config::BackendProgram;
 use crate::schema::{Endpoint, Role};
 
 /// One row: a child and how it is.
@@ -32,10 +32,10 @@ pub(super) fn table(rows: &[TableRow<'_>]) -> String {
     out
 }
 
-/// Where to look, what to try, how to stop.
+/// The next steps: the console's URL, requests to try, how to stop.
 pub(super) fn next_steps(plan: &LabPlan) -> String {
     let mut out = format!("\nLook:  {}\n", local(plan.ports.at(Endpoint::Console)));
-    if plan.with.contains(&Backend::Prometheus) {
+    if plan.with.contains(&BackendProgram::Prometheus) {
         let _ = writeln!(out, "       {}/alerts", local(plan.ports.at(Endpoint::Prometheus)));
     }
     if plan.runs(Role::Gateway) {

@@ -1,4 +1,4 @@
-//! A program of somebody else's as a child of `up`: it cannot watch its standard input, so this does.
+//! Another program as a child of `up`: it cannot watch its standard input, so this does.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -62,7 +62,7 @@ async fn end_of_input() {
 }
 
 async fn end(mut child: Child) -> anyhow::Result<()> {
-    // No id: it is reaped already, and its pid may be somebody else's by now.
+    // No id: it is reaped already, and its pid may be another process's by now.
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         let _ = signal::kill(Pid::from_raw(pid), Signal::SIGTERM);
     }

@@ -1,16 +1,16 @@
-//! What a lab command prints: standard output is data.
+//! The output of a lab command: standard output is data.
 
 use std::io::{self, Write as _};
 
 use serde_json::Value;
 
-/// The same twice, for a person and for a program.
-pub(super) struct Answer {
+/// One result twice, for a person and for a program.
+pub(super) struct CommandOutput {
     pub(super) text: String,
     pub(super) json: Value,
 }
 
-impl Answer {
+impl CommandOutput {
     /// Prints one of the two.
     pub(super) fn print(&self, in_json: bool) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
@@ -18,13 +18,13 @@ impl Answer {
             true => writeln!(stdout, "{:#}", self.json),
             false => write!(stdout, "{}", self.text),
         };
-        seen_enough(written)
+        tolerate_closed_pipe(written)
     }
 }
 
-/// What became of writing to standard output. That whoever reads has gone is no error: they have seen
-/// enough, as in `o11y-lab queue dead list | head`.
-pub(super) fn seen_enough(written: io::Result<()>) -> anyhow::Result<()> {
+/// The result of writing to standard output. A closed pipe is no error: the reader has seen enough, as
+/// in `o11y-lab queue dead list | head`.
+pub(super) fn tolerate_closed_pipe(written: io::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
