@@ -15,8 +15,8 @@ use super::{Message, span};
 use crate::runtime::Faults;
 use crate::schema::{FAULT_ATTRIBUTE, faults};
 
-/// Between two looks whether a stalled consumer may go on.
-const STALL_LOOK: Duration = Duration::from_millis(100);
+/// Time between two checks whether a stalled consumer may go on.
+const STALL_CHECK: Duration = Duration::from_millis(100);
 
 /// A message is about to be published, with the context of its PRODUCER `span` in its headers.
 pub(super) fn on_publishing(all: &Faults, span: &Span, message: &mut Message) {
@@ -56,7 +56,7 @@ impl<H: Handler> Handler for Faulty<H> {
 
     async fn wants_more(&self) {
         while self.faults.hits(faults::CONSUMER_STALL).is_some() {
-            tokio::time::sleep(STALL_LOOK).await;
+            tokio::time::sleep(STALL_CHECK).await;
         }
         self.handler.wants_more().await;
     }

@@ -41,7 +41,7 @@ use self::incoming::Incoming;
 use self::outgoing::{Outgoing, Record};
 use self::reader::Reader;
 use super::broker::{CALL_TIMEOUT, within};
-use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
+use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
 use crate::config::QueueConfig;
 
 /// Wait before a message comes again that could not be put into the dead-letter topic.
@@ -130,8 +130,7 @@ impl Kafka {
     }
 }
 
-#[async_trait]
-impl Queue for Kafka {
+impl Describe for Kafka {
     fn system(&self) -> &'static str {
         "kafka"
     }
@@ -152,7 +151,10 @@ impl Queue for Kafka {
     fn consumer_group(&self) -> Option<&str> {
         Some(&self.topics.main)
     }
+}
 
+#[async_trait]
+impl Deliver for Kafka {
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
         wire::check(batch)?;
         self.send(batch.iter().map(|message| Record::of(&self.topics.main, message, [])).collect()).await
@@ -211,6 +213,17 @@ impl Queue for Kafka {
         Ok(())
     }
 
+    async fn close(&self) {
+        self.stop_receiving().await;
+        if let Some(incoming) = self.incoming.lock().await.take() {
+            incoming.close().await;
+        }
+        self.outgoing.lock().await.take();
+    }
+}
+
+#[async_trait]
+impl Inspect for Kafka {
     /// Waiting is the group's lag. In flight is what this handle has in hand; what other members
     /// have counts as waiting, for Kafka does not know.
     async fn depth(&self) -> Result<Depth, QueueError> {
@@ -242,13 +255,5 @@ impl Queue for Kafka {
     async fn replay(&self, id: Option<&str>) -> Result<u64, QueueError> {
         let (reader, outgoing) = (self.reader().await?, self.outgoing().await?);
         dead::replay(reader, outgoing, id.map(str::to_owned)).await
-    }
-
-    async fn close(&self) {
-        self.stop_receiving().await;
-        if let Some(incoming) = self.incoming.lock().await.take() {
-            incoming.close().await;
-        }
-        self.outgoing.lock().await.take();
     }
 }

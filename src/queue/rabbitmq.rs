@@ -28,22 +28,22 @@ use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::incoming::{Held, Incoming};
-use self::link::{Address, Line};
-use self::outgoing::Outgoing;
+use self::incoming::{ConsumeSession, InFlight};
+use self::link::{AmqpAddress, SessionSlot};
+use self::outgoing::PublishSession;
 use self::topology::{DELIVERY_LIMIT, Topology};
 use super::broker::{CALL_TIMEOUT, within};
-use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
+use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
 use crate::config::QueueConfig;
 
-/// One process's access to one queue.
+/// RabbitMQ transport: one process's access to one queue.
 pub struct RabbitMq {
-    address: Address,
+    address: AmqpAddress,
     topology: Topology,
     prefetch: u16,
-    outgoing: Line<Outgoing>,
-    incoming: Line<Incoming>,
-    held: Held,
+    outgoing: SessionSlot<PublishSession>,
+    incoming: SessionSlot<ConsumeSession>,
+    in_flight: InFlight,
     stopped: CancellationToken,
 }
 
@@ -54,27 +54,27 @@ impl RabbitMq {
     /// Settings that can never work, such as an authority's file that cannot be read.
     pub fn open(config: &QueueConfig) -> Result<Self, QueueError> {
         Ok(Self {
-            address: Address::of(&config.broker)?,
+            address: AmqpAddress::of(&config.broker)?,
             topology: Topology::of(&config.queue_name),
             prefetch: u16::try_from(config.queue_concurrency).unwrap_or(u16::MAX),
-            outgoing: Line::default(),
-            incoming: Line::default(),
-            held: Held::default(),
+            outgoing: SessionSlot::default(),
+            incoming: SessionSlot::default(),
+            in_flight: InFlight::default(),
             stopped: CancellationToken::new(),
         })
     }
 
-    async fn outgoing(&self) -> Result<Arc<Outgoing>, QueueError> {
-        within(CALL_TIMEOUT, self.outgoing.get(Outgoing::open(&self.address, &self.topology))).await
+    async fn outgoing(&self) -> Result<Arc<PublishSession>, QueueError> {
+        within(CALL_TIMEOUT, self.outgoing.get(PublishSession::open(&self.address, &self.topology))).await
     }
 
-    async fn incoming(&self) -> Result<Arc<Incoming>, QueueError> {
-        let open = Incoming::open(&self.address, &self.topology, self.prefetch);
+    async fn incoming(&self) -> Result<Arc<ConsumeSession>, QueueError> {
+        let open = ConsumeSession::open(&self.address, &self.topology, self.prefetch);
         within(CALL_TIMEOUT, self.incoming.get(open)).await
     }
 
     /// One call on the connection that publishes; after a failure the next call has a new one.
-    async fn call<T, F>(&self, call: impl FnOnce(Arc<Outgoing>) -> F) -> Result<T, QueueError>
+    async fn call<T, F>(&self, call: impl FnOnce(Arc<PublishSession>) -> F) -> Result<T, QueueError>
     where
         F: Future<Output = Result<T, QueueError>>,
     {
@@ -94,24 +94,23 @@ impl RabbitMq {
         queue: &str,
         properties: lapin::BasicProperties,
     ) -> Result<(), QueueError> {
-        let Some(held) = self.held.take(delivery) else { return Ok(()) };
+        let Some(held) = self.in_flight.take(delivery) else { return Ok(()) };
         let moved = self
-            .call(async |outgoing: Arc<Outgoing>| {
+            .call(async |outgoing: Arc<PublishSession>| {
                 outgoing.publish(queue, vec![(properties, delivery.message.body.as_slice())]).await
             })
             .await;
         match moved {
             Ok(()) => held.ack().await,
             Err(error) => {
-                held.give_back().await.ok();
+                held.requeue().await.ok();
                 Err(error)
             }
         }
     }
 }
 
-#[async_trait]
-impl Queue for RabbitMq {
+impl Describe for RabbitMq {
     fn system(&self) -> &'static str {
         "rabbitmq"
     }
@@ -127,10 +126,13 @@ impl Queue for RabbitMq {
         let tag = tag.map(|tag| KeyValue::new("messaging.rabbitmq.message.delivery_tag", tag));
         std::iter::once(key).chain(tag).collect()
     }
+}
 
+#[async_trait]
+impl Deliver for RabbitMq {
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
         wire::check(batch)?;
-        self.call(async |outgoing: Arc<Outgoing>| {
+        self.call(async |outgoing: Arc<PublishSession>| {
             envelope::check(batch, outgoing.frame_max())?;
             let batch = batch.iter().map(|m| (envelope::properties(m, []), m.body.as_slice()));
             outgoing.publish(&self.topology.main, batch.collect()).await
@@ -143,7 +145,7 @@ impl Queue for RabbitMq {
         let incoming = self.incoming().await?;
         match incoming.receive(max, deadline, &self.stopped).await {
             Ok(deliveries) => {
-                Ok(deliveries.into_iter().map(|delivery| self.held.keep(&incoming, delivery)).collect())
+                Ok(deliveries.into_iter().map(|delivery| self.in_flight.keep(&incoming, delivery)).collect())
             }
             Err(error) => {
                 self.incoming.forget(&incoming);
@@ -154,14 +156,14 @@ impl Queue for RabbitMq {
 
     async fn stop_receiving(&self) {
         self.stopped.cancel();
-        // Where a `receive` is waiting, it gives back what it has by itself.
+        // A `receive` that waits requeues what it has by itself.
         if let Some(incoming) = self.incoming.current() {
-            incoming.give_back().await;
+            incoming.requeue_rest().await;
         }
     }
 
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
-        match self.held.take(delivery) {
+        match self.in_flight.take(delivery) {
             Some(held) => held.ack().await,
             None => Ok(()),
         }
@@ -169,9 +171,9 @@ impl Queue for RabbitMq {
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
         // One step instead of two, but it counts towards the broker's limit.
-        if delay.is_zero() && self.held.returns(delivery) < DELIVERY_LIMIT / 2 {
-            let Some(held) = self.held.take(delivery) else { return Ok(()) };
-            return held.give_back().await;
+        if delay.is_zero() && self.in_flight.returns(delivery) < DELIVERY_LIMIT / 2 {
+            let Some(held) = self.in_flight.take(delivery) else { return Ok(()) };
+            return held.requeue().await;
         }
         let attempt = (wire::ATTEMPT, delivery.attempt.to_string());
         let properties = envelope::properties(&delivery.message, [attempt]);
@@ -193,13 +195,26 @@ impl Queue for RabbitMq {
         Ok(())
     }
 
-    /// AMQP tells only what is ready: in flight is what this handle has in hand, and what waits in
+    async fn close(&self) {
+        self.stop_receiving().await;
+        if let Some(incoming) = self.incoming.take().await {
+            incoming.close().await;
+        }
+        if let Some(outgoing) = self.outgoing.take().await {
+            outgoing.close().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Inspect for RabbitMq {
+    /// AMQP tells only what is ready: in flight is what this handle has unsettled, and what waits in
     /// the memory of other consumers is not counted.
     async fn depth(&self) -> Result<Depth, QueueError> {
         let (waiting, dead) =
-            self.call(async |outgoing: Arc<Outgoing>| outgoing.count(&self.topology).await).await?;
+            self.call(async |outgoing: Arc<PublishSession>| outgoing.count(&self.topology).await).await?;
         let prefetched = self.incoming.current().map_or(0, |incoming| incoming.prefetched());
-        Ok(Depth { waiting: waiting + prefetched as u64, in_flight: self.held.count() as u64, dead })
+        Ok(Depth { waiting: waiting + prefetched as u64, in_flight: self.in_flight.count() as u64, dead })
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
@@ -211,16 +226,6 @@ impl Queue for RabbitMq {
         match id {
             Some(id) => dead::replay_one(&outgoing, &self.topology, id).await,
             None => dead::replay_all(&outgoing, &self.topology).await,
-        }
-    }
-
-    async fn close(&self) {
-        self.stop_receiving().await;
-        if let Some(incoming) = self.incoming.take().await {
-            incoming.close().await;
-        }
-        if let Some(outgoing) = self.outgoing.take().await {
-            outgoing.close().await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Amazon SQS, a standard queue.
 //!
-//! SQS counts deliveries, hides what is in hand and moves to the dead-letter queue what came too
+//! SQS counts deliveries, hides what is in flight and moves to the dead-letter queue what came too
 //! often; the queue's redrive policy says which queue that is. It knows whole seconds only: delays
 //! and timeouts are rounded up, so that nothing comes early.
 
@@ -16,12 +16,12 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::{self, MessageSystemAttributeName};
 use opentelemetry::KeyValue;
 
-use self::client::{Failure, gone};
+use self::client::{SqsFailure, gone};
 use self::message::Packed;
-use self::redrive::Watch;
+use self::redrive::RedriveWatch;
+use super::ack_batch::AckBatcher;
 use super::broker::{CALL_TIMEOUT, within};
-use super::together::Together;
-use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
+use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
 use crate::config::QueueConfig;
 
 /// Most messages, or receipts, in one call.
@@ -33,14 +33,14 @@ const LONGEST_HIDDEN: Duration = Duration::from_secs(12 * 60 * 60);
 /// Longest time one call can wait for messages.
 const LONGEST_WAIT: u64 = 20;
 
-/// One process's access to one queue.
+/// SQS transport: one process's access to one queue.
 pub struct Sqs {
     client: aws_sdk_sqs::Client,
     url: String,
     visibility_timeout: Duration,
     /// Receipts to be deleted.
-    deletes: Together<String>,
-    watch: Watch,
+    deletes: AckBatcher<String>,
+    watch: RedriveWatch,
 }
 
 impl Sqs {
@@ -58,8 +58,8 @@ impl Sqs {
             client: client::connect(&config.broker, &url).await?,
             url,
             visibility_timeout: config.queue_visibility_timeout,
-            deletes: Together::of(BATCH),
-            watch: Watch::of(config.queue_max_attempts),
+            deletes: AckBatcher::new(BATCH),
+            watch: RedriveWatch::of(config.queue_max_attempts),
         })
     }
 
@@ -81,8 +81,8 @@ impl Sqs {
         let entries: Vec<_> =
             batch.into_iter().enumerate().map(|(n, one)| one.entry(n)).collect::<Result<_, _>>()?;
         let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
-        let sent = call.send().await.map_err(|error| Failure::of(&error).of_message())?;
-        match sent.failed().iter().map(|entry| Failure::coded(entry.code()).of_message()).next() {
+        let sent = call.send().await.map_err(|error| SqsFailure::of(&error).of_message())?;
+        match sent.failed().iter().map(|entry| SqsFailure::coded(entry.code()).of_message()).next() {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -109,12 +109,12 @@ impl Sqs {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .message_system_attribute_names(MessageSystemAttributeName::AwsTraceHeader);
         let taken = within(CALL_TIMEOUT + Duration::from_secs(wait), async {
-            call.send().await.map_err(|error| Failure::of(&error).into())
+            call.send().await.map_err(|error| SqsFailure::of(&error).into())
         });
         Ok(taken.await?.messages.unwrap_or_default())
     }
 
-    /// Hides a message in hand for so long from now; false if it is in this hand no longer.
+    /// Hides a message in flight for so long from now; false if it is no longer this consumer's.
     async fn hide(&self, delivery: &Delivery, time: Duration) -> Result<bool, QueueError> {
         let call = self
             .client
@@ -122,7 +122,7 @@ impl Sqs {
             .queue_url(&self.url)
             .receipt_handle(&delivery.receipt)
             .visibility_timeout(seconds(time));
-        match call.send().await.map_err(|error| Failure::of(&error)) {
+        match call.send().await.map_err(|error| SqsFailure::of(&error)) {
             Ok(_) => Ok(true),
             Err(failure) if gone(failure.code()) => {
                 tracing::debug!(messageId = delivery.message.id, "Delivery is no longer ours");
@@ -133,8 +133,7 @@ impl Sqs {
     }
 }
 
-#[async_trait]
-impl Queue for Sqs {
+impl Describe for Sqs {
     fn system(&self) -> &'static str {
         "aws_sqs"
     }
@@ -147,14 +146,17 @@ impl Queue for Sqs {
     fn attributes(&self, _: &Message, _: Option<&str>) -> Vec<KeyValue> {
         vec![KeyValue::new("aws.sqs.queue.url", self.url.clone())]
     }
+}
 
+#[async_trait]
+impl Deliver for Sqs {
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
         wire::check(batch)?;
         let packed: Vec<_> = batch.iter().map(|message| Packed::of(message, [])).collect::<Result<_, _>>()?;
         within(CALL_TIMEOUT, self.send(&self.url, packed)).await
     }
 
-    /// SQS waits whole seconds; for a shorter wait this looks at its beginning and at its end.
+    /// SQS waits whole seconds; for a shorter wait this polls at its beginning and at its end.
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
         let mut taken = self.take(&self.url, max, wait.as_secs(), self.visibility_timeout).await?;
         if taken.is_empty() && wait.as_secs() == 0 && !wait.is_zero() {
@@ -173,13 +175,19 @@ impl Queue for Sqs {
     }
 
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
-        within(CALL_TIMEOUT, self.give_up(delivery, reason)).await
+        within(CALL_TIMEOUT, self.move_to_dead(delivery, reason)).await
     }
 
     async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError> {
         within(CALL_TIMEOUT, self.hide(delivery, self.visibility_timeout)).await.map(drop)
     }
 
+    /// Nothing is held: SQS knows no sessions.
+    async fn close(&self) {}
+}
+
+#[async_trait]
+impl Inspect for Sqs {
     async fn depth(&self) -> Result<Depth, QueueError> {
         within(CALL_TIMEOUT, self.count()).await
     }
@@ -189,15 +197,12 @@ impl Queue for Sqs {
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        self.given_up(limit).await
+        self.browse_dead(limit).await
     }
 
     async fn replay(&self, id: Option<&str>) -> Result<u64, QueueError> {
-        self.send_back(id).await
+        self.replay_dead(id).await
     }
-
-    /// Nothing is held: SQS knows no sessions.
-    async fn close(&self) {}
 }
 
 /// Whole seconds, rounded up, as many as SQS takes.

@@ -1,4 +1,4 @@
-//! What a message looks like inside a broker, the same for every transport that has headers.
+//! Form of a message inside a broker, the same for every transport that has headers.
 //!
 //! A message's own headers travel under their own names. What the queue adds (id, key, attempts, why
 //! a message died) has names with [`OURS`] in front, so that neither can be taken for the other.
@@ -57,12 +57,12 @@ pub(super) fn is_rabbitmqs(name: &str) -> bool {
     ADDED.iter().any(|added| name.starts_with(added)) || matches!(name, "CC" | "BCC")
 }
 
-/// The message's own headers among all fields a broker brings.
+/// Headers of the message itself among all fields a broker brings.
 pub(super) fn headers(fields: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
     fields.into_iter().filter(|(name, _)| !name.starts_with(OURS)).collect()
 }
 
-/// The fields a dead letter has beside the message's, to be put where the headers are.
+/// Fields a dead letter has beside the message's, to be put where the headers are.
 pub(super) fn dead_fields(delivery: &Delivery, reason: &str) -> [(&'static str, String); 3] {
     [
         (DEAD_REASON, kept_of(reason)),
@@ -71,7 +71,7 @@ pub(super) fn dead_fields(delivery: &Delivery, reason: &str) -> [(&'static str, 
     ]
 }
 
-/// A dead letter from its message and its fields. What the broker itself moved there, or another
+/// Dead letter from its message and its fields. What the broker itself moved there, or another
 /// program put there, lacks some: then the reason says so.
 pub(super) fn dead_letter(message: Message, field: impl Fn(&str) -> Option<String>) -> DeadLetter {
     let number = |name: &str| field(name).and_then(|text| text.parse::<i64>().ok());
@@ -83,7 +83,7 @@ pub(super) fn dead_letter(message: Message, field: impl Fn(&str) -> Option<Strin
     }
 }
 
-/// The start of a reason: handlers choose its length, brokers limit it.
+/// Start of a reason: handlers choose its length, brokers limit it.
 pub(super) fn kept_of(reason: &str) -> String {
     reason.chars().take(REASON_LENGTH).collect()
 }

@@ -1,6 +1,6 @@
-//! Looking at dead letters and sending them back.
+//! Browsing dead letters and replaying them.
 //!
-//! AMQP has no look that does not take: the letters are received and given back. Page by page, so
+//! AMQP cannot browse without taking: the letters are received and requeued. Page by page, so
 //! that however many there are only a page of them is in memory; a page is settled with the rest, or
 //! else the next would be the same.
 
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::envelope;
 use super::link::failed;
-use super::outgoing::Outgoing;
+use super::outgoing::PublishSession;
 use super::topology::{Topology, count};
 use crate::queue::broker::{CALL_TIMEOUT, unavailable, within};
 use crate::queue::{DeadLetter, QueueError};
@@ -25,26 +25,26 @@ const PAGE: u16 = 200;
 /// The end of the queue has no sign of its own: it is there when nothing comes for so long.
 const SILENCE: Duration = Duration::from_millis(150);
 
-/// The oldest letters. All are looked at, since a quorum queue does not put back in place what it
-/// gets back.
+/// Oldest letters. All are browsed, since a quorum queue does not put back in place what is
+/// requeued.
 pub(super) async fn list(
-    outgoing: &Outgoing,
+    outgoing: &PublishSession,
     topology: &Topology,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, QueueError> {
-    let mut look = Look::open(outgoing, topology).await?;
+    let mut browse = DeadLetterBrowse::open(outgoing, topology).await?;
     let mut letters = Vec::new();
     loop {
-        let page = look.page().await?;
+        let page = browse.page().await?;
         let last = page.len() < usize::from(PAGE);
         for received in page {
-            look.taken.push(received.acker);
+            browse.taken.push(received.acker);
             letters.push(envelope::dead_letter(&received.properties, received.data));
         }
         letters.sort_by_key(|letter| letter.died_at_ms);
         letters.truncate(limit);
         if last {
-            look.give_back().await?;
+            browse.requeue_all().await?;
             return Ok(letters);
         }
     }
@@ -52,42 +52,42 @@ pub(super) async fn list(
 
 /// Sends back every letter with this id.
 pub(super) async fn replay_one(
-    outgoing: &Outgoing,
+    outgoing: &PublishSession,
     topology: &Topology,
     id: &str,
 ) -> Result<u64, QueueError> {
-    let mut look = Look::open(outgoing, topology).await?;
+    let mut browse = DeadLetterBrowse::open(outgoing, topology).await?;
     let mut replayed = 0;
     loop {
-        let page = look.page().await?;
+        let page = browse.page().await?;
         let last = page.len() < usize::from(PAGE);
         let is_it = |letter: &Received| {
             letter.properties.message_id().as_ref().is_some_and(|known| known.as_str() == id)
         };
         let (wanted, others): (Vec<_>, Vec<_>) = page.into_iter().partition(is_it);
-        look.taken.extend(others.into_iter().map(|other| other.acker));
+        browse.taken.extend(others.into_iter().map(|other| other.acker));
         replayed += send_back(outgoing, topology, wanted).await?;
         if last {
-            look.give_back().await?;
+            browse.requeue_all().await?;
             return Ok(replayed);
         }
     }
 }
 
 /// Sends back all that are there now, and not those that die again meanwhile.
-pub(super) async fn replay_all(outgoing: &Outgoing, topology: &Topology) -> Result<u64, QueueError> {
-    let mut look = Look::open(outgoing, topology).await?;
+pub(super) async fn replay_all(outgoing: &PublishSession, topology: &Topology) -> Result<u64, QueueError> {
+    let mut browse = DeadLetterBrowse::open(outgoing, topology).await?;
     let (mut replayed, mut there) = (0, None);
     loop {
-        let page = look.page().await?;
+        let page = browse.page().await?;
         let last = page.len() < usize::from(PAGE);
         let there = match there {
             Some(there) => there,
-            None => *there.insert(page.len() as u64 + look.rest().await?),
+            None => *there.insert(page.len() as u64 + browse.rest().await?),
         };
         replayed += send_back(outgoing, topology, page).await?;
         if last || replayed >= there {
-            look.give_back().await?;
+            browse.requeue_all().await?;
             return Ok(replayed);
         }
     }
@@ -95,7 +95,7 @@ pub(super) async fn replay_all(outgoing: &Outgoing, topology: &Topology) -> Resu
 
 /// Oldest first; out of the dead letters only after the broker has them safe in the queue.
 async fn send_back(
-    outgoing: &Outgoing,
+    outgoing: &PublishSession,
     topology: &Topology,
     mut letters: Vec<Received>,
 ) -> Result<u64, QueueError> {
@@ -115,16 +115,16 @@ async fn send_back(
     within(CALL_TIMEOUT, move_them).await
 }
 
-/// A look at all dead letters. Dropped half-way, the broker has them back.
-struct Look<'a> {
+/// Browse of all dead letters. Dropped half-way, the broker requeues them.
+struct DeadLetterBrowse<'a> {
     channel: Channel,
     queue: &'a str,
-    /// To be given back at the end, in this order.
+    /// To be requeued at the end, in this order.
     taken: Vec<Acker>,
 }
 
-impl<'a> Look<'a> {
-    async fn open(outgoing: &Outgoing, topology: &'a Topology) -> Result<Self, QueueError> {
+impl<'a> DeadLetterBrowse<'a> {
+    async fn open(outgoing: &PublishSession, topology: &'a Topology) -> Result<Self, QueueError> {
         within(CALL_TIMEOUT, async {
             let channel = outgoing.channel().await?;
             channel.basic_qos(PAGE, BasicQosOptions::default()).await.map_err(failed)?;
@@ -145,7 +145,7 @@ impl<'a> Look<'a> {
                 let until = deadline.min(Instant::now() + SILENCE);
                 match timeout_at(until, consumer.next()).await {
                     Ok(Some(received)) => page.push(received.map_err(failed)?),
-                    Ok(None) => return Err(unavailable("ended the look at its dead letters")),
+                    Ok(None) => return Err(unavailable("ended the browsing of its dead letters")),
                     Err(_) => break,
                 }
             }
@@ -158,13 +158,13 @@ impl<'a> Look<'a> {
         .await
     }
 
-    /// Letters after the pages so far. Not to be asked before the first: what an earlier look gave
-    /// back may not be counted yet, but it comes before anything a new consumer is sent.
+    /// Letters after the pages so far. Not to be asked before the first: what an earlier browse requeued
+    /// may not be counted yet, but it comes before anything a new consumer is sent.
     async fn rest(&self) -> Result<u64, QueueError> {
         within(CALL_TIMEOUT, count(&self.channel, self.queue)).await
     }
 
-    async fn give_back(self) -> Result<(), QueueError> {
+    async fn requeue_all(self) -> Result<(), QueueError> {
         within(CALL_TIMEOUT, async {
             for letter in self.taken {
                 let requeue = BasicNackOptions { requeue: true, ..Default::default() };

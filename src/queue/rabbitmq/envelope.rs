@@ -1,4 +1,4 @@
-//! What a message looks like in RabbitMQ: AMQP headers for headers, `message_id` for the id.
+//! Form of a message in RabbitMQ: AMQP headers for headers, `message_id` for the id.
 
 use std::time::Duration;
 
@@ -88,9 +88,9 @@ pub(super) fn attempt(properties: &BasicProperties) -> u32 {
 pub(super) fn dead_letter(properties: &BasicProperties, body: Vec<u8>) -> DeadLetter {
     wire::dead_letter(message(properties, body), |name| {
         field(properties, name).or_else(|| {
-            let given_up_at = given_up_at_ms(properties)?;
+            let died_at = died_at_ms(properties)?;
             match name {
-                DEAD_AT => Some(given_up_at.to_string()),
+                DEAD_AT => Some(died_at.to_string()),
                 DEAD_ATTEMPTS => {
                     Some(earlier_attempts(properties).saturating_add(DELIVERY_LIMIT + 1).to_string())
                 }
@@ -101,7 +101,7 @@ pub(super) fn dead_letter(properties: &BasicProperties, body: Vec<u8>) -> DeadLe
 }
 
 /// When the broker itself gave it up, after more than its limit of deliveries.
-fn given_up_at_ms(properties: &BasicProperties) -> Option<u64> {
+fn died_at_ms(properties: &BasicProperties) -> Option<u64> {
     let deaths = properties.headers().as_ref()?.inner().get(DEATHS)?.as_array()?;
     let time = deaths.as_slice().first()?.as_field_table()?.inner().get("time")?.as_timestamp()?;
     time.checked_mul(1000)

@@ -1,4 +1,4 @@
-//! The connection that consumes, and what it has in hand.
+//! Connection that consumes, and what it has in flight.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::envelope;
-use super::link::{Address, Link, Session, failed};
+use super::link::{AmqpAddress, BrokerLink, BrokerSession, failed};
 use super::topology::Topology;
 use crate::queue::broker::{CALL_TIMEOUT, unavailable, within};
 use crate::queue::{Delivery, QueueError};
@@ -22,31 +22,33 @@ use crate::queue::{Delivery, QueueError};
 /// Tells the deliveries of one connection from those of the next, which has the same tags.
 static SESSIONS: AtomicU64 = AtomicU64::new(0);
 
-pub(super) struct Incoming {
+/// BrokerSession of a consumer: its connection and what came on it.
+pub(super) struct ConsumeSession {
     number: u64,
     channel: Channel,
     intake: sync::Mutex<Intake>,
-    link: Link,
+    link: BrokerLink,
 }
 
+/// Messages of a connection on their way in.
 struct Intake {
     consumer: Consumer,
-    /// Came, but nobody asked for it yet; at most the prefetch count.
+    /// Prefetched: came and is not received yet; at most the prefetch count.
     ready: VecDeque<Received>,
     /// Nothing comes any more.
     over: bool,
 }
 
-impl Session for Incoming {
+impl BrokerSession for ConsumeSession {
     fn alive(&self) -> bool {
         self.link.alive() && self.channel.status().connected()
     }
 }
 
-impl Incoming {
+impl ConsumeSession {
     /// Begins to consume, at most `prefetch` messages unsettled at once.
     pub(super) async fn open(
-        address: &Address,
+        address: &AmqpAddress,
         topology: &Topology,
         prefetch: u16,
     ) -> Result<Self, QueueError> {
@@ -62,7 +64,7 @@ impl Incoming {
     }
 
     /// What came, or else what comes first until the deadline. Once it is stopped, nothing, and what
-    /// came goes back to the broker.
+    /// came is requeued.
     pub(super) async fn receive(
         &self,
         max: usize,
@@ -86,20 +88,20 @@ impl Incoming {
             }
         }
         if stopped.is_cancelled() {
-            intake.give_back(&self.channel).await;
+            intake.requeue_rest(&self.channel).await;
         }
         let max = max.min(intake.ready.len());
         Ok(intake.ready.drain(..max).collect())
     }
 
     /// Stops consuming, unless a `receive` is at work.
-    pub(super) async fn give_back(&self) {
+    pub(super) async fn requeue_rest(&self) {
         if let Ok(mut intake) = self.intake.try_lock() {
-            intake.give_back(&self.channel).await;
+            intake.requeue_rest(&self.channel).await;
         }
     }
 
-    /// Messages that came and nobody asked for yet; none can be while a `receive` is at work.
+    /// Messages that came and are not received yet; none can be while a `receive` is at work.
     pub(super) fn prefetched(&self) -> usize {
         let Ok(mut intake) = self.intake.try_lock() else { return 0 };
         // The next receive will find out, too.
@@ -123,23 +125,23 @@ impl Intake {
         Ok(())
     }
 
-    async fn give_back(&mut self, channel: &Channel) {
+    async fn requeue_rest(&mut self, channel: &Channel) {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
-        let give_back = async {
+        let requeue_rest = async {
             let tag = self.consumer.tag();
             channel.basic_cancel(tag, Default::default()).await.map_err(failed)?;
             while let Some(Ok(received)) = self.consumer.next().await {
                 self.ready.push_back(received);
             }
             for received in self.ready.drain(..) {
-                received.nack(requeue()).await.map_err(failed)?;
+                received.nack(requeued()).await.map_err(failed)?;
             }
             Ok(())
         };
         // Where it fails the connection is gone, and the broker has them back anyway.
-        within(CALL_TIMEOUT, give_back).await.ok();
+        within(CALL_TIMEOUT, requeue_rest).await.ok();
         self.ready.clear();
     }
 }
@@ -148,60 +150,60 @@ fn ended() -> QueueError {
     unavailable("ended the consumer")
 }
 
-fn requeue() -> BasicNackOptions {
+fn requeued() -> BasicNackOptions {
     BasicNackOptions { requeue: true, ..Default::default() }
 }
 
-/// What was given out and is not settled, by receipt.
+/// Deliveries that are not settled, by receipt.
 #[derive(Default)]
-pub(super) struct Held(Mutex<HashMap<String, InHand>>);
+pub(super) struct InFlight(Mutex<HashMap<String, Unsettled>>);
 
-/// One of them.
-pub(super) struct InHand {
+/// Delivery that is not settled.
+pub(super) struct Unsettled {
     acker: Acker,
     returns: u32,
 }
 
-impl Held {
-    pub(super) fn keep(&self, from: &Incoming, received: Received) -> Delivery {
+impl InFlight {
+    pub(super) fn keep(&self, from: &ConsumeSession, received: Received) -> Delivery {
         let receipt = format!("{}-{}", from.number, received.delivery_tag);
         let Received { properties, data, acker, .. } = received;
         let mut held = self.lock();
         // What an earlier connection had is no longer ours.
-        held.retain(|_, in_hand| in_hand.acker.usable());
-        held.insert(receipt.clone(), InHand { acker, returns: envelope::returns(&properties) });
+        held.retain(|_, one| one.acker.usable());
+        held.insert(receipt.clone(), Unsettled { acker, returns: envelope::returns(&properties) });
         let attempt = envelope::attempt(&properties);
         Delivery { message: envelope::message(&properties, data), attempt, receipt }
     }
 
     /// `None` where the delivery is no longer ours.
-    pub(super) fn take(&self, delivery: &Delivery) -> Option<InHand> {
-        self.lock().remove(&delivery.receipt).filter(|in_hand| in_hand.acker.usable())
+    pub(super) fn take(&self, delivery: &Delivery) -> Option<Unsettled> {
+        self.lock().remove(&delivery.receipt).filter(|one| one.acker.usable())
     }
 
-    /// How often the broker has got this copy back without a word.
+    /// Number of times this copy was requeued without a settlement.
     pub(super) fn returns(&self, delivery: &Delivery) -> u32 {
-        self.lock().get(&delivery.receipt).map_or(0, |in_hand| in_hand.returns)
+        self.lock().get(&delivery.receipt).map_or(0, |one| one.returns)
     }
 
     pub(super) fn count(&self) -> usize {
-        self.lock().values().filter(|in_hand| in_hand.acker.usable()).count()
+        self.lock().values().filter(|one| one.acker.usable()).count()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, InHand>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Unsettled>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl InHand {
+impl Unsettled {
     pub(super) async fn ack(self) -> Result<(), QueueError> {
         let ack = async { self.acker.ack(Default::default()).await.map_err(failed) };
         within(CALL_TIMEOUT, ack).await.map(drop)
     }
 
     /// To the head of the queue, at once.
-    pub(super) async fn give_back(self) -> Result<(), QueueError> {
-        let nack = async { self.acker.nack(requeue()).await.map_err(failed) };
+    pub(super) async fn requeue(self) -> Result<(), QueueError> {
+        let nack = async { self.acker.nack(requeued()).await.map_err(failed) };
         within(CALL_TIMEOUT, nack).await.map(drop)
     }
 }

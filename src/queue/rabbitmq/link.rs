@@ -1,4 +1,4 @@
-//! Connections: opened at the first use, again after they broke, and ended for sure.
+//! Connections: opened at the first use, again after they broke, and ended in every case.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -22,13 +22,13 @@ const SUCCESS: u16 = 200;
 /// AMQP's code for a login or a permission that is wrong.
 const ACCESS_REFUSED: u16 = 403;
 
-/// Where the broker is and how to trust it.
-pub(super) struct Address {
+/// AmqpAddress of the broker, and how to trust it.
+pub(super) struct AmqpAddress {
     uri: AMQPUri,
     tls: Option<RustlsConnector>,
 }
 
-impl Address {
+impl AmqpAddress {
     pub(super) fn of(config: &BrokerConfig) -> Result<Self, QueueError> {
         let url = config.amqp_url.as_ref().map(|url| url.expose()).unwrap_or_default();
         let mut uri: AMQPUri =
@@ -41,8 +41,8 @@ impl Address {
         Ok(Self { uri, tls })
     }
 
-    /// Not bounded by itself; whoever gives up waiting ends the attempt.
-    pub(super) async fn connect(&self) -> Result<Link, QueueError> {
+    /// Not bounded by itself; to drop the future ends the attempt.
+    pub(super) async fn connect(&self) -> Result<BrokerLink, QueueError> {
         let (socket, tls) = (Arc::new(Socket::default()), self.tls.clone());
         let ours = Arc::downgrade(&socket);
         let properties = ConnectionProperties::default().with_connection_name("o11y-lab".into());
@@ -67,17 +67,17 @@ impl Address {
             },
             properties,
         );
-        Ok(Link { connection: connect.await.map_err(failed)?, _socket: socket })
+        Ok(BrokerLink { connection: connect.await.map_err(failed)?, _socket: socket })
     }
 }
 
-/// One connection. Dropping it closes its socket.
-pub(super) struct Link {
+/// Connection to the broker. Dropping it closes its socket.
+pub(super) struct BrokerLink {
     pub(super) connection: Connection,
     _socket: Arc<Socket>,
 }
 
-impl Link {
+impl BrokerLink {
     pub(super) async fn channel(&self) -> Result<Channel, QueueError> {
         self.connection.create_channel().await.map_err(failed)
     }
@@ -93,8 +93,8 @@ impl Link {
     }
 }
 
-/// The client has a thread for each connection, which waits for the broker even after nobody wants
-/// the connection any more. It ends when the socket does, and so the socket ends with this.
+/// The client has a thread for each connection, which waits for the broker even after the connection
+/// is no longer wanted. It ends when the socket does, and so the socket ends with this.
 #[derive(Default)]
 struct Socket(Mutex<Option<TcpStream>>);
 
@@ -114,48 +114,48 @@ impl Drop for Socket {
     }
 }
 
-/// What lives on a connection.
-pub(super) trait Session {
+/// BrokerSession on a connection.
+pub(super) trait BrokerSession {
     fn alive(&self) -> bool;
 }
 
-/// A session that is opened at the first use and again after it broke.
-pub(super) struct Line<S>(sync::Mutex<Option<Arc<S>>>);
+/// Slot for a session that is opened at the first use and again after it broke.
+pub(super) struct SessionSlot<S>(sync::Mutex<Option<Arc<S>>>);
 
-impl<S> Default for Line<S> {
+impl<S> Default for SessionSlot<S> {
     fn default() -> Self {
         Self(sync::Mutex::new(None))
     }
 }
 
-impl<S: Session> Line<S> {
+impl<S: BrokerSession> SessionSlot<S> {
     /// The session, opened where there is none that works.
     pub(super) async fn get(
         &self,
         open: impl Future<Output = Result<S, QueueError>>,
     ) -> Result<Arc<S>, QueueError> {
-        let mut line = self.0.lock().await;
-        if let Some(session) = line.as_ref().filter(|session| session.alive()) {
+        let mut slot = self.0.lock().await;
+        if let Some(session) = slot.as_ref().filter(|session| session.alive()) {
             return Ok(session.clone());
         }
-        *line = None;
+        *slot = None;
         let session = Arc::new(open.await?);
-        *line = Some(session.clone());
+        *slot = Some(session.clone());
         Ok(session)
     }
 
-    /// The session, if there is one and nobody is just opening it.
+    /// The session, if there is one and no task is just opening it.
     pub(super) fn current(&self) -> Option<Arc<S>> {
         self.0.try_lock().ok()?.clone()
     }
 
     /// Makes the next use open another session.
     pub(super) fn forget(&self, broken: &Arc<S>) {
-        // Where it is locked, somebody is at it already.
-        if let Ok(mut line) = self.0.try_lock()
-            && line.as_ref().is_some_and(|session| Arc::ptr_eq(session, broken))
+        // Where it is locked, another task is at it already.
+        if let Ok(mut slot) = self.0.try_lock()
+            && slot.as_ref().is_some_and(|session| Arc::ptr_eq(session, broken))
         {
-            *line = None;
+            *slot = None;
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
         // The kernel accepts; nobody ever answers.
         let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let uri = format!("amqp://u:p@{}", mute.local_addr().unwrap()).parse().unwrap();
-        let address = Address { uri, tls: None };
+        let address = AmqpAddress { uri, tls: None };
         for _ in 0..3 {
             let attempt = tokio::time::timeout(Duration::from_millis(100), address.connect()).await;
             assert!(attempt.is_err(), "nobody answered");
@@ -223,8 +223,11 @@ mod tests {
             }
             <Parse as clap::Parser>::parse_from(["test", "--amqp-url", url]).broker
         };
-        let said = Address::of(&config("amqp://u:hunter2@h:port/")).err().unwrap().to_string();
+        let said = AmqpAddress::of(&config("amqp://u:hunter2@h:port/")).err().unwrap().to_string();
         assert!(said.contains("AMQP_URL") && !said.contains("hunter2"), "{said}");
-        assert_eq!(Address::of(&config("amqps://h/?heartbeat=3")).ok().unwrap().uri.query.heartbeat, Some(3));
+        assert_eq!(
+            AmqpAddress::of(&config("amqps://h/?heartbeat=3")).ok().unwrap().uri.query.heartbeat,
+            Some(3)
+        );
     }
 }

@@ -1,29 +1,30 @@
-//! The connection that publishes, counts and looks at dead letters.
+//! Connection that publishes, counts and browses dead letters.
 
 use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
 
-use super::link::{Address, Link, Session, failed};
+use super::link::{AmqpAddress, BrokerLink, BrokerSession, failed};
 use super::topology::{Topology, count};
 use crate::queue::QueueError;
 use crate::queue::broker::unavailable;
 
-pub(super) struct Outgoing {
+/// BrokerSession of a publisher.
+pub(super) struct PublishSession {
     /// Answers each message with a confirmation.
     channel: Channel,
     counting: Channel,
-    link: Link,
+    link: BrokerLink,
 }
 
-impl Session for Outgoing {
+impl BrokerSession for PublishSession {
     fn alive(&self) -> bool {
         self.link.alive() && self.channel.status().connected() && self.counting.status().connected()
     }
 }
 
-impl Outgoing {
-    pub(super) async fn open(address: &Address, topology: &Topology) -> Result<Self, QueueError> {
+impl PublishSession {
+    pub(super) async fn open(address: &AmqpAddress, topology: &Topology) -> Result<Self, QueueError> {
         let link = address.connect().await?;
         topology.declare(&link).await?;
         let channel = link.channel().await?;

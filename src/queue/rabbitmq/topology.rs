@@ -1,4 +1,4 @@
-//! The queues behind one queue. All go through the default exchange, their dead-letter exchange too.
+//! Queues behind one queue. All go through the default exchange, their dead-letter exchange too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,26 +7,27 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind};
 
-use super::link::{Link, failed};
+use super::link::{BrokerLink, failed};
 use crate::queue::QueueError;
 use crate::queue::broker::unavailable;
 
-/// Deliveries in a row that ended without a word, after which the broker itself gives a message up:
-/// one that kills every consumer must not do so for ever. Our own attempts do not count towards it,
+/// Limit of deliveries in a row that ended without a settlement, after which the broker itself
+/// dead-letters a message: one that kills every consumer must not do so for ever. Our own attempts do not count towards it,
 /// because a retry is a new copy that carries their number; so it fits any `QUEUE_MAX_ATTEMPTS`. It
 /// is RabbitMQ 4's default.
 pub(super) const DELIVERY_LIMIT: u32 = 20;
-/// To look at a dead letter counts as a delivery, and RabbitMQ 4 has a limit where none is set.
-const LOOKS_LIMIT: i64 = 1_000_000_000;
+/// Delivery limit of the dead letters: to browse one counts as a delivery, and RabbitMQ 4 has a limit
+/// where none is set.
+const BROWSE_LIMIT: i64 = 1_000_000_000;
 /// Messages expire only at the head of a queue, so one that waits long holds up those behind it. In
-/// a queue for each range of delays, in milliseconds, nobody waits more than four times too long.
+/// a queue for each range of delays, in milliseconds, none waits more than four times too long.
 const RETRY_BOUNDS: [u64; 5] = [250, 1_000, 4_000, 16_000, 64_000];
 
-/// AMQP's codes for a queue that is there but made otherwise, and for somebody who may make none.
+/// AMQP's codes for a queue that is there but made otherwise, and for a login that may make none.
 const PRECONDITION_FAILED: u16 = 406;
 const ACCESS_REFUSED: u16 = 403;
 
-/// The names of the queues.
+/// Names of the queues behind one queue.
 pub(super) struct Topology {
     pub(super) main: String,
     pub(super) dead: String,
@@ -53,12 +54,12 @@ impl Topology {
     }
 
     /// All that have to be there, those that dead letters go to first.
-    pub(super) async fn declare(&self, link: &Link) -> Result<(), QueueError> {
+    pub(super) async fn declare(&self, link: &BrokerLink) -> Result<(), QueueError> {
         let mut channel = link.channel().await?;
         let limited = |limit: i64| quorum([("x-delivery-limit", AMQPValue::LongLongInt(limit))]);
         let retries = self.retries.iter().map(|(_, queue)| (queue, dying_to(&self.main, [])));
         let limit = ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT.into()));
-        let queues = [(&self.dead, limited(LOOKS_LIMIT)), (&self.main, dying_to(&self.dead, [limit]))];
+        let queues = [(&self.dead, limited(BROWSE_LIMIT)), (&self.main, dying_to(&self.dead, [limit]))];
         for (queue, arguments) in queues.into_iter().chain(retries) {
             if !self.declare_one(&channel, queue, arguments).await? {
                 channel = link.channel().await?;
@@ -118,7 +119,7 @@ fn quorum<const N: usize>(more: [(&str, AMQPValue); N]) -> FieldTable {
     arguments
 }
 
-/// What it gives up goes to another queue, and leaves this one only when it is safe there; RabbitMQ
+/// Queue whose dead letters go to another one. A message leaves this one only when it is safe there; RabbitMQ
 /// demands the overflow rule for that.
 fn dying_to<const N: usize>(queue: &str, more: [(&str, AMQPValue); N]) -> FieldTable {
     let mut arguments = quorum(more);

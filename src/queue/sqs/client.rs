@@ -13,7 +13,7 @@ use crate::config::BrokerConfig;
 use crate::queue::QueueError;
 use crate::queue::broker::{CALL_TIMEOUT, authority, unavailable};
 
-/// The second attempt is for a connection that was closed while it was idle; whoever calls tries
+/// The second attempt is for a connection that was closed while it was idle; the caller tries
 /// again anyway.
 const ATTEMPTS: u32 = 2;
 /// Where a stand-in is when neither its URL nor the environment says so.
@@ -94,12 +94,12 @@ fn region(url: &str) -> Option<&str> {
 
 /// Why a call failed: SQS's code, if SQS answered, and one sentence without addresses.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct SqsFailure {
     code: String,
     text: String,
 }
 
-impl Failure {
+impl SqsFailure {
     pub(super) fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> Self {
         tracing::debug!(cause = %DisplayErrorContext(error), "Call of Amazon SQS failed");
         let text = match error {
@@ -141,8 +141,8 @@ impl Failure {
     }
 }
 
-impl From<Failure> for QueueError {
-    fn from(failure: Failure) -> Self {
+impl From<SqsFailure> for QueueError {
+    fn from(failure: SqsFailure) -> Self {
         unavailable(&failure.text)
     }
 }
@@ -187,10 +187,10 @@ mod tests {
 
     #[test]
     fn only_the_message_s_own_faults_are_for_ever() {
-        let refused = |code: &str| matches!(Failure::coded(code).of_message(), QueueError::Refused(_));
+        let refused = |code: &str| matches!(SqsFailure::coded(code).of_message(), QueueError::Refused(_));
         assert!(refused("InvalidMessageContents") && refused("AWS.SimpleQueueService.BatchRequestTooLong"));
         assert!(!refused("RequestThrottled") && !refused("QueueDoesNotExist"));
-        let said = Failure::coded("x://secret@host/").of_message().to_string();
+        let said = SqsFailure::coded("x://secret@host/").of_message().to_string();
         assert!(!said.contains("://") && !said.contains('@'), "{said}");
     }
 }

@@ -1,14 +1,14 @@
-//! Into the dead-letter queue, a look at it, and back.
+//! Dead-lettering, browsing and replaying.
 //!
-//! SQS has no look without taking: whoever looks hides the letters, and shows them again when done.
-//! Two who look at the same time each see a part.
+//! SQS cannot browse without taking: to browse hides the letters, and shows them again when done. Two
+//! that browse at the same time each see a part.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{self, ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName};
 
-use super::client::{Failure, built};
+use super::client::{SqsFailure, built};
 use super::delete::delete_all;
 use super::message::{Packed, system, unpack};
 use super::redrive::Redrive;
@@ -17,18 +17,18 @@ use crate::queue::broker::{CALL_TIMEOUT, unavailable, within};
 use crate::queue::wire::{self, DEAD_ATTEMPTS, dead_fields};
 use crate::queue::{DeadLetter, Delivery, QueueError};
 
-/// How long letters stay hidden if whoever looks at them dies.
-const LOOK: Duration = Duration::from_secs(60);
+/// Time for which letters stay hidden if the process that browses them dies.
+const BROWSE_HIDDEN: Duration = Duration::from_secs(60);
 /// Seconds to wait for letters: a call that does not wait asks only some of SQS's servers.
 const WAIT: u64 = 1;
 
 impl Sqs {
     /// Copies, then deletes: dying in between leaves a copy too many, never one too few.
-    pub(super) async fn give_up(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
+    pub(super) async fn move_to_dead(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         let Some(redrive) = self.redrive().await? else {
             return Err(unavailable("has no dead-letter queue for this queue: it has no redrive policy"));
         };
-        // Somebody else's by now: they decide. Ours: it stays so for the calls that follow.
+        // Another consumer's by now: it decides. Ours: it stays so for the calls that follow.
         if !self.hide(delivery, self.visibility_timeout).await? {
             return Ok(());
         }
@@ -37,19 +37,19 @@ impl Sqs {
         self.delete(&delivery.receipt).await
     }
 
-    pub(super) async fn given_up(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+    pub(super) async fn browse_dead(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
         let Some(redrive) = within(CALL_TIMEOUT, self.redrive()).await? else { return Ok(Vec::new()) };
         let mut seen = BTreeMap::new();
-        let looked = self.look(&redrive, limit, &mut seen).await;
+        let browsed = self.browse(&redrive, limit, &mut seen).await;
         self.show_again(&redrive, seen.values().filter_map(types::Message::receipt_handle)).await;
-        looked?;
+        browsed?;
         let mut letters: Vec<_> = seen.values().map(|raw| (age(raw), letter(raw, &redrive))).collect();
         letters.sort_by_key(|(sent, _)| *sent);
         Ok(letters.into_iter().map(|(_, letter)| letter).collect())
     }
 
     /// Takes letters until there are no more, or only such as were taken before.
-    async fn look(
+    async fn browse(
         &self,
         redrive: &Redrive,
         limit: usize,
@@ -58,13 +58,13 @@ impl Sqs {
         let mut before = None;
         while seen.len() < limit && before != Some(seen.len()) {
             before = Some(seen.len());
-            let taken = self.take(&redrive.url, limit - seen.len(), WAIT, LOOK).await?;
+            let taken = self.take(&redrive.url, limit - seen.len(), WAIT, BROWSE_HIDDEN).await?;
             seen.extend(taken.into_iter().map(|raw| (raw.message_id().unwrap_or_default().to_owned(), raw)));
         }
         Ok(())
     }
 
-    /// Makes letters visible again. Where that fails they are when [`LOOK`] is over.
+    /// Makes letters visible again. Where that fails they are when [`BROWSE_HIDDEN`] is over.
     async fn show_again(&self, redrive: &Redrive, receipts: impl Iterator<Item = &str>) {
         let receipts: Vec<_> = receipts.collect();
         for batch in receipts.chunks(BATCH) {
@@ -76,7 +76,7 @@ impl Sqs {
                 let entries = batch.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
                 let call = self.client.change_message_visibility_batch().queue_url(&redrive.url);
                 let shown = call.set_entries(Some(entries)).send().await;
-                shown.map_err(|error| QueueError::from(Failure::of(&error)))
+                shown.map_err(|error| QueueError::from(SqsFailure::of(&error)))
             });
             if let Err(error) = shown.await {
                 tracing::debug!(reason = %error, "Dead letters stay hidden for a while");
@@ -84,17 +84,17 @@ impl Sqs {
         }
     }
 
-    pub(super) async fn send_back(&self, id: Option<&str>) -> Result<u64, QueueError> {
+    pub(super) async fn replay_dead(&self, id: Option<&str>) -> Result<u64, QueueError> {
         let Some(redrive) = within(CALL_TIMEOUT, self.redrive()).await? else { return Ok(0) };
         let mut held = Vec::new();
-        let sent = self.send_back_from(&redrive, id, &mut held).await;
+        let sent = self.replay_from(&redrive, id, &mut held).await;
         self.show_again(&redrive, held.iter().map(String::as_str)).await;
         sent
     }
 
     /// Letters that are not wanted end up in `held`. A message that fails again at once is back among
     /// the letters while others are on their way: each id is sent back once, or this might not end.
-    async fn send_back_from(
+    async fn replay_from(
         &self,
         redrive: &Redrive,
         id: Option<&str>,
@@ -103,7 +103,7 @@ impl Sqs {
         let mut seen = HashSet::new();
         let mut sent = 0;
         loop {
-            let taken = self.take(&redrive.url, BATCH, WAIT, LOOK).await?;
+            let taken = self.take(&redrive.url, BATCH, WAIT, BROWSE_HIDDEN).await?;
             let known = seen.len();
             let (mut messages, mut receipts) = (Vec::new(), Vec::new());
             for raw in taken {

@@ -4,14 +4,14 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 
 use super::Sqs;
-use super::client::{Failure, built, gone};
+use super::client::{SqsFailure, built, gone};
 use crate::queue::QueueError;
-use crate::queue::together::Failed;
+use crate::queue::ack_batch::FailedAcks;
 
 impl Sqs {
     /// Deletes the message of this receipt; one that is gone already is deleted.
     pub(super) async fn delete(&self, receipt: &str) -> Result<(), QueueError> {
-        self.deletes.call(receipt.to_owned(), |all| delete_all(&self.client, &self.url, all)).await
+        self.deletes.settle(receipt.to_owned(), |all| delete_all(&self.client, &self.url, all)).await
     }
 }
 
@@ -20,16 +20,16 @@ pub(super) async fn delete_all(
     client: &Client,
     url: &str,
     receipts: Vec<String>,
-) -> Result<Failed, QueueError> {
+) -> Result<FailedAcks, QueueError> {
     let entry = |(place, receipt): (usize, String)| {
         let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string());
         built(entry.receipt_handle(receipt).build())
     };
     let entries = receipts.into_iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
     let call = client.delete_message_batch().queue_url(url).set_entries(Some(entries));
-    let deleted = call.send().await.map_err(|error| Failure::of(&error))?;
-    let failed = deleted.failed().iter().filter(|entry| !gone(Failure::coded(entry.code()).code()));
-    // A place that was never asked about is nobody's.
+    let deleted = call.send().await.map_err(|error| SqsFailure::of(&error))?;
+    let failed = deleted.failed().iter().filter(|entry| !gone(SqsFailure::coded(entry.code()).code()));
+    // A place that was never asked about belongs to no receipt.
     let place = |entry: &str| entry.parse().unwrap_or(usize::MAX);
-    Ok(failed.map(|entry| (place(entry.id()), Failure::coded(entry.code()).into())).collect())
+    Ok(failed.map(|entry| (place(entry.id()), SqsFailure::coded(entry.code()).into())).collect())
 }

@@ -1,4 +1,4 @@
-//! What a message looks like in SQS.
+//! Form of a message in SQS.
 //!
 //! SQS takes ten attributes and is particular about their names and values. Headers are attributes
 //! as far as that goes, the trace context first. One attribute of ours holds everything else as a
@@ -32,8 +32,8 @@ const XRAY: &str = "x-amzn-trace-id";
 /// The only type of attribute used here.
 const STRING: &str = "String";
 
-/// Fields by their names: a message's headers and, with `wire`'s names, what the queue adds.
-pub(super) type Fields = BTreeMap<String, String>;
+/// SqsFields by their names: a message's headers and, with `wire`'s names, what the queue adds.
+pub(super) type SqsFields = BTreeMap<String, String>;
 
 /// A message as SQS takes it.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Packed {
         message: &Message,
         more: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Result<Self, QueueError> {
-        let mut rest: Fields = more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut rest: SqsFields = more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         rest.insert(ID.to_owned(), message.id.clone());
         rest.insert(KEY.to_owned(), message.key.clone());
         let body = match std::str::from_utf8(&message.body).ok().filter(|text| travels(text)) {
@@ -105,16 +105,16 @@ impl Packed {
     }
 }
 
-/// The message and all its fields. One that somebody else sent has SQS's id and no key.
-pub(super) fn unpack(raw: &types::Message) -> (Message, Fields) {
-    let mut fields = Fields::new();
+/// The message and all its fields. One that another program sent has SQS's id and no key.
+pub(super) fn unpack(raw: &types::Message) -> (Message, SqsFields) {
+    let mut fields = SqsFields::new();
     if let Some(trace) = system(raw, &MessageSystemAttributeName::AwsTraceHeader) {
         fields.insert(XRAY.to_owned(), trace.to_owned());
     }
     for (name, value) in raw.message_attributes().into_iter().flatten() {
         match value.string_value() {
             Some(text) if name == FIELDS => {
-                fields.extend(serde_json::from_str::<Fields>(text).unwrap_or_default());
+                fields.extend(serde_json::from_str::<SqsFields>(text).unwrap_or_default());
             }
             Some(text) => drop(fields.insert(name.clone(), text.to_owned())),
             None => {}
@@ -149,7 +149,7 @@ pub(super) fn system<'a>(raw: &'a types::Message, name: &MessageSystemAttributeN
 }
 
 /// JSON that SQS takes: two characters that JSON allows as they are, SQS does not.
-fn json(fields: &Fields) -> String {
+fn json(fields: &SqsFields) -> String {
     let text = serde_json::to_string(fields).unwrap_or_default();
     text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(entry.message_system_attributes().unwrap()[&name].string_value(), Some(trace));
         let entry = Packed::of(&message(&[], b"{}"), []).unwrap().entry(0).unwrap();
         assert!(entry.message_system_attributes().is_none());
-        // From somebody who sets nothing else.
+        // From a program that sets nothing else.
         let theirs = types::Message::builder()
             .message_id("theirs")
             .attributes(MessageSystemAttributeName::AwsTraceHeader, trace)

@@ -1,4 +1,4 @@
-//! How many messages there are, and what the queue's redrive policy says of dead letters.
+//! Counts of messages, and what the queue's redrive policy says of dead letters.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,12 +7,12 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
 use super::Sqs;
-use super::client::Failure;
+use super::client::SqsFailure;
 use crate::queue::{Depth, QueueError};
 
-type Attributes = HashMap<QueueAttributeName, String>;
+type AttributeValues = HashMap<QueueAttributeName, String>;
 
-/// Where SQS moves messages that came too often.
+/// Redrive policy: where SQS moves messages that came too often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Redrive {
     /// The dead-letter queue's URL.
@@ -34,19 +34,19 @@ impl Redrive {
     }
 }
 
-/// Says once, and again after each change, where the queue's policy and `QUEUE_MAX_ATTEMPTS` do not
-/// go together.
-pub(super) struct Watch {
+/// RedriveWatch over the queue's policy: warns once, and again after each change, where it and
+/// `QUEUE_MAX_ATTEMPTS` do not fit.
+pub(super) struct RedriveWatch {
     max_attempts: u32,
     seen: Mutex<Option<Option<Redrive>>>,
 }
 
-impl Watch {
+impl RedriveWatch {
     pub(super) fn of(max_attempts: u32) -> Self {
         Self { max_attempts, seen: Mutex::new(None) }
     }
 
-    fn look_at(&self, redrive: Option<&Redrive>) {
+    fn check(&self, redrive: Option<&Redrive>) {
         let now = Some(redrive.cloned());
         let mut seen = self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if *seen != now {
@@ -92,35 +92,39 @@ impl Sqs {
         let attributes = self.attributes(&self.url, asked).await?;
         let dead = match self.redrive_in(&attributes) {
             Some(redrive) => self.attributes(&redrive.url, COUNTS.to_vec()).await?,
-            None => Attributes::new(),
+            None => AttributeValues::new(),
         };
         let [visible, delayed, in_flight] = counts(&attributes);
         Ok(Depth { waiting: visible + delayed, in_flight, dead: counts(&dead).iter().sum() })
     }
 
-    fn redrive_in(&self, attributes: &Attributes) -> Option<Redrive> {
+    fn redrive_in(&self, attributes: &AttributeValues) -> Option<Redrive> {
         let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
         let redrive = policy.and_then(|policy| Redrive::parse(policy, &self.url));
-        self.watch.look_at(redrive.as_ref());
+        self.watch.check(redrive.as_ref());
         redrive
     }
 
-    async fn attributes(&self, url: &str, names: Vec<QueueAttributeName>) -> Result<Attributes, QueueError> {
+    async fn attributes(
+        &self,
+        url: &str,
+        names: Vec<QueueAttributeName>,
+    ) -> Result<AttributeValues, QueueError> {
         let call = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names));
-        let answer = call.send().await.map_err(|error| Failure::of(&error))?;
+        let answer = call.send().await.map_err(|error| SqsFailure::of(&error))?;
         Ok(answer.attributes.unwrap_or_default())
     }
 }
 
-/// There to be taken, not yet there, in somebody's hands. A message that waits for a retry is among
-/// the last: SQS hides both the same way.
+/// Waiting, delayed, in flight. A message that waits for a retry is among the last: SQS hides both the
+/// same way.
 const COUNTS: [QueueAttributeName; 3] = [
     QueueAttributeName::ApproximateNumberOfMessages,
     QueueAttributeName::ApproximateNumberOfMessagesDelayed,
     QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
 ];
 
-fn counts(attributes: &Attributes) -> [u64; 3] {
+fn counts(attributes: &AttributeValues) -> [u64; 3] {
     COUNTS.map(|name| attributes.get(&name).and_then(|text| text.parse().ok()).unwrap_or_default())
 }
 
@@ -147,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_policy_that_disagrees_with_the_worker_is_a_concern() {
-        let watch = Watch::of(5);
+        let watch = RedriveWatch::of(5);
         let redrive = |count| Redrive { url: URL.to_owned(), max_receive_count: count };
         assert!(watch.concern(None).unwrap().contains("no redrive policy"));
         assert!(watch.concern(Some(&redrive(3))).unwrap().contains("less"));
