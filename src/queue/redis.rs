@@ -2,7 +2,7 @@
 //!
 //! An entry stays in the stream until it is settled, so nothing is ever trimmed: the stream's length
 //! is what there is to do. A consumer that is silent for the visibility timeout loses its entries to
-//! the next one that looks; who settles must show the delivery's count, so a late one changes nothing.
+//! the next one that polls; a settlement must show the delivery's count, so a late one changes nothing.
 //! A retry takes its message out of the stream and back in when it is due, the attempts so far in a
 //! field. Every such step is one script, so a death in the middle leaves it done or not begun.
 //!
@@ -19,37 +19,42 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fred::interfaces::StreamsInterface;
+use fred::types::{MultipleKeys, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::entry::Fields;
-use self::link::Link;
-use self::script::{GROUP, Keys};
+use self::entry::EntryFields;
+use self::link::RedisLink;
+use self::script::{GROUP, QueueKeys};
+use super::ack_batch::AckBatcher;
 use super::broker::unavailable;
-use super::together::Together;
-use super::{DeadLetter, Delivery, Depth, Message, Queue, QueueError, wire};
+use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
 use crate::config::QueueConfig;
 
 /// Messages in one step: a bound for what is in memory, and for how long Redis is busy.
 const PAGE: usize = 100;
 
-/// One process's access to one queue.
+/// Redis transport: one process's access to one queue.
 pub struct Redis {
     name: String,
-    keys: Keys,
+    keys: QueueKeys,
+    /// The same as the scripts want them.
+    script_keys: MultipleKeys,
+    /// What the words of every script begin with.
+    first_words: [Value; 3],
     /// This handle among the group's consumers.
     consumer: String,
     visibility_timeout: Duration,
     /// For everything that answers at once.
-    work: Link,
+    work: RedisLink,
     /// For the read that waits: nothing else could pass it.
-    read: Link,
+    read: RedisLink,
     /// Whether stream and group are known to be there.
     joined: AtomicBool,
     /// Entries and counts of deliveries to be acknowledged.
-    acks: Together<[String; 2]>,
-    /// When to look for what no read brings.
-    next_look: Mutex<Instant>,
+    acks: AckBatcher<[String; 2]>,
+    /// When to poll for what no read brings.
+    next_poll: Mutex<Instant>,
     stopped: CancellationToken,
 }
 
@@ -61,32 +66,34 @@ impl Redis {
     pub fn open(config: &QueueConfig) -> Result<Self, QueueError> {
         let url = config.broker.redis_url.as_ref().ok_or_else(|| unavailable("has no REDIS_URL"))?;
         let link = link::config(url, config.broker.queue_ca_file.as_deref())?;
+        let (keys, consumer) = (QueueKeys::of(&config.queue_name), uuid::Uuid::now_v7().to_string());
         Ok(Self {
             name: config.queue_name.clone(),
-            keys: Keys::of(&config.queue_name),
-            consumer: uuid::Uuid::now_v7().to_string(),
+            script_keys: keys.all(),
+            keys,
+            first_words: script::first_words(&consumer),
+            consumer,
             visibility_timeout: config.queue_visibility_timeout,
-            work: Link::new(link.clone()),
-            read: Link::new(link),
+            work: RedisLink::new(link.clone()),
+            read: RedisLink::new(link),
             joined: AtomicBool::new(false),
-            acks: Together::of(PAGE),
-            next_look: Mutex::new(Instant::now()),
+            acks: AckBatcher::new(PAGE),
+            next_poll: Mutex::new(Instant::now()),
             stopped: CancellationToken::new(),
         })
     }
 
-    async fn give_back(&self) {
-        // Whoever never received has nothing, and is no consumer.
+    async fn release(&self) {
+        // A handle that never received has nothing, and is no consumer.
         if self.joined.load(Ordering::Relaxed)
-            && let Err(error) = self.run::<()>(script::GIVE_BACK, []).await
+            && let Err(error) = self.run::<()>(&script::RELEASE, []).await
         {
-            tracing::debug!(reason = %error, "What is in hand comes again after the visibility timeout");
+            tracing::debug!(reason = %error, "What is in flight is redelivered after the visibility timeout");
         }
     }
 }
 
-#[async_trait]
-impl Queue for Redis {
+impl Describe for Redis {
     /// Not a registered value of the conventions, which have none for Redis.
     fn system(&self) -> &'static str {
         "redis"
@@ -99,7 +106,10 @@ impl Queue for Redis {
     fn consumer_group(&self) -> Option<&str> {
         Some(GROUP)
     }
+}
 
+#[async_trait]
+impl Deliver for Redis {
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
         entry::check(batch)?;
         if batch.is_empty() {
@@ -135,12 +145,12 @@ impl Queue for Redis {
 
     async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
         let Some(receipt) = entry::receipt(delivery) else { return Ok(()) };
-        self.acks.call(receipt, |all| self.acknowledge(all)).await
+        self.acks.settle(receipt, |all| self.acknowledge(all)).await
     }
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
-        self.settle(script::RETRY, delivery, [delay.as_millis().to_string()]).await?;
-        self.look_in(delay);
+        self.settle(&script::RETRY, delivery, [delay.as_millis().to_string()]).await?;
+        self.poll_in(delay);
         Ok(())
     }
 
@@ -149,15 +159,25 @@ impl Queue for Redis {
         for (name, value) in wire::dead_fields(delivery, reason) {
             words.extend([name.to_owned(), value]);
         }
-        self.settle(script::DEAD_LETTER, delivery, words).await
+        self.settle(&script::DEAD_LETTER, delivery, words).await
     }
 
     async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError> {
-        self.settle(script::HEARTBEAT, delivery, []).await
+        self.settle(&script::HEARTBEAT, delivery, []).await
     }
 
+    async fn close(&self) {
+        self.stopped.cancel();
+        self.read.close().await;
+        self.release().await;
+        self.work.close().await;
+    }
+}
+
+#[async_trait]
+impl Inspect for Redis {
     async fn depth(&self) -> Result<Depth, QueueError> {
-        let (waiting, in_flight, dead) = self.run(script::DEPTH, []).await?;
+        let (waiting, in_flight, dead) = self.run(&script::DEPTH, []).await?;
         Ok(Depth { waiting, in_flight, dead })
     }
 
@@ -167,7 +187,7 @@ impl Queue for Redis {
         while letters.len() < limit {
             let want = (limit - letters.len()).min(PAGE);
             let (dead, from) = (self.keys.dead.as_str(), start.as_str());
-            let page: Vec<(String, Fields)> = self
+            let page: Vec<(String, EntryFields)> = self
                 .work
                 .call(Duration::ZERO, |client| async move {
                     client.xrange(dead, from, "+", u64::try_from(want).ok()).await
@@ -185,19 +205,12 @@ impl Queue for Redis {
         loop {
             let wanted = id.unwrap_or_default();
             let args = [&start, &stop, &PAGE.to_string(), wire::ID, wanted].map(str::to_owned);
-            let (moved, last, end): (u64, String, String) = self.run(script::REPLAY, args).await?;
+            let (moved, last, end): (u64, String, String) = self.run(&script::REPLAY, args).await?;
             replayed += moved;
             if last.is_empty() {
                 return Ok(replayed);
             }
             (start, stop) = (format!("({last}"), end);
         }
-    }
-
-    async fn close(&self) {
-        self.stopped.cancel();
-        self.read.close().await;
-        self.give_back().await;
-        self.work.close().await;
     }
 }

@@ -133,6 +133,33 @@ fn a_server_that_hangs_is_an_error_within_bounds_and_used_again_afterwards() {
 }
 
 #[test]
+fn scripts_travel_by_name_and_a_server_that_forgot_them_is_sent_them_again() {
+    let server = Server::plain();
+    block_on(async {
+        let queue = server.open().await;
+        queue.publish(&[message("m-1", "k"), message("m-2", "k"), message("m-3", "k")]).await.unwrap();
+        let mine = receive(&*queue, 2).await;
+        queue.ack(&mine[0]).await.unwrap();
+        server.ask("CONFIG RESETSTAT");
+        queue.ack(&mine[1]).await.unwrap();
+        let calls = server.ask("INFO commandstats");
+        assert!(calls.contains("cmdstat_evalsha:") && !calls.contains("cmdstat_eval:"), "{calls}");
+        // As a restart, or another server in its place.
+        server.ask("SCRIPT FLUSH");
+        assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 1, in_flight: 0, dead: 0 });
+        let third = one(&*queue).await;
+        server.ask("SCRIPT FLUSH");
+        queue.retry(&third, Duration::from_millis(50)).await.unwrap();
+        server.ask("SCRIPT FLUSH");
+        let again = one(&*queue).await;
+        assert_eq!((again.message.id.as_str(), again.attempt), ("m-3", 2));
+        server.ask("SCRIPT FLUSH");
+        queue.ack(&again).await.unwrap();
+        assert_eq!(queue.depth().await.unwrap(), Depth::default());
+    });
+}
+
+#[test]
 fn a_stream_that_was_deleted_is_made_again() {
     let server = Server::plain();
     block_on(async {

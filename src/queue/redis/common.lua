@@ -41,7 +41,7 @@ local function find(id)
     return redis.call('XRANGE', stream, id, id)[1]
 end
 
--- Whether this very delivery is still this consumer's: given out again, its count is another.
+-- Whether this very delivery is still this consumer's: redelivered, its count is another.
 local function held(id, count)
     local pending = redis.pcall('XPENDING', stream, group, id, id, 1, consumer)
     return not pending.err and pending[1] and pending[1][4] == tonumber(count)
@@ -52,7 +52,7 @@ local function leave(...)
     redis.call('XDEL', stream, ...)
 end
 
--- Puts a pending entry back after so many milliseconds; `count` is how often it was given out.
+-- Puts a pending entry back after so many milliseconds; `count` is how often it was delivered.
 local function again(id, count, delay)
     local entry = find(id)
     if entry then

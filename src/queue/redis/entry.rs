@@ -10,8 +10,8 @@ const BODY: &str = "o11y-lab-body";
 /// has room for a few thousand words.
 const MOST_HEADERS: usize = 1000;
 
-/// An entry's fields as Redis lists them, name and value in turn.
-pub(super) type Fields = Vec<Vec<u8>>;
+/// EntryFields of an entry as Redis lists them, name and value in turn.
+pub(super) type EntryFields = Vec<Vec<u8>>;
 
 /// Refuses what can never be read again.
 pub(super) fn check(batch: &[Message]) -> Result<(), QueueError> {
@@ -22,15 +22,15 @@ pub(super) fn check(batch: &[Message]) -> Result<(), QueueError> {
     }
 }
 
-/// The fields of a message.
+/// EntryFields of a message.
 pub(super) fn fields(message: &Message) -> Vec<(&str, &[u8])> {
     let own = [(wire::ID, message.id.as_bytes()), (wire::KEY, message.key.as_bytes()), (BODY, &message.body)];
     let headers = message.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     own.into_iter().chain(headers).collect()
 }
 
-/// The delivery of an entry that was given out `count` times.
-pub(super) fn delivery(entry: &str, count: u32, fields: Fields) -> Delivery {
+/// Delivery of an entry that was delivered `count` times.
+pub(super) fn delivery(entry: &str, count: u32, fields: EntryFields) -> Delivery {
     let fields = by_name(fields);
     let before = text(&fields, wire::ATTEMPT).and_then(|n| n.parse::<u32>().ok()).unwrap_or_default();
     Delivery {
@@ -40,13 +40,13 @@ pub(super) fn delivery(entry: &str, count: u32, fields: Fields) -> Delivery {
     }
 }
 
-/// The entry's id and the count of [`delivery`]; `None` for a receipt of another transport.
+/// Entry's id and count of [`delivery`]; `None` for a receipt of another transport.
 pub(super) fn receipt(delivery: &Delivery) -> Option<[String; 2]> {
     delivery.receipt.split_once(' ').map(|(entry, count)| [entry.to_owned(), count.to_owned()])
 }
 
-/// An entry of the dead letters.
-pub(super) fn dead_letter(entry: &str, fields: Fields) -> DeadLetter {
+/// Entry of the dead letters.
+pub(super) fn dead_letter(entry: &str, fields: EntryFields) -> DeadLetter {
     let fields = by_name(fields);
     wire::dead_letter(message(entry, fields.clone()), |name| text(&fields, name))
 }
@@ -62,7 +62,7 @@ fn message(entry: &str, mut fields: HashMap<String, Vec<u8>>) -> Message {
     }
 }
 
-fn by_name(fields: Fields) -> HashMap<String, Vec<u8>> {
+fn by_name(fields: EntryFields) -> HashMap<String, Vec<u8>> {
     let mut fields = fields.into_iter();
     let mut named = HashMap::new();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    fn flat(fields: &[(&str, &[u8])]) -> Fields {
+    fn flat(fields: &[(&str, &[u8])]) -> EntryFields {
         fields.iter().flat_map(|(name, value)| [name.as_bytes().to_vec(), value.to_vec()]).collect()
     }
 

@@ -1,4 +1,4 @@
--- Makes stream and group, and forgets consumers that went away with nothing in hand.
+-- Makes stream and group, and forgets consumers that went away with nothing in flight.
 local forget_after_ms = tonumber(ARGV[4])
 local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)
 if consumers.err then

@@ -1,6 +1,6 @@
-//! One connection to Redis that is made anew when it broke.
+//! Connection to Redis that is made again after it broke.
 //!
-//! The client's own reconnecting keeps commands and sends them later, when nobody waits for them any
+//! The client's own reconnecting keeps commands and sends them later, when no caller waits for them any
 //! more. Here a broken connection fails the calls that are on it, at once, and the next call connects.
 
 use std::path::Path;
@@ -17,25 +17,25 @@ use crate::config::Secret;
 use crate::queue::QueueError;
 use crate::queue::broker::{CALL_TIMEOUT, tls, unavailable, within};
 
-/// Longest time one step of connecting may take: below a call's, so that a call which gives up
+/// Longest time one step of connecting may take: below a call's, so that a call which ends
 /// leaves nothing behind that tries for long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Most commands that wait for the socket.
 const BUFFERED: usize = 4096;
 
-/// Where Redis is, and the present connection.
-pub(super) struct Link {
+/// Link to a Redis server: its address, and the present connection.
+pub(super) struct RedisLink {
     config: Config,
-    live: Mutex<Option<Live>>,
+    live: Mutex<Option<LiveConnection>>,
 }
 
-struct Live {
+struct LiveConnection {
     client: Client,
     /// Ends with the connection, and the connection with it.
     task: AbortOnDropHandle<Result<(), Error>>,
 }
 
-impl Link {
+impl RedisLink {
     /// Connects to nothing yet.
     pub(super) fn new(config: Config) -> Self {
         Self { config, live: Mutex::new(None) }
@@ -86,10 +86,10 @@ impl Link {
                 return Err(Error::new(ErrorKind::IO, "closed at once"));
             }
         }
-        Ok(live.insert(Live { client, task }).client.clone())
+        Ok(live.insert(LiveConnection { client, task }).client.clone())
     }
 
-    /// Who else holds the lock is about to connect, and so has seen it broken too.
+    /// A task that holds the lock is about to connect, and so has seen it broken too.
     fn drop_if(&self, used: &str) {
         if let Ok(mut live) = self.live.try_lock() {
             live.take_if(|live| live.client.id() == used);

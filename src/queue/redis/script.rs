@@ -1,38 +1,63 @@
-//! The steps that must happen whole or not at all, as scripts that Redis runs.
+//! Steps that must happen whole or not at all, as scripts that Redis runs.
 
+use std::fmt::Write;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use fred::bytes_utils::Str;
 use fred::interfaces::LuaInterface;
-use fred::types::FromValue;
+use fred::types::{FromValue, MultipleKeys, Value};
+use sha1::{Digest, Sha1};
 
 use super::{Redis, entry};
-use crate::queue::together::Failed;
+use crate::queue::ack_batch::FailedAcks;
 use crate::queue::{Delivery, QueueError, wire};
 
-macro_rules! script {
-    ($name:literal) => {
-        concat!(include_str!("common.lua"), include_str!($name))
+/// Script with the name it has in a server's cache. A static of this type is made at its first use.
+pub(super) struct Script {
+    text: &'static str,
+    /// SHA-1 of the text, in hex.
+    digest: Str,
+}
+
+impl Script {
+    fn of(text: &'static str) -> Self {
+        let mut digest = String::with_capacity(40);
+        for byte in Sha1::digest(text) {
+            // Cannot fail: a string takes everything.
+            let _ = write!(digest, "{byte:02x}");
+        }
+        Self { text, digest: digest.into() }
+    }
+}
+
+macro_rules! scripts {
+    ($($visible:vis $name:ident = $file:literal;)*) => {
+        $($visible static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::of(concat!(include_str!("common.lua"), include_str!($file))));)*
     };
 }
 
-pub(super) const JOIN: &str = script!("join.lua");
-pub(super) const TAKE: &str = script!("take.lua");
-const ACK: &str = script!("ack.lua");
-pub(super) const RETRY: &str = script!("retry.lua");
-pub(super) const DEAD_LETTER: &str = script!("dead_letter.lua");
-pub(super) const HEARTBEAT: &str = script!("heartbeat.lua");
-pub(super) const GIVE_BACK: &str = script!("give_back.lua");
-pub(super) const DEPTH: &str = script!("depth.lua");
-pub(super) const REPLAY: &str = script!("replay.lua");
+scripts! {
+    pub(super) JOIN = "join.lua";
+    pub(super) TAKE = "take.lua";
+    ACK = "ack.lua";
+    pub(super) RETRY = "retry.lua";
+    pub(super) DEAD_LETTER = "dead_letter.lua";
+    pub(super) HEARTBEAT = "heartbeat.lua";
+    pub(super) RELEASE = "release.lua";
+    pub(super) DEPTH = "depth.lua";
+    pub(super) REPLAY = "replay.lua";
+}
 
-/// The one consumer group.
+/// Name of the one consumer group.
 pub(super) const GROUP: &str = "o11y-lab";
-/// The fields that belong to a stay in the stream or in the dead letters and not to the message. The
+/// Fields that belong to a stay in the stream or in the dead letters and not to the message. The
 /// scripts take the first for the attempts.
 const PASSING: [&str; 4] = [wire::ATTEMPT, wire::DEAD_REASON, wire::DEAD_ATTEMPTS, wire::DEAD_AT];
 
-/// The keys of one queue. The braces put them into one slot of a cluster.
-pub(super) struct Keys {
+/// Keys of one queue. The braces put them into one slot of a cluster.
+pub(super) struct QueueKeys {
     /// The stream of messages.
     pub(super) stream: String,
     /// When which entry of `delayed` goes back into the stream: a sorted set.
@@ -43,44 +68,61 @@ pub(super) struct Keys {
     pub(super) dead: String,
 }
 
-impl Keys {
+impl QueueKeys {
     pub(super) fn of(queue: &str) -> Self {
         let key = |part: &str| format!("o11y-lab:{{{queue}}}{part}");
         Self { stream: key(""), due: key(":due"), delayed: key(":delayed"), dead: key(":dead") }
     }
 
-    fn all(&self) -> Vec<String> {
-        [&self.stream, &self.due, &self.delayed, &self.dead].map(Clone::clone).into()
+    /// What the scripts know as `KEYS`.
+    pub(super) fn all(&self) -> MultipleKeys {
+        vec![&self.stream, &self.due, &self.delayed, &self.dead].into()
     }
 }
 
+/// The words every script begins with, for this consumer.
+pub(super) fn first_words(consumer: &str) -> [Value; 3] {
+    [GROUP.into(), consumer.into(), PASSING.join(" ").into()]
+}
+
 impl Redis {
-    /// Runs a script. Its text travels each time: then a server that restarted or took over knows it.
+    /// Runs a script by its digest. A server that does not know it (it restarted, took over, or its
+    /// cache was flushed) is sent the text instead, and knows it from then on.
     pub(super) async fn run<T: FromValue + Send>(
         &self,
-        script: &'static str,
+        script: &'static LazyLock<Script>,
         args: impl IntoIterator<Item = String>,
     ) -> Result<T, QueueError> {
-        let mut words = vec![GROUP.to_owned(), self.consumer.clone(), PASSING.join(" ")];
-        words.extend(args);
-        let keys = self.keys.all();
-        self.work.call(Duration::ZERO, |client| async move { client.eval(script, keys, words).await }).await
+        let words: Vec<Value> =
+            self.first_words.iter().cloned().chain(args.into_iter().map(Value::from)).collect();
+        let keys = self.script_keys.clone();
+        self.work
+            .call(Duration::ZERO, |client| async move {
+                match client.evalsha(script.digest.clone(), keys.clone(), words.clone()).await {
+                    // Not begun, so nothing happens twice.
+                    Err(error) if error.details().starts_with("NOSCRIPT") => {
+                        client.eval(script.text, keys, words).await
+                    }
+                    answer => answer,
+                }
+            })
+            .await
     }
 
     /// Acknowledges those deliveries that are still ours.
-    pub(super) async fn acknowledge(&self, receipts: Vec<[String; 2]>) -> Result<Failed, QueueError> {
+    pub(super) async fn acknowledge(&self, receipts: Vec<[String; 2]>) -> Result<FailedAcks, QueueError> {
         let given = receipts.len() as u64;
-        let settled: u64 = self.run(ACK, receipts.into_flattened()).await?;
+        let settled: u64 = self.run(&ACK, receipts.into_flattened()).await?;
         if settled < given {
             tracing::debug!(messages = given - settled, "Deliveries are no longer ours");
         }
-        Ok(Failed::new())
+        Ok(FailedAcks::new())
     }
 
     /// Runs a script that settles a delivery, or does nothing if it is not ours any more.
     pub(super) async fn settle(
         &self,
-        script: &'static str,
+        script: &'static LazyLock<Script>,
         delivery: &Delivery,
         args: impl IntoIterator<Item = String>,
     ) -> Result<(), QueueError> {

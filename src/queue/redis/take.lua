@@ -1,10 +1,10 @@
--- Moves what waited for its time into the stream, and takes over what nobody has spoken for. Returns
+-- Moves what waited for its time into the stream, and takes over what dead consumers left in flight. Returns
 -- {{id, count, fields}, ...} and the milliseconds until the next one is due, -1 without one.
 local max, idle_ms = tonumber(ARGV[4]), ARGV[5]
 local now = now_ms()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 100)) do
     local entry = redis.call('XRANGE', delayed, id, id)[1]
-    -- A full memory refuses it: then it stays due, and what is in the stream is given out all the same,
+    -- A full memory refuses it: then it stays due, and what is in the stream is delivered all the same,
     -- for that is what makes room.
     if entry and redis.pcall('XADD', stream, '*', unpack(entry[2])).err then
         break

@@ -1,4 +1,4 @@
--- To delete a consumer is to forget what it has in hand: that goes back first.
+-- To delete a consumer is to forget what it has in flight: that is requeued first.
 repeat
     local mine = redis.call('XPENDING', stream, group, '-', '+', 100, consumer)
     for _, pending in ipairs(mine) do
