@@ -1,13 +1,16 @@
-//! The numbers of both sides of the queue, each measured in one place.
+//! Numbers of both sides of the queue, each measured in one place.
+//!
+//! The handles are looked up once, when relay or worker begin, and not again for each message: begin
+//! them after the recorder is installed.
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::Depth;
 use crate::schema::{QueueUse, names};
 
-/// What became of a delivery; the values of the label `status`.
+/// Result of a delivery; the values of the label `status`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Settled {
     Success,
@@ -15,46 +18,82 @@ pub(super) enum Settled {
     Dead,
 }
 
-impl Settled {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Retried => "retried",
-            Self::Dead => "dead",
+/// Metrics of the relay.
+pub(super) struct RelayMetrics {
+    published: Counter,
+    publish_duration: Histogram,
+    publish_errors: Counter,
+    outbox_pending: Gauge,
+}
+
+impl RelayMetrics {
+    pub(super) fn new() -> Self {
+        Self {
+            published: counter!(names::QUEUE_PUBLISHED),
+            publish_duration: histogram!(names::QUEUE_PUBLISH_DURATION),
+            publish_errors: counter!(names::QUEUE_PUBLISH_ERRORS),
+            outbox_pending: gauge!(names::QUEUE_OUTBOX_PENDING),
         }
     }
-}
 
-/// The broker confirmed a batch.
-pub(super) fn published(messages: usize, took: Duration) {
-    counter!(names::QUEUE_PUBLISHED).increment(messages as u64);
-    histogram!(names::QUEUE_PUBLISH_DURATION).record(took.as_secs_f64());
-}
+    /// The broker confirmed a batch.
+    pub(super) fn published(&self, messages: usize, took: Duration) {
+        self.published.increment(messages as u64);
+        self.publish_duration.record(took.as_secs_f64());
+    }
 
-/// The broker did not confirm an attempt.
-pub(super) fn publish_failed() {
-    counter!(names::QUEUE_PUBLISH_ERRORS).increment(1);
-}
+    /// The broker did not confirm an attempt.
+    pub(super) fn publish_failed(&self) {
+        self.publish_errors.increment(1);
+    }
 
-/// What the outbox still holds.
-pub(super) fn outbox_pending(messages: i64) {
-    gauge!(names::QUEUE_OUTBOX_PENDING).set(messages as f64);
-}
-
-/// A handler ran.
-pub(super) fn handled(took: Duration, failed: bool) {
-    histogram!(names::NOTIFICATION_DURATION).record(took.as_secs_f64() * 1000.0);
-    if failed {
-        counter!(names::NOTIFICATIONS_FAILED).increment(1);
+    /// What the outbox still holds.
+    pub(super) fn outbox_pending(&self, messages: i64) {
+        self.outbox_pending.set(messages as f64);
     }
 }
 
-/// The broker knows what became of a delivery.
-pub(super) fn processed(status: Settled) {
-    counter!(names::QUEUE_PROCESSED, "status" => status.as_str()).increment(1);
+/// Metrics of the worker.
+pub(super) struct WorkerMetrics {
+    duration: Histogram,
+    failed: Counter,
+    success: Counter,
+    retried: Counter,
+    dead: Counter,
 }
 
-/// How many messages wait and, from the consumer, how many were given up.
+impl WorkerMetrics {
+    pub(super) fn new() -> Self {
+        let processed = |status: &'static str| counter!(names::QUEUE_PROCESSED, "status" => status);
+        Self {
+            duration: histogram!(names::NOTIFICATION_DURATION),
+            failed: counter!(names::NOTIFICATIONS_FAILED),
+            success: processed("success"),
+            retried: processed("retried"),
+            dead: processed("dead"),
+        }
+    }
+
+    /// A handler ran.
+    pub(super) fn handled(&self, took: Duration, failed: bool) {
+        self.duration.record(took.as_secs_f64() * 1000.0);
+        if failed {
+            self.failed.increment(1);
+        }
+    }
+
+    /// The broker knows what became of a delivery.
+    pub(super) fn processed(&self, status: Settled) {
+        let counter = match status {
+            Settled::Success => &self.success,
+            Settled::Retried => &self.retried,
+            Settled::Dead => &self.dead,
+        };
+        counter.increment(1);
+    }
+}
+
+/// Messages that wait and, from the consumer, dead letters.
 pub(super) fn depth(depth: Depth, side: QueueUse) {
     gauge!(names::QUEUE_LAG).set(depth.waiting as f64);
     if side == QueueUse::Consumes {

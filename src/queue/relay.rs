@@ -12,21 +12,23 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use self::batch::Batch;
+use self::batch::{Batch, PublishTarget};
+use super::metrics::RelayMetrics;
 use super::outage::Outage;
-use super::{Message, Queue, metrics};
+use super::span::QueueSpans;
+use super::{Message, Queue};
 use crate::runtime::{Faults, Shutdown};
 
-/// Most messages handed to the broker at once.
+/// Most messages published at once.
 const BATCH: i64 = 100;
-/// A relay that dies holds others up for at most so long.
+/// Lease of the right to publish: a relay that dies holds others up for at most so long.
 const LEASE: Duration = Duration::from_secs(5);
-/// Time between two looks without a commit: for the rows of a predecessor or of another instance.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two polls without a commit: for the rows of a predecessor or of another instance.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Time between two counts for the gauge.
 const COUNT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// One row of the outbox.
+/// Row of the outbox.
 #[derive(Clone, Debug)]
 pub struct Pending {
     /// Its place in the order of publishing.
@@ -35,14 +37,14 @@ pub struct Pending {
     pub message: Message,
 }
 
-/// Where messages wait that were stored in the same transaction as what they tell about. Errors are
-/// reasons for the log; every call has a timeout.
+/// Outbox: messages that wait to be published, stored in the same transaction as what they tell about.
+/// Errors are reasons for the log; every call has a timeout.
 #[async_trait]
 pub trait Outbox: Send + Sync {
     /// Takes or renews the right to publish: true while `owner` holds it.
     async fn lease(&self, owner: &str, ttl: Duration) -> Result<bool, String>;
 
-    /// Gives that right back.
+    /// Releases that right.
     async fn release(&self, owner: &str) -> Result<(), String>;
 
     /// The oldest rows, oldest first, refused ones left out.
@@ -62,7 +64,7 @@ pub trait Outbox: Send + Sync {
 }
 
 /// Publishes until `shutdown` begins, then once more, within the grace, what is committed by then.
-/// Begin it after the server has stopped: a request in hand may still commit.
+/// Begin it after the server has stopped: a request in flight may still commit.
 pub async fn run(
     outbox: Arc<dyn Outbox>,
     queue: Arc<dyn Queue>,
@@ -71,7 +73,18 @@ pub async fn run(
     shutdown: Shutdown,
 ) {
     let outage = Outage::of("Publishing from the outbox");
-    let mut relay = Relay { outbox: outbox.clone(), queue, owner, faults, renew_at: None, outage };
+    let spans = QueueSpans::new(queue.clone());
+    let metrics = Arc::new(RelayMetrics::new());
+    let mut relay = Relay {
+        outbox: outbox.clone(),
+        queue,
+        spans,
+        metrics: metrics.clone(),
+        owner,
+        faults,
+        renew_at: None,
+        outage,
+    };
     let grace_is_over = async {
         shutdown.wait().await;
         tokio::time::sleep(shutdown.remaining() * 9 / 10).await;
@@ -79,7 +92,7 @@ pub async fn run(
     tokio::select! {
         () = relay.publish(&shutdown) => {}
         () = grace_is_over => tracing::warn!("Publishing did not finish within the grace; the rest waits in the outbox"),
-        () = count(&*outbox) => {}
+        () = count(&*outbox, &metrics) => {}
     }
     if let Err(reason) = outbox.release(&relay.owner).await {
         tracing::warn!(reason, "The outbox's lease could not be released and will run out");
@@ -87,10 +100,10 @@ pub async fn run(
 }
 
 /// Keeps the gauge alive while a round is stuck with a broker that is away. Never ends.
-async fn count(outbox: &dyn Outbox) {
+async fn count(outbox: &dyn Outbox, metrics: &RelayMetrics) {
     loop {
         if let Ok(messages) = outbox.count().await {
-            metrics::outbox_pending(messages);
+            metrics.outbox_pending(messages);
         }
         tokio::time::sleep(COUNT_INTERVAL).await;
     }
@@ -99,6 +112,8 @@ async fn count(outbox: &dyn Outbox) {
 struct Relay {
     outbox: Arc<dyn Outbox>,
     queue: Arc<dyn Queue>,
+    spans: QueueSpans,
+    metrics: Arc<RelayMetrics>,
     owner: String,
     faults: Faults,
     renew_at: Option<Instant>,
@@ -112,7 +127,7 @@ impl Relay {
             let pause = match self.round().await {
                 Ok(()) => {
                     self.outage.worked();
-                    LOOK_INTERVAL
+                    POLL_INTERVAL
                 }
                 Err(reason) => self.outage.failed(&reason),
             };
@@ -129,23 +144,26 @@ impl Relay {
 
     /// Publishes all there is, if it is this relay's turn.
     async fn round(&mut self) -> Result<(), String> {
-        let mut any = false;
         while self.holds_lease().await? {
-            let pending = self.outbox.pending(self.limit().await?).await?;
-            if pending.is_empty() {
+            let limit = self.limit().await?;
+            let pending = self.outbox.pending(limit).await?;
+            // What is committed after this read wakes the relay again.
+            let all = i64::try_from(pending.len()).is_ok_and(|many| many < limit);
+            if !pending.is_empty() {
+                let (queue, outbox, metrics) = (&*self.queue, &*self.outbox, &*self.metrics);
+                let batch = Batch::of(pending, &self.spans, &self.faults);
+                batch.publish(PublishTarget { queue, outbox, metrics }).await?;
+                self.outage.worked();
+            }
+            if all {
+                self.metrics.outbox_pending(0);
                 break;
             }
-            any = true;
-            Batch::of(pending, &*self.queue, &self.faults).publish(&*self.queue, &*self.outbox).await?;
-            self.outage.worked();
-        }
-        if any {
-            metrics::outbox_pending(self.outbox.count().await?);
         }
         Ok(())
     }
 
-    /// How many messages to try. Each try makes a span for each message, and an outage must not fill
+    /// Number of messages to try. Each try makes a span for each message, and an outage must not fill
     /// traces with failed ones: after a failure the broker is asked without a span, and when it
     /// answers one message goes ahead of the others.
     async fn limit(&self) -> Result<i64, String> {
@@ -155,7 +173,7 @@ impl Relay {
         match self.queue.takes_messages().await {
             Ok(()) => Ok(1),
             Err(error) => {
-                metrics::publish_failed();
+                self.metrics.publish_failed();
                 Err(error.to_string())
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! A failed handler is retried with exponential backoff; after [`Policy::max_attempts`], and at once
 //! for a message no attempt can help, the message goes to the dead letters. A process that dies in
-//! the middle settles nothing, and the broker gives its messages out again: handlers are idempotent.
-//! A message that keeps on killing its process is given up by its number of deliveries, where the
+//! the middle settles nothing, and the broker redelivers its messages: handlers are idempotent.
+//! A message that keeps on killing its process is dead-lettered by its number of deliveries, where the
 //! transport counts those that ended in a crash (Kafka does not).
 
 mod attempt;
@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::attempt::Attempts;
 use super::outage::Outage;
-use super::{Delivery, Message, Queue, QueueError, span};
+use super::{Delivery, Message, Queue, QueueError};
 use crate::config::{QueueConfig, TraceMode};
 use crate::runtime::Shutdown;
 
 /// Longest time one `receive` waits for a message.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
-/// What is done with a message.
+/// Handler of messages, a consumer's business.
 #[async_trait]
 pub trait Handler: Send + Sync {
     /// Handles one message; called again for the same id after a failure or a crash. It may take
@@ -35,7 +35,7 @@ pub trait Handler: Send + Sync {
     async fn wants_more(&self) {}
 }
 
-/// Why a handler failed. The text ends up in logs, on the span and with the dead letter.
+/// Failure of a handler. The text ends up in logs, on the span and with the dead letter.
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
     /// Another attempt may succeed.
@@ -46,12 +46,12 @@ pub enum HandlerError {
     Poison(String),
 }
 
-/// How messages are handled.
+/// Policy of the worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Most messages in hand at once; at least 1.
+    /// Most messages in flight at once; at least 1.
     pub concurrency: usize,
-    /// Failed attempts after which a message is given up; at least 1.
+    /// Failed attempts after which a message is dead-lettered; at least 1.
     pub max_attempts: u32,
     /// Upper bound of the wait before the first retry; it doubles with each further one.
     pub retry_base: Duration,
@@ -73,23 +73,18 @@ impl From<&QueueConfig> for Policy {
     }
 }
 
-/// Consumes until `shutdown` begins, then finishes what is in hand within its grace and closes the
-/// queue. What is not finished by then is given back for another consumer.
+/// Consumes until `shutdown` begins, then finishes what is in flight within its grace and closes the
+/// queue. What is not finished by then is requeued for another consumer.
 pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Policy, shutdown: Shutdown) {
     let abandon = CancellationToken::new();
-    let attempts = Arc::new(Attempts {
-        queue: queue.clone(),
-        handler: handler.clone(),
-        policy,
-        abandon: abandon.clone(),
-    });
-    let mut in_hand = JoinSet::new();
+    let attempts = Arc::new(Attempts::new(queue.clone(), handler.clone(), policy, abandon.clone()));
+    let mut in_flight = JoinSet::new();
     let mut outage = Outage::of("Receiving from the queue");
     while !shutdown.begun() {
-        while in_hand.try_join_next().is_some() {}
-        let free = policy.concurrency.max(1).saturating_sub(in_hand.len());
+        while in_flight.try_join_next().is_some() {}
+        let free = policy.concurrency.max(1).saturating_sub(in_flight.len());
         if free == 0 {
-            tokio::select! { _ = in_hand.join_next() => {}, () = shutdown.wait() => {} }
+            tokio::select! { _ = in_flight.join_next() => {}, () = shutdown.wait() => {} }
             // Others that are done too make room for more in one call.
             tokio::task::yield_now().await;
             continue;
@@ -99,10 +94,7 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
         match receive(&*queue, free, &shutdown).await {
             Ok(deliveries) => {
                 outage.worked();
-                let received = span::receive(&*queue, &deliveries, started);
-                for delivery in deliveries {
-                    in_hand.spawn(attempts.clone().process(delivery, received.clone()));
-                }
+                attempts.spawn_all(deliveries, started, &mut in_flight);
             }
             Err(error) => {
                 let wait = outage.failed(&error.to_string());
@@ -112,11 +104,11 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
     }
     // Nothing may be sent to us while we finish.
     queue.stop_receiving().await;
-    drain(in_hand, &abandon, shutdown.remaining()).await;
+    drain(in_flight, &abandon, shutdown.remaining()).await;
     queue.close().await;
 }
 
-/// One `receive`, never dropped half-way: what it brings is in hand, shutdown or not.
+/// One `receive`, never dropped half-way: what it brings is in flight, shutdown or not.
 async fn receive(queue: &dyn Queue, max: usize, shutdown: &Shutdown) -> Result<Vec<Delivery>, QueueError> {
     let mut receive = queue.receive(max, RECEIVE_WAIT);
     tokio::select! {
@@ -126,14 +118,14 @@ async fn receive(queue: &dyn Queue, max: usize, shutdown: &Shutdown) -> Result<V
     receive.await
 }
 
-/// Nine tenths of the grace are for finishing; the rest is for giving back what did not finish.
-async fn drain(mut in_hand: JoinSet<()>, abandon: &CancellationToken, grace: Duration) {
-    let finish = async |in_hand: &mut JoinSet<()>| while in_hand.join_next().await.is_some() {};
-    if tokio::time::timeout(grace * 9 / 10, finish(&mut in_hand)).await.is_err() {
-        tracing::warn!(messages = in_hand.len(), "Messages in hand did not finish within the grace");
+/// Nine tenths of the grace are for finishing; the rest is for requeueing what did not finish.
+async fn drain(mut in_flight: JoinSet<()>, abandon: &CancellationToken, grace: Duration) {
+    let finish = async |in_flight: &mut JoinSet<()>| while in_flight.join_next().await.is_some() {};
+    if tokio::time::timeout(grace * 9 / 10, finish(&mut in_flight)).await.is_err() {
+        tracing::warn!(messages = in_flight.len(), "Messages in flight did not finish within the grace");
         abandon.cancel();
-        if tokio::time::timeout(grace / 10, finish(&mut in_hand)).await.is_err() {
-            in_hand.shutdown().await;
+        if tokio::time::timeout(grace / 10, finish(&mut in_flight)).await.is_err() {
+            in_flight.shutdown().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Some messages on their way to the broker, a PRODUCER span each.
+//! Batch of messages on their way to the broker, a PRODUCER span each.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -6,22 +6,37 @@ use std::time::Instant;
 use tracing::Span;
 
 use super::{Outbox, Pending};
-use crate::queue::{Message, Queue, QueueError, fault, metrics, span};
+use crate::queue::metrics::RelayMetrics;
+use crate::queue::span::{self, QueueSpans};
+use crate::queue::{Message, Queue, QueueError, fault};
 use crate::runtime::Faults;
 
-/// The same place in all three lists is the same message.
+/// Batch under target. The same place in all three lists is the same message.
 pub(super) struct Batch {
     seqs: Vec<i64>,
     messages: Vec<Message>,
     spans: Vec<Span>,
 }
 
+/// Both ends of a batch's way, and its numbers.
+#[derive(Clone, Copy)]
+pub(super) struct PublishTarget<'a> {
+    pub(super) queue: &'a dyn Queue,
+    pub(super) outbox: &'a dyn Outbox,
+    pub(super) metrics: &'a RelayMetrics,
+}
+
 impl Batch {
     /// Starts the spans and puts their contexts into the messages.
-    pub(super) fn of(pending: Vec<Pending>, queue: &dyn Queue, faults: &Faults) -> Self {
-        let mut batch = Self { seqs: Vec::new(), messages: Vec::new(), spans: Vec::new() };
+    pub(super) fn of(pending: Vec<Pending>, spans: &QueueSpans, faults: &Faults) -> Self {
+        let many = pending.len();
+        let mut batch = Self {
+            seqs: Vec::with_capacity(many),
+            messages: Vec::with_capacity(many),
+            spans: Vec::with_capacity(many),
+        };
         for Pending { seq, mut message } in pending {
-            let span = span::send(queue, &message);
+            let span = spans.send(&message);
             span::put_into(&span, &mut message);
             fault::on_publishing(faults, &span, &mut message);
             batch.seqs.push(seq);
@@ -31,28 +46,28 @@ impl Batch {
         batch
     }
 
-    /// Hands everything to the broker. An error means that the rest must be tried again later.
-    pub(super) async fn publish(mut self, queue: &dyn Queue, outbox: &dyn Outbox) -> Result<(), String> {
+    /// Publishes all. An error means that the rest must be tried again later.
+    pub(super) async fn publish(mut self, target: PublishTarget<'_>) -> Result<(), String> {
         let all = 0..self.messages.len();
-        match self.hand_over(all.clone(), queue).await {
+        match self.hand_over(all.clone(), target).await {
             // The broker does not say which one it refused.
             Err(QueueError::Refused(_)) if all.len() > 1 => {
                 for one in all {
-                    let handed_over = self.hand_over(one..one + 1, queue).await;
-                    self.settle(one..one + 1, handed_over, outbox).await?;
+                    let handed_over = self.hand_over(one..one + 1, target).await;
+                    self.settle(one..one + 1, handed_over, target.outbox).await?;
                 }
                 Ok(())
             }
-            handed_over => self.settle(all, handed_over, outbox).await,
+            handed_over => self.settle(all, handed_over, target.outbox).await,
         }
     }
 
-    async fn hand_over(&self, which: Range<usize>, queue: &dyn Queue) -> Result<(), QueueError> {
+    async fn hand_over(&self, which: Range<usize>, target: PublishTarget<'_>) -> Result<(), QueueError> {
         let started = Instant::now();
-        let handed_over = queue.publish(&self.messages[which.clone()]).await;
+        let handed_over = target.queue.publish(&self.messages[which.clone()]).await;
         match handed_over {
-            Ok(()) => metrics::published(which.len(), started.elapsed()),
-            Err(_) => metrics::publish_failed(),
+            Ok(()) => target.metrics.published(which.len(), started.elapsed()),
+            Err(_) => target.metrics.publish_failed(),
         }
         handed_over
     }

@@ -2,20 +2,22 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt;
 use opentelemetry::Context;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use super::{Handler, HandlerError, Policy};
-use crate::queue::metrics::{self, Settled};
-use crate::queue::{Delivery, Queue, QueueError, span};
+use crate::queue::metrics::{Settled, WorkerMetrics};
+use crate::queue::span::{self, QueueSpans};
+use crate::queue::{Delivery, Queue, QueueError};
 
-/// Longest time a handler may take; heartbeats keep its message invisible so long.
+/// Longest time a handler may take; heartbeats keep its message in flight so long.
 const HANDLER_LIMIT: Duration = Duration::from_secs(300);
-/// Deliveries beyond the last attempt after which a message is taken for the one that kills its
+/// Number of deliveries beyond the last attempt after which a message is taken for the one that kills its
 /// consumer. Crashes it did not cause cost deliveries too, so this is generous.
 const DELIVERIES_TO_SPARE: u32 = 15;
 /// Longest wait before a retry.
@@ -23,11 +25,13 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// What every attempt needs.
 pub(super) struct Attempts {
-    pub(super) queue: Arc<dyn Queue>,
-    pub(super) handler: Arc<dyn Handler>,
-    pub(super) policy: Policy,
-    /// Fires when the grace is over: handlers are dropped and their messages given back.
-    pub(super) abandon: CancellationToken,
+    queue: Arc<dyn Queue>,
+    handler: Arc<dyn Handler>,
+    policy: Policy,
+    spans: QueueSpans,
+    metrics: WorkerMetrics,
+    /// Fires when the grace is over: handlers are dropped and their messages requeued.
+    abandon: CancellationToken,
 }
 
 enum Outcome {
@@ -37,9 +41,34 @@ enum Outcome {
 }
 
 impl Attempts {
-    /// `received` is the context of the call that brought the delivery.
-    pub(super) async fn process(self: Arc<Self>, delivery: Delivery, received: Context) {
-        let span = span::process(&*self.queue, &delivery, self.policy.trace_mode);
+    pub(super) fn new(
+        queue: Arc<dyn Queue>,
+        handler: Arc<dyn Handler>,
+        policy: Policy,
+        abandon: CancellationToken,
+    ) -> Self {
+        let (spans, metrics) = (QueueSpans::new(queue.clone()), WorkerMetrics::new());
+        Self { queue, handler, policy, spans, metrics, abandon }
+    }
+
+    /// Starts an attempt for each of the deliveries that one call brought.
+    pub(super) fn spawn_all(
+        self: &Arc<Self>,
+        deliveries: Vec<Delivery>,
+        started: SystemTime,
+        in_flight: &mut JoinSet<()>,
+    ) {
+        let producers: Vec<_> = deliveries.iter().map(|delivery| span::producer(&delivery.message)).collect();
+        let received = self.spans.receive(&producers, started);
+        for (delivery, producer) in deliveries.into_iter().zip(producers) {
+            in_flight.spawn(self.clone().process(delivery, producer, received.clone()));
+        }
+    }
+
+    /// `producer` is the context of the span that sent the message, `received` that of the call that
+    /// brought it.
+    pub(super) async fn process(self: Arc<Self>, delivery: Delivery, producer: Context, received: Context) {
+        let span = self.spans.process(&delivery, producer, self.policy.trace_mode);
         async {
             let outcome = self.handle(&delivery).await;
             self.settle(&delivery, outcome, &received).await;
@@ -71,11 +100,11 @@ impl Attempts {
             () = self.heartbeats(delivery) => failed("timeout", "the handler took too long".to_owned(), true),
             () = self.abandon.cancelled() => return Outcome::Abandoned,
         };
-        metrics::handled(started.elapsed(), matches!(outcome, Outcome::Failed { .. }));
+        self.metrics.handled(started.elapsed(), matches!(outcome, Outcome::Failed { .. }));
         outcome
     }
 
-    /// Keeps the delivery ours for as long as a handler may take.
+    /// Keeps the delivery in flight for as long as a handler may take.
     async fn heartbeats(&self, delivery: &Delivery) {
         let beats = async {
             loop {
@@ -98,7 +127,7 @@ impl Attempts {
             Outcome::Abandoned => ("retry", None),
         };
         // Beside the message's own trace, and so not the current span while the broker is told.
-        let settling = span::settle(&*self.queue, delivery, how, received);
+        let settling = self.spans.settle(delivery, how, received);
         let settled = match (outcome, status) {
             (Outcome::Done, _) => self.queue.ack(delivery).await,
             (Outcome::Failed { kind, reason, .. }, Some(Settled::Retried)) => {
@@ -107,21 +136,21 @@ impl Attempts {
             }
             (Outcome::Failed { kind, reason, .. }, _) => {
                 span::fail(&Span::current(), kind, &reason);
-                self.give_up(delivery, &reason).await
+                self.dead_letter(delivery, &reason).await
             }
             (Outcome::Abandoned, _) => {
-                span::fail(&Span::current(), "shutdown", "given back at shutdown");
+                span::fail(&Span::current(), "shutdown", "requeued at shutdown");
                 self.queue.retry(delivery, Duration::ZERO).await
             }
         };
         settling.end(&settled);
         match settled {
-            Ok(()) => status.into_iter().for_each(metrics::processed),
+            Ok(()) => status.into_iter().for_each(|status| self.metrics.processed(status)),
             Err(error) => tracing::warn!(
                 messageId = delivery.message.id,
                 attempt = delivery.attempt,
                 reason = %error,
-                "Message could not be settled and will come again"
+                "Message could not be settled and will be redelivered"
             ),
         }
     }
@@ -138,7 +167,7 @@ impl Attempts {
         self.queue.retry(delivery, delay).await
     }
 
-    async fn give_up(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         tracing::error!(
             messageId = delivery.message.id,
             attempt = delivery.attempt,

@@ -136,14 +136,10 @@ async fn a_message_that_kills_every_consumer_is_given_up_without_another_try() {
         counted.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Err(HandlerError::Retry("not this time".to_owned())) })
     });
-    let attempts = Arc::new(Attempts {
-        queue: queue.clone(),
-        handler: Arc::new(handler),
-        policy: POLICY,
-        abandon: CancellationToken::new(),
-    });
+    let attempts =
+        Arc::new(Attempts::new(queue.clone(), Arc::new(handler), POLICY, CancellationToken::new()));
     delivery.attempt = 100;
-    attempts.process(delivery, opentelemetry::Context::new()).await;
+    attempts.process(delivery, Default::default(), Default::default()).await;
     assert_eq!(calls.load(Ordering::SeqCst), 0);
     let letters = queue.dead_letters(10).await.unwrap();
     assert_eq!(letters[0].reason, "delivered 99 times and never settled");
