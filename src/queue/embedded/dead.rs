@@ -1,6 +1,6 @@
 //! Into the dead letters and back, each move one transaction.
 
-use sqlx::Connection;
+use rusqlite::{named_params, params};
 
 use super::Embedded;
 use super::file::within;
@@ -8,81 +8,56 @@ use super::row::{dead_letter, receipt};
 use crate::queue::wire::{kept_of, now_ms};
 use crate::queue::{DeadLetter, Delivery, QueueError};
 
+const COPY: &str = "
+    INSERT INTO dead_letters (queue, id, key, headers, body, reason, attempts, died_at)
+    SELECT queue, id, key, headers, body, :reason, attempt, :now
+    FROM messages WHERE seq = :seq AND receipt = :token";
+const REMOVE: &str = "DELETE FROM messages WHERE seq = ?1 AND receipt = ?2";
+const LIST: &str = "
+    SELECT id, key, headers, body, reason, attempts, died_at
+    FROM dead_letters WHERE queue = ?1 ORDER BY seq LIMIT ?2";
+const COPY_BACK: &str = "
+    INSERT INTO messages (queue, id, key, headers, body)
+    SELECT queue, id, key, headers, body FROM dead_letters
+    WHERE queue = ?1 AND (?2 IS NULL OR id = ?2) ORDER BY seq";
+const REMOVE_LETTERS: &str = "DELETE FROM dead_letters WHERE queue = ?1 AND (?2 IS NULL OR id = ?2)";
+
 impl Embedded {
-    pub(super) async fn give_up(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
+    pub(super) async fn move_to_dead(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         let Some((seq, token)) = receipt(delivery) else { return Ok(()) };
         let reason = kept_of(reason);
-        within(async {
-            let mut file = self.work.open().await?;
-            let moved = async {
-                let mut transaction = file.db.begin_with("BEGIN IMMEDIATE").await?;
-                sqlx::query(
-                    "INSERT INTO dead_letters (queue, id, key, headers, body, reason, attempts, died_at)
-                     SELECT queue, id, key, headers, body, $3, attempt, $4
-                     FROM messages WHERE seq = $1 AND receipt = $2",
-                )
-                .bind(seq)
-                .bind(token)
-                .bind(&reason)
-                .bind(now_ms())
-                .execute(&mut *transaction)
-                .await?;
-                sqlx::query("DELETE FROM messages WHERE seq = $1 AND receipt = $2")
-                    .bind(seq)
-                    .bind(token)
-                    .execute(&mut *transaction)
-                    .await?;
-                transaction.commit().await
-            };
-            let moved = moved.await;
-            file.check(moved)
-        })
-        .await
+        let moving = self.file.write(move |connection| {
+            connection.execute(
+                COPY,
+                named_params! { ":reason": reason, ":now": now_ms(), ":seq": seq, ":token": token },
+            )?;
+            connection.execute(REMOVE, params![seq, token])?;
+            Ok(())
+        });
+        within(moving).await?;
+        // The next message of its key may be due now.
+        self.doorbell.ring();
+        Ok(())
     }
 
-    pub(super) async fn given_up(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        within(async {
-            let mut file = self.work.open().await?;
-            let letters = sqlx::query(
-                "SELECT id, key, headers, body, reason, attempts, died_at
-                 FROM dead_letters WHERE queue = $1 ORDER BY seq LIMIT $2",
-            )
-            .bind(&self.name)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&mut file.db)
-            .await;
-            let letters = letters.and_then(|rows| rows.iter().map(dead_letter).collect());
-            file.check(letters)
-        })
-        .await
+    pub(super) async fn list_dead(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        let (queue, limit) = (self.name.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
+        let listing = self.file.read(move |connection| {
+            let mut statement = connection.prepare(LIST)?;
+            let letters = statement.query_map(params![queue, limit], dead_letter)?;
+            Ok(letters.collect::<rusqlite::Result<_>>()?)
+        });
+        within(listing).await
     }
 
-    pub(super) async fn send_back(&self, id: Option<&str>) -> Result<u64, QueueError> {
-        within(async {
-            let mut file = self.work.open().await?;
-            let moved = async {
-                let mut transaction = file.db.begin_with("BEGIN IMMEDIATE").await?;
-                sqlx::query(
-                    "INSERT INTO messages (queue, id, key, headers, body)
-                     SELECT queue, id, key, headers, body FROM dead_letters
-                     WHERE queue = $1 AND ($2 IS NULL OR id = $2) ORDER BY seq",
-                )
-                .bind(&self.name)
-                .bind(id)
-                .execute(&mut *transaction)
-                .await?;
-                let deleted =
-                    sqlx::query("DELETE FROM dead_letters WHERE queue = $1 AND ($2 IS NULL OR id = $2)")
-                        .bind(&self.name)
-                        .bind(id)
-                        .execute(&mut *transaction)
-                        .await?;
-                transaction.commit().await?;
-                Ok(deleted.rows_affected())
-            };
-            let moved = moved.await;
-            file.check(moved)
-        })
-        .await
+    pub(super) async fn move_back(&self, id: Option<&str>) -> Result<u64, QueueError> {
+        let (queue, id) = (self.name.clone(), id.map(str::to_owned));
+        let moving = self.file.write(move |connection| {
+            connection.execute(COPY_BACK, params![queue, id])?;
+            Ok(connection.execute(REMOVE_LETTERS, params![queue, id])? as u64)
+        });
+        let moved = within(moving).await?;
+        self.doorbell.ring();
+        Ok(moved)
     }
 }

@@ -1,98 +1,135 @@
-//! Finding messages that are due, and giving them out.
+//! Finding messages that are due, and delivering them.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use super::Embedded;
-use super::file::{Open, within};
+use super::file::within;
 use super::row::{delivery, millis};
 use crate::queue::wire::now_ms;
 use crate::queue::{Delivery, QueueError};
 
-/// Time between two looks for news: a tenth of the silence so far, within these bounds. A message
-/// after a short silence is found at once, and a long silence costs twenty looks a second.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// Time between two polls of a consumer that is woken when there is something: for what other
+/// programs write, and for a file that was replaced.
+const HEARD_POLL: Duration = Duration::from_millis(250);
+/// The same where it cannot be woken.
+const UNHEARD_POLL: Duration = Duration::from_millis(50);
 
-impl Embedded {
-    /// Gives out up to `max` messages that are due, the oldest first.
-    pub(super) async fn take(&self, max: usize) -> Result<Vec<Delivery>, QueueError> {
-        let now = now_ms();
-        let token = uuid::Uuid::now_v7().to_string();
-        let rows = within(async {
-            let mut file = self.work.open().await?;
-            let taken = sqlx::query(
-                "UPDATE messages SET attempt = attempt + 1, due = $1, receipt = $2 WHERE seq IN (
-                     SELECT seq FROM messages WHERE queue = $3 AND head = 1 AND due <= $4
-                     ORDER BY seq LIMIT $5
-                 ) RETURNING seq, id, key, headers, body, attempt",
-            )
-            .bind(now + millis(self.visibility_timeout))
-            .bind(&token)
-            .bind(&self.name)
-            .bind(now)
-            .bind(i64::try_from(max).unwrap_or(i64::MAX));
-            let taken = taken.fetch_all(&mut file.db).await.and_then(|rows| {
-                let mut rows: Vec<(i64, Delivery)> =
-                    rows.iter().map(|row| delivery(row, &token)).collect::<sqlx::Result<_>>()?;
-                // RETURNING promises no order.
-                rows.sort_by_key(|(seq, _)| *seq);
-                Ok(rows)
-            });
-            file.check(taken)
-        });
-        Ok(rows.await?.into_iter().map(|(_, delivery)| delivery).collect())
+const TAKE: &str = "
+    UPDATE messages SET attempt = attempt + 1, due = ?1, receipt = ?2 WHERE seq IN (
+        SELECT seq FROM messages WHERE queue = ?3 AND head = 1 AND due <= ?4 ORDER BY seq LIMIT ?5
+    ) RETURNING id, key, headers, body, seq, attempt";
+const NEXT_DUE: &str = "SELECT min(due) FROM messages WHERE queue = ?1 AND head = 1";
+
+/// State of the queue as far as this process knows it.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    /// Something may be due that `next_due` does not tell of.
+    unsure: bool,
+    /// When the next message is due, milliseconds since the Unix epoch; `None` without one.
+    next_due: Option<i64>,
+}
+
+impl Known {
+    pub(super) const NOTHING: Self = Self { unsure: true, next_due: None };
+
+    fn is_due(self) -> bool {
+        self.unsure || self.next_due.is_some_and(|due| due <= now_ms())
     }
 
-    /// Waits until something may be due; false if the deadline or the end of receiving comes first.
-    /// Cheap: while nobody writes, a look is one comparison in shared memory.
-    pub(super) async fn wait(&self, deadline: Instant) -> Result<bool, QueueError> {
-        let mut file = within(self.look.open()).await?;
-        let mut version = None;
-        let mut due = None;
-        while !self.stopped.is_cancelled() {
-            // The version first: what changes after it shows in the next look.
-            let newest = within(data_version(&mut file)).await?;
-            if version.replace(newest) != Some(newest) {
-                due = within(self.next_due(&mut file)).await?;
-            }
-            if due.is_some_and(|due| due <= now_ms()) {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                break;
-            }
-            let silence = self.quiet_since().unwrap_or_else(Instant::now).elapsed();
-            let wake = (Instant::now() + (silence / 10).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).min(deadline);
-            tokio::select! { () = tokio::time::sleep_until(wake) => {}, () = self.stopped.cancelled() => {} }
-            if !self.look.is_current(&file) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    pub(super) fn quiet_since(&self) -> Option<Instant> {
-        *self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    pub(super) fn note_traffic(&self, any: bool) {
-        let mut quiet = self.quiet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        *quiet = if any { None } else { Some(quiet.unwrap_or_else(Instant::now)) };
-    }
-
-    async fn next_due(&self, file: &mut Open) -> Result<Option<i64>, QueueError> {
-        let due = sqlx::query_scalar("SELECT min(due) FROM messages WHERE queue = $1 AND head = 1")
-            .bind(&self.name)
-            .fetch_one(&mut file.db)
-            .await;
-        file.check(due)
+    /// Time until the next message is due, if there is one.
+    fn due_in(self) -> Option<Duration> {
+        self.next_due.map(|due| Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or_default()))
     }
 }
 
-/// Changes whenever another connection, of this process or another, has committed something.
-async fn data_version(file: &mut Open) -> Result<i64, QueueError> {
-    let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut file.db).await;
-    file.check(version)
+impl Embedded {
+    /// Delivers what is due, or else what comes first until the deadline.
+    pub(super) async fn take_until(
+        &self,
+        max: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        while !self.stopped.is_cancelled() {
+            if self.known().is_due() {
+                let taken = self.take(max).await?;
+                // However often it rings for other queues of the file.
+                if !taken.is_empty() || deadline <= Instant::now() {
+                    return Ok(taken);
+                }
+            }
+            // The first call has opened the file, and so there is a log to listen at.
+            if !self.doorbell.is_heard() && self.doorbell.listen() {
+                self.known().unsure = true;
+                continue;
+            }
+            self.wait(deadline).await?;
+            if !self.known().is_due() && deadline <= Instant::now() {
+                break;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Waits until something may be due, or receiving ends, or the deadline; polls at the end of the
+    /// time without a ring.
+    async fn wait(&self, deadline: Instant) -> Result<(), QueueError> {
+        let poll = if self.doorbell.is_heard() { HEARD_POLL } else { UNHEARD_POLL };
+        let wait = self.known().due_in().map_or(poll, |due_in| due_in.min(poll));
+        tokio::select! {
+            // A ring says where to look, the end of the time does not.
+            biased;
+            () = self.doorbell.rung() => {
+                self.known().unsure = true;
+                return Ok(());
+            }
+            () = self.stopped.cancelled() => return Ok(()),
+            () = tokio::time::sleep_until(deadline.min(Instant::now() + wait)) => {}
+        }
+        if self.known().is_due() {
+            return Ok(());
+        }
+        let replaced = self.doorbell.is_heard() && self.doorbell.listen();
+        let queue = self.name.clone();
+        let next_due = within(self.file.read(move |connection| Ok(next_due(connection, &queue)?))).await?;
+        *self.known() = Known { unsure: replaced, next_due };
+        Ok(())
+    }
+
+    /// Delivers up to `max` messages that are due, the oldest first.
+    async fn take(&self, max: usize) -> Result<Vec<Delivery>, QueueError> {
+        let (queue, visibility_timeout) = (self.name.clone(), millis(self.visibility_timeout));
+        // What fails here may be due all the same.
+        self.known().unsure = true;
+        let taking = self.file.write(move |connection| {
+            let (now, token) = (now_ms(), uuid::Uuid::now_v7().to_string());
+            let limit = i64::try_from(max).unwrap_or(i64::MAX);
+            let mut statement = connection.prepare_cached(TAKE)?;
+            let taken = statement
+                .query_map(params![now + visibility_timeout, token, queue, now, limit], |row| {
+                    delivery(row, &token)
+                })?;
+            let mut taken: Vec<(i64, Delivery)> = taken.collect::<rusqlite::Result<_>>()?;
+            // RETURNING promises no order.
+            taken.sort_by_key(|(seq, _)| *seq);
+            // A full batch has probably left some.
+            let unsure = taken.len() >= max;
+            let next_due = if unsure { None } else { next_due(connection, &queue)? };
+            Ok((taken, Known { unsure, next_due }))
+        });
+        let (taken, known) = within(taking).await?;
+        *self.known() = known;
+        Ok(taken.into_iter().map(|(_, delivery)| delivery).collect())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn next_due(connection: &Connection, queue: &str) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached(NEXT_DUE)?.query_row([queue], |row| row.get(0))
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 
 use super::*;
+use crate::queue::Queue;
 use crate::queue::testing::{message, receive};
 
 const VISIBILITY: Duration = Duration::from_millis(400);
@@ -43,11 +43,11 @@ async fn a_file_locked_by_another_process_is_unavailable_until_the_lock_is_gone(
     let file = folder.path().join(FILE_NAME);
     let queue = Embedded::new(file.clone(), "test", VISIBILITY);
     queue.publish(&[message("m-1", "k")]).await.unwrap();
-    let mut other = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
-    let lock = other.begin_with("BEGIN EXCLUSIVE").await.unwrap();
+    let other = Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let refused = queue.publish(&[message("m-2", "k")]).await.unwrap_err().to_string();
     assert_eq!(refused, "the queue is unavailable: the queue's file is locked by another process");
-    lock.rollback().await.unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
     queue.publish(&[message("m-3", "k")]).await.unwrap();
     assert_eq!(queue.depth().await.unwrap().waiting, 2);
 }
@@ -112,4 +112,46 @@ async fn processes_that_start_together_do_not_fail_over_the_new_file() {
     let queues: Vec<_> = (0..6).map(|_| queue(folder.path())).collect();
     let opened = futures_util::future::join_all(queues.iter().map(|queue| queue.depth())).await;
     assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+}
+
+#[tokio::test]
+async fn what_another_program_puts_into_the_file_is_found_although_it_rings_no_bell() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE_NAME);
+    let queue = Embedded::new(file.clone(), "test", VISIBILITY);
+    let insert = async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let other = Connection::open(&file).unwrap();
+        let row =
+            "INSERT INTO messages (queue, id, key, headers, body) VALUES ('test', 'm-1', 'k', '{}', x'')";
+        other.execute(row, []).unwrap();
+    };
+    let (received, ()) = tokio::join!(queue.receive(1, Duration::from_secs(10)), insert);
+    assert_eq!(received.unwrap()[0].message.id, "m-1");
+}
+
+#[tokio::test]
+async fn a_second_message_of_a_key_comes_to_another_consumer_as_soon_as_the_first_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (queue(folder.path()), queue(folder.path()));
+    one.publish(&[message("m-1", "k"), message("m-2", "k")]).await.unwrap();
+    let first = receive(&*one, 1).await;
+    assert!(two.receive(1, Duration::from_millis(20)).await.unwrap().is_empty());
+    let (second, acked) = tokio::join!(two.receive(1, Duration::from_secs(10)), one.ack(&first[0]));
+    acked.unwrap();
+    assert_eq!(second.unwrap()[0].message.id, "m-2");
+}
+
+#[tokio::test]
+async fn the_file_and_its_logs_are_readable_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let queue = queue(folder.path());
+    queue.publish(&[message("m-1", "k")]).await.unwrap();
+    let files = std::fs::read_dir(folder.path().join("new/folder")).unwrap().map(Result::unwrap);
+    let mut modes: Vec<_> =
+        files.map(|file| (file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777)).collect();
+    modes.sort();
+    let expected = ["queue.db", "queue.db-shm", "queue.db-wal"].map(|name| (name.into(), 0o600));
+    assert_eq!(modes, expected);
 }
