@@ -1,59 +1,106 @@
-//! Errors that everybody who shared a commit can be told.
+//! Errors that each of those who shared a commit can be told.
 
-/// What went wrong, by SQLite's own codes (<https://www.sqlite.org/rescode.html>). The text is for
-/// logs: it may name tables and files.
+use rusqlite::ffi;
+
+/// What went wrong, by SQLite's own codes (<https://www.sqlite.org/rescode.html>) where it is
+/// SQLite's. The text is for logs: it may name tables and files.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct SqliteError {
-    code: Option<i32>,
+    kind: Kind,
     message: String,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// An extended result code.
+    Code(i32),
+    Unusable,
+    Other,
+}
+
 impl SqliteError {
-    /// An operation that SQLite never answered.
-    pub(super) fn lost(message: &str) -> Self {
-        Self { code: None, message: message.to_owned() }
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
     }
 
-    /// A folder or file that cannot be made.
+    /// A failure that is not SQLite's, such as a column that cannot be read.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(Kind::Other, message)
+    }
+
+    /// A file that is sound and yet holds what this program cannot use: for
+    /// [`Prepare`](super::Prepare).
+    pub fn unusable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unusable, message)
+    }
+
+    /// More operations wait than may: as busy as a lock that is never free.
+    pub(super) fn crowded() -> Self {
+        Self::new(Kind::Code(ffi::SQLITE_BUSY), "too many operations wait")
+    }
+
+    /// A folder or file that cannot be made, a thread that cannot be started.
     pub(super) fn io(error: &std::io::Error) -> Self {
-        Self { code: Some(rusqlite::ffi::SQLITE_CANTOPEN), message: error.to_string() }
-    }
-
-    /// A column that holds what only this program writes and yet cannot be read.
-    pub fn unreadable(column: &str, error: impl std::fmt::Display) -> Self {
-        Self { code: None, message: format!("column {column} cannot be read: {error}") }
+        Self::new(Kind::Code(ffi::SQLITE_CANTOPEN), error.to_string())
     }
 
     /// The extended result code, where SQLite gave one.
     pub fn extended_code(&self) -> Option<i32> {
-        self.code
+        match self.kind {
+            Kind::Code(code) => Some(code),
+            _ => None,
+        }
     }
 
     /// The primary result code: the low byte of the extended one.
     pub fn code(&self) -> Option<i32> {
-        self.code.map(|code| code & 0xff)
+        self.extended_code().map(|code| code & 0xff)
     }
 
     /// Whether another connection has the lock.
     pub fn is_busy(&self) -> bool {
-        matches!(self.code(), Some(rusqlite::ffi::SQLITE_BUSY | rusqlite::ffi::SQLITE_LOCKED))
+        matches!(self.code(), Some(ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED))
     }
 
     /// Whether a unique index refused a row.
     pub fn is_unique_violation(&self) -> bool {
-        use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
-        matches!(self.code, Some(SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY))
+        matches!(
+            self.extended_code(),
+            Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+        )
+    }
+
+    /// Whether the file holds what this program cannot use.
+    pub fn is_unusable(&self) -> bool {
+        self.kind == Kind::Unusable
+    }
+
+    /// Whether a new connection may fare better: the file is damaged, away or not writable.
+    pub(super) fn ruins_connection(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(
+                ffi::SQLITE_CORRUPT
+                    | ffi::SQLITE_NOTADB
+                    | ffi::SQLITE_IOERR
+                    | ffi::SQLITE_CANTOPEN
+                    | ffi::SQLITE_READONLY
+                    | ffi::SQLITE_PROTOCOL
+                    | ffi::SQLITE_INTERNAL
+                    | ffi::SQLITE_NOMEM
+            )
+        )
     }
 }
 
 impl From<rusqlite::Error> for SqliteError {
     fn from(error: rusqlite::Error) -> Self {
-        let code = match &error {
-            rusqlite::Error::SqliteFailure(failure, _) => Some(failure.extended_code),
-            rusqlite::Error::SqlInputError { error, .. } => Some(error.extended_code),
-            _ => None,
+        let kind = match &error {
+            rusqlite::Error::SqliteFailure(failure, _) => Kind::Code(failure.extended_code),
+            rusqlite::Error::SqlInputError { error, .. } => Kind::Code(error.extended_code),
+            _ => Kind::Other,
         };
-        Self { code, message: error.to_string() }
+        Self { kind, message: error.to_string() }
     }
 }

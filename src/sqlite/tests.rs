@@ -1,46 +1,261 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Duration;
+mod sharing;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::mpsc;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 
 use super::*;
 
-fn file(folder: &std::path::Path) -> SqliteFile {
-    SqliteFile::new(FileOptions {
-        path: folder.join("new/file.db"),
-        busy_timeout: Duration::from_secs(2),
-        prepare: |connection| connection.execute_batch("CREATE TABLE IF NOT EXISTS t (n INTEGER UNIQUE)"),
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)";
+
+fn options(path: &Path) -> FileOptions {
+    FileOptions {
+        path: path.to_owned(),
+        busy_timeout: Duration::from_secs(10),
+        run_timeout: Duration::from_secs(10),
+        prepare: Arc::new(|connection| Ok(connection.execute_batch(TABLE)?)),
+    }
+}
+
+fn insert(n: i64) -> impl FnOnce(&mut Connection) -> Result<(), SqliteError> {
+    move |connection| {
+        connection.execute("INSERT INTO t VALUES (?1)", [n])?;
+        Ok(())
+    }
+}
+
+async fn numbers(file: &SqliteFile) -> Result<Vec<i64>, SqliteError> {
+    file.read(|connection| {
+        let mut select = connection.prepare("SELECT n FROM t ORDER BY n")?;
+        Ok(select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     })
+    .await
 }
 
-async fn insert(file: &SqliteFile, n: i64) -> Result<usize, SqliteError> {
-    file.write(move |connection| Ok(connection.execute("INSERT INTO t VALUES (?1)", [n])?)).await
-}
-
-async fn count(file: &SqliteFile) -> i64 {
-    let counted: Result<i64, SqliteError> = file
-        .read(|connection| Ok(connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?))
-        .await;
-    counted.unwrap()
+/// Keeps the thread busy until the sender is used or dropped.
+async fn block(file: &SqliteFile) -> (mpsc::Sender<()>, BoxFuture<'static, ()>) {
+    let (go, wait) = mpsc::channel();
+    let (begun, has_begun) = oneshot::channel();
+    let file = file.clone();
+    let mut blocked = async move {
+        let wait = move |_: &mut Connection| {
+            let _ = begun.send(());
+            let _ = wait.recv();
+            Ok(())
+        };
+        file.read(wait).await.unwrap();
+    }
+    .boxed();
+    assert!(futures_util::poll!(&mut blocked).is_pending());
+    has_begun.await.unwrap();
+    (go, blocked)
 }
 
 #[tokio::test]
-async fn a_write_that_fails_takes_nothing_of_those_that_share_its_commit() {
+async fn what_was_written_is_read_and_the_files_are_private() {
     let folder = tempfile::tempdir().unwrap();
-    let file = file(folder.path());
-    let all = futures_util::future::join_all([1, 2, 1, 3].map(|n| insert(&file, n))).await;
-    assert_eq!(all.iter().filter(|one| one.is_ok()).count(), 3);
-    assert!(all[2].as_ref().unwrap_err().is_unique_violation());
-    assert_eq!(count(&file).await, 3);
+    let path = folder.path().join("new folder").join("t.db");
+    let file = SqliteFile::new(options(&path));
+    file.write(insert(1)).await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [1]);
+    let mode =
+        |name: &str| std::fs::metadata(path.with_file_name(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("t.db"), mode("t.db-wal"), mode("t.db-shm")), (0o600, 0o600, 0o600));
+    assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[tokio::test]
-async fn a_deleted_file_is_made_again_by_the_next_call() {
+async fn a_deleted_file_is_made_again_and_a_replaced_one_is_taken_up_by_the_next_call() {
     let folder = tempfile::tempdir().unwrap();
-    let file = file(folder.path());
-    insert(&file, 1).await.unwrap();
-    std::fs::remove_dir_all(folder.path().join("new")).unwrap();
-    assert_eq!(count(&file).await, 0);
+    let (path, other) = (folder.path().join("t.db"), folder.path().join("other.db"));
+    let file = SqliteFile::new(options(&path));
+    file.write(insert(1)).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [0_i64; 0]);
+    let second = SqliteFile::new(options(&other));
+    second.write(insert(2)).await.unwrap();
+    second.close().await;
+    // With its logs, as SQLite asks: whoever opened the new file would find the old one's changes there.
+    for log in ["t.db-wal", "t.db-shm"] {
+        std::fs::remove_file(path.with_file_name(log)).unwrap();
+    }
+    std::fs::rename(&other, &path).unwrap();
+    file.write(insert(3)).await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [2, 3]);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_and_when_it_is_sound_again_the_next_call_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let file = SqliteFile::new(options(&path));
+    file.write(insert(1)).await.unwrap();
     file.close().await;
-    insert(&file, 2).await.unwrap();
-    assert_eq!(count(&file).await, 1);
+    let sound = std::fs::read(&path).unwrap();
+    let rubbish = "not a database, but long enough to be taken for one".repeat(100);
+    std::fs::write(&path, &rubbish).unwrap();
+    let file = SqliteFile::new(options(&path));
+    for _ in 0..2 {
+        assert_eq!(file.write(insert(2)).await.unwrap_err().code(), Some(rusqlite::ffi::SQLITE_NOTADB));
+        assert_eq!(numbers(&file).await.unwrap_err().code(), Some(rusqlite::ffi::SQLITE_NOTADB));
+    }
+    // In its place, so that device and inode are the same.
+    std::fs::write(&path, &sound).unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [1]);
+    // And while it is open.
+    std::fs::write(&path, &rubbish).unwrap();
+    let refused = file.read(|c| Ok(c.execute_batch("PRAGMA cache_size = 0; SELECT * FROM sqlite_schema")?));
+    if refused.await.is_err() {
+        std::fs::write(&path, &sound).unwrap();
+        assert_eq!(numbers(&file).await.unwrap(), [1]);
+    }
+}
+
+#[tokio::test]
+async fn reads_go_on_while_another_process_writes_and_the_write_comes_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let file = SqliteFile::new(options(&path));
+    file.write(insert(1)).await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (2)").unwrap();
+    let mut write = file.write(insert(3)).boxed();
+    assert!(futures_util::poll!(&mut write).is_pending());
+    for _ in 0..5 {
+        assert_eq!(numbers(&file).await.unwrap(), [1]);
+    }
+    assert!(futures_util::poll!(&mut write).is_pending());
+    other.execute_batch("COMMIT").unwrap();
+    write.await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_write_that_waited_for_another_process_too_long_is_busy_and_does_not_happen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let file = SqliteFile::new(FileOptions { busy_timeout: Duration::from_millis(50), ..options(&path) });
+    file.write(insert(1)).await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = join_all([file.write(insert(2)), file.write(insert(3))]).await;
+    assert!(refused.iter().all(|answer| answer.as_ref().unwrap_err().is_busy()), "{refused:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+    file.write(insert(4)).await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [1, 4]);
+}
+
+#[tokio::test]
+async fn an_operation_whose_caller_has_gone_away_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteFile::new(options(&folder.path().join("t.db")));
+    let (go, blocked) = block(&file).await;
+    let mut gone = file.write(insert(1)).boxed();
+    assert!(futures_util::poll!(&mut gone).is_pending());
+    drop(gone);
+    drop(go);
+    blocked.await;
+    file.write(insert(2)).await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [2]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_closed_finishes_what_waits_and_is_opened_again_by_a_later_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let file = SqliteFile::new(options(&path));
+    file.close().await;
+    let (go, blocked) = block(&file).await;
+    let mut write = file.write(insert(1)).boxed();
+    assert!(futures_util::poll!(&mut write).is_pending());
+    let closing = file.clone();
+    let mut close = closing.close().boxed();
+    assert!(futures_util::poll!(&mut close).is_pending());
+    drop(go);
+    blocked.await;
+    write.await.unwrap();
+    close.await;
+    assert!(!path.with_file_name("t.db-wal").exists(), "the last connection tidies up");
+    file.write(insert(2)).await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [1, 2]);
+}
+
+#[tokio::test]
+async fn calls_that_come_while_a_file_is_being_closed_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteFile::new(options(&folder.path().join("t.db")));
+    for round in 0..50 {
+        let (closed, written) = futures_util::join!(file.close(), file.write(insert(round)));
+        let () = closed;
+        written.unwrap();
+    }
+    assert_eq!(numbers(&file).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn the_thread_ends_with_the_last_clone_and_not_before_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let file = SqliteFile::new(options(&path));
+    let (go, blocked) = block(&file).await;
+    let write = tokio::spawn({
+        let file = file.clone();
+        async move { file.write(insert(1)).await }
+    });
+    drop(file);
+    drop(go);
+    blocked.await;
+    write.await.unwrap().unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while path.with_file_name("t.db-wal").exists() {
+        assert!(std::time::Instant::now() < deadline, "the connection was never closed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_runs_too_long_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let file = SqliteFile::new(FileOptions { run_timeout: Duration::from_millis(50), ..options(&path) });
+    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
+    let endless = move |connection: &mut Connection| Ok(connection.query_row(endless, [], |row| row.get(0))?);
+    let answer: Result<i64, SqliteError> = file.read(endless).await;
+    assert_eq!(answer.unwrap_err().code(), Some(rusqlite::ffi::SQLITE_INTERRUPT));
+    file.write(insert(1)).await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_a_read_left_open_swallows_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteFile::new(options(&folder.path().join("t.db")));
+    file.read(|connection| Ok(connection.execute_batch("BEGIN")?)).await.unwrap();
+    file.write(insert(1)).await.unwrap();
+    assert_eq!(numbers(&file).await.unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_prepared_says_why_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = ready.clone();
+    let prepare: Prepare = Arc::new(move |connection| {
+        if !asked.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(SqliteError::unusable("not yet"));
+        }
+        Ok(connection.execute_batch(TABLE)?)
+    });
+    let file = SqliteFile::new(FileOptions { prepare, ..options(&path) });
+    for _ in 0..2 {
+        assert!(file.write(insert(1)).await.unwrap_err().is_unusable());
+    }
+    ready.store(true, std::sync::atomic::Ordering::Relaxed);
+    file.write(insert(1)).await.unwrap();
 }

@@ -1,235 +1,264 @@
 //! The thread of one file: takes what waits, reads first, then all writes in one transaction.
 
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
 
-use super::{FileOptions, Job, Ran, SqliteError, Work};
+use super::mailbox::{Job, MAX_WAITING, Mailbox, Ran, Work};
+use super::open::{identity, open};
+use super::{FileOptions, SqliteError};
 
 /// Most operations in one transaction: the last one waits for all of them.
 const MOST_SHARED: usize = 128;
-/// While another process writes, those that only read need not wait for it: the lock is asked for
-/// in portions, and between two of them reads have their turn.
-const LOCK_PORTION: Duration = Duration::from_millis(20);
-/// Prepared statements kept. Each service has fewer.
-const STATEMENTS: usize = 32;
+/// Time between two attempts to get the write lock while another process has it. Reads have their
+/// turn meanwhile.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+/// Instructions of SQLite's machine between two looks at the clock: some ten microseconds.
+const INSTRUCTIONS: i32 = 2000;
 
-/// Starts the thread; it ends when the last sender is dropped.
-pub(super) fn start(options: FileOptions, capacity: usize) -> Result<SyncSender<Job>, SqliteError> {
-    let (sender, jobs) = sync_channel(capacity);
-    std::thread::Builder::new()
-        .name("sqlite".to_owned())
-        .spawn(move || Thread { options, open: None }.run(&jobs))
-        .map_err(|error| SqliteError::io(&error))?;
-    Ok(sender)
+/// Starts the thread.
+pub(super) fn start(options: FileOptions, mailbox: Arc<Mailbox>) -> std::io::Result<Thread> {
+    let run = move || {
+        let _crash = Crash(mailbox.clone());
+        // The worker, and with it the connection, is gone before this is.
+        let closing = Worker::new(options).run(&mailbox);
+        drop(closing);
+    };
+    Ok(std::thread::Builder::new().name("sqlite".to_owned()).spawn(run)?.thread().clone())
 }
 
-struct Thread {
+/// Tells of a thread that ends by a panic.
+struct Crash(Arc<Mailbox>);
+
+impl Drop for Crash {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.crashed();
+        }
+    }
+}
+
+struct Worker {
     options: FileOptions,
     open: Option<Open>,
+    /// Writes and when they came.
+    writes: VecDeque<(Instant, Work)>,
+    /// Until the next attempt to begin a transaction for them.
+    pause: Duration,
 }
 
 struct Open {
     connection: Connection,
     /// Device and inode of the file.
     identity: Option<(u64, u64)>,
+    limit: RunLimit,
 }
 
-impl Thread {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        let mut writes = Vec::new();
-        let mut since = Instant::now();
+impl Worker {
+    fn new(options: FileOptions) -> Self {
+        Self { options, open: None, writes: VecDeque::new(), pause: Duration::ZERO }
+    }
+
+    /// Ends when the mailbox says so and every write is settled. The answer is to be dropped when the
+    /// connection is closed.
+    fn run(&mut self, mailbox: &Mailbox) -> Vec<oneshot::Sender<()>> {
+        let mut jobs = Vec::new();
         loop {
-            // With writes that wait for the lock: only what is there already.
-            let next = if writes.is_empty() { jobs.recv().ok() } else { jobs.try_recv().ok() };
-            if next.is_none() && writes.is_empty() {
-                return;
+            let patience = (!self.writes.is_empty()).then_some(self.pause);
+            let room = MOST_SHARED.min(MAX_WAITING.saturating_sub(self.writes.len()));
+            if let ControlFlow::Break(closing) = mailbox.take(&mut jobs, room, patience) {
+                return closing;
             }
-            if writes.is_empty() {
-                since = Instant::now();
-            }
-            let mut closing = None;
-            for job in next.into_iter().chain(jobs.try_iter()).take(MOST_SHARED) {
+            for job in jobs.drain(..) {
                 match job {
                     Job::Read(work) => self.read(work),
-                    Job::Write(work) => writes.push(work),
-                    Job::Close(done) => closing = Some(done),
+                    Job::Write(work) => self.writes.push_back((Instant::now(), work)),
                 }
             }
-            let patience = self.options.busy_timeout.saturating_sub(since.elapsed());
-            writes = self.write(writes, patience);
-            if let Some(done) = closing {
-                self.fail(std::mem::take(&mut writes), &SqliteError::lost("is closed"));
-                self.open = None;
-                let _ = done.send(());
-                return;
-            }
+            self.write();
         }
     }
 
     fn read(&mut self, work: Work) {
-        let ran = match self.connection() {
-            Ok(connection) => run(work, Ok(connection)),
+        let ran = match self.current() {
+            Ok(open) => open.run(work),
             Err(error) => run(work, Err(error)),
         };
+        self.give_up_if_ruined(ran.failure.as_ref());
+        // A transaction that a read began and left open would swallow all that comes after it.
+        if self.open.as_ref().is_some_and(|open| !open.connection.is_autocommit()) {
+            self.open = None;
+        }
         (ran.tell)(Ok(()));
     }
 
-    /// Runs `writes` in one transaction. Returns them where another process has the lock and there
-    /// is patience left.
-    fn write(&mut self, writes: Vec<Work>, patience: Duration) -> Vec<Work> {
-        if writes.is_empty() {
-            return writes;
+    /// Runs the writes that wait, or leaves them where another process has the lock and there is
+    /// patience left.
+    fn write(&mut self) {
+        if self.writes.is_empty() {
+            return;
         }
-        let begun = self.connection().and_then(|connection| {
-            connection.busy_timeout(patience.min(LOCK_PORTION))?;
-            Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
-        });
-        match begun {
-            Ok(()) => self.transaction(writes),
-            Err(error) if error.is_busy() && patience > LOCK_PORTION => return writes,
-            Err(error) => self.fail(writes, &error),
-        }
-        Vec::new()
-    }
-}
-
-impl Thread {
-    /// Runs operations in the transaction that has begun, commits, and tells the callers.
-    fn transaction(&mut self, writes: Vec<Work>) {
-        let Some(open) = self.open.as_ref() else { return };
-        let connection = &open.connection;
-        let alone = writes.len() == 1;
-        let mut ran = Vec::with_capacity(writes.len());
-        let mut writes = writes.into_iter();
-        let mut outcome = Ok(());
-        for work in writes.by_ref() {
-            match in_savepoint(connection, work, alone) {
-                Ok(one) => ran.push(one),
-                Err((one, error)) => {
-                    ran.push(one);
-                    outcome = Err(error);
-                    break;
+        match self.begin() {
+            Ok(()) => {
+                self.pause = Duration::ZERO;
+                self.transaction();
+            }
+            Err(error) if error.is_busy() => {
+                self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                let patience = self.options.busy_timeout;
+                while self.writes.front().is_some_and(|(since, _)| since.elapsed() >= patience) {
+                    self.fail(1, &error);
                 }
             }
+            Err(error) => {
+                self.give_up_if_ruined(Some(&error));
+                self.fail(self.writes.len(), &error);
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), SqliteError> {
+        let busy_timeout = self.options.busy_timeout;
+        let connection = &self.current()?.connection;
+        connection.busy_timeout(Duration::ZERO)?;
+        let begun = execute(connection, "BEGIN IMMEDIATE");
+        connection.busy_timeout(busy_timeout)?;
+        begun
+    }
+
+    /// Runs operations in the transaction that has begun, commits, and tells the callers. An
+    /// operation that ends the transaction for all leaves those behind it for the next one.
+    fn transaction(&mut self) {
+        let Some(open) = self.open.as_mut() else { return };
+        let count = self.writes.len().min(MOST_SHARED);
+        let mut ran = Vec::with_capacity(count);
+        let mut outcome = Ok(());
+        while ran.len() < count && outcome.is_ok() {
+            let Some((_, work)) = self.writes.pop_front() else { break };
+            let (one, intact) = open.run_apart(work, count == 1);
+            ran.push(one);
+            outcome = intact;
         }
         if outcome.is_ok() {
-            let any = ran.iter().any(|one| one.keep);
-            outcome =
-                connection.execute_batch(if any { "COMMIT" } else { "ROLLBACK" }).map_err(SqliteError::from);
+            let any = ran.iter().any(|one| one.failure.is_none());
+            outcome = execute(&open.connection, if any { "COMMIT" } else { "ROLLBACK" });
         }
-        if let Err(error) = &outcome {
+        match &outcome {
             // Whatever state it is in: closing it undoes what was not committed.
-            self.open = None;
-            self.fail(writes.collect(), error);
+            Err(_) => self.open = None,
+            Ok(()) => ran.iter().for_each(|one| self.give_up_if_ruined(one.failure.as_ref())),
         }
         for one in ran {
             (one.tell)(outcome.clone());
         }
     }
 
-    fn fail(&mut self, works: Vec<Work>, error: &SqliteError) {
-        for work in works {
+    /// Fails the oldest writes.
+    fn fail(&mut self, count: usize, error: &SqliteError) {
+        for (_, work) in self.writes.drain(..count) {
             (run(work, Err(error.clone())).tell)(Ok(()));
         }
     }
 
     /// The connection to the file that is there now.
-    fn connection(&mut self) -> Result<&Connection, SqliteError> {
-        let identity = identity(&self.options.path);
-        let current = self.open.as_ref().is_some_and(|open| identity.is_some() && open.identity == identity);
-        if !current {
+    fn current(&mut self) -> Result<&mut Open, SqliteError> {
+        let now = identity(&self.options.path);
+        if self.open.as_ref().is_none_or(|open| now.is_none() || open.identity != now) {
             self.open = None;
             let connection = open(&self.options)?;
-            self.open = Some(Open { connection, identity: self::identity(&self.options.path) });
+            let limit = RunLimit::of(&connection, self.options.run_timeout)?;
+            let identity = identity(&self.options.path);
+            self.open = Some(Open { connection, identity, limit });
         }
-        self.open.as_ref().map(|open| &open.connection).ok_or_else(|| SqliteError::lost("is not open"))
+        self.open.as_mut().ok_or_else(|| SqliteError::other("the file is not open"))
+    }
+
+    fn give_up_if_ruined(&mut self, failure: Option<&SqliteError>) {
+        if failure.is_some_and(SqliteError::ruins_connection) {
+            self.open = None;
+        }
     }
 }
 
-/// Runs an operation so that it can be undone by itself. An error means that the whole transaction
-/// is gone; the operation comes with it, to be told.
-fn in_savepoint(connection: &Connection, work: Work, alone: bool) -> Result<Ran, (Ran, SqliteError)> {
-    if !alone && let Err(error) = connection.execute_batch("SAVEPOINT operation") {
-        let error = SqliteError::from(error);
-        return Err((run(work, Err(error.clone())), error));
+impl Open {
+    fn run(&mut self, work: Work) -> Ran {
+        self.limit.begin();
+        let ran = run(work, Ok(&mut self.connection));
+        self.limit.end();
+        ran
     }
-    let ran = run(work, Ok(connection));
-    // A full disk or a failed read may have ended the transaction by itself.
-    if connection.is_autocommit() {
-        return Err((ran, SqliteError::lost("the transaction was rolled back")));
+
+    /// Runs an operation so that it can be undone by itself, and says whether the transaction, and
+    /// with it all that ran before, is still there.
+    fn run_apart(&mut self, work: Work, alone: bool) -> (Ran, Result<(), SqliteError>) {
+        if !alone && let Err(error) = execute(&self.connection, "SAVEPOINT operation") {
+            return (run(work, Err(error.clone())), Err(error));
+        }
+        let ran = self.run(work);
+        // A full disk, a failed read or an interrupted write ends the transaction by itself.
+        if self.connection.is_autocommit() {
+            let reason = ran.failure.clone();
+            return (ran, Err(reason.unwrap_or_else(|| SqliteError::other("the transaction has ended"))));
+        }
+        let ended = match (alone, &ran.failure) {
+            (true, _) => Ok(()),
+            (false, None) => execute(&self.connection, "RELEASE operation"),
+            (false, Some(_)) => execute(&self.connection, "ROLLBACK TO operation")
+                .and_then(|()| execute(&self.connection, "RELEASE operation")),
+        };
+        (ran, ended)
     }
-    let end = match (alone, ran.keep) {
-        (true, _) => return Ok(ran),
-        (false, true) => "RELEASE operation",
-        (false, false) => "ROLLBACK TO operation; RELEASE operation",
-    };
-    match connection.execute_batch(end) {
-        Ok(()) => Ok(ran),
-        Err(error) => Err((ran, error.into())),
-    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), SqliteError> {
+    connection.prepare_cached(sql)?.raw_execute()?;
+    Ok(())
 }
 
 /// A panic is one operation's failure and not the end of the thread: its caller hears that it did
-/// not end.
-fn run(work: Work, connection: Result<&Connection, SqliteError>) -> Ran {
-    catch_unwind(AssertUnwindSafe(|| (work.0)(connection)))
-        .unwrap_or_else(|_| Ran { keep: false, tell: Box::new(|_| {}) })
+/// not end, because the answer is dropped.
+fn run(work: Work, connection: Result<&mut Connection, SqliteError>) -> Ran {
+    catch_unwind(AssertUnwindSafe(|| work(connection)))
+        .unwrap_or_else(|_| Ran::of(Some(SqliteError::other("the operation panicked")), |_| {}))
 }
 
-/// Device and inode, a microsecond's work.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+/// Interrupts what runs too long.
+struct RunLimit {
+    opened: Instant,
+    timeout: Duration,
+    /// Milliseconds after `opened`; the largest number while nothing runs.
+    until: Arc<AtomicU64>,
 }
 
-/// Processes that start together may collide while one of them makes the file, which SQLite reports
-/// without waiting: so the wait is ours.
-fn open(options: &FileOptions) -> Result<Connection, SqliteError> {
-    let started = Instant::now();
-    loop {
-        match try_open(options) {
-            Err(error) if error.is_busy() && started.elapsed() < options.busy_timeout => {
-                std::thread::sleep(Duration::from_millis(fastrand::u64(5..30)));
-            }
-            opened => return opened,
-        }
+impl RunLimit {
+    fn of(connection: &Connection, timeout: Duration) -> Result<Self, SqliteError> {
+        let (opened, until) = (Instant::now(), Arc::new(AtomicU64::new(u64::MAX)));
+        let watched = until.clone();
+        connection.progress_handler(
+            INSTRUCTIONS,
+            Some(move || milliseconds(opened.elapsed()) > watched.load(Ordering::Relaxed)),
+        )?;
+        Ok(Self { opened, timeout, until })
+    }
+
+    fn begin(&self) {
+        let until = milliseconds(self.opened.elapsed() + self.timeout);
+        self.until.store(until, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.until.store(u64::MAX, Ordering::Relaxed);
     }
 }
 
-fn try_open(options: &FileOptions) -> Result<Connection, SqliteError> {
-    make_file(&options.path).map_err(|error| SqliteError::io(&error))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(&options.path, flags)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.busy_timeout(options.busy_timeout)?;
-    connection.execute_batch(PRAGMAS)?;
-    (options.prepare)(&mut connection)?;
-    Ok(connection)
-}
-
-/// NORMAL with a write-ahead log survives the death of any process; only a power cut can cost the
-/// last commits. The log is written back in small portions, because whoever commits then waits for
-/// the disk: some ten milliseconds for so many pages, a tenth of a second for some thousands.
-const PRAGMAS: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    PRAGMA foreign_keys = ON;
-    PRAGMA temp_store = MEMORY;
-    PRAGMA wal_autocheckpoint = 500;
-    PRAGMA journal_size_limit = 2048000;
-";
-
-/// SQLite gives a new file, and the log beside it, the permissions of the empty one it finds.
-fn make_file(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

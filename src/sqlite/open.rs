@@ -1,0 +1,71 @@
+//! Opening a file, and whether it is still the one that was opened.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{FileOptions, SqliteError};
+
+/// Prepared statements kept. Each service has fewer.
+const STATEMENTS: usize = 32;
+
+/// NORMAL with a write-ahead log survives the death of any process; only a power cut can cost the
+/// last commits. The log is written back in small portions, because the one who commits then waits
+/// for the disk: some ten milliseconds for so many pages, a tenth of a second for some thousands.
+/// The size limit is the same in bytes: what stays of a log that a backlog made larger.
+const PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA wal_autocheckpoint = 500;
+    PRAGMA journal_size_limit = 2048000;
+";
+
+/// Device and inode of a file: a `stat`, about a microsecond's work.
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Processes that start together may collide while one of them makes the file, which SQLite reports
+/// without waiting: so the wait is ours.
+pub(super) fn open(options: &FileOptions) -> Result<Connection, SqliteError> {
+    let started = Instant::now();
+    loop {
+        match try_open(options) {
+            Err(error) if error.is_busy() && started.elapsed() < options.busy_timeout => {
+                std::thread::sleep(Duration::from_millis(fastrand::u64(5..30)));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open(options: &FileOptions) -> Result<Connection, SqliteError> {
+    make_file(&options.path).map_err(|error| SqliteError::io(&error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(&options.path, flags)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.busy_timeout(options.busy_timeout)?;
+    connection.execute_batch(PRAGMAS)?;
+    (options.prepare)(&mut connection)?;
+    Ok(connection)
+}
+
+/// Makes a file and its folder if missing, readable by this user alone: SQLite gives the logs beside a
+/// file the file's own permissions, and takes an empty file for a new database. A file that exists
+/// is left as it is: what is wrong with it may be put right meanwhile.
+///
+/// # Errors
+/// Why one of them cannot be made.
+pub fn make_file(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
