@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 
 use self::batch::{Batch, PublishTarget};
 use super::metrics::RelayMetrics;
@@ -52,6 +53,12 @@ pub trait Outbox: Send + Sync {
 
     /// Removes rows whose messages the broker has.
     async fn published(&self, seqs: &[i64]) -> Result<(), String>;
+
+    /// [`Outbox::published`], then [`Outbox::pending`]: in one step where the store can.
+    async fn published_and_next(&self, seqs: &[i64], limit: i64) -> Result<Vec<Pending>, String> {
+        self.published(seqs).await?;
+        self.pending(limit).await
+    }
 
     /// Keeps a row aside, with the reason, because no attempt can publish it.
     async fn refused(&self, seq: i64, reason: &str) -> Result<(), String>;
@@ -144,23 +151,40 @@ impl Relay {
 
     /// Publishes all there is, if it is this relay's turn.
     async fn round(&mut self) -> Result<(), String> {
+        let mut next = None;
         while self.holds_lease().await? {
             let limit = self.limit().await?;
-            let pending = self.outbox.pending(limit).await?;
-            // What is committed after this read wakes the relay again.
-            let all = i64::try_from(pending.len()).is_ok_and(|many| many < limit);
-            if !pending.is_empty() {
-                let (queue, outbox, metrics) = (&*self.queue, &*self.outbox, &*self.metrics);
-                let batch = Batch::of(pending, &self.spans, &self.faults);
-                batch.publish(PublishTarget { queue, outbox, metrics }).await?;
-                self.outage.worked();
+            let pending = match next.take() {
+                Some(pending) => pending,
+                None => self.outbox.pending(limit).await?,
+            };
+            let full = i64::try_from(pending.len()).is_ok_and(|many| many >= limit);
+            let published = match pending.is_empty() {
+                true => Vec::new(),
+                false => self.publish_batch(pending).await?,
+            };
+            // A batch that was not full was all there was, unless something was committed meanwhile.
+            let more = full || self.outbox.committed().now_or_never().is_some();
+            if more && !published.is_empty() {
+                next = Some(self.outbox.published_and_next(&published, BATCH).await?);
+            } else if !published.is_empty() {
+                self.outbox.published(&published).await?;
             }
-            if all {
+            if !more {
                 self.metrics.outbox_pending(0);
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Publishes these; returns the rows that are to be removed.
+    async fn publish_batch(&mut self, pending: Vec<Pending>) -> Result<Vec<i64>, String> {
+        let (queue, outbox, metrics) = (&*self.queue, &*self.outbox, &*self.metrics);
+        let batch = Batch::of(pending, &self.spans, &self.faults);
+        let published = batch.publish(PublishTarget { queue, outbox, metrics }).await?;
+        self.outage.worked();
+        Ok(published)
     }
 
     /// Number of messages to try. Each try makes a span for each message, and an outage must not fill

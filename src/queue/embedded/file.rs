@@ -1,6 +1,7 @@
 //! The queue's file: how it is opened, how long a call may take, what its errors mean.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
@@ -15,7 +16,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// Opens nothing yet: the first call does.
 pub(super) fn file(path: PathBuf) -> SqliteFile {
-    SqliteFile::new(FileOptions { path, busy_timeout: BUSY_TIMEOUT, prepare })
+    SqliteFile::new(FileOptions {
+        path,
+        busy_timeout: BUSY_TIMEOUT,
+        run_timeout: CALL_TIMEOUT,
+        prepare: Arc::new(|connection| Ok(prepare(connection)?)),
+    })
 }
 
 /// Bounds a call and turns SQLite's error into a reason.
@@ -51,6 +57,7 @@ fn reason(error: &SqliteError) -> QueueError {
     unavailable(match error.code() {
         _ if error.is_busy() => "is locked by another process",
         Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB) => "is damaged or not a queue",
+        Some(ffi::SQLITE_INTERRUPT) => "did not answer in time",
         Some(ffi::SQLITE_FULL) => "cannot grow because the disk is full",
         Some(ffi::SQLITE_READONLY) => "is read-only",
         Some(ffi::SQLITE_CANTOPEN | ffi::SQLITE_IOERR) => "cannot be opened, read or written",

@@ -46,20 +46,25 @@ impl Batch {
         batch
     }
 
-    /// Publishes all. An error means that the rest must be tried again later.
-    pub(super) async fn publish(mut self, target: PublishTarget<'_>) -> Result<(), String> {
+    /// Publishes all and returns the rows that are to be removed: the broker has their messages. An
+    /// error means that the rest must be tried again later.
+    pub(super) async fn publish(mut self, target: PublishTarget<'_>) -> Result<Vec<i64>, String> {
         let all = 0..self.messages.len();
         match self.hand_over(all.clone(), target).await {
+            Ok(()) => {
+                self.spans.fill(Span::none());
+                return Ok(self.seqs);
+            }
             // The broker does not say which one it refused.
             Err(QueueError::Refused(_)) if all.len() > 1 => {
                 for one in all {
                     let handed_over = self.hand_over(one..one + 1, target).await;
                     self.settle(one..one + 1, handed_over, target.outbox).await?;
                 }
-                Ok(())
             }
-            handed_over => self.settle(all, handed_over, target.outbox).await,
+            failed => self.settle(all, failed, target.outbox).await?,
         }
+        Ok(Vec::new())
     }
 
     async fn hand_over(&self, which: Range<usize>, target: PublishTarget<'_>) -> Result<(), QueueError> {
