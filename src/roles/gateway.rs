@@ -15,7 +15,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use metrics::counter;
+use metrics::{Counter, counter};
 use opentelemetry::KeyValue;
 use serde_json::json;
 use tracing::Span;
@@ -29,7 +29,7 @@ use crate::api::{OrderClient, PageQuery, Passed, UserClient};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonBody, id};
 use crate::runtime::{Problem, Runtime};
-use crate::schema::{Role, Route, names};
+use crate::schema::{OTHER_ROUTE, Role, Route, names};
 
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[
@@ -51,7 +51,8 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 /// Runs the role.
 pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Gateway, &config, ROUTES)?;
-    runtime.on_answer(count);
+    let counters = EndpointCounters::all();
+    runtime.on_answer(move |route, status| EndpointCounters::count(&counters, route, status));
     runtime.prefer(Role::User, &config.upstream.user_service_url);
     runtime.prefer(Role::Order, &config.upstream.order_service_url);
     if let Some(endpoint) = validator::local_endpoint(&config) {
@@ -75,11 +76,33 @@ fn router(app: &mut ServiceConfig, validator: &ValidatorClient, config: &RoleCon
         .service(web::resource("/api/orders/{id}/status").patch(set_status));
 }
 
-fn count(route: Option<&'static Route>, status: StatusCode) {
-    let endpoint = route.map_or("other", |route| route.path);
-    counter!(names::GATEWAY_REQUESTS, "endpoint" => endpoint).increment(1);
-    if status.is_server_error() {
-        counter!(names::GATEWAY_ERRORS, "endpoint" => endpoint).increment(1);
+/// The gateway's own counters, looked up once: those of a route, or of `other`.
+struct EndpointCounters {
+    endpoint: &'static str,
+    requests: Counter,
+    errors: Counter,
+}
+
+impl EndpointCounters {
+    fn all() -> Vec<Self> {
+        let mut endpoints: Vec<_> = ROUTES.iter().map(|route| route.path).chain([OTHER_ROUTE]).collect();
+        endpoints.sort_unstable();
+        endpoints.dedup();
+        let of = |endpoint| Self {
+            endpoint,
+            requests: counter!(names::GATEWAY_REQUESTS, "endpoint" => endpoint),
+            errors: counter!(names::GATEWAY_ERRORS, "endpoint" => endpoint),
+        };
+        endpoints.into_iter().map(of).collect()
+    }
+
+    fn count(all: &[Self], route: Option<&'static Route>, status: StatusCode) {
+        let endpoint = route.map_or(OTHER_ROUTE, |route| route.path);
+        let Some(counters) = all.iter().find(|one| one.endpoint == endpoint) else { return };
+        counters.requests.increment(1);
+        if status.is_server_error() {
+            counters.errors.increment(1);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use serde_json::{Map, Value, json};
@@ -163,7 +164,43 @@ fn current_span() -> SpanContext {
 pub const TRACE_RESPONSE: &str = "traceresponse";
 
 /// The header's value for a span, if there is one.
-pub fn trace_response(span: &SpanContext) -> Option<String> {
-    span.is_valid()
-        .then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8()))
+pub fn trace_response(span: &SpanContext) -> Option<HeaderValue> {
+    span.is_valid().then(|| HeaderValue::from_bytes(&trace_text(span)).ok()).flatten()
+}
+
+/// `00-TRACE-SPAN-FLAGS`, without the formatting machinery: every answer has one.
+fn trace_text(span: &SpanContext) -> [u8; 55] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 55];
+    let mut write = |at: usize, bytes: &[u8]| {
+        for (pair, byte) in text[at..].chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    };
+    write(0, &[0]);
+    write(3, &span.trace_id().to_bytes());
+    write(36, &span.span_id().to_bytes());
+    write(53, &[span.trace_flags().to_u8()]);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
+
+    use super::*;
+
+    #[test]
+    fn the_trace_of_an_answer_is_written_as_the_specification_says() {
+        let of = |trace, flags| {
+            let id = SpanId::from(0x00f0_67aa_0ba9_02b7_u64);
+            let context = SpanContext::new(TraceId::from(trace), id, flags, false, TraceState::NONE);
+            trace_response(&context).and_then(|value| value.to_str().map(str::to_owned).ok())
+        };
+        let expected = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128;
+        assert_eq!(of(trace, TraceFlags::SAMPLED).as_deref(), Some(expected));
+        assert_eq!(of(trace, TraceFlags::default()).map(|text| text.ends_with("-00")), Some(true));
+        assert_eq!(of(0, TraceFlags::SAMPLED), None);
+    }
 }

@@ -88,6 +88,8 @@ impl Faults {
 
     /// Whether `fault` happens now: it is active, and the dice, where it has a ratio, say so.
     pub fn hits(&self, fault: &str) -> Option<Settings> {
+        // The clock is read only where anything is active.
+        self.0.as_ref().filter(|inner| inner.any.load(Ordering::Acquire))?;
         let settings = self.settings(fault, Instant::now())?;
         settings.ratio.is_none_or(|ratio| fastrand::f64() < ratio).then_some(settings)
     }

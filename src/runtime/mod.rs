@@ -18,8 +18,10 @@ pub mod telemetry;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
 use anyhow::Context;
 use tokio::task::JoinHandle;
@@ -86,7 +88,7 @@ impl Runtime {
             last_call: shutdown.later_stage(),
             shutdown,
             background: Vec::new(),
-            on_answer: |_, _| {},
+            on_answer: Arc::new(|_, _| {}),
         })
     }
 
@@ -136,8 +138,8 @@ impl Runtime {
     }
 
     /// Calls `count` with route and status of every answer: for a role's own request counters.
-    pub fn on_answer(&mut self, count: http::OnAnswer) {
-        self.on_answer = count;
+    pub fn on_answer(&mut self, count: impl Fn(Option<&'static Route>, StatusCode) + Send + Sync + 'static) {
+        self.on_answer = Arc::new(count);
     }
 
     /// Runs a task beside the server; [`Runtime::serve`] waits for it at the end.
@@ -169,15 +171,15 @@ impl Runtime {
         self.background.push(actix_web::rt::spawn(fault::expire(self.faults.clone(), self.shutdown.clone())));
         let surface = http::Surface {
             service: self.service,
-            routes: self.routes,
+            routes: http::RouteTable::new(self.routes),
             recorder: self.recorder.clone(),
             health: self.health.clone(),
             faults: self.faults.clone(),
             request_timeout: self.http.request_timeout,
-            in_hand: http::InHand::default(),
-            on_answer: self.on_answer,
+            in_flight: http::InFlight::default(),
+            on_answer: self.on_answer.clone(),
         };
-        let in_hand = surface.in_hand.clone();
+        let in_flight = surface.in_flight.clone();
         // The same socket: closed only when the last comers have been answered.
         let socket = listener.try_clone().context("cannot share the socket")?;
         let server = http::server(listener, &self.http, surface, configure)?;
@@ -192,7 +194,7 @@ impl Runtime {
             let deadline = self.shutdown.deadline();
             tracing::info!(graceSeconds = self.shutdown.remaining().as_secs_f64(), "draining");
             self.health.drain();
-            http::stop(handle, socket, in_hand, deadline).await;
+            http::stop(handle, socket, in_flight, deadline).await;
         }
         self.stop().await;
         match ended {

@@ -90,7 +90,9 @@ impl<'a> Event<'a> {
     pub(super) fn response(self, status: u16, body: &Value) -> Value {
         let mut headers = Map::from_iter([("content-type".to_owned(), json!("application/json"))]);
         let span = opentelemetry::Context::current().span().span_context().clone();
-        headers.extend(trace_response(&span).map(|value| (TRACE_RESPONSE.to_owned(), json!(value))));
+        let value = trace_response(&span);
+        let value = value.as_ref().and_then(|value| value.to_str().ok());
+        headers.extend(value.map(|value| (TRACE_RESPONSE.to_owned(), json!(value))));
         let mut response =
             json!({ "statusCode": status, "body": body.to_string(), "isBase64Encoded": false });
         if !self.is_v2() && self.0.get("multiValueHeaders").is_some_and(Value::is_object) {

@@ -6,27 +6,22 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, ResponseError};
+use actix_web::{Error, HttpMessage, ResponseError};
 use opentelemetry::trace::TraceContextExt;
 
-use super::Surface;
-use super::drain::Connection;
+use super::drain::OpenConnection;
+use super::routes::RouteRow;
+use super::{Destination, Surface};
 use crate::runtime::error::{PROBLEM_JSON, Problem, TRACE_RESPONSE, trace_response};
-use crate::runtime::metrics::{route_labels, server_labels};
-use crate::schema::{KNOWN_METHODS, OTHER_METHOD, OTHER_ROUTE, Route, names};
+use crate::schema::Route;
 
 /// The largest sum of header names and values, in bytes.
 const MAX_HEADERS: usize = 16 * 1024;
 /// The longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
-
-/// The method as it stands in labels and span names.
-pub(super) fn known_method(method: &Method) -> &'static str {
-    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER_METHOD)
-}
 
 /// The middleware. Operational routes have the time limit and the one form of errors, and nothing
 /// else: nobody counts or logs them.
@@ -37,53 +32,33 @@ pub(super) async fn observe(
     let Some(surface) = request.app_data::<Data<Surface>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let _in_hand = surface.in_hand.enter(request.conn_data::<Connection>());
-    if let Some(methods) = surface.operational(request.path()) {
-        return finish(in_time(&surface, None, request, next).await, methods);
-    }
+    let _in_flight = surface.in_flight.enter(request.conn_data::<OpenConnection>());
+    let known = request.extensions().get::<Destination>().copied();
+    let row = match known.unwrap_or_else(|| surface.destination(&request)) {
+        Destination::Operational(methods) => {
+            return finish(in_time(&surface, None, request, next).await, |_| methods.to_owned());
+        }
+        Destination::Row(row) => surface.routes.row(row),
+    };
+    let Some(row) = row else { return Err(Problem::internal("no such row of the route table").into()) };
     let started = Instant::now();
-    let method = known_method(request.method());
-    let pattern = request.match_pattern();
-    let route = surface.route(request.method().as_str(), pattern.as_deref());
-    let _active = Active::new(method, route);
-    let allowed = pattern.map(|pattern| methods_of(surface.routes, &pattern)).unwrap_or_default();
+    let _active = row.begin();
 
     let outcome = match check_head(&request) {
         Err(problem) => Err(problem.in_current_span().into()),
-        Ok(()) => in_time(&surface, route, request, next).await,
+        Ok(()) => in_time(&surface, row.route, request, next).await,
     };
-    let mut outcome = finish(outcome, &allowed);
+    let mut outcome = finish(outcome, |path| surface.routes.methods(path));
 
     let status = status_of(&outcome);
-    record(method, route, status, started);
-    (surface.on_answer)(route, status);
-    log(method, route, &outcome, started);
+    row.observe(status, started);
+    (surface.on_answer)(row.route, status);
+    log(row, &outcome, started);
     if let (Ok(response), true) = (&mut outcome, surface.health.is_draining()) {
-        // Tells clients with a kept connection to come back on a new one, to somebody else.
+        // Tells clients with a kept connection to come back on a new one, to another instance.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     outcome
-}
-
-/// Counts a request as active for as long as it lives, cancelled ones included.
-struct Active(metrics::Gauge);
-
-impl Active {
-    fn new(method: &'static str, route: Option<&'static Route>) -> Self {
-        let gauge = metrics::gauge!(names::HTTP_SERVER_ACTIVE, &route_labels(method, path_of(route)));
-        gauge.increment(1.0);
-        Self(gauge)
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
-}
-
-fn path_of(route: Option<&'static Route>) -> &'static str {
-    route.map_or(OTHER_ROUTE, |route| route.path)
 }
 
 /// Hands the request on, unless a fault of its `route` comes between; all of it within the limit.
@@ -121,36 +96,32 @@ fn check_head(request: &ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Errors that the framework answered by itself (405, a bad path) get the form of ours.
+/// Errors that the framework answered by itself (405, a bad path) get the form of ours. `methods`
+/// says what a path allows.
 fn finish(
     outcome: Result<ServiceResponse<BoxBody>, Error>,
-    allowed: &str,
+    methods: impl Fn(&str) -> String,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let mut response = outcome?;
     let status = response.status();
-    let ours = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == PROBLEM_JSON || kind == "application/json");
-    if status.is_client_error() && !ours {
+    if status.is_client_error() && !has_our_form(&response) {
         let mut problem = Problem::new(status, status.canonical_reason().unwrap_or("refused").to_lowercase());
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            problem = problem.with_allow(allowed.to_owned());
+            problem = problem.with_allow(methods(response.request().match_info().as_str()));
         }
         let answer = problem.error_response();
         response = response.into_response(answer);
     }
-    let context = opentelemetry::Context::current();
-    let value = trace_response(context.span().span_context()).and_then(|v| HeaderValue::try_from(v).ok());
+    let value = opentelemetry::Context::map_current(|context| trace_response(context.span().span_context()));
     if let Some(value) = value {
         response.headers_mut().insert(HeaderName::from_static(TRACE_RESPONSE), value);
     }
     Ok(response)
 }
 
-fn methods_of(routes: &[Route], pattern: &str) -> String {
-    let methods: Vec<_> = routes.iter().filter(|r| r.path == pattern).map(|r| r.method).collect();
-    methods.join(", ")
+fn has_our_form(response: &ServiceResponse<BoxBody>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind == PROBLEM_JSON || kind == "application/json")
 }
 
 fn status_of(outcome: &Result<ServiceResponse<BoxBody>, Error>) -> StatusCode {
@@ -160,19 +131,9 @@ fn status_of(outcome: &Result<ServiceResponse<BoxBody>, Error>) -> StatusCode {
     }
 }
 
-fn record(method: &'static str, route: Option<&'static Route>, status: StatusCode, started: Instant) {
-    let labels = server_labels(method, path_of(route), status.as_u16());
-    metrics::histogram!(names::HTTP_SERVER_DURATION, &labels).record(started.elapsed().as_secs_f64());
-}
-
-fn log(
-    method: &'static str,
-    route: Option<&'static Route>,
-    outcome: &Result<ServiceResponse<BoxBody>, Error>,
-    started: Instant,
-) {
+fn log(row: &RouteRow, outcome: &Result<ServiceResponse<BoxBody>, Error>, started: Instant) {
     let status = status_of(outcome);
-    let route = path_of(route);
+    let (method, route) = (row.method, row.path());
     let duration = started.elapsed().as_secs_f64() * 1e3;
     let duration = (duration * 1e3).round() / 1e3;
     let error = match outcome {

@@ -3,63 +3,37 @@
 //! OpenTelemetry semantic conventions for HTTP spans: named by route template, never by raw path;
 //! a 4xx is the client's doing and not an error of this span.
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{FORWARDED, HOST};
 use actix_web::http::{StatusCode, Version};
 use actix_web::web::Data;
+use actix_web::{Error, HttpMessage};
 use opentelemetry::KeyValue;
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_actix_web::RootSpanBuilder;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::Surface;
+use super::routes::RouteRow;
+use super::{Destination, Surface};
 use crate::runtime::Problem;
 use crate::runtime::propagation::{HttpFields, extract};
 use crate::schema::OTHER_METHOD;
 
-/// Builds the root span; see the module.
+/// Builder of the root span; see the module.
 pub(super) struct ServerSpan;
 
 impl RootSpanBuilder for ServerSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let Some(surface) = request.app_data::<Data<Surface>>() else { return Span::none() };
-        let pattern = request.match_pattern();
-        let method = super::observe::known_method(request.method());
-        let route = surface.route(request.method().as_str(), pattern.as_deref());
-        if surface.operational(request.path()).is_some() || route.is_some_and(|r| r.is_internal()) {
-            return Span::none();
+        let destination = surface.destination(request);
+        request.extensions_mut().insert(destination);
+        let Destination::Row(row) = destination else { return Span::none() };
+        match surface.routes.row(row) {
+            Some(row) if !row.route.is_some_and(|route| route.is_internal()) => span(request, row),
+            _ => Span::none(),
         }
-        let name = match route {
-            Some(route) => format!("{method} {}", route.path),
-            None if method == OTHER_METHOD => "HTTP".to_owned(),
-            None => method.to_owned(),
-        };
-        let info = request.connection_info();
-        let (address, port) = host_and_port(info.host());
-        let span = tracing::info_span!(
-            "request",
-            otel.name = name,
-            otel.kind = "server",
-            otel.status_code = Empty,
-            http.request.method = method,
-            http.request.method_original = (method == OTHER_METHOD).then(|| request.method().as_str()),
-            http.route = route.map(|r| r.path),
-            http.response.status_code = Empty,
-            url.path = request.path(),
-            url.query = Some(request.query_string()).filter(|query| !query.is_empty()),
-            url.scheme = info.scheme(),
-            server.address = address,
-            server.port = port,
-            client.address = info.peer_addr(),
-            network.protocol.version = protocol(request.version()),
-            user_agent.original = text(request, "user-agent"),
-            "error.type" = Empty,
-        );
-        // An error here means tracing is off; the span is then a plain one.
-        let _ = span.set_parent(extract(&HttpFields(request.headers())));
-        span
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
@@ -74,6 +48,51 @@ impl RootSpanBuilder for ServerSpan {
             record_exception(&span, status, error);
         }
     }
+}
+
+fn span(request: &ServiceRequest, row: &RouteRow) -> Span {
+    let forwarded = forwarded(request).then(|| request.connection_info());
+    let (scheme, host) = match &forwarded {
+        Some(info) => (info.scheme(), info.host()),
+        None => (request.uri().scheme_str().unwrap_or("http"), host(request)),
+    };
+    let (address, port) = host_and_port(host);
+    let span = tracing::info_span!(
+        "request",
+        otel.name = row.span_name,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = row.method,
+        http.request.method_original = (row.method == OTHER_METHOD).then(|| request.method().as_str()),
+        http.route = row.route.map(|route| route.path),
+        http.response.status_code = Empty,
+        url.path = request.path(),
+        url.query = Some(request.query_string()).filter(|query| !query.is_empty()),
+        url.scheme = scheme,
+        server.address = address,
+        server.port = port,
+        client.address = request.head().peer_addr.map(|peer| display(peer.ip())),
+        network.protocol.version = protocol(request.version()),
+        user_agent.original = text(request, "user-agent"),
+        "error.type" = Empty,
+    );
+    // An error here means tracing is off; the span is then a plain one.
+    let _ = span.set_parent(extract(&HttpFields(request.headers())));
+    span
+}
+
+/// Whether a proxy says what the client asked for: only then actix has to read and copy it all.
+fn forwarded(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(FORWARDED)
+        || headers.contains_key("x-forwarded-host")
+        || headers.contains_key("x-forwarded-proto")
+}
+
+fn host(request: &ServiceRequest) -> &str {
+    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    let authority = || request.uri().authority().map(|authority| authority.as_str());
+    header.or_else(authority).unwrap_or_else(|| request.app_config().host())
 }
 
 /// The exception is recorded once, on the span of the service in which it happened: a problem that
