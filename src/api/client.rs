@@ -1,11 +1,9 @@
 //! Typed clients: callers name users and orders, never URLs.
 
-use actix_web::http::header::{HeaderMap, LOCATION};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{PageQuery, User};
 use crate::config::UpstreamConfig;
@@ -16,7 +14,7 @@ use crate::schema::Role;
 /// Makes a retried creation the same creation (IETF draft-ietf-httpapi-idempotency-key-header).
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// An answer of another service that is passed on as it is.
+/// Answer of another service that is passed on as it is.
 #[derive(Debug)]
 pub struct Passed {
     /// 2xx; everything else has become a [`Problem`].
@@ -27,7 +25,7 @@ pub struct Passed {
     pub body: Bytes,
 }
 
-/// user-service.
+/// Client of user-service.
 #[derive(Clone)]
 pub struct UserClient(HttpClient);
 
@@ -37,16 +35,22 @@ impl UserClient {
         Self(client(Role::User, &config.user_service_url, config))
     }
 
-    /// A client for a service that is itself called by others: it gives up early enough for its own
-    /// caller, who has the same patience, to get the answer that follows from it.
+    /// A client for a service that is itself called by others: its timeout is short enough for its
+    /// own caller, which waits as long as we would, to get the answer that follows from it.
     pub fn behind(config: &UpstreamConfig) -> Self {
         let upstream_timeout = config.upstream_timeout * 3 / 4;
         Self::new(&UpstreamConfig { upstream_timeout, ..config.clone() })
     }
 
+    /// Whether there is a user with this id; what the user is like is not read.
+    pub async fn exists(&self, id: i64) -> Result<bool, Problem> {
+        let reply = self.0.call(Call::get("GET /users/{id}").param(id)).await?;
+        Ok(reply.status != StatusCode::NOT_FOUND && passable(reply, Role::User).map(|_| true)?)
+    }
+
     /// Reads one user; `None` where there is none with this id.
     pub async fn find(&self, id: i64) -> Result<Option<User>, Problem> {
-        let reply = self.0.call(Call::get("/users/{id}").param(id)).await?;
+        let reply = self.0.call(Call::get("GET /users/{id}").param(id)).await?;
         if reply.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -55,22 +59,22 @@ impl UserClient {
 
     /// Reads one user, as it is.
     pub async fn get(&self, id: i64) -> Result<Passed, Problem> {
-        pass(self.0.call(Call::get("/users/{id}").param(id)).await?, Role::User)
+        pass(self.0.call(Call::get("GET /users/{id}").param(id)).await?, Role::User)
     }
 
     /// Lists users.
     pub async fn list(&self, page: PageQuery) -> Result<Passed, Problem> {
-        let call = Call { query: Some(page.to_query()), ..Call::get("/users") };
+        let call = Call { query: Some(page.to_query()), ..Call::get("GET /users") };
         pass(self.0.call(call).await?, Role::User)
     }
 
     /// Creates a user.
-    pub async fn create(&self, user: &Value) -> Result<Passed, Problem> {
-        pass(self.0.call(Call::send(Method::POST, "/users", user)).await?, Role::User)
+    pub async fn create(&self, user: Bytes) -> Result<Passed, Problem> {
+        pass(self.0.call(Call::send("POST /users", user)).await?, Role::User)
     }
 }
 
-/// order-service.
+/// Client of order-service.
 #[derive(Clone)]
 pub struct OrderClient(HttpClient);
 
@@ -82,28 +86,28 @@ impl OrderClient {
 
     /// Reads one order with its user.
     pub async fn get(&self, id: i64) -> Result<Passed, Problem> {
-        pass(self.0.call(Call::get("/orders/{id}").param(id)).await?, Role::Order)
+        pass(self.0.call(Call::get("GET /orders/{id}").param(id)).await?, Role::Order)
     }
 
     /// Lists orders.
     pub async fn list(&self, page: PageQuery) -> Result<Passed, Problem> {
-        let call = Call { query: Some(page.to_query()), ..Call::get("/orders") };
+        let call = Call { query: Some(page.to_query()), ..Call::get("GET /orders") };
         pass(self.0.call(call).await?, Role::Order)
     }
 
     /// Creates an order. The key makes it safe to repeat, so a broken connection is tried again.
-    pub async fn create(&self, order: &Value, idempotency_key: &str) -> Result<Passed, Problem> {
+    pub async fn create(&self, order: Bytes, idempotency_key: &str) -> Result<Passed, Problem> {
         let call = Call {
             headers: vec![(IDEMPOTENCY_KEY, idempotency_key.to_owned())],
             idempotent: true,
-            ..Call::send(Method::POST, "/orders", order)
+            ..Call::send("POST /orders", order)
         };
         pass(self.0.call(call).await?, Role::Order)
     }
 
     /// Changes an order's status.
-    pub async fn set_status(&self, id: i64, body: &Value) -> Result<Passed, Problem> {
-        let call = Call::send(Method::PATCH, "/orders/{id}/status", body).param(id);
+    pub async fn set_status(&self, id: i64, body: Bytes) -> Result<Passed, Problem> {
+        let call = Call::send("PATCH /orders/{id}/status", body).param(id);
         pass(self.0.call(call).await?, Role::Order)
     }
 }
@@ -114,13 +118,8 @@ fn client(role: Role, base: &str, config: &UpstreamConfig) -> HttpClient {
 
 fn pass(reply: Reply, from: Role) -> Result<Passed, Problem> {
     let reply = passable(reply, from)?;
-    let status = reply.status;
-    let location = location(&reply.headers);
-    Ok(Passed { status, location, body: reply.body })
-}
-
-fn location(headers: &HeaderMap) -> Option<String> {
-    headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    let location = reply.location.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(Passed { status: reply.status, location, body: reply.body })
 }
 
 /// What another service refuses with a 4xx is the client's to know, word for word, and so is why it
@@ -139,9 +138,9 @@ fn passable(reply: Reply, from: Role) -> Result<Reply, Problem> {
     }
 }
 
-/// The part of RFC 9457 problem details that we pass on.
+/// Part of RFC 9457 problem details that we pass on.
 #[derive(Default, Deserialize)]
-struct Upstream {
+struct UpstreamProblem {
     #[serde(default)]
     detail: String,
     #[serde(default)]
@@ -151,13 +150,13 @@ struct Upstream {
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> Problem {
-    let upstream: Upstream = serde_json::from_slice(body).unwrap_or_default();
+    let upstream: UpstreamProblem = serde_json::from_slice(body).unwrap_or_default();
     let detail = if upstream.detail.is_empty() { "refused".to_owned() } else { upstream.detail };
     Problem::new(status, detail).with_errors(upstream.errors).with_warnings(upstream.warnings)
 }
 
 fn upstream_detail(body: &[u8]) -> Option<String> {
-    let upstream: Upstream = serde_json::from_slice(body).ok()?;
+    let upstream: UpstreamProblem = serde_json::from_slice(body).ok()?;
     (!upstream.detail.is_empty()).then_some(upstream.detail)
 }
 

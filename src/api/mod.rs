@@ -2,12 +2,12 @@
 
 pub mod client;
 pub mod event;
+pub mod lambda;
 pub mod money;
 pub mod order;
 pub mod page;
 pub mod user;
 pub mod validate;
-pub mod validator;
 
 pub use client::{OrderClient, Passed, UserClient};
 pub use event::{Event, EventKind};

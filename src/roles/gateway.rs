@@ -12,6 +12,8 @@
 //! A new order is validated by the Lambda first. Where the Lambda cannot be reached the gateway
 //! goes on without it and says so: order-service guards with the same rules.
 
+mod validator;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -22,12 +24,12 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
-use super::{Answer, shared};
+use self::validator::{ValidatorClient, ValidatorError, ValidatorSettings};
+use super::Answer;
 use crate::api::client::IDEMPOTENCY_KEY;
-use crate::api::validator::{self, ValidatorClient, ValidatorError};
 use crate::api::{OrderClient, PageQuery, Passed, UserClient};
 use crate::config::RoleConfig;
-use crate::runtime::body::{JsonBody, id};
+use crate::runtime::body::{JsonText, id};
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{OTHER_ROUTE, Role, Route, names};
 
@@ -58,12 +60,12 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     if let Some(endpoint) = validator::local_endpoint(&config) {
         runtime.prefer(Role::Lambda, &endpoint);
     }
-    let validator = ValidatorClient::new(&config).await;
+    let validator = ValidatorSettings::read(&config).await;
     runtime.serve(move |app| router(app, &validator, &config)).await
 }
 
-fn router(app: &mut ServiceConfig, validator: &ValidatorClient, config: &RoleConfig) {
-    app.app_data(shared(validator))
+fn router(app: &mut ServiceConfig, validator: &ValidatorSettings, config: &RoleConfig) {
+    app.app_data(Data::new(validator.client()))
         .app_data(Data::new(UserClient::new(&config.upstream)))
         .app_data(Data::new(OrderClient::new(&config.upstream)))
         .service(web::resource("/").get(index))
@@ -124,8 +126,8 @@ async fn list_users(users: Data<UserClient>, request: HttpRequest) -> Answer {
     users.list(page).await.map(answer)
 }
 
-async fn create_user(users: Data<UserClient>, body: JsonBody) -> Answer {
-    users.create(&body.0).await.map(answer)
+async fn create_user(users: Data<UserClient>, body: JsonText) -> Answer {
+    users.create(body.0).await.map(answer)
 }
 
 async fn read_user(users: Data<UserClient>, path: Path<String>) -> Answer {
@@ -142,7 +144,7 @@ async fn create_order(
     orders: Data<OrderClient>,
     validator: Data<ValidatorClient>,
     request: HttpRequest,
-    body: JsonBody,
+    body: JsonText,
 ) -> Answer {
     match validator.validate(&body.0).await {
         Ok(verdict) if !verdict.valid => {
@@ -158,10 +160,10 @@ async fn create_order(
         Some(Ok(key)) => key.to_owned(),
         Some(Err(_)) => return Err(Problem::invalid(vec!["Idempotency-Key must be printable".into()])),
     };
-    orders.create(&body.0, &key).await.map(answer)
+    orders.create(body.0, &key).await.map(answer)
 }
 
-async fn validate_order(validator: Data<ValidatorClient>, body: JsonBody) -> Answer {
+async fn validate_order(validator: Data<ValidatorClient>, body: JsonText) -> Answer {
     match validator.validate(&body.0).await {
         Ok(verdict) => Ok(HttpResponse::Ok().json(verdict)),
         Err(error @ ValidatorError::Timeout) => Err(Problem::timeout(error.to_string())),
@@ -174,9 +176,9 @@ async fn read_order(orders: Data<OrderClient>, path: Path<String>) -> Answer {
     orders.get(id).await.map(answer)
 }
 
-async fn set_status(orders: Data<OrderClient>, path: Path<String>, body: JsonBody) -> Answer {
+async fn set_status(orders: Data<OrderClient>, path: Path<String>, body: JsonText) -> Answer {
     let id = id(&path).ok_or_else(|| Problem::not_found("no such order"))?;
-    orders.set_status(id, &body.0).await.map(answer)
+    orders.set_status(id, body.0).await.map(answer)
 }
 
 fn answer(passed: Passed) -> HttpResponse {

@@ -16,7 +16,8 @@ use actix_web::http::header;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use metrics::{counter, histogram};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Answer, open_store, shared};
@@ -68,9 +69,9 @@ async fn create(
 ) -> Answer {
     let key = idempotency_key(&request)?;
     let new = NewOrder::from_json(&body.0).map_err(|e| refuse("validation", Problem::invalid(e)))?;
-    match users.find(new.user_id).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return Err(refuse("user_not_found", Problem::not_found("no such user"))),
+    match users.exists(new.user_id).await {
+        Ok(true) => {}
+        Ok(false) => return Err(refuse("user_not_found", Problem::not_found("no such user"))),
         Err(problem) => return Err(refuse("user_unavailable", problem)),
     }
     let stored = orders.create(&new, key.as_deref(), |order| message(EventKind::OrderCreated, order)).await;
@@ -91,10 +92,18 @@ async fn create(
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(order))
 }
 
+/// Answer of `GET /orders`.
+#[derive(Serialize)]
+struct OrderPage {
+    count: usize,
+    next: Option<i64>,
+    orders: Vec<Order>,
+}
+
 async fn list(orders: Data<Orders>, request: HttpRequest) -> Answer {
     let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
     let page = orders.list(query).await?;
-    Ok(HttpResponse::Ok().json(json!({ "count": page.rows.len(), "orders": page.rows, "next": page.next })))
+    Ok(HttpResponse::Ok().json(OrderPage { count: page.rows.len(), next: page.next, orders: page.rows }))
 }
 
 async fn read(orders: Data<Orders>, users: Data<UserClient>, path: Path<String>) -> Answer {
@@ -127,7 +136,7 @@ fn message(kind: EventKind, order: &Order) -> Message {
         id: Uuid::now_v7().to_string(),
         key: order.id.to_string(),
         headers: fields_of_current_span().into_iter().collect(),
-        body: json!(Event::of(kind, order)).to_string().into_bytes(),
+        body: serde_json::to_vec(&Event::of(kind, order)).unwrap_or_default(),
     }
 }
 

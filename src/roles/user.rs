@@ -10,10 +10,10 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use metrics::counter;
-use serde_json::json;
+use serde::Serialize;
 
 use super::{Answer, open_store, shared};
-use crate::api::{NewUser, PageQuery};
+use crate::api::{NewUser, PageQuery, User};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonBody, id};
 use crate::runtime::{Problem, Runtime};
@@ -57,10 +57,18 @@ async fn create(users: Data<Users>, body: JsonBody) -> Answer {
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(user))
 }
 
+/// Answer of `GET /users`.
+#[derive(Serialize)]
+struct UserPage {
+    count: usize,
+    next: Option<i64>,
+    users: Vec<User>,
+}
+
 async fn list(users: Data<Users>, request: HttpRequest) -> Answer {
     let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
     let page = users.list(query).await?;
-    Ok(HttpResponse::Ok().json(json!({ "count": page.rows.len(), "users": page.rows, "next": page.next })))
+    Ok(HttpResponse::Ok().json(UserPage { count: page.rows.len(), next: page.next, users: page.rows }))
 }
 
 async fn read(users: Data<Users>, path: Path<String>) -> Answer {

@@ -1,13 +1,17 @@
 //! Request bodies and path ids: read once, refused clearly.
 
+mod parsable;
+
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::parsable::Parsable;
 use super::Problem;
 
 /// The largest request body, in bytes.
@@ -16,37 +20,73 @@ pub const MAX_BODY: usize = 64 * 1024;
 /// The JSON body of an ordinary request.
 pub type JsonBody = JsonUpTo<MAX_BODY>;
 
-/// A JSON request body of at most `LIMIT` bytes. Not typed: the rules of `api` judge it, so that a
-/// wrong type is a listed error and not a parser's message.
+/// JSON request body of at most `LIMIT` bytes, parsed. Not typed: the rules of `api` judge it, so
+/// that a wrong type is a listed error and not a parser's message.
 pub struct JsonUpTo<const LIMIT: usize>(pub Value);
+
+/// JSON request body of at most [`MAX_BODY`] bytes as it came, to be passed on. It is certain that
+/// another of our services can parse it.
+pub struct JsonText(pub web::Bytes);
 
 impl<const LIMIT: usize> FromRequest for JsonUpTo<LIMIT> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let refused = check_head(request, LIMIT).err();
-        let payload = payload.take();
+        let read = read(request, payload, LIMIT);
+        Box::pin(async move { parse(&read.await?).map(Self) })
+    }
+}
+
+impl FromRequest for JsonText {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let read = read(request, payload, MAX_BODY);
         Box::pin(async move {
-            if let Some(problem) = refused {
-                return Err(problem);
-            }
-            parse(&read_at_most(payload, LIMIT).await?).map(Self)
+            let bytes = read.await?;
+            parse::<Parsable>(&bytes)?;
+            Ok(Self(bytes))
         })
     }
 }
 
-/// Reads a body, and no more of it than `limit` bytes.
-pub async fn read_at_most(mut payload: Payload, limit: usize) -> Result<web::BytesMut, Problem> {
-    let mut bytes = web::BytesMut::new();
+/// Reads a JSON body, and none of a body that its head already makes impossible.
+fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    limit: usize,
+) -> impl Future<Output = Result<web::Bytes, Problem>> + 'static {
+    let refused = check_head(request, limit).err();
+    let payload = payload.take();
+    async move {
+        match refused {
+            Some(problem) => Err(problem),
+            None => read_at_most(payload, limit).await,
+        }
+    }
+}
+
+/// Reads a body, and no more of it than `limit` bytes. One that came in one piece is not copied.
+pub async fn read_at_most(mut payload: Payload, limit: usize) -> Result<web::Bytes, Problem> {
+    let mut first = web::Bytes::new();
+    let mut more = web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(unreadable)?;
-        if bytes.len() + chunk.len() > limit {
+        if first.len().max(more.len()) + chunk.len() > limit {
             return Err(too_large(limit));
         }
-        bytes.extend_from_slice(&chunk);
+        if first.is_empty() && more.is_empty() {
+            first = chunk;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&chunk);
+        }
     }
-    Ok(bytes)
+    Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
 fn check_head(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
@@ -74,7 +114,7 @@ fn unreadable(error: PayloadError) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "body could not be read").because(error)
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         // Line and column help; the parser's wording may quote the input, so it stays inside.
         let place = format!("body is not valid JSON at line {}, column {}", error.line(), error.column());

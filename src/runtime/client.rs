@@ -6,44 +6,48 @@ mod call;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use actix_web::web::Bytes;
 use awc::error::{PayloadError, SendRequestError};
 use tokio::time::timeout_at;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use self::attempt::Guard;
-pub use self::call::Call;
+use self::attempt::AttemptGuard;
+pub use self::attempt::CallDurations;
+pub use self::call::{Call, encode};
 use super::Problem;
-use super::propagation::fields_of_current_span;
+use super::propagation::inject_current_span;
 
 /// The largest answer that is read, in bytes: a page of 500 orders, each as large as a body may be,
 /// is 32 MiB and what the store adds to them.
 const MAX_ANSWER: usize = 40 * 1024 * 1024;
-/// Idle connections are given up before the server does; see `runtime::http`.
+/// Idle connections are closed before the server closes them; see `runtime::http`.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Attempts in all, for calls that may be repeated.
 const ATTEMPTS: u32 = 3;
 /// Wait before the second attempt; doubles, with jitter.
 const RETRY_BASE: Duration = Duration::from_millis(25);
 
-/// A client of one other service. awc's connections belong to one thread: build one in each worker.
+/// Client of one other service. awc's connections belong to one thread: build one in each worker.
 #[derive(Clone)]
 pub struct HttpClient {
     awc: awc::Client,
     peer: &'static str,
     base: String,
+    address: String,
+    port: Option<i64>,
+    durations: CallDurations,
     timeout: Duration,
 }
 
-/// An answer that arrived whole.
+/// Answer that arrived whole.
 #[derive(Debug)]
 pub struct Reply {
     /// Any status code.
     pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
+    /// The resource that a 201 made.
+    pub location: Option<HeaderValue>,
     /// Its body.
     pub body: Bytes,
 }
@@ -96,25 +100,30 @@ impl From<CallError> for Problem {
 impl HttpClient {
     /// A client of the service `peer` at `base`. `timeout` bounds a call with all its attempts.
     pub fn new(peer: &'static str, base: &str, connect_timeout: Duration, timeout: Duration) -> Self {
-        let connector = awc::Connector::new().timeout(connect_timeout).conn_keep_alive(KEEP_ALIVE).limit(256);
-        let awc = awc::Client::builder()
-            .connector(connector)
-            .disable_timeout()
-            .disable_redirects()
-            .add_default_header(("user-agent", concat!("o11y-lab/", env!("CARGO_PKG_VERSION"))))
-            .finish();
-        Self { awc, peer, base: base.to_owned(), timeout }
+        let authority = base.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split('/').next().unwrap_or_default();
+        let (address, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+        Self {
+            awc: connections(connect_timeout),
+            peer,
+            base: base.to_owned(),
+            address: address.to_owned(),
+            port: port.parse().ok(),
+            durations: CallDurations::of(peer),
+            timeout,
+        }
     }
 
     /// Sends a call. Repeats it where nothing can have arrived, or where it is idempotent and the
     /// answer says that another attempt may help; each attempt is a span of its own.
-    pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallError> {
+    pub async fn call(&self, call: Call) -> Result<Reply, CallError> {
+        let url = call.url(&self.base);
         let deadline = Instant::now() + self.timeout;
         let mut before = None;
         let mut attempt = 1;
         loop {
             let started = Instant::now();
-            let attempted = timeout_at(deadline.into(), self.attempt(&call, attempt)).await;
+            let attempted = timeout_at(deadline.into(), self.attempt(&call, &url, attempt)).await;
             // A refusal that did come says more than that the time for another attempt ran out.
             let Ok(outcome) = attempted else {
                 return before.unwrap_or(Err(CallError::Timeout(self.peer)));
@@ -131,52 +140,48 @@ impl HttpClient {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Reply, CallError> {
-        let span = self.span(call, attempt);
-        let mut guard = Guard::new(span.clone(), self.peer);
-        let outcome = self.send(call).instrument(span).await;
+    async fn attempt(&self, call: &Call, url: &str, attempt: u32) -> Result<Reply, CallError> {
+        let span = self.span(call, url, attempt);
+        let mut guard = AttemptGuard::new(span.clone(), &self.durations);
+        let outcome = self.send(call, url).instrument(span).await;
         guard.settle(&outcome);
         outcome
     }
 
-    fn span(&self, call: &Call<'_>, attempt: u32) -> Span {
-        let authority = self.base.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = authority.split('/').next().unwrap_or_default();
-        let (address, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+    fn span(&self, call: &Call, url: &str, attempt: u32) -> Span {
         tracing::info_span!(
             "call",
-            otel.name = format!("{} {}", call.method, call.template),
+            otel.name = call.name,
             otel.kind = "client",
             otel.status_code = Empty,
-            http.request.method = call.method.as_str(),
+            http.request.method = call.method().as_str(),
             http.request.resend_count = (attempt > 1).then(|| i64::from(attempt) - 1),
             http.response.status_code = Empty,
-            url.template = call.template,
-            url.full = format!("{}{}", self.base, call.path()),
-            server.address = address,
-            server.port = port.parse::<i64>().ok(),
+            url.template = call.template(),
+            url.full = url,
+            server.address = self.address,
+            server.port = self.port,
             service.peer.name = self.peer,
             "error.type" = Empty,
         )
     }
 
-    async fn send(&self, call: &Call<'_>) -> Result<Reply, CallError> {
-        let mut request = self.awc.request(call.method.clone(), format!("{}{}", self.base, call.path()));
+    async fn send(&self, call: &Call, url: &str) -> Result<Reply, CallError> {
+        let mut request = self.awc.request(call.method(), url);
         for (name, value) in &call.headers {
             request = request.insert_header((*name, value.as_str()));
         }
-        for (name, value) in fields_of_current_span() {
-            request = request.insert_header((name, value));
-        }
-        let sent = match call.body {
+        inject_current_span(request.headers_mut());
+        let sent = match &call.body {
             Some(body) => {
-                request.insert_header((CONTENT_TYPE, "application/json")).send_body(body.to_string()).await
+                let json = HeaderValue::from_static("application/json");
+                request.insert_header((CONTENT_TYPE, json)).send_body(body.clone()).await
             }
             None => request.send().await,
         };
         let mut response = sent.map_err(|error| self.not_sent(error))?;
         let body = response.body().limit(MAX_ANSWER).await.map_err(|error| self.not_read(&error))?;
-        Ok(Reply { status: response.status(), headers: response.headers().clone(), body })
+        Ok(Reply { status: response.status(), location: response.headers().get(LOCATION).cloned(), body })
     }
 
     fn not_sent(&self, error: SendRequestError) -> CallError {
@@ -199,7 +204,18 @@ impl HttpClient {
     }
 }
 
-/// Whether somebody listens at `base`: a look for `/ready`, not a promise. A connection says it and
+/// A client whose calls share connections and are bounded by their callers' own deadlines.
+pub fn connections(connect_timeout: Duration) -> awc::Client {
+    let connector = awc::Connector::new().timeout(connect_timeout).conn_keep_alive(KEEP_ALIVE).limit(256);
+    awc::Client::builder()
+        .connector(connector)
+        .disable_timeout()
+        .disable_redirects()
+        .add_default_header(("user-agent", concat!("o11y-lab/", env!("CARGO_PKG_VERSION"))))
+        .finish()
+}
+
+/// Whether a server listens at `base`: a probe for `/ready`, not a promise. A connection says it and
 /// costs the other side no request.
 pub async fn listens(base: &str) -> Result<(), String> {
     let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
@@ -211,7 +227,7 @@ pub async fn listens(base: &str) -> Result<(), String> {
     })
 }
 
-fn worth_repeating(call: &Call<'_>, outcome: &Result<Reply, CallError>) -> bool {
+fn worth_repeating(call: &Call, outcome: &Result<Reply, CallError>) -> bool {
     match outcome {
         Err(CallError::Unreachable { .. }) => true,
         Err(CallError::Broken { .. }) => call.idempotent,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
@@ -14,7 +14,7 @@ use super::telemetry::xray;
 
 /// The header fields that carry `context`.
 pub fn fields_of(context: &Context) -> Vec<(String, String)> {
-    let mut fields = Collected(Vec::new());
+    let mut fields = CollectedFields(Vec::new());
     global::get_text_map_propagator(|p| p.inject_context(context, &mut fields));
     fields.0
 }
@@ -22,6 +22,12 @@ pub fn fields_of(context: &Context) -> Vec<(String, String)> {
 /// The header fields that carry the context of the current `tracing` span.
 pub fn fields_of_current_span() -> Vec<(String, String)> {
     fields_of(&tracing::Span::current().context())
+}
+
+/// Puts the context of the current `tracing` span into the header fields of a request.
+pub fn inject_current_span(headers: &mut HeaderMap) {
+    let context = tracing::Span::current().context();
+    global::get_text_map_propagator(|p| p.inject_context(&context, &mut HttpFieldsMut(headers)));
 }
 
 /// The context a carrier brings, or an empty one: a malformed header counts as absent.
@@ -48,9 +54,9 @@ pub fn extract_xray(header: &str) -> Context {
     if found.span().span_context().is_sampled() { found } else { Context::new() }
 }
 
-struct Collected(Vec<(String, String)>);
+struct CollectedFields(Vec<(String, String)>);
 
-impl Injector for Collected {
+impl Injector for CollectedFields {
     fn set(&mut self, key: &str, value: String) {
         // A propagator with nothing to say sets an empty value; an empty header says nothing.
         if !value.is_empty() {
@@ -69,6 +75,21 @@ impl Extractor for MessageFields<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(String::as_str).collect()
+    }
+}
+
+/// Header fields of a request that is about to be sent, as a carrier.
+struct HttpFieldsMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HttpFieldsMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if value.is_empty() {
+            return;
+        }
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::try_from(value))
+        {
+            self.0.insert(name, value);
+        }
     }
 }
 

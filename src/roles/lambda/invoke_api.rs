@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Invocation, Validator};
-use crate::api::validator::function_name;
+use crate::api::lambda::{ERROR_TYPE, FUNCTION_ERROR, INVOKE_PATH, REQUEST_ID, function_name};
 use crate::runtime::body::read_at_most;
 use crate::schema::Route;
 
@@ -19,11 +19,7 @@ use crate::schema::Route;
 const MAX_EVENT: usize = 6 * 1024 * 1024;
 
 /// What the router below serves.
-pub const ROUTES: &[Route] = &[Route {
-    method: "POST",
-    path: "/2015-03-31/functions/{name}/invocations",
-    statuses: &[200, 202, 204, 404],
-}];
+pub const ROUTES: &[Route] = &[Route { method: "POST", path: INVOKE_PATH, statuses: &[200, 202, 204, 404] }];
 
 /// The function behind the API.
 #[derive(Clone)]
@@ -44,8 +40,7 @@ impl Api {
 }
 
 pub(super) fn router(app: &mut ServiceConfig, api: &Api) {
-    app.app_data(Data::new(api.clone()))
-        .service(web::resource("/2015-03-31/functions/{name}/invocations").post(invoke));
+    app.app_data(Data::new(api.clone())).service(web::resource(INVOKE_PATH).post(invoke));
 }
 
 async fn invoke(api: Data<Api>, path: Path<String>, request: HttpRequest, payload: Payload) -> HttpResponse {
@@ -76,7 +71,7 @@ async fn invoke(api: Data<Api>, path: Path<String>, request: HttpRequest, payloa
         "RequestResponse" => match api.validator.answer(&event, invocation).await {
             Ok(answer) => HttpResponse::Ok().json(answer),
             Err(failure) => HttpResponse::Ok()
-                .insert_header(("x-amz-function-error", "Unhandled"))
+                .insert_header((FUNCTION_ERROR, "Unhandled"))
                 .json(json!({ "errorType": failure.kind, "errorMessage": failure.message })),
         },
         "Event" => {
@@ -86,7 +81,7 @@ async fn invoke(api: Data<Api>, path: Path<String>, request: HttpRequest, payloa
         }
         _ => refused(StatusCode::BAD_REQUEST, "InvalidParameterValueException", "Unknown invocation type"),
     };
-    let headers = [("x-amzn-requestid", id.as_str()), ("x-amz-executed-version", "$LATEST")];
+    let headers = [(REQUEST_ID, id.as_str()), ("x-amz-executed-version", "$LATEST")];
     for (name, value) in headers {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(actix_web::http::header::HeaderName::from_static(name), value);
@@ -108,6 +103,6 @@ fn client_context(header: Option<&str>) -> BTreeMap<String, String> {
 
 fn refused(status: StatusCode, kind: &'static str, message: &str) -> HttpResponse {
     HttpResponse::build(status)
-        .insert_header(("x-amzn-errortype", kind))
+        .insert_header((ERROR_TYPE, kind))
         .json(json!({ "Type": "User", "Message": message }))
 }

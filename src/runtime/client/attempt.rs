@@ -3,22 +3,49 @@
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
+use metrics::Histogram;
 use tracing::Span;
 
 use super::{CallError, Reply};
 use crate::schema::names;
 
-/// Settles span and metric of an attempt, also when the time ran out and its future was dropped.
-pub(super) struct Guard {
+/// The outcomes of a call, a closed set; of those of a call that was answered the class of its status.
+const OUTCOMES: [&str; 5] = ["2xx", "4xx", "5xx", "timeout", "unreachable"];
+
+/// Series of [`names::HTTP_CLIENT_DURATION`] of one peer, one for each outcome, looked up once.
+#[derive(Clone)]
+pub struct CallDurations([Histogram; OUTCOMES.len()]);
+
+impl CallDurations {
+    /// The series of calls to the service `peer`.
+    pub fn of(peer: &'static str) -> Self {
+        let series = |outcome| {
+            let labels = [("peer_service", peer), ("outcome", outcome)];
+            metrics::histogram!(names::HTTP_CLIENT_DURATION, &labels)
+        };
+        Self(OUTCOMES.map(series))
+    }
+
+    /// Observes a call that began at `started`.
+    pub fn observe(&self, outcome: &'static str, started: Instant) {
+        let series = OUTCOMES.iter().zip(&self.0).find(|(known, _)| **known == outcome);
+        if let Some((_, histogram)) = series {
+            histogram.record(started.elapsed().as_secs_f64());
+        }
+    }
+}
+
+/// Span and metric of an attempt, settled also when the time ran out and its future was dropped.
+pub(super) struct AttemptGuard<'a> {
     span: Span,
-    peer: &'static str,
+    durations: &'a CallDurations,
     started: Instant,
     settled: bool,
 }
 
-impl Guard {
-    pub(super) fn new(span: Span, peer: &'static str) -> Self {
-        Self { span, peer, started: Instant::now(), settled: false }
+impl<'a> AttemptGuard<'a> {
+    pub(super) fn new(span: Span, durations: &'a CallDurations) -> Self {
+        Self { span, durations, started: Instant::now(), settled: false }
     }
 
     pub(super) fn settle(&mut self, outcome: &Result<Reply, CallError>) {
@@ -45,13 +72,11 @@ impl Guard {
 
     fn observe(&mut self, outcome: &'static str) {
         self.settled = true;
-        let labels = [("peer_service", self.peer), ("outcome", outcome)];
-        metrics::histogram!(names::HTTP_CLIENT_DURATION, &labels)
-            .record(self.started.elapsed().as_secs_f64());
+        self.durations.observe(outcome, self.started);
     }
 }
 
-impl Drop for Guard {
+impl Drop for AttemptGuard<'_> {
     fn drop(&mut self) {
         if !self.settled {
             self.failed("timeout");
