@@ -19,7 +19,7 @@ use crate::config::{LambdaEnvironment, RoleConfig};
 use crate::runtime::Runtime;
 use crate::schema::Role;
 
-use handler::{Failure, Invocation, Validator};
+use handler::{FunctionError, Invocation, ValidatorFunction};
 pub use invoke_api::ROUTES;
 
 /// Runs the role.
@@ -30,8 +30,8 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     match function {
         Some(function) => on_aws::run(runtime, &function, config.fault.faults_enabled).await,
         None => {
-            let validator = Validator::here(runtime.faults());
-            let invoke = invoke_api::Api::new(validator, &config.upstream.lambda_function_name);
+            let validator = ValidatorFunction::here(runtime.faults());
+            let invoke = invoke_api::InvokeApi::new(validator, &config.upstream.lambda_function_name);
             runtime.serve(move |app| invoke_api::router(app, &invoke)).await
         }
     }

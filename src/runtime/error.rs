@@ -11,13 +11,13 @@ use serde_json::{Map, Value, json};
 /// `application/problem+json` (RFC 9457, section 3).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// An answer that is not the one the client hoped for. `detail`, `errors` and `warnings` go to the
+/// Problem details of a failed request. `detail`, `errors` and `warnings` go to the
 /// client, so they name nothing internal; `cause` goes to the log and the span only.
 #[derive(Clone, Debug)]
-pub struct Problem(Box<Parts>);
+pub struct Problem(Box<ProblemParts>);
 
 #[derive(Clone, Debug)]
-struct Parts {
+struct ProblemParts {
     status: StatusCode,
     detail: String,
     errors: Vec<String>,
@@ -32,7 +32,15 @@ impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let (errors, warnings) = (Vec::new(), Vec::new());
-        Self(Box::new(Parts { status, detail, errors, warnings, cause: None, allow: None, span: None }))
+        Self(Box::new(ProblemParts {
+            status,
+            detail,
+            errors,
+            warnings,
+            cause: None,
+            allow: None,
+            span: None,
+        }))
     }
 
     /// 400 with every rule that was broken.

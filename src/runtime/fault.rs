@@ -1,11 +1,11 @@
-//! Faults: what goes wrong in this process on purpose, and for how long.
+//! Faults: failures of this process on purpose, each for a limited time.
 //!
 //! One handle, [`Faults`], is asked at each place that can fail; while nothing is active the answer
 //! costs one atomic read. What a fault does stands where it is asked for: requests here, the database
 //! in `store::session`, the queue in `queue::fault`. [`FAULTS`](crate::schema::FAULTS) lists them all.
 
 mod api;
-mod wanted;
+mod request;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,27 +19,27 @@ use tokio::time::Instant;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use self::wanted::Wanted;
+use self::request::FaultRequest;
 use super::{Problem, Shutdown};
 use crate::schema::{FAULT_ATTRIBUTE, Fault, Role, Route, faults, names};
 
 /// The faults of one process. Clones share them; the default can have none.
 #[derive(Clone, Default)]
-pub struct Faults(Option<Arc<Inner>>);
+pub struct Faults(Option<Arc<FaultState>>);
 
-struct Inner {
+struct FaultState {
     role: Role,
     routes: &'static [Route],
     /// Whether `active` holds any.
     any: AtomicBool,
     /// At most one for each row of the table.
-    active: Mutex<Vec<Active>>,
+    active: Mutex<Vec<ActiveFault>>,
     changed: Notify,
 }
 
-/// What was set about a fault; a parameter it does not have is `None`.
+/// Parameters of an active fault; one that the fault does not have is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Settings {
+pub struct FaultSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub struct Settings {
     route: Option<&'static str>,
 }
 
-impl Settings {
+impl FaultSettings {
     /// The time to add.
     pub fn extra(&self) -> Duration {
         Duration::from_millis(self.ms.unwrap_or_default())
@@ -58,13 +58,13 @@ impl Settings {
 }
 
 #[derive(Clone, Copy)]
-struct Active {
+struct ActiveFault {
     fault: &'static Fault,
-    settings: Settings,
+    settings: FaultSettings,
     until: Instant,
 }
 
-impl Active {
+impl ActiveFault {
     fn to_json(self, now: Instant) -> Value {
         let mut value = json!(self.settings);
         value["fault"] = json!(self.fault.name);
@@ -83,18 +83,18 @@ impl Faults {
     /// The faults of a role that may be told to have some.
     pub fn possible(role: Role, routes: &'static [Route]) -> Self {
         let (any, active, changed) = Default::default();
-        Self(Some(Arc::new(Inner { role, routes, any, active, changed })))
+        Self(Some(Arc::new(FaultState { role, routes, any, active, changed })))
     }
 
     /// Whether `fault` happens now: it is active, and the dice, where it has a ratio, say so.
-    pub fn hits(&self, fault: &str) -> Option<Settings> {
+    pub fn hits(&self, fault: &str) -> Option<FaultSettings> {
         // The clock is read only where anything is active.
         self.0.as_ref().filter(|inner| inner.any.load(Ordering::Acquire))?;
         let settings = self.settings(fault, Instant::now())?;
         settings.ratio.is_none_or(|ratio| fastrand::f64() < ratio).then_some(settings)
     }
 
-    fn settings(&self, fault: &str, now: Instant) -> Option<Settings> {
+    fn settings(&self, fault: &str, now: Instant) -> Option<FaultSettings> {
         let inner = self.0.as_ref().filter(|inner| inner.any.load(Ordering::Acquire))?;
         let active = inner.lock();
         active.iter().find(|one| one.fault.name == fault && one.until > now).map(|one| one.settings)
@@ -116,10 +116,10 @@ impl Faults {
         error.map_or(Ok(()), |error| Err(problem(error.status)))
     }
 
-    fn set(&self, wanted: Wanted, now: Instant) -> Option<Active> {
+    fn set(&self, wanted: FaultRequest, now: Instant) -> Option<ActiveFault> {
         let inner = self.0.as_ref()?;
-        let Wanted { fault, settings, lasts } = wanted;
-        let one = Active { fault, settings, until: now + lasts };
+        let FaultRequest { fault, settings, lasts } = wanted;
+        let one = ActiveFault { fault, settings, until: now + lasts };
         {
             let mut active = inner.lock();
             active.retain(|other| other.fault.name != fault.name);
@@ -139,7 +139,7 @@ impl Faults {
         self.end("cleared", |one| name.is_none_or(|name| name == one.fault.name))
     }
 
-    fn end(&self, past: &'static str, which: impl Fn(&Active) -> bool) -> Vec<&'static str> {
+    fn end(&self, past: &'static str, which: impl Fn(&ActiveFault) -> bool) -> Vec<&'static str> {
         let Some(inner) = &self.0 else { return Vec::new() };
         let mut active = inner.lock();
         let ended: Vec<_> = active.extract_if(.., |one| which(one)).collect();
@@ -148,14 +148,14 @@ impl Faults {
         ended.iter().map(|one| one.fault.name).collect()
     }
 
-    fn active(&self, now: Instant) -> Vec<Active> {
+    fn active(&self, now: Instant) -> Vec<ActiveFault> {
         let Some(inner) = &self.0 else { return Vec::new() };
         inner.lock().iter().filter(|one| one.until > now).copied().collect()
     }
 }
 
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Vec<Active>> {
+impl FaultState {
+    fn lock(&self) -> MutexGuard<'_, Vec<ActiveFault>> {
         self.active.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
@@ -202,7 +202,7 @@ mod tests {
     ];
 
     fn set(all: &Faults, body: &Value, now: Instant) {
-        all.set(Wanted::parse(body, Role::Order, ROUTES).unwrap(), now).unwrap();
+        all.set(FaultRequest::parse(body, Role::Order, ROUTES).unwrap(), now).unwrap();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Readiness: what a process needs, asked when somebody asks.
+//! Readiness: what a process needs, checked when `/ready` is asked.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
@@ -12,21 +12,21 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// What a process needs in order to serve. Clones share one list.
+/// Checks of what a process needs in order to serve. Clones share one list.
 #[derive(Clone, Default)]
 pub struct Health {
-    checks: Arc<RwLock<Vec<Check>>>,
+    checks: Arc<RwLock<Vec<HealthCheck>>>,
     draining: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
-struct Check {
+struct HealthCheck {
     name: &'static str,
     required: bool,
     ask: Ask,
 }
 
-/// The answer of `GET /ready`.
+/// Answer of `GET /ready`.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
     /// `ready`, `not ready` or `draining`.
@@ -35,7 +35,7 @@ pub struct Readiness {
     pub checks: Vec<CheckResult>,
 }
 
-/// What one check said.
+/// Result of one check.
 #[derive(Debug, Serialize)]
 pub struct CheckResult {
     /// `store`, `queue`, or the name of a service.
@@ -55,7 +55,7 @@ impl Health {
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        self.add(Check { name, required: true, ask: Arc::new(ask) });
+        self.add(HealthCheck { name, required: true, ask: Arc::new(ask) });
     }
 
     /// Adds something whose absence is worth saying but does not stop the process from serving,
@@ -64,10 +64,10 @@ impl Health {
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        self.add(Check { name, required: false, ask: Arc::new(ask) });
+        self.add(HealthCheck { name, required: false, ask: Arc::new(ask) });
     }
 
-    fn add(&self, check: Check) {
+    fn add(&self, check: HealthCheck) {
         self.checks.write().unwrap_or_else(|e| e.into_inner()).push(check);
     }
 
@@ -84,7 +84,7 @@ impl Health {
     /// Asks every check at once.
     pub async fn readiness(&self) -> Readiness {
         let checks = self.checks.read().unwrap_or_else(|e| e.into_inner()).clone();
-        let checks = join_all(checks.into_iter().map(Check::run)).await;
+        let checks = join_all(checks.into_iter().map(HealthCheck::run)).await;
         let status = if self.is_draining() {
             "draining"
         } else if checks.iter().any(|c| c.required && !c.ok) {
@@ -96,7 +96,7 @@ impl Health {
     }
 }
 
-impl Check {
+impl HealthCheck {
     async fn run(self) -> CheckResult {
         let reason = match tokio::time::timeout(CHECK_TIMEOUT, (self.ask)()).await {
             Ok(answer) => answer.err(),

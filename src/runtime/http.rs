@@ -27,14 +27,14 @@ use crate::config::HttpConfig;
 use crate::schema::{Route, Service, names};
 
 /// How long an idle connection is kept; longer than any of our clients keeps one, so that the
-/// client is always the first to give it up and no request meets a closing connection.
+/// client is always the first to close it and no request meets a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Time for a client to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections one worker accepts; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 2_048;
 
-/// What the shared routes and middleware of a role know about it.
+/// A role as its shared routes and middleware know it.
 pub struct Surface {
     /// The role's row of the service table.
     pub service: &'static Service,

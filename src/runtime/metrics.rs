@@ -50,7 +50,7 @@ impl Recorder {
     }
 }
 
-/// Keeps the recorder's buffers small where nobody scrapes.
+/// Keeps the recorder's buffers small where nothing scrapes.
 pub async fn upkeep(recorder: Recorder, shutdown: Shutdown) {
     let mut interval = tokio::time::interval(UPKEEP);
     loop {

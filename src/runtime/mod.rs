@@ -39,7 +39,7 @@ use crate::schema::{Role, Route, Service};
 /// The longest the last export of spans may hold up the exit.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(3);
 
-/// What a task may take beyond the deadline to give back what it could not finish.
+/// Time a task may take beyond the deadline to release what it could not finish.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// One running role.
@@ -92,7 +92,7 @@ impl Runtime {
         })
     }
 
-    /// Gives the port back: on AWS Lambda nobody connects.
+    /// Releases the port: on AWS Lambda nothing connects.
     pub fn unlisten(&mut self) {
         self.listener = None;
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::LIFELINE_VARIABLE;
 
-/// Tells everybody who holds a clone that the process is about to stop.
+/// Shutdown of the process, known to every holder of a clone.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     token: CancellationToken,
@@ -17,7 +17,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// A shutdown that nobody has asked for yet. `grace` is the time to finish what is in hand.
+    /// A shutdown that has not begun. `grace` is the time to finish what is in flight.
     pub fn new(grace: Duration) -> Self {
         Self { token: CancellationToken::new(), grace, deadline: Arc::default() }
     }
@@ -69,13 +69,13 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
-    /// When what is in hand must be finished: the grace after whoever asked first, here or of the
-    /// shutdown this one follows.
+    /// When what is in flight must be finished: the grace after the first request to stop, of this
+    /// shutdown or of the one it follows.
     pub fn deadline(&self) -> Instant {
         *self.deadline.get_or_init(|| Instant::now() + self.grace)
     }
 
-    /// The time left to finish what is in hand; all of the grace until it begins.
+    /// The time left to finish what is in flight; all of the grace until it begins.
     pub fn remaining(&self) -> Duration {
         if self.begun() { self.deadline().saturating_duration_since(Instant::now()) } else { self.grace }
     }

@@ -136,3 +136,14 @@ fn the_database_pool_shows_its_bound_and_is_not_in_use_when_nobody_comes() {
         idle.filter(|_| value("db_client_connection_count{state=\"used\"}") == Some(0.0))
     });
 }
+
+#[test]
+fn an_encoded_path_counts_for_the_route_that_answers_it() {
+    let lab = Lab::shared();
+    let series = "http_server_request_duration_seconds_count\
+        {http_request_method=\"GET\",http_route=\"/api/users/{id}\",http_response_status_code=\"200\"}";
+    let user = lab.user();
+    let before = lab.metric(Role::Gateway, series).unwrap();
+    assert_eq!(get(&lab.api(&format!("/api/%75sers/{user}"))).status, 200);
+    assert!(lab.metric(Role::Gateway, series).unwrap() > before);
+}

@@ -12,22 +12,36 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use opentelemetry::trace::TraceContextExt;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::runtime::error::{TRACE_RESPONSE, trace_response};
 use crate::schema::{KNOWN_METHODS, OTHER_METHOD};
 
-/// An event, whatever it is.
+/// Event of an invocation, whatever sent it.
 #[derive(Clone, Copy)]
-pub(super) struct Event<'a>(pub(super) &'a Value);
+pub(super) struct InvokeEvent<'a>(pub(super) &'a Value);
 
-impl<'a> Event<'a> {
-    fn text(self, pointer: &str) -> Option<&'a str> {
-        self.0.pointer(pointer).and_then(Value::as_str)
+/// Answer to an event. Both formats know these four fields.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FunctionAnswer {
+    status_code: u16,
+    body: String,
+    is_base64_encoded: bool,
+    headers: BTreeMap<&'static str, String>,
+    /// For a load balancer that sends lists of headers and wants lists back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_value_headers: Option<BTreeMap<&'static str, [String; 1]>>,
+}
+
+impl<'a> InvokeEvent<'a> {
+    fn text(self, name: &str) -> Option<&'a str> {
+        self.0.get(name).and_then(Value::as_str)
     }
 
     fn is_v2(self) -> bool {
-        self.text("/version") == Some("2.0")
+        self.text("version") == Some("2.0")
     }
 
     /// `faas.trigger`.
@@ -37,21 +51,23 @@ impl<'a> Event<'a> {
 
     /// The method of the HTTP request behind the event, as span names and labels know it.
     pub(super) fn method(self) -> Option<&'static str> {
-        let pointer = if self.is_v2() { "/requestContext/http/method" } else { "/httpMethod" };
-        let method = self.text(pointer)?;
+        let method = match self.is_v2() {
+            true => self.0.pointer("/requestContext/http/method").and_then(Value::as_str)?,
+            false => self.text("httpMethod")?,
+        };
         Some(KNOWN_METHODS.into_iter().find(|known| *known == method).unwrap_or(OTHER_METHOD))
     }
 
     /// The path that was asked for.
     pub(super) fn path(self) -> Option<&'a str> {
-        self.text(if self.is_v2() { "/rawPath" } else { "/path" })
+        self.text(if self.is_v2() { "rawPath" } else { "path" })
     }
 
     /// The route that matched; a function URL has none.
     pub(super) fn route(self) -> Option<&'a str> {
         match self.is_v2() {
-            true => self.text("/routeKey")?.split_once(' ').map(|(_, route)| route),
-            false => self.text("/resource"),
+            true => self.text("routeKey")?.split_once(' ').map(|(_, route)| route),
+            false => self.text("resource"),
         }
     }
 
@@ -73,9 +89,9 @@ impl<'a> Event<'a> {
     /// # Errors
     /// What a caller reads about a body that is missing or cannot be read.
     pub(super) fn order(self) -> Result<Value, &'static str> {
-        let body = self.text("/body").ok_or("missing body")?;
+        let body = self.text("body").ok_or("missing body")?;
         let decoded;
-        let bytes = if self.0.get("isBase64Encoded") == Some(&json!(true)) {
+        let bytes = if self.0.get("isBase64Encoded").and_then(Value::as_bool) == Some(true) {
             let engine = base64::engine::general_purpose::STANDARD;
             decoded = engine.decode(body).map_err(|_| "body is not valid base64")?;
             &decoded
@@ -85,27 +101,29 @@ impl<'a> Event<'a> {
         serde_json::from_slice(bytes).map_err(|_| "body is not valid JSON")
     }
 
-    /// An answer in the form that whoever sent the event reads. Both formats know these four fields;
-    /// a load balancer that sends lists of headers also wants lists back.
-    pub(super) fn response(self, status: u16, body: &Value) -> Value {
-        let mut headers = Map::from_iter([("content-type".to_owned(), json!("application/json"))]);
+    /// An answer in the form that the sender of the event reads.
+    pub(super) fn response(self, status: u16, body: String) -> FunctionAnswer {
+        let mut headers = BTreeMap::from([("content-type", "application/json".to_owned())]);
         let span = opentelemetry::Context::current().span().span_context().clone();
-        let value = trace_response(&span);
-        let value = value.as_ref().and_then(|value| value.to_str().ok());
-        headers.extend(value.map(|value| (TRACE_RESPONSE.to_owned(), json!(value))));
-        let mut response =
-            json!({ "statusCode": status, "body": body.to_string(), "isBase64Encoded": false });
-        if !self.is_v2() && self.0.get("multiValueHeaders").is_some_and(Value::is_object) {
-            let lists = headers.iter().map(|(name, value)| (name.clone(), json!([value])));
-            response["multiValueHeaders"] = Value::Object(lists.collect());
+        let trace = trace_response(&span);
+        let trace = trace.as_ref().and_then(|value| value.to_str().ok());
+        headers.extend(trace.map(|value| (TRACE_RESPONSE, value.to_owned())));
+        let lists = !self.is_v2() && self.0.get("multiValueHeaders").is_some_and(Value::is_object);
+        let listed = || headers.iter().map(|(name, value)| (*name, [value.clone()])).collect();
+        FunctionAnswer {
+            status_code: status,
+            body,
+            is_base64_encoded: false,
+            multi_value_headers: lists.then(listed),
+            headers,
         }
-        response["headers"] = Value::Object(headers);
-        response
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -122,7 +140,7 @@ mod tests {
             (&json!({"userId": 1}), ("other", None, None, None)),
             (&json!([1]), ("other", None, None, None)),
         ] {
-            let event = Event(event);
+            let event = InvokeEvent(event);
             assert_eq!((event.trigger(), event.method(), event.path(), event.route()), expected);
         }
     }
@@ -131,32 +149,32 @@ mod tests {
     fn headers_are_found_in_any_case_and_in_lists() {
         let event = json!({"headers": {"TraceParent": "a", "tracestate": "last", "x": 1},
             "multiValueHeaders": {"TraceState": ["first", "last"], "y": "no list"}});
-        let headers = Event(&event).headers();
+        let headers = InvokeEvent(&event).headers();
         let expected = [("traceparent", "a"), ("tracestate", "first,last")];
         assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        assert!(Event(&json!({"headers": null, "multiValueHeaders": []})).headers().is_empty());
+        assert!(InvokeEvent(&json!({"headers": null, "multiValueHeaders": []})).headers().is_empty());
     }
 
     #[test]
     fn an_event_without_a_readable_body_has_no_order() {
         for event in [json!(null), json!({}), json!({"body": null}), json!({"body": "{"}), json!({"body": 3})]
         {
-            assert!(Event(&event).order().is_err(), "{event}");
+            assert!(InvokeEvent(&event).order().is_err(), "{event}");
         }
         let encoded = json!({"body": "not base64!", "isBase64Encoded": true});
-        assert_eq!(Event(&encoded).order(), Err("body is not valid base64"));
+        assert_eq!(InvokeEvent(&encoded).order(), Err("body is not valid base64"));
         let encoded = json!({"body": "eyJ1c2VySWQiOjB9", "isBase64Encoded": true});
-        assert_eq!(Event(&encoded).order(), Ok(json!({"userId": 0})));
+        assert_eq!(InvokeEvent(&encoded).order(), Ok(json!({"userId": 0})));
     }
 
     #[test]
     fn who_sends_lists_of_headers_gets_lists_back() {
-        let plain = Event(&json!({"headers": {}})).response(200, &json!({}));
+        let plain = json!(InvokeEvent(&json!({"headers": {}})).response(200, "{}".into()));
         assert_eq!(
             (&plain["headers"]["content-type"], plain.get("multiValueHeaders")),
             (&json!("application/json"), None)
         );
-        let lists = Event(&json!({"multiValueHeaders": {}})).response(400, &json!({}));
+        let lists = json!(InvokeEvent(&json!({"multiValueHeaders": {}})).response(400, "{}".into()));
         assert_eq!(lists["multiValueHeaders"]["content-type"], json!(["application/json"]));
         assert_eq!((&lists["statusCode"], &lists["isBase64Encoded"]), (&json!(400), &json!(false)));
     }

@@ -14,7 +14,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::event::Event;
+use super::event::{FunctionAnswer, InvokeEvent};
 use crate::api::validate;
 use crate::config::LambdaEnvironment;
 use crate::runtime::propagation::{MessageFields, extract_over, extract_xray};
@@ -26,7 +26,7 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 /// What an answer needs of the time that Lambda leaves it.
 const RESERVE: Duration = Duration::from_millis(100);
 
-/// What is known of one invocation beside its event.
+/// Invocation, as far as it is known beside its event.
 #[derive(Default)]
 pub(super) struct Invocation {
     /// `faas.invocation_id`, and the verdict's request id.
@@ -45,13 +45,13 @@ impl Invocation {
     /// The caller's trace context and baggage. The event's headers are nearest to the caller; the
     /// client context is what a caller without headers has; X-Ray's header, which AWS sets by itself,
     /// counts where both are silent.
-    fn parent(&self, event: Event<'_>) -> Context {
+    fn parent(&self, event: InvokeEvent<'_>) -> Context {
         let known = self.xray.as_deref().map(extract_xray).unwrap_or_default();
         let known = extract_over(&known, &MessageFields(&self.client));
         extract_over(&known, &MessageFields(&event.headers()))
     }
 
-    fn span(&self, event: Event<'_>, function: &str, cold: bool) -> Span {
+    fn span(&self, event: InvokeEvent<'_>, function: &str, cold: bool) -> Span {
         let method = event.method();
         let of_http = |text| method.and(text);
         // arn:aws:lambda:REGION:ACCOUNT:function:NAME, perhaps with a version behind it
@@ -85,16 +85,16 @@ impl Invocation {
     }
 }
 
-/// Why an invocation has no answer: what Lambda calls a function error. Its caller reads both.
+/// Function error, as Lambda calls it: why an invocation has no answer. Its caller reads both.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct FunctionError {
     pub(super) kind: &'static str,
     pub(super) message: String,
 }
 
-/// The function.
+/// The function: the order validator.
 #[derive(Clone)]
-pub(super) struct Validator {
+pub(super) struct ValidatorFunction {
     name: Arc<str>,
     /// What to flush before an answer, where the process may be frozen after it.
     flush: Option<Telemetry>,
@@ -102,7 +102,7 @@ pub(super) struct Validator {
     faults: Faults,
 }
 
-impl Validator {
+impl ValidatorFunction {
     /// On this machine, where nothing freezes.
     pub(super) fn here(faults: &Faults) -> Self {
         let cold = Arc::new(AtomicBool::new(true));
@@ -117,8 +117,12 @@ impl Validator {
     }
 
     /// Answers an event with a response; its span has left when this returns, if it can.
-    pub(super) async fn answer(&self, event: &Value, invocation: Invocation) -> Result<Value, Failure> {
-        let event = Event(event);
+    pub(super) async fn answer(
+        &self,
+        event: &Value,
+        invocation: Invocation,
+    ) -> Result<FunctionAnswer, FunctionError> {
+        let event = InvokeEvent(event);
         let span = invocation.span(event, &self.name, self.cold.swap(false, Ordering::Relaxed));
         let outcome = settled(self.judge(event, &invocation.id), &invocation.id).instrument(span).await;
         if let Some(telemetry) = &self.flush {
@@ -127,26 +131,29 @@ impl Validator {
         outcome
     }
 
-    async fn judge(&self, event: Event<'_>, id: &str) -> Result<Value, Failure> {
-        self.faults
-            .request(&super::ROUTES[0])
-            .await
-            .map_err(|problem| Failure { kind: "Function.Failed", message: problem.detail().to_owned() })?;
+    async fn judge(&self, event: InvokeEvent<'_>, id: &str) -> Result<FunctionAnswer, FunctionError> {
+        self.faults.request(&super::ROUTES[0]).await.map_err(|problem| FunctionError {
+            kind: "Function.Failed",
+            message: problem.detail().to_owned(),
+        })?;
         let (status, body) = verdict(event, id);
         if event.method().is_some() {
             Span::current().record("http.response.status_code", i64::from(status));
         }
-        Ok(event.response(status, &body))
+        Ok(event.response(status, body))
     }
 }
 
 /// Notes how it went, on the active span and in the log. A panic is one invocation's failure, and
 /// not the end of a process whose spans would be lost with it.
-async fn settled(work: impl Future<Output = Result<Value, Failure>>, id: &str) -> Result<Value, Failure> {
+async fn settled<T>(
+    work: impl Future<Output = Result<T, FunctionError>>,
+    id: &str,
+) -> Result<T, FunctionError> {
     let panicked =
-        |_| Err(Failure { kind: "Function.Panicked", message: "the function panicked".to_owned() });
+        |_| Err(FunctionError { kind: "Function.Panicked", message: "the function panicked".to_owned() });
     let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked);
-    if let Err(Failure { kind, message }) = &outcome {
+    if let Err(FunctionError { kind, message }) = &outcome {
         let span = Span::current();
         span.set_attribute("error.type", *kind);
         span.set_status(Status::error(message.clone()));
@@ -159,17 +166,18 @@ async fn settled(work: impl Future<Output = Result<Value, Failure>>, id: &str) -
 }
 
 /// Status and body of the answer.
-fn verdict(event: Event<'_>, id: &str) -> (u16, Value) {
+fn verdict(event: InvokeEvent<'_>, id: &str) -> (u16, String) {
     match event.order() {
         Ok(order) => {
             let verdict = validate::verdict(&order, id);
             let errors = verdict.errors.len();
             tracing::info!(requestId = id, valid = verdict.valid, errors, "Order validated");
-            (200, json!(verdict))
+            // Texts and a flag: there is nothing in them that JSON cannot say.
+            (200, serde_json::to_string(&verdict).unwrap_or_default())
         }
         Err(error) => {
             tracing::info!(requestId = id, reason = error, "Event refused");
-            (400, json!({ "error": error, "requestId": id }))
+            (400, json!({ "error": error, "requestId": id }).to_string())
         }
     }
 }
@@ -183,10 +191,11 @@ mod tests {
         let plain = json!({"body": "{\"userId\":1,\"items\":[\"a\"],\"total\":1}"});
         let encoded = json!({"body": "eyJ1c2VySWQiOjB9", "isBase64Encoded": true});
         for (event, valid) in [(plain, true), (encoded, false)] {
-            let (status, body) = verdict(Event(&event), "r");
+            let (status, body) = verdict(InvokeEvent(&event), "r");
+            let body: Value = serde_json::from_str(&body).unwrap_or_default();
             assert_eq!((status, &body["valid"], &body["requestId"]), (200, &json!(valid), &json!("r")));
         }
-        assert_eq!(verdict(Event(&json!({})), "r").0, 400);
+        assert_eq!(verdict(InvokeEvent(&json!({})), "r").0, 400);
     }
 
     #[tokio::test]

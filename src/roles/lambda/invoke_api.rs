@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Invocation, Validator};
+use super::{Invocation, ValidatorFunction};
 use crate::api::lambda::{ERROR_TYPE, FUNCTION_ERROR, INVOKE_PATH, REQUEST_ID, function_name};
 use crate::runtime::body::read_at_most;
 use crate::schema::Route;
@@ -21,15 +21,15 @@ const MAX_EVENT: usize = 6 * 1024 * 1024;
 /// What the router below serves.
 pub const ROUTES: &[Route] = &[Route { method: "POST", path: INVOKE_PATH, statuses: &[200, 202, 204, 404] }];
 
-/// The function behind the API.
+/// Invoke API and the function behind it.
 #[derive(Clone)]
-pub(super) struct Api {
-    validator: Validator,
+pub(super) struct InvokeApi {
+    validator: ValidatorFunction,
     function: Arc<str>,
 }
 
-impl Api {
-    pub(super) fn new(validator: Validator, function: &str) -> Self {
+impl InvokeApi {
+    pub(super) fn new(validator: ValidatorFunction, function: &str) -> Self {
         Self { validator, function: function_name(function).into() }
     }
 
@@ -39,11 +39,16 @@ impl Api {
     }
 }
 
-pub(super) fn router(app: &mut ServiceConfig, api: &Api) {
+pub(super) fn router(app: &mut ServiceConfig, api: &InvokeApi) {
     app.app_data(Data::new(api.clone())).service(web::resource(INVOKE_PATH).post(invoke));
 }
 
-async fn invoke(api: Data<Api>, path: Path<String>, request: HttpRequest, payload: Payload) -> HttpResponse {
+async fn invoke(
+    api: Data<InvokeApi>,
+    path: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     if !api.is_named(&path) {
         return refused(StatusCode::NOT_FOUND, "ResourceNotFoundException", "Function not found");

@@ -8,20 +8,20 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
 use super::extension;
-use super::{Failure, Invocation, Validator};
+use super::{FunctionError, Invocation, ValidatorFunction};
 use crate::config::LambdaEnvironment;
 use crate::runtime::{Runtime, Shutdown};
 
 /// Answers invocations until told to stop.
 ///
-/// Nobody connects to a function, so nothing listens; but where faults are possible `/faults` is
+/// Nothing connects to a function, so nothing listens; but where faults are possible `/faults` is
 /// served on the role's port, which an emulator's user can reach.
 pub(super) async fn run(
     mut runtime: Runtime,
     function: &LambdaEnvironment,
     faults: bool,
 ) -> anyhow::Result<()> {
-    let validator = Validator::on_aws(function, runtime.telemetry(), runtime.faults());
+    let validator = ValidatorFunction::on_aws(function, runtime.telemetry(), runtime.faults());
     extension::register(&function.runtime_api).await;
     let polling = poll(validator, runtime.shutdown().clone());
     if faults {
@@ -34,7 +34,7 @@ pub(super) async fn run(
     polled
 }
 
-async fn poll(validator: Validator, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn poll(validator: ValidatorFunction, shutdown: Shutdown) -> anyhow::Result<()> {
     let polling = lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let validator = validator.clone();
         async move { validator.answer(&event.payload, invocation(&event.context)).await }
@@ -58,8 +58,8 @@ fn invocation(context: &lambda_runtime::Context) -> Invocation {
     }
 }
 
-impl From<Failure> for Diagnostic {
-    fn from(failure: Failure) -> Self {
+impl From<FunctionError> for Diagnostic {
+    fn from(failure: FunctionError) -> Self {
         Self { error_type: failure.kind.to_owned(), error_message: failure.message }
     }
 }

@@ -12,7 +12,7 @@ use actix_web::web::{self, Data, Path, ServiceConfig};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Faults, Wanted};
+use super::{FaultRequest, Faults};
 use crate::runtime::Problem;
 use crate::runtime::body::JsonBody;
 use crate::schema::Fault;
@@ -46,7 +46,7 @@ async fn list(all: Data<Faults>) -> HttpResponse {
 
 async fn set(all: Data<Faults>, body: JsonBody) -> Result<HttpResponse, Problem> {
     let inner = all.0.as_ref().ok_or_else(none_here)?;
-    let wanted = Wanted::parse(&body.0, inner.role, inner.routes).map_err(Problem::invalid)?;
+    let wanted = FaultRequest::parse(&body.0, inner.role, inner.routes).map_err(Problem::invalid)?;
     let now = Instant::now();
     let active = all.set(wanted, now).ok_or_else(none_here)?;
     Ok(HttpResponse::Ok().json(active.to_json(now)))

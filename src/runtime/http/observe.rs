@@ -24,7 +24,7 @@ const MAX_HEADERS: usize = 16 * 1024;
 const MAX_TARGET: usize = 8 * 1024;
 
 /// The middleware. Operational routes have the time limit and the one form of errors, and nothing
-/// else: nobody counts or logs them.
+/// else: they are neither counted nor logged.
 pub(super) async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -1,21 +1,21 @@
-//! What somebody asks for, judged by the table: every wrong field is named.
+//! Fault request, judged by the table: every wrong field is named.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Settings;
+use super::FaultSettings;
 use crate::schema::{Checked, FAULTS, Fault, Parameter, Role, Route, SECONDS};
 
-/// A fault to set.
+/// Fault to set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct FaultRequest {
     pub(super) fault: &'static Fault,
-    pub(super) settings: Settings,
+    pub(super) settings: FaultSettings,
     pub(super) lasts: Duration,
 }
 
-impl Wanted {
+impl FaultRequest {
     /// Reads `{"fault": …}` with its parameters, for `role` with its routes.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Wanted {
             let all: Vec<_> = Fault::of(role).map(|fault| fault.name).collect();
             errors.push(format!("fault must be one of {}", all.join(", ")));
         }
-        let mut taken = Taken::default();
+        let mut taken = GivenParameters::default();
         let parameters = fault.map_or(&[][..], |fault| fault.parameters);
         for parameter in parameters.iter().chain([&SECONDS]) {
             parameter.values.default().into_iter().for_each(|value| taken.put(parameter.name, value));
@@ -66,12 +66,12 @@ fn unknown(fault: Option<&Fault>, name: &str) -> String {
 }
 
 #[derive(Default)]
-struct Taken {
-    settings: Settings,
+struct GivenParameters {
+    settings: FaultSettings,
     seconds: u64,
 }
 
-impl Taken {
+impl GivenParameters {
     fn put(&mut self, name: &str, value: Checked) {
         match (name, value) {
             ("ms", Checked::Whole(ms)) => self.settings.ms = Some(ms),
@@ -93,20 +93,21 @@ mod tests {
 
     const ROUTES: &[Route] = &[Route { method: "GET", path: "/orders", statuses: &[] }];
 
-    fn parse(body: &Value) -> Result<Wanted, Vec<String>> {
-        Wanted::parse(body, Role::Order, ROUTES)
+    fn parse(body: &Value) -> Result<FaultRequest, Vec<String>> {
+        FaultRequest::parse(body, Role::Order, ROUTES)
     }
 
     #[test]
     fn what_is_not_given_is_the_tables_default() {
         let wanted = parse(&json!({"fault": "error"})).unwrap();
         assert_eq!(wanted.lasts, Duration::from_secs(60));
-        let expected = Settings { ratio: Some(1.0), status: Some(500), ..Settings::default() };
+        let expected = FaultSettings { ratio: Some(1.0), status: Some(500), ..FaultSettings::default() };
         assert_eq!(wanted.settings, expected);
         let all = json!({"fault": "error", "ratio": 0.5, "route": "/orders", "status": 503, "seconds": 3600});
         let wanted = parse(&all).unwrap();
         assert_eq!(wanted.lasts, Duration::from_secs(3600));
-        let expected = Settings { ms: None, ratio: Some(0.5), status: Some(503), route: Some("/orders") };
+        let expected =
+            FaultSettings { ms: None, ratio: Some(0.5), status: Some(503), route: Some("/orders") };
         assert_eq!(wanted.settings, expected);
     }
 
@@ -121,7 +122,7 @@ mod tests {
             let mut body: serde_json::Map<_, _> =
                 fault.parameters.iter().map(|p| (p.name.to_owned(), given(p))).collect();
             body.insert("fault".to_owned(), json!(fault.name));
-            let wanted = Wanted::parse(&Value::Object(body.clone()), fault.roles[0], ROUTES).unwrap();
+            let wanted = FaultRequest::parse(&Value::Object(body.clone()), fault.roles[0], ROUTES).unwrap();
             body.remove("fault");
             assert_eq!(json!(wanted.settings), Value::Object(body), "{}", fault.name);
         }
