@@ -65,8 +65,9 @@ bench-cold-start: ## Start of the Lambda function's process to its first questio
 	$(CARGO) bench --locked --bench cold_start
 
 # The measured program is the release build. What measures only starts processes and reads /proc, so it is built as
-# the tests are (`cargo test` gives a benchmark the dev profile) and not with a second release build of everything.
-MEASURE := $(CARGO) test --locked --quiet --bench lab --
+# the tests are (`cargo test` gives a benchmark the dev profile, and with the same features all is there after `make
+# test`) and not with a second release build of everything.
+MEASURE := $(CARGO) test $(ALL) --locked --quiet --bench lab --
 
 bench: ## CPU, speed, memory, system calls of the release build: a table; BASE=PROGRAM compares, ARGS='--help' tells more
 	scripts/provision --bench
