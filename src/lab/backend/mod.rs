@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod log;
 pub mod metric;
+mod span;
 pub mod trace;
 
 use std::time::Duration;

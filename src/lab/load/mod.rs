@@ -13,6 +13,7 @@ mod client;
 mod draw;
 mod engine;
 mod fixtures;
+mod listing;
 mod mix;
 mod plan;
 mod progress;
@@ -58,7 +59,7 @@ pub struct Interrupted;
 pub async fn run(config: LoadConfig) -> anyhow::Result<()> {
     let phases = phases(&config)?;
     if config.dry_run {
-        return print(listing(&config, &phases));
+        return print(listing::listing(&config, &phases));
     }
     let shutdown = Shutdown::new(config.timeout);
     shutdown.listen().context("listening for signals")?;
@@ -87,22 +88,6 @@ fn read(file: &str) -> Result<String, String> {
     let file = std::fs::File::open(file).map_err(|error| error.to_string())?;
     file.take(LARGEST_PLAN + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > LARGEST_PLAN { Err(format!("longer than {LARGEST_PLAN} bytes")) } else { Ok(text) }
-}
-
-/// What would be sent: seconds, phase, method, path, body; `$user3` stands for an id that only the
-/// run will know.
-fn listing(config: &LoadConfig, phases: &[Phase]) -> impl Iterator<Item = String> {
-    let fixtures = Fixtures::symbolic();
-    Schedule::new(phases, config.seed, 0).map(move |arrival| {
-        let phase = &phases[arrival.phase];
-        let draw = mix::draw(config.seed, arrival.number, phase.mix);
-        let body = match draw.body(&fixtures) {
-            long if long.len() > 1024 => format!("({} bytes)", long.len()),
-            body => body,
-        };
-        let (at, method, path) = (arrival.at.as_secs_f64(), draw.case.method(), draw.path(&fixtures));
-        format!("{at:.3} {} {method} {path} {body}", phase.name).trim_end().to_owned()
-    })
 }
 
 /// A run with everything it needs.

@@ -88,8 +88,8 @@ fn text(value: &RawValue) -> Option<Cow<'_, str>> {
 
 impl<'de> Deserialize<'de> for LineFields<'de> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
             type Value = LineFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +104,7 @@ impl<'de> Deserialize<'de> for LineFields<'de> {
                 Ok(LineFields(fields))
             }
         }
-        reader.deserialize_map(Fields)
+        reader.deserialize_map(FieldsVisitor)
     }
 }
 
