@@ -101,7 +101,7 @@ impl<'a> Subject<'a> {
         let concurrency = self.config.queue_concurrency;
         block_on(async {
             if self.transport == "embedded" {
-                return raw::embedded(self.broker.data_dir(), backlog, concurrency).await;
+                return raw::embedded(self.broker.data_dir(), backlog, concurrency);
             }
             self.fill(backlog).await;
             match self.transport {

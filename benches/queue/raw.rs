@@ -10,8 +10,6 @@ use futures_util::future::join_all;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::{Connection, ConnectionProperties};
 use o11y_lab::config::QueueConfig;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row};
 
 use crate::helpers::brokers::Settings;
 
@@ -20,33 +18,31 @@ fn of<'a>(settings: &'a Settings, name: &str) -> &'a str {
 }
 
 /// A table of its own in the same way: a read of some rows, then a delete for each of them.
-pub async fn embedded(folder: &Path, backlog: usize, concurrency: usize) -> f64 {
-    let options = SqliteConnectOptions::new().filename(folder.join("bare.db")).create_if_missing(true);
-    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
-    let mut db = options.connect().await.expect("a database");
-    sqlx::query("CREATE TABLE messages (seq INTEGER PRIMARY KEY, id TEXT, headers TEXT, body BLOB)")
-        .execute(&mut db)
-        .await
-        .expect("a table");
-    sqlx::query(
-        "INSERT INTO messages WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-         SELECT i, 'id-' || i, hex(randomblob(40)), randomblob(20) FROM n",
+pub fn embedded(folder: &Path, backlog: usize, concurrency: usize) -> f64 {
+    let db = rusqlite::Connection::open(folder.join("bare.db")).expect("a database");
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+         CREATE TABLE messages (seq INTEGER PRIMARY KEY, id TEXT, headers TEXT, body BLOB)",
     )
-    .bind(i64::try_from(backlog).unwrap())
-    .execute(&mut db)
-    .await
+    .expect("a table");
+    db.execute(
+        "INSERT INTO messages WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+         SELECT i, 'id-' || i, hex(randomblob(40)), randomblob(20) FROM n",
+        [i64::try_from(backlog).unwrap()],
+    )
     .expect("rows");
+    let select = "SELECT seq, id, headers, body FROM messages ORDER BY seq LIMIT ?1";
+    let mut select = db.prepare(select).expect("a statement");
+    let mut delete = db.prepare("DELETE FROM messages WHERE seq = ?1").expect("a statement");
     let (began, mut left) = (Instant::now(), backlog);
     while left > 0 {
-        let rows = sqlx::query("SELECT seq, id, headers, body FROM messages ORDER BY seq LIMIT $1")
-            .bind(i64::try_from(concurrency).unwrap())
-            .fetch_all(&mut db)
-            .await
-            .expect("rows");
-        for row in &rows {
-            let seq: i64 = row.get("seq");
-            let delete = sqlx::query("DELETE FROM messages WHERE seq = $1").bind(seq);
-            delete.execute(&mut db).await.expect("deleted");
+        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, String, String, Vec<u8>)> {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        };
+        let rows = select.query_map([i64::try_from(concurrency).unwrap()], read).expect("rows");
+        let rows: Vec<_> = rows.collect::<Result<_, _>>().expect("rows");
+        for (seq, ..) in &rows {
+            delete.execute([seq]).expect("deleted");
         }
         left -= rows.len();
     }

@@ -74,7 +74,7 @@ async fn create(
         Ok(false) => return Err(refuse("user_not_found", Problem::not_found("no such user"))),
         Err(problem) => return Err(refuse("user_unavailable", problem)),
     }
-    let stored = orders.create(&new, key.as_deref(), |order| message(EventKind::OrderCreated, order)).await;
+    let stored = orders.create(&new, key.as_deref(), message(EventKind::OrderCreated)).await;
     let order = match stored.map_err(store_failed)? {
         Created::Now(order) => {
             counter!(names::ORDERS_CREATED).increment(1);
@@ -123,19 +123,21 @@ async fn set_status(orders: Data<Orders>, path: Path<String>, body: JsonBody) ->
         let error = "status must be one of pending, completed, failed, cancelled";
         refuse("validation", Problem::invalid(vec![error.to_owned()]))
     })?;
-    let changed = orders.set_status(id, next, |order| message(EventKind::OrderStatusChanged, order)).await;
+    let changed = orders.set_status(id, next, message(EventKind::OrderStatusChanged)).await;
     let order = changed.map_err(store_failed)?;
     counter!(names::ORDERS_BY_STATUS, "status" => order.status.as_str()).increment(1);
     tracing::info!(orderId = order.id, status = order.status.as_str(), "Order status changed");
     Ok(HttpResponse::Ok().json(order))
 }
 
-/// The message about what just happened; it carries the context of the request's span.
-fn message(kind: EventKind, order: &Order) -> Message {
-    Message {
+/// Makes the message about what is about to happen. It carries the context of the request's span,
+/// which is not known where the store calls it.
+fn message(kind: EventKind) -> impl FnOnce(&Order) -> Message + Send + 'static {
+    let headers = fields_of_current_span().into_iter().collect();
+    move |order| Message {
         id: Uuid::now_v7().to_string(),
         key: order.id.to_string(),
-        headers: fields_of_current_span().into_iter().collect(),
+        headers,
         body: serde_json::to_vec(&Event::of(kind, order)).unwrap_or_default(),
     }
 }

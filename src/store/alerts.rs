@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::Row;
-use sqlx::any::AnyRow;
 
-use super::session::Op;
-use super::{Notifications, StoreError, unreadable};
+use super::failure::DbError;
+use super::op::Op;
+use super::statement::{Row, Statement};
+use super::{Notifications, StoreError};
 use crate::api::now;
 
 /// The most alerts kept; the oldest go first.
@@ -59,19 +59,21 @@ impl Notifications {
     /// # Errors
     /// The database's.
     pub async fn record_alert(&self, new: &NewAlert) -> Result<(), StoreError> {
-        let mut session = self.db.session(&RECORD).await?;
-        session.begin().await?;
-        let upsert = sqlx::query(UPSERT)
-            .bind(&new.fingerprint)
-            .bind(&new.starts_at)
-            .bind(new.ends_at.as_deref())
-            .bind(&new.status)
+        let upsert = Statement::new(UPSERT)
+            .bind(new.fingerprint.as_str())
+            .bind(new.starts_at.as_str())
+            .bind(new.ends_at.clone())
+            .bind(new.status.as_str())
             .bind(new.labels.to_string())
             .bind(new.annotations.to_string())
             .bind(now());
-        session.execute(upsert).await?;
-        session.execute(sqlx::query(TRIM).bind(MOST)).await?;
-        session.commit().await
+        let recorded = self.db.transaction(&RECORD, |mut tx| {
+            Box::pin(async move {
+                tx.execute(upsert).await?;
+                tx.execute(Statement::new(TRIM).bind(MOST)).await
+            })
+        });
+        recorded.await.map(drop)
     }
 
     /// Every stored alert, the one that started last first.
@@ -79,23 +81,22 @@ impl Notifications {
     /// # Errors
     /// The database's.
     pub async fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
-        let mut session = self.db.session(&READ).await?;
-        session.rows(sqlx::query(SELECT).bind(MOST), read).await
+        self.db.rows(&READ, Statement::new(SELECT).bind(MOST), read).await
     }
 }
 
-fn read(row: &AnyRow) -> sqlx::Result<Alert> {
-    let json = |column: &'static str| {
-        let text: String = row.try_get(column)?;
-        serde_json::from_str(&text).map_err(|e| unreadable(column, e))
+fn read(row: &Row<'_>) -> Result<Alert, DbError> {
+    let json = |column: usize, name: &str| {
+        let text: String = row.get(column)?;
+        serde_json::from_str(&text).map_err(|e| DbError::unreadable(name, e))
     };
     let alert = NewAlert {
-        fingerprint: row.try_get("fingerprint")?,
-        status: row.try_get("status")?,
-        labels: json("labels")?,
-        annotations: json("annotations")?,
-        starts_at: row.try_get("starts_at")?,
-        ends_at: row.try_get("ends_at")?,
+        fingerprint: row.get(0)?,
+        starts_at: row.get(1)?,
+        ends_at: row.get(2)?,
+        status: row.get(3)?,
+        labels: json(4, "labels")?,
+        annotations: json(5, "annotations")?,
     };
-    Ok(Alert { alert, updated_at: row.try_get("updated_at")? })
+    Ok(Alert { alert, updated_at: row.get(6)? })
 }

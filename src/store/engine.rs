@@ -1,23 +1,18 @@
 //! Which database, where, and how each of its connections is set up.
 
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use sqlx::any::AnyConnectOptions;
+use percent_encoding::percent_decode_str;
+use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
 
 use super::StoreError;
 use crate::config::{StoreConfig, default_data_dir};
 use crate::schema::Service;
-
-/// What a path keeps unencoded in a URL.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+use crate::sqlite::make_file;
 
 /// The databases this program speaks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,43 +31,34 @@ impl Engine {
             Self::Postgres => "postgresql",
         }
     }
-
-    /// Begins a transaction that writes. SQLite takes the write lock at once: a transaction that
-    /// reads first and writes later fails when another writer came between, without any waiting.
-    pub(super) fn begin(self) -> &'static str {
-        match self {
-            Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => "BEGIN",
-        }
-    }
 }
 
 /// Everything needed to connect.
 pub(super) struct Target {
-    pub(super) engine: Engine,
-    pub(super) options: AnyConnectOptions,
+    pub(super) place: Place,
     /// `db.namespace`.
     pub(super) namespace: String,
-    /// Run on every new connection.
-    pub(super) setup: Arc<str>,
-    /// PostgreSQL's schema for this service.
-    pub(super) schema: Option<String>,
+    /// How long the server or SQLite may take. They stop before we do: then the connection is sound
+    /// and can be used again.
+    pub(super) patience: Duration,
+}
+
+/// Where the rows are.
+pub(super) enum Place {
+    File(PathBuf),
+    Server {
+        options: Box<PgConnectOptions>,
+        /// Run on every new connection.
+        setup: Arc<str>,
+    },
 }
 
 impl Target {
     /// Reads the settings of one service; fails only where they can never work.
     pub(super) fn of(service: &'static Service, config: &StoreConfig) -> Result<Self, StoreError> {
-        // The server gives up before we do: then the connection is sound and can be used again.
         let patience = config.database_timeout * 3 / 4;
         match config.database_url.as_deref() {
-            Some(url) if url.starts_with("sqlite:") => {
-                if url.contains("mode=memory") || url.contains(":memory:") {
-                    let text =
-                        "--database-url (DATABASE_URL) cannot be used: a database in memory forgets its rows";
-                    return Err(StoreError::Config(text.to_owned()));
-                }
-                sqlite(SqliteConnectOptions::from_str(url).map_err(bad_url)?.get_filename(), patience)
-            }
+            Some(url) if url.starts_with("sqlite:") => sqlite(&file_of(url)?, patience),
             Some(url) => postgres(url, service, patience),
             None => {
                 let folder = config.data_dir.clone().unwrap_or_else(default_data_dir);
@@ -82,54 +68,53 @@ impl Target {
     }
 }
 
+/// PostgreSQL's schema of a service, and the beginning of its table of migrations.
+pub(super) fn schema(service: &Service) -> String {
+    service.name.replace('-', "_")
+}
+
 fn file_name(service: &Service) -> Result<&'static str, StoreError> {
     service.store.ok_or_else(|| StoreError::Config(format!("{} keeps no database", service.name)))
 }
 
-fn bad_url(error: sqlx::Error) -> StoreError {
+fn bad_url(error: impl std::fmt::Display) -> StoreError {
     StoreError::Config(format!("--database-url (DATABASE_URL) cannot be used: {error}"))
+}
+
+/// The path in `sqlite://path?parameters`, percent-decoded. Parameters other programs understand are
+/// allowed, but for those that would say something other than what happens.
+fn file_of(url: &str) -> Result<PathBuf, StoreError> {
+    let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    if path.contains(":memory:") || parameters.split('&').any(|one| one == "mode=memory") {
+        return Err(bad_url("a database in memory forgets its rows"));
+    }
+    for parameter in parameters.split('&').filter(|one| !one.is_empty()) {
+        match parameter.split_once('=').unwrap_or((parameter, "")) {
+            ("mode", "rw" | "rwc" | "ro") | ("cache", "private" | "shared") | ("vfs", _) => {}
+            ("immutable", "true" | "false" | "1" | "0") => {}
+            (name, _) => return Err(bad_url(format!("parameter {name:?} or its value is unknown"))),
+        }
+    }
+    let path = percent_decode_str(path).decode_utf8().map_err(bad_url)?;
+    Ok(PathBuf::from(&*path))
 }
 
 fn sqlite(file: &Path, patience: Duration) -> Result<Target, StoreError> {
     let unusable =
         |e| StoreError::Config(format!("cannot write to {} (--data-dir, DATA_DIR): {e}", file.display()));
     let file = std::path::absolute(file).map_err(unusable)?;
-    prepare_file(&file).map_err(unusable)?;
-    // Encoded by hand: sqlx's own URL leaves a '%' as it is, and panics at some relative paths.
-    let path = percent_encode(file.as_os_str().as_encoded_bytes(), PATH);
-    let options = AnyConnectOptions::from_str(&format!("sqlite://{path}?mode=rwc")).map_err(bad_url)?;
-    // NORMAL with a write-ahead log survives the death of any process; only a power cut can cost
-    // the last transactions. Commits without an fsync are what keeps a laptop's lab quick.
-    let setup = format!(
-        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; \
-         PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;",
-        patience.as_millis().max(1)
-    );
+    make_file(&file).map_err(unusable)?;
     let namespace = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Target { engine: Engine::Sqlite, options, namespace, setup: setup.into(), schema: None })
-}
-
-/// Makes the folder and an empty file, readable by this user alone. A file that exists is left to
-/// the first connection: what is wrong with it may be put right while we run.
-fn prepare_file(file: &Path) -> std::io::Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(()),
-    }
+    Ok(Target { place: Place::File(file), namespace, patience })
 }
 
 fn postgres(url: &str, service: &Service, patience: Duration) -> Result<Target, StoreError> {
-    // Parsed here for its errors; the pool parses it again, TLS parameters included.
-    let parsed = PgConnectOptions::from_str(url).map_err(bad_url)?;
-    let mut options = AnyConnectOptions::from_str(url).map_err(bad_url)?;
-    let url = &mut options.database_url;
-    if !url.query_pairs().any(|(key, _)| key == "application_name") {
-        url.query_pairs_mut().append_pair("application_name", service.name);
+    let mut options = PgConnectOptions::from_str(url).map_err(bad_url)?;
+    if options.get_application_name().is_none() {
+        options = options.application_name(service.name);
     }
-    let schema = service.name.replace('-', "_");
+    let schema = schema(service);
     let milliseconds = patience.as_millis().max(1);
     // The last one frees the locks of a client that vanished in the middle of a transaction.
     let setup = format!(
@@ -137,6 +122,8 @@ fn postgres(url: &str, service: &Service, patience: Duration) -> Result<Target, 
          SET idle_in_transaction_session_timeout = {};",
         milliseconds * 4
     );
-    let namespace = format!("{}|{schema}", parsed.get_database().unwrap_or(parsed.get_username()));
-    Ok(Target { engine: Engine::Postgres, options, namespace, setup: setup.into(), schema: Some(schema) })
+    let namespace = format!("{}|{schema}", options.get_database().unwrap_or(options.get_username()));
+    // The spans and metrics of this module say what the statements do.
+    let options = Box::new(options.disable_statement_logging());
+    Ok(Target { place: Place::Server { options, setup: setup.into() }, namespace, patience })
 }

@@ -1,67 +1,169 @@
-//! What a driver's error means to a caller, to a metric and to a span.
+//! What a database's error means to a caller, to a metric and to a span.
 
-use sqlx::Error;
+use std::borrow::Cow;
 
 use super::StoreError;
+use crate::sqlite::SqliteError;
 
 /// Reason for clients and `/ready` where a deadline has passed.
 pub(super) const TOO_SLOW: &str = "the database did not answer in time";
 const AWAY: &str = "the database cannot be reached";
 const NO_CONNECTION: &str = "no connection to the database could be had in time";
 const NOT_WRITABLE: &str = "the database cannot be written to";
+const UNUSABLE: &str = "the database's schema is not one this version can use";
+
+/// What an operation can fail with, in the words of whoever knows: for logs.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DbError {
+    #[error(transparent)]
+    Sqlite(SqliteError),
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+    /// Every connection was in use until the deadline, or none could be made.
+    #[error("timed out while waiting for a connection")]
+    NoConnection,
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The tables are another version's.
+    #[error("{0}")]
+    Unusable(String),
+    /// A defect of ours or of the data.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl DbError {
+    /// A column that holds what only we write and yet cannot be read.
+    pub(super) fn unreadable(column: &str, error: impl std::fmt::Display) -> Self {
+        Self::Internal(format!("column {column} cannot be read: {error}"))
+    }
+
+    /// The database's own code: SQLite's extended result code or an SQLSTATE.
+    pub(super) fn code(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Sqlite(error) => error.extended_code().map(|code| code.to_string().into()),
+            Self::Postgres(error) => error.as_database_error()?.code(),
+            _ => None,
+        }
+    }
+
+    fn is_unique_violation(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.is_unique_violation(),
+            Self::Postgres(error) => error.as_database_error().is_some_and(|e| e.is_unique_violation()),
+            _ => false,
+        }
+    }
+
+    /// Why the database cannot serve right now; `None` where trying again will not help.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        use sqlx::Error as Pg;
+        match self {
+            Self::Sqlite(error) if error.is_unusable() => Some(UNUSABLE),
+            Self::Postgres(Pg::Io(_) | Pg::Tls(_) | Pg::Protocol(_) | Pg::Configuration(_)) => Some(AWAY),
+            Self::Postgres(Pg::WorkerCrashed) => Some(AWAY),
+            Self::Sqlite(_) | Self::Postgres(_) => reason_of_code(&self.code()?),
+            Self::NoConnection => Some(NO_CONNECTION),
+            Self::Closed => Some("the store is closed"),
+            Self::Unusable(_) => Some(UNUSABLE),
+            Self::Internal(_) => None,
+        }
+    }
+
+    /// Whether PostgreSQL refused a statement and said so: then the connection is in order.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Postgres(sqlx::Error::Database(_))) && self.reason().is_none()
+    }
+
+    /// Whether the server is away, and every connection to it is lost.
+    pub(super) fn is_away(&self) -> bool {
+        self.reason() == Some(AWAY)
+    }
+}
+
+impl From<SqliteError> for DbError {
+    fn from(error: SqliteError) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
+/// On the way out of SQLite's thread.
+impl From<DbError> for SqliteError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Sqlite(error) => error,
+            DbError::Unusable(text) => Self::unusable(text),
+            other => Self::other(other.to_string()),
+        }
+    }
+}
 
 /// One failed operation.
 pub(super) struct Failure {
     /// The label `outcome`.
-    pub(super) outcome: &'static str,
+    pub(super) outcome: Outcome,
     /// `error.type`, unless it is a conflict: then the answer is the client's business, no error.
     pub(super) error_type: Option<String>,
     /// What the caller gets.
     pub(super) error: StoreError,
 }
 
-impl Failure {
-    /// Reads a driver's error. `conflict` names what must be unique; where it is `None` a unique
-    /// violation is a defect.
-    pub(super) fn of(error: &Error, conflict: Option<&'static str>) -> Self {
-        if let (Error::Database(e), Some(text)) = (error, conflict)
-            && e.is_unique_violation()
-        {
-            return Self { outcome: "conflict", error_type: None, error: StoreError::Conflict(text) };
+/// How an operation ended: the values of the label `outcome`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Ok,
+    Conflict,
+    Timeout,
+    Error,
+}
+
+impl Outcome {
+    pub(super) const COUNT: usize = 4;
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Conflict => "conflict",
+            Self::Timeout => "timeout",
+            Self::Error => "error",
         }
-        let code = error.as_database_error().and_then(|e| e.code());
+    }
+}
+
+impl Failure {
+    /// Reads a database's error. `conflict` names what must be unique; where it is `None` a unique
+    /// violation is a defect.
+    pub(super) fn of(error: &DbError, conflict: Option<&'static str>) -> Self {
+        if let Some(text) = conflict.filter(|_| error.is_unique_violation()) {
+            return Self { outcome: Outcome::Conflict, error_type: None, error: StoreError::Conflict(text) };
+        }
+        let code = error.code();
         let kind = code.as_deref().unwrap_or(match error {
-            Error::PoolTimedOut => "timeout",
-            Error::Io(_) | Error::Tls(_) => "connection",
+            DbError::NoConnection => "timeout",
+            DbError::Postgres(sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => "connection",
             _ => "_OTHER",
         });
-        let (outcome, error_type) = match reason(error, code.as_deref()) {
-            Some(TOO_SLOW | NO_CONNECTION) => ("timeout", kind),
-            _ => ("error", kind),
-        };
-        let error = match reason(error, code.as_deref()) {
+        let reason = error.reason();
+        let late = matches!(reason, Some(TOO_SLOW | NO_CONNECTION));
+        let outcome = if late { Outcome::Timeout } else { Outcome::Error };
+        let told = match reason {
             Some(text) => StoreError::Unavailable(text.to_owned()),
             None => StoreError::Internal(error.to_string()),
         };
-        Self { outcome, error_type: Some(error_type.to_owned()), error }
+        Self { outcome, error_type: Some(kind.to_owned()), error: told }
     }
 
     /// The failure of an operation whose deadline has passed.
     pub(super) fn too_slow() -> Self {
         let error = StoreError::Unavailable(TOO_SLOW.to_owned());
-        Self { outcome: "timeout", error_type: Some("timeout".to_owned()), error }
-    }
-}
-
-/// Why the database cannot serve right now; `None` where trying again will not help.
-pub(super) fn reason(error: &Error, code: Option<&str>) -> Option<&'static str> {
-    match error {
-        Error::Database(_) => code.and_then(reason_of_code),
-        Error::PoolTimedOut => Some(NO_CONNECTION),
-        Error::PoolClosed => Some("the store is closed"),
-        Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::Configuration(_) => Some(AWAY),
-        Error::WorkerCrashed => Some(AWAY),
-        _ => None,
+        Self { outcome: Outcome::Timeout, error_type: Some("timeout".to_owned()), error }
     }
 }
 
@@ -71,7 +173,7 @@ fn reason_of_code(code: &str) -> Option<&'static str> {
     if code.len() != 5 {
         // The low byte is the primary result code: https://www.sqlite.org/rescode.html
         return match code.parse::<u32>().ok()? & 0xff {
-            5 | 6 => Some(TOO_SLOW),      // BUSY, LOCKED
+            5 | 6 | 9 => Some(TOO_SLOW),  // BUSY, LOCKED, INTERRUPT
             8 | 13 => Some(NOT_WRITABLE), // READONLY, FULL
             10 | 14 => Some(AWAY),        // IOERR, CANTOPEN
             _ => None,
@@ -97,6 +199,7 @@ mod tests {
         for (code, expected) in [
             ("5", Some(TOO_SLOW)),
             ("517", Some(TOO_SLOW)),
+            ("9", Some(TOO_SLOW)),
             ("14", Some(AWAY)),
             ("8", Some(NOT_WRITABLE)),
             ("2067", None),

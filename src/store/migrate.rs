@@ -1,18 +1,18 @@
 //! Migrations: run at start, and again until they succeed.
 
-use std::borrow::Cow;
+mod apply;
+
 use std::time::Duration;
 
-use sqlx::any::AnyRow;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Row, SqlSafeStr};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::engine::Engine;
-use super::failure::{self, TOO_SLOW};
+use super::db::Backend;
+use super::failure::{DbError, TOO_SLOW};
+use super::pool::PgPool;
 use crate::schema::{Role, Service};
+use crate::sqlite::Prepare;
 
 /// `Err` holds the reason why no operation can run yet.
 pub(super) type State = Result<(), &'static str>;
@@ -22,12 +22,10 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What to migrate, and where.
+/// What to migrate.
+#[derive(Clone, Copy)]
 pub(super) struct Plan {
     pub(super) service: &'static Service,
-    pub(super) engine: Engine,
-    /// PostgreSQL's schema for this service.
-    pub(super) schema: Option<String>,
 }
 
 struct Step {
@@ -58,30 +56,39 @@ fn steps(role: Role) -> &'static [Step] {
     }
 }
 
+impl Plan {
+    /// A file is migrated whenever it is opened: it may be another one than before.
+    pub(super) fn on_each_file(self) -> Prepare {
+        std::sync::Arc::new(move |connection| apply::to_file(connection, self.service))
+    }
+}
+
 /// Starts migrating in the background; the receiver learns of every attempt. The task ends with
-/// success, or when nobody is left to hear of it.
-pub(super) fn start(pool: AnyPool, plan: Plan) -> watch::Receiver<State> {
+/// success, or when there is no receiver any more.
+pub(super) fn start(backend: Backend, plan: Plan) -> watch::Receiver<State> {
     let (sender, receiver) = watch::channel(Err("the database has not answered yet"));
     tokio::spawn(async move {
         tokio::select! {
             () = sender.closed() => {}
-            () = persist(&pool, &plan, &sender) => {}
+            () = persist(&backend, plan, &sender) => {}
         }
     });
     receiver
 }
 
-async fn persist(pool: &AnyPool, plan: &Plan, sender: &watch::Sender<State>) {
+async fn persist(backend: &Backend, plan: Plan, sender: &watch::Sender<State>) {
     let mut pause = FIRST_PAUSE;
     let mut told = String::new();
     loop {
-        let (reason, detail) = match timeout(ATTEMPT, attempt(pool, plan)).await {
+        let (reason, detail) = match timeout(ATTEMPT, attempt(backend, plan)).await {
             Ok(Ok(())) => {
-                info!(system = plan.engine.system(), "Database ready");
+                info!(system = backend.engine().system(), "Database ready");
                 let _ = sender.send_replace(Ok(()));
                 return;
             }
-            Ok(Err(error)) => (reason_of(&error), error.to_string()),
+            Ok(Err(error)) => {
+                (error.reason().unwrap_or("the database refused the migrations"), error.to_string())
+            }
             Err(_) => (TOO_SLOW, TOO_SLOW.to_owned()),
         };
         // The same trouble every few seconds is one line, not a stream of them.
@@ -95,54 +102,19 @@ async fn persist(pool: &AnyPool, plan: &Plan, sender: &watch::Sender<State>) {
     }
 }
 
-fn reason_of(error: &MigrateError) -> &'static str {
-    match error {
-        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
-            let code = e.as_database_error().and_then(|e| e.code());
-            failure::reason(e, code.as_deref()).unwrap_or("the database refused the migrations")
-        }
-        _ => "the database's schema is not one this version can use",
+async fn attempt(backend: &Backend, plan: Plan) -> Result<(), DbError> {
+    match backend {
+        Backend::Sqlite(file) => Ok(file.read(|_| Ok(())).await?),
+        Backend::Postgres(pool) => on_server(pool, plan.service).await,
     }
 }
 
-async fn attempt(pool: &AnyPool, plan: &Plan) -> Result<(), MigrateError> {
-    // Taken out of the pool and closed afterwards: the migrator's advisory lock and the longer
-    // limit must not outlive this attempt, however it ends.
-    let mut connection = pool.acquire().await?.detach();
-    let mut migrator = Migrator::with_migrations(migrations(plan));
-    // A table for each service, so that several can share one SQLite file.
-    let schema_name = plan.service.name.replace('-', "_");
-    migrator.dangerous_set_table_name(format!("{schema_name}_migrations"));
-    if let Some(schema) = &plan.schema {
-        let limit = format!("SET statement_timeout = {}", ATTEMPT.as_millis());
-        sqlx::raw_sql(AssertSqlSafe(limit)).execute(&mut connection).await?;
-        // IF NOT EXISTS asks for the right to create even where there is nothing to create.
-        if !schema_exists(&mut connection, schema).await? {
-            migrator.create_schema(format!("\"{schema}\""));
-        }
-    }
-    // What `run` does, less a generic bound through which the future would not count as Send.
-    migrator.run_direct(None, &mut connection, false).await?;
-    connection.close().await?;
-    Ok(())
-}
+/// On a connection of its own, closed afterwards: the longer limit must not outlive this attempt,
+/// however it ends.
+async fn on_server(pool: &PgPool, service: &'static Service) -> Result<(), DbError> {
+    use sqlx::Connection;
 
-async fn schema_exists(connection: &mut AnyConnection, schema: &str) -> sqlx::Result<bool> {
-    let rows: Vec<AnyRow> = sqlx::query("SELECT COUNT(*) FROM pg_catalog.pg_namespace WHERE nspname = $1")
-        .bind(schema)
-        .fetch_all(connection)
-        .await?;
-    rows.first().map_or(Ok(false), |row| Ok(row.try_get::<i64, _>(0)? > 0))
-}
-
-fn migrations(plan: &Plan) -> Vec<Migration> {
-    let migration = |step: &Step| {
-        let sql = match plan.engine {
-            Engine::Sqlite => step.sqlite,
-            Engine::Postgres => step.postgres,
-        };
-        let about = Cow::Borrowed(step.about);
-        Migration::new(step.version, about, MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    steps(plan.service.role).iter().map(migration).collect()
+    let mut connection = pool.connect(Instant::now() + ATTEMPT).await?;
+    apply::to_server(&mut connection, service, ATTEMPT).await?;
+    Ok(connection.close().await?)
 }

@@ -1,9 +1,11 @@
 //! Durable state: users, orders with their outbox, notifications.
 //!
 //! SQLite files by default, PostgreSQL by `DATABASE_URL`, one SQL for both. Each service owns its
-//! own schema and none reads another's. Every operation goes through one place (`session`) that
-//! measures it, traces it where a request waits for it, and bounds its time, so that a slow or lost
-//! database is an answer ([`StoreError::Unavailable`]) and never a hang.
+//! own schema and none reads another's. An operation is a function over one connection (`tx`): on
+//! SQLite it runs on the file's thread in one visit, on PostgreSQL it is awaited by its caller. Every
+//! operation goes through one place (`session`) that measures it, traces it where a request waits for
+//! it, and bounds its time, so that a slow or lost database is an answer
+//! ([`StoreError::Unavailable`]) and never a hang.
 
 mod alerts;
 mod db;
@@ -11,9 +13,13 @@ mod engine;
 mod failure;
 mod migrate;
 pub mod notifications;
+mod op;
 pub mod orders;
 pub mod outbox;
+mod pool;
 mod session;
+mod statement;
+mod tx;
 pub mod users;
 
 #[cfg(test)]
@@ -25,8 +31,6 @@ pub use notifications::{NewNotification, Notification, Notifications};
 pub use orders::{Created, Orders};
 pub use outbox::Outbox;
 pub use users::Users;
-
-use sqlx::error::BoxDynError;
 
 use crate::api::{Page, PageQuery, Status};
 
@@ -67,9 +71,4 @@ fn page<T>(mut rows: Vec<T>, query: PageQuery, id: fn(&T) -> i64) -> Page<T> {
     rows.truncate(limit);
     let next = rows.last().map(id).filter(|_| more);
     Page { rows, next }
-}
-
-/// A column that holds what only we write and yet cannot be read.
-fn unreadable(column: &str, error: impl Into<BoxDynError>) -> sqlx::Error {
-    sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() }
 }

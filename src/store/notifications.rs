@@ -1,11 +1,11 @@
 //! Notifications that were sent: each message id once. Email addresses are not kept.
 
 use serde::Serialize;
-use sqlx::Row;
-use sqlx::any::AnyRow;
 
-use super::session::Op;
-use super::{Db, StoreError, unreadable};
+use super::failure::DbError;
+use super::op::Op;
+use super::statement::{Row, Statement};
+use super::{Db, StoreError};
 use crate::api::event::EventKind;
 use crate::api::now;
 
@@ -82,15 +82,14 @@ impl Notifications {
     /// # Errors
     /// The database's.
     pub async fn record(&self, new: &NewNotification) -> Result<bool, StoreError> {
-        let mut session = self.db.session(&RECORD).await?;
-        let insert = sqlx::query(INSERT)
-            .bind(&new.message_id)
+        let insert = Statement::new(INSERT)
+            .bind(new.message_id.as_str())
             .bind(new.kind.as_str())
             .bind(new.order_id)
             .bind(new.user_id)
-            .bind(new.trace_id.as_deref())
+            .bind(new.trace_id.clone())
             .bind(now());
-        Ok(session.execute(insert).await? > 0)
+        Ok(self.db.execute(&RECORD, insert).await? > 0)
     }
 
     /// Whether a message's notification was sent.
@@ -98,8 +97,8 @@ impl Notifications {
     /// # Errors
     /// The database's.
     pub async fn exists(&self, message_id: &str) -> Result<bool, StoreError> {
-        let mut session = self.db.session(&READ).await?;
-        let count: i64 = session.one(sqlx::query(EXISTS).bind(message_id), |row| row.try_get(0)).await?;
+        let select = Statement::new(EXISTS).bind(message_id);
+        let count: i64 = self.db.one(&READ, select, |row| row.get(0)).await?;
         Ok(count > 0)
     }
 
@@ -114,29 +113,28 @@ impl Notifications {
         before: i64,
         limit: i64,
     ) -> Result<Vec<Notification>, StoreError> {
-        let mut session = self.db.session(&READ).await?;
         let select = match order_id {
-            Some(id) => sqlx::query(SELECT_OF_ORDER).bind(limit).bind(before).bind(id),
-            None => sqlx::query(SELECT_ALL).bind(limit).bind(before),
+            Some(id) => Statement::new(SELECT_OF_ORDER).bind(limit).bind(before).bind(id),
+            None => Statement::new(SELECT_ALL).bind(limit).bind(before),
         };
-        session.rows(select, read).await
+        self.db.rows(&READ, select, read).await
     }
 }
 
-fn read(row: &AnyRow) -> sqlx::Result<Notification> {
-    let kind: String = row.try_get("kind")?;
+fn read(row: &Row<'_>) -> Result<Notification, DbError> {
+    let kind: String = row.get(2)?;
     let kind = [EventKind::OrderCreated, EventKind::OrderStatusChanged]
         .into_iter()
         .find(|known| known.as_str() == kind)
-        .ok_or_else(|| unreadable("kind", "not a kind of event"))?;
+        .ok_or_else(|| DbError::unreadable("kind", "not a kind of event"))?;
     Ok(Notification {
-        id: row.try_get("id")?,
-        message_id: row.try_get("message_id")?,
+        id: row.get(0)?,
+        message_id: row.get(1)?,
         kind,
-        order_id: row.try_get("order_id")?,
-        user_id: row.try_get("user_id")?,
+        order_id: row.get(3)?,
+        user_id: row.get(4)?,
         channel: "email",
-        trace_id: row.try_get("trace_id")?,
-        sent_at: row.try_get("sent_at")?,
+        trace_id: row.get(5)?,
+        sent_at: row.get(6)?,
     })
 }

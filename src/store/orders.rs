@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
 use tokio::sync::Notify;
 
-use super::session::{Op, Session};
-use super::{Db, Outbox, StoreError, outbox, page, unreadable};
+use super::failure::DbError;
+use super::op::Op;
+use super::statement::{Row, Statement};
+use super::tx::Tx;
+use super::{Db, Outbox, StoreError, outbox, page};
 use crate::api::{Cents, NewOrder, Order, Page, PageQuery, Status, now};
 use crate::queue::Message;
 
@@ -17,11 +18,8 @@ macro_rules! columns {
     };
 }
 
-const INSERT: &str = concat!(
-    "INSERT INTO orders (user_id, items, total_cents, status, created_at, updated_at, idempotency_key) ",
-    "VALUES ($1, $2, $3, $4, $5, $5, $6) ON CONFLICT (idempotency_key) DO NOTHING RETURNING ",
-    columns!()
-);
+const INSERT: &str = "INSERT INTO orders (user_id, items, total_cents, status, created_at, updated_at, idempotency_key) \
+     VALUES ($1, $2, $3, $4, $5, $5, $6) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id";
 // The condition decides between two changes at once: the second waits for the first one's row lock
 // and then finds the order settled.
 const UPDATE: &str = concat!(
@@ -58,6 +56,13 @@ impl Created {
     }
 }
 
+/// What an attempt to change a status found.
+enum Changed {
+    Now(Order),
+    /// The order as it is, if there is one: nothing was changed.
+    Not(Option<Order>),
+}
+
 /// The orders of order-service.
 #[derive(Clone)]
 pub struct Orders {
@@ -77,7 +82,8 @@ impl Orders {
     }
 
     /// Stores an order and the message that `message` makes of it: both, or neither. With a key that
-    /// was used before it stores nothing and finds the order made then.
+    /// was used before it stores nothing and finds the order made then. `message` may be called on
+    /// another thread, where nothing is known of the request.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the key was used for a different order; the database's.
@@ -85,26 +91,31 @@ impl Orders {
         &self,
         new: &NewOrder,
         idempotency_key: Option<&str>,
-        message: impl FnOnce(&Order) -> Message,
+        message: impl FnOnce(&Order) -> Message + Send + 'static,
     ) -> Result<Created, StoreError> {
-        let items = serde_json::to_string(&new.items).map_err(|e| StoreError::Internal(e.to_string()))?;
-        let mut session = self.db.session(&CREATE).await?;
-        session.begin().await?;
-        let insert = sqlx::query(INSERT)
-            .bind(new.user_id)
-            .bind(items)
-            .bind(new.total.0)
-            .bind(Status::Pending.as_str())
-            .bind(now())
-            .bind(idempotency_key);
-        if let Some(order) = session.row(insert, read).await? {
-            self.commit_with(session, message(&order)).await?;
-            return Ok(Created::Now(order));
+        let key = idempotency_key.map(str::to_owned);
+        let order = order(new);
+        let created = self.db.transaction(&CREATE, |mut tx| {
+            Box::pin(async move {
+                let Some(order) = insert(&mut tx, order, key.clone()).await? else {
+                    let select = Statement::new(SELECT_KEY).bind(key);
+                    return Ok(Created::Before(tx.one(select, read).await?));
+                };
+                outbox::insert(&mut tx, message(&order)).await?;
+                Ok(Created::Now(order))
+            })
+        });
+        let created = created.await?;
+        match &created {
+            Created::Now(_) => self.committed.notify_one(),
+            Created::Before(old) => {
+                let same = (old.user_id, &old.items, old.total) == (new.user_id, &new.items, new.total);
+                if !same {
+                    return Err(StoreError::Conflict(KEY_TAKEN));
+                }
+            }
         }
-        let order = session.one(sqlx::query(SELECT_KEY).bind(idempotency_key), read).await?;
-        session.roll_back().await?;
-        let same = (order.user_id, &order.items, order.total) == (new.user_id, &new.items, new.total);
-        if same { Ok(Created::Before(order)) } else { Err(StoreError::Conflict(KEY_TAKEN)) }
+        Ok(created)
     }
 
     /// The order with this id, if there is one.
@@ -112,8 +123,7 @@ impl Orders {
     /// # Errors
     /// The database's.
     pub async fn get(&self, id: i64) -> Result<Option<Order>, StoreError> {
-        let mut session = self.db.session(&GET).await?;
-        session.row(sqlx::query(SELECT_ONE).bind(id), read).await
+        self.db.row(&GET, Statement::new(SELECT_ONE).bind(id), read).await
     }
 
     /// One page of orders, by id.
@@ -121,14 +131,14 @@ impl Orders {
     /// # Errors
     /// The database's.
     pub async fn list(&self, query: PageQuery) -> Result<Page<Order>, StoreError> {
-        let mut session = self.db.session(&LIST).await?;
-        let select = sqlx::query(SELECT_PAGE).bind(query.after).bind(query.limit.saturating_add(1));
-        let rows = session.rows(select, read).await?;
+        let select = Statement::new(SELECT_PAGE).bind(query.after).bind(query.limit.saturating_add(1));
+        let rows = self.db.rows(&LIST, select, read).await?;
         Ok(page(rows, query, |order| order.id))
     }
 
     /// Changes an order's status and stores the message that `message` makes of the changed order:
-    /// both, or neither. Of several changes at once exactly one happens.
+    /// both, or neither. Of several changes at once exactly one happens. `message` may be called on
+    /// another thread, as for [`Orders::create`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Transition`] where the status does not allow it.
@@ -136,43 +146,72 @@ impl Orders {
         &self,
         id: i64,
         to: Status,
-        message: impl FnOnce(&Order) -> Message,
+        message: impl FnOnce(&Order) -> Message + Send + 'static,
     ) -> Result<Order, StoreError> {
-        let mut session = self.db.session(&SET_STATUS).await?;
-        session.begin().await?;
-        if Status::Pending.may_become(to) {
-            let update = sqlx::query(UPDATE).bind(to.as_str()).bind(now()).bind(id);
-            if let Some(order) = session.row(update, read).await? {
-                self.commit_with(session, message(&order)).await?;
-                return Ok(order);
+        let changed = self.db.transaction(&SET_STATUS, move |mut tx| {
+            Box::pin(async move {
+                if Status::Pending.may_become(to) {
+                    let update = Statement::new(UPDATE).bind(to.as_str()).bind(now()).bind(id);
+                    if let Some(order) = tx.row(update, read).await? {
+                        outbox::insert(&mut tx, message(&order)).await?;
+                        return Ok(Changed::Now(order));
+                    }
+                }
+                Ok(Changed::Not(tx.row(Statement::new(SELECT_ONE).bind(id), read).await?))
+            })
+        });
+        match changed.await? {
+            Changed::Now(order) => {
+                self.committed.notify_one();
+                Ok(order)
             }
+            Changed::Not(Some(order)) => Err(StoreError::Transition { from: order.status, to }),
+            Changed::Not(None) => Err(StoreError::NotFound),
         }
-        let found = session.row(sqlx::query(SELECT_ONE).bind(id), read).await?;
-        session.roll_back().await?;
-        match found {
-            Some(order) => Err(StoreError::Transition { from: order.status, to }),
-            None => Err(StoreError::NotFound),
-        }
-    }
-
-    async fn commit_with(&self, mut session: Session, message: Message) -> Result<(), StoreError> {
-        outbox::insert(&mut session, message).await?;
-        session.commit().await?;
-        self.committed.notify_one();
-        Ok(())
     }
 }
 
-fn read(row: &AnyRow) -> sqlx::Result<Order> {
-    let items: String = row.try_get("items")?;
-    let status: String = row.try_get("status")?;
+/// The order as it will be stored; its id is not known yet.
+fn order(new: &NewOrder) -> Order {
+    let now = now();
+    Order {
+        id: 0,
+        user_id: new.user_id,
+        items: new.items.clone(),
+        total: new.total,
+        status: Status::Pending,
+        created_at: now.clone(),
+        updated_at: now,
+    }
+}
+
+/// Stores `order` and gives it its id; `None` where the key was used before.
+async fn insert(tx: &mut Tx<'_>, mut order: Order, key: Option<String>) -> Result<Option<Order>, DbError> {
+    let items = serde_json::to_string(&order.items).map_err(|e| DbError::Internal(e.to_string()))?;
+    let insert = Statement::new(INSERT)
+        .bind(order.user_id)
+        .bind(items)
+        .bind(order.total.0)
+        .bind(order.status.as_str())
+        .bind(order.created_at.as_str())
+        .bind(key);
+    let id = tx.row(insert, |row| row.get(0)).await?;
+    Ok(id.map(|id| {
+        order.id = id;
+        order
+    }))
+}
+
+fn read(row: &Row<'_>) -> Result<Order, DbError> {
+    let items: String = row.get(2)?;
+    let status: String = row.get(4)?;
     Ok(Order {
-        id: row.try_get("id")?,
-        user_id: row.try_get("user_id")?,
-        items: serde_json::from_str(&items).map_err(|e| unreadable("items", e))?,
-        total: Cents(row.try_get("total_cents")?),
-        status: Status::parse(&status).ok_or_else(|| unreadable("status", "not a status"))?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
+        id: row.get(0)?,
+        user_id: row.get(1)?,
+        items: serde_json::from_str(&items).map_err(|e| DbError::unreadable("items", e))?,
+        total: Cents(row.get(3)?),
+        status: Status::parse(&status).ok_or_else(|| DbError::unreadable("status", "not a status"))?,
+        created_at: row.get(5)?,
+        updated_at: row.get(6)?,
     })
 }

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
 use tokio::sync::Notify;
 
 use super::engine::Engine;
-use super::session::{Op, Session};
-use super::{Db, StoreError, unreadable};
+use super::failure::DbError;
+use super::op::Op;
+use super::statement::{Row, Statement};
+use super::tx::Tx;
+use super::{Db, StoreError};
 use crate::queue::Message;
 use crate::queue::relay::{self, Pending};
 
@@ -44,14 +45,15 @@ macro_rules! lease {
 const LEASE_SQLITE: &str = lease!("CAST(unixepoch('subsec') * 1000 AS INTEGER)");
 const LEASE_POSTGRES: &str = lease!("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)");
 
+// One text for any number of rows, so that it is prepared once.
+const REMOVE_SQLITE: &str = "DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each($1))";
+const REMOVE_POSTGRES: &str = "DELETE FROM outbox WHERE seq = ANY($1)";
+
 static TAKE: Op = Op::quiet("UPDATE", "outbox_lease");
 static GIVE_BACK: Op = Op::quiet("DELETE", "outbox_lease");
 static READ: Op = Op::quiet("SELECT", "outbox");
 static REMOVE: Op = Op::quiet("DELETE", "outbox");
 static SET_ASIDE: Op = Op::quiet("UPDATE", "outbox");
-
-/// Rows removed with one statement; each is a bound parameter.
-const BATCH: usize = 500;
 
 /// The outbox of order-service; see [`super::Orders::outbox`].
 #[derive(Clone)]
@@ -71,27 +73,8 @@ impl Outbox {
             Engine::Postgres => LEASE_POSTGRES,
         };
         let milliseconds = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX / 2);
-        let mut session = self.db.session(&TAKE).await?;
-        Ok(session.execute(sqlx::query(statement).bind(owner).bind(milliseconds)).await? > 0)
-    }
-
-    async fn read(&self, limit: i64) -> Result<Vec<Pending>, StoreError> {
-        let mut session = self.db.session(&READ).await?;
-        session.rows(sqlx::query(SELECT).bind(limit), pending).await
-    }
-
-    async fn remove(&self, seqs: &[i64]) -> Result<(), StoreError> {
-        for batch in seqs.chunks(BATCH) {
-            let places: Vec<_> = (1..=batch.len()).map(|i| format!("${i}")).collect();
-            let delete = format!("DELETE FROM outbox WHERE seq IN ({})", places.join(", "));
-            // Not prepared for reuse: there is one text for each size of batch.
-            let mut statement = sqlx::query(AssertSqlSafe(delete)).persistent(false);
-            for seq in batch {
-                statement = statement.bind(*seq);
-            }
-            self.db.session(&REMOVE).await?.execute(statement).await?;
-        }
-        Ok(())
+        let take = Statement::new(statement).bind(owner).bind(milliseconds);
+        Ok(self.db.execute(&TAKE, take).await? > 0)
     }
 }
 
@@ -102,26 +85,33 @@ impl relay::Outbox for Outbox {
     }
 
     async fn release(&self, owner: &str) -> Result<(), String> {
-        let mut session = self.db.session(&GIVE_BACK).await.map_err(text)?;
-        session.execute(sqlx::query(RELEASE).bind(owner)).await.map(drop).map_err(text)
+        let release = Statement::new(RELEASE).bind(owner);
+        self.db.execute(&GIVE_BACK, release).await.map(drop).map_err(text)
     }
 
     async fn pending(&self, limit: i64) -> Result<Vec<Pending>, String> {
-        self.read(limit).await.map_err(text)
+        self.db.rows(&READ, Statement::new(SELECT).bind(limit), pending).await.map_err(text)
     }
 
     async fn published(&self, seqs: &[i64]) -> Result<(), String> {
-        self.remove(seqs).await.map_err(text)
+        if seqs.is_empty() {
+            return Ok(());
+        }
+        let remove = match self.db.engine() {
+            Engine::Sqlite => REMOVE_SQLITE,
+            Engine::Postgres => REMOVE_POSTGRES,
+        };
+        let remove = Statement::new(remove).bind(seqs.to_vec());
+        self.db.execute(&REMOVE, remove).await.map(drop).map_err(text)
     }
 
     async fn refused(&self, seq: i64, reason: &str) -> Result<(), String> {
-        let mut session = self.db.session(&SET_ASIDE).await.map_err(text)?;
-        session.execute(sqlx::query(REFUSE).bind(seq).bind(reason)).await.map(drop).map_err(text)
+        let refuse = Statement::new(REFUSE).bind(seq).bind(reason);
+        self.db.execute(&SET_ASIDE, refuse).await.map(drop).map_err(text)
     }
 
     async fn count(&self) -> Result<i64, String> {
-        let mut session = self.db.session(&READ).await.map_err(text)?;
-        session.one(sqlx::query(COUNT), |row| row.try_get(0)).await.map_err(text)
+        self.db.one(&READ, Statement::new(COUNT), |row| row.get(0)).await.map_err(text)
     }
 
     /// A commit while nobody waits leaves a permit behind, so the next wait returns at once.
@@ -135,21 +125,16 @@ fn text(error: StoreError) -> String {
 }
 
 /// Adds a message to the transaction that stores what it tells of.
-pub(super) async fn insert(session: &mut Session, message: Message) -> Result<(), StoreError> {
-    let headers = serde_json::to_string(&message.headers).map_err(|e| StoreError::Internal(e.to_string()))?;
-    let insert = sqlx::query(INSERT).bind(message.id).bind(message.key).bind(headers).bind(message.body);
-    session.execute(insert).await.map(drop)
+pub(super) async fn insert(tx: &mut Tx<'_>, message: Message) -> Result<(), DbError> {
+    let headers = serde_json::to_string(&message.headers).map_err(|e| DbError::Internal(e.to_string()))?;
+    let insert = Statement::new(INSERT).bind(message.id).bind(message.key).bind(headers).bind(message.body);
+    tx.execute(insert).await.map(drop)
 }
 
-fn pending(row: &AnyRow) -> sqlx::Result<Pending> {
-    let headers: String = row.try_get("headers")?;
+fn pending(row: &Row<'_>) -> Result<Pending, DbError> {
+    let headers: String = row.get(3)?;
     let headers: BTreeMap<String, String> =
-        serde_json::from_str(&headers).map_err(|e| unreadable("headers", e))?;
-    let message = Message {
-        id: row.try_get("message_id")?,
-        key: row.try_get("message_key")?,
-        headers,
-        body: row.try_get("body")?,
-    };
-    Ok(Pending { seq: row.try_get("seq")?, message })
+        serde_json::from_str(&headers).map_err(|e| DbError::unreadable("headers", e))?;
+    let message = Message { id: row.get(1)?, key: row.get(2)?, headers, body: row.get(4)? };
+    Ok(Pending { seq: row.get(0)?, message })
 }

@@ -1,9 +1,8 @@
 //! Users.
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
-
-use super::session::Op;
+use super::failure::DbError;
+use super::op::Op;
+use super::statement::{Row, Statement};
 use super::{Db, StoreError};
 use crate::api::{NewUser, Page, PageQuery, User, now};
 
@@ -33,9 +32,8 @@ impl Users {
     /// # Errors
     /// [`StoreError::Conflict`] where the email, whatever its case, belongs to a user already.
     pub async fn create(&self, new: &NewUser) -> Result<User, StoreError> {
-        let mut session = self.db.session(&CREATE).await?;
-        let insert = sqlx::query(INSERT).bind(&new.name).bind(&new.email).bind(now());
-        session.one(insert, read).await
+        let insert = Statement::new(INSERT).bind(new.name.as_str()).bind(new.email.as_str()).bind(now());
+        self.db.one(&CREATE, insert, read).await
     }
 
     /// The user with this id, if there is one.
@@ -43,8 +41,7 @@ impl Users {
     /// # Errors
     /// The database's.
     pub async fn get(&self, id: i64) -> Result<Option<User>, StoreError> {
-        let mut session = self.db.session(&GET).await?;
-        session.row(sqlx::query(SELECT_ONE).bind(id), read).await
+        self.db.row(&GET, Statement::new(SELECT_ONE).bind(id), read).await
     }
 
     /// One page of users, by id.
@@ -52,19 +49,13 @@ impl Users {
     /// # Errors
     /// The database's.
     pub async fn list(&self, page: PageQuery) -> Result<Page<User>, StoreError> {
-        let mut session = self.db.session(&LIST).await?;
         // One row more than asked for tells whether there is a next page.
-        let select = sqlx::query(SELECT_PAGE).bind(page.after).bind(page.limit.saturating_add(1));
-        let rows = session.rows(select, read).await?;
+        let select = Statement::new(SELECT_PAGE).bind(page.after).bind(page.limit.saturating_add(1));
+        let rows = self.db.rows(&LIST, select, read).await?;
         Ok(super::page(rows, page, |user| user.id))
     }
 }
 
-fn read(row: &AnyRow) -> sqlx::Result<User> {
-    Ok(User {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        email: row.try_get("email")?,
-        created_at: row.try_get("created_at")?,
-    })
+fn read(row: &Row<'_>) -> Result<User, DbError> {
+    Ok(User { id: row.get(0)?, name: row.get(1)?, email: row.get(2)?, created_at: row.get(3)? })
 }

@@ -189,6 +189,45 @@ fn trap_19_a_restart_on_postgresql_keeps_rows_and_never_reuses_an_id() {
     assert_eq!(lab.notifications(order.id()).len(), 1);
 }
 
+/// The table of migrations as sqlx 0.9 makes it, which did this before.
+#[test]
+fn a_schema_of_the_version_before_is_taken_over_and_one_that_was_changed_is_refused() {
+    let server = Postgres::shared();
+    let database = server.database();
+    // What `sha384sum` says of the file.
+    let checksum =
+        "d7cea2980fd0db2dc4a6fc775acc19e6ccb4f7a1f7d118be0eaee83ad714b8421165369d981984a3cc0d3c5aae7bbfd3";
+    let users = include_str!("../../src/store/migrations/postgres/users/0001_users.sql");
+    database.sql(&format!(
+        "CREATE SCHEMA user_service; SET search_path TO user_service;
+         CREATE TABLE IF NOT EXISTS user_service_migrations (
+             version BIGINT PRIMARY KEY,
+             description TEXT NOT NULL,
+             installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),
+             success BOOLEAN NOT NULL,
+             checksum BYTEA NOT NULL,
+             execution_time BIGINT NOT NULL
+         );
+         {users}
+         INSERT INTO user_service_migrations (version, description, success, checksum, execution_time)
+         VALUES (1, 'users/0001_users', TRUE, decode('{checksum}', 'hex'), 181920);
+         INSERT INTO users (name, email, created_at) VALUES ('Ada', 'ada@example.com', '2026-01-01T00:00:00Z')"
+    ));
+    let start = || single(Role::User, &[("DATABASE_URL", &database.url)]);
+    let (process, url, _temp) = start();
+    eventually("it is ready", || (get(&format!("{url}/ready")).status == 200).then_some(()));
+    assert_eq!(get(&format!("{url}/users/1")).json["name"], "Ada");
+    let notes = "SELECT version || description || encode(checksum, 'hex') || success \
+                 FROM user_service.user_service_migrations";
+    assert_eq!(database.sql(notes), [format!("1users/0001_users{checksum}true")]);
+    drop(process);
+    for changed in ["checksum = '\\x00'", "success = FALSE", "version = 7"] {
+        database.sql(&format!("UPDATE user_service.user_service_migrations SET {changed}"));
+        let (_process, url, _temp) = start();
+        assert_misses_its_store(&url, server);
+    }
+}
+
 #[test]
 fn a_server_that_stops_is_said_and_when_it_is_back_everything_goes_on_without_a_restart() {
     let mut server = Postgres::start();

@@ -29,10 +29,8 @@ impl Sender {
         Self { notifications, delay }
     }
 
-    async fn send(&self, message: &Message, event: &Event) -> Result<(), HandlerError> {
-        if !self.delay.is_zero() {
-            tokio::time::sleep(self.delay).await;
-        }
+    /// True if the message's notification is the first.
+    async fn record(&self, message: &Message, event: &Event) -> Result<bool, HandlerError> {
         let context = opentelemetry::Context::current();
         let span = context.span().span_context().clone();
         let notification = NewNotification {
@@ -42,11 +40,19 @@ impl Sender {
             user_id: event.user_id,
             trace_id: span.is_valid().then(|| span.trace_id().to_string()),
         };
-        let first = patiently(|| self.notifications.record(&notification)).await?;
-        if first {
-            counter!(names::NOTIFICATIONS_SENT, "type" => event.kind.as_str()).increment(1);
-            tracing::info!(orderId = event.order_id, messageId = message.id, "Notification sent");
+        patiently(|| self.notifications.record(&notification)).await
+    }
+
+    /// Sends what was not sent before; `recorded` says whether its row is there already.
+    async fn send(&self, message: &Message, event: &Event, recorded: bool) -> Result<(), HandlerError> {
+        if !recorded {
+            tokio::time::sleep(self.delay).await;
+            if !self.record(message, event).await? {
+                return Ok(());
+            }
         }
+        counter!(names::NOTIFICATIONS_SENT, "type" => event.kind.as_str()).increment(1);
+        tracing::info!(orderId = event.order_id, messageId = message.id, "Notification sent");
         Ok(())
     }
 }
@@ -56,12 +62,20 @@ impl Handler for Sender {
     async fn handle(&self, message: &Message) -> Result<(), HandlerError> {
         let event: Event = serde_json::from_slice(&message.body)
             .map_err(|error| HandlerError::Poison(format!("body is not an order event: {error}")))?;
-        if patiently(|| self.notifications.exists(&message.id)).await? {
+        // A sending that takes no time is its row, and to store the row tells whether it is the
+        // first: one operation. Before one that takes time the store has to be asked.
+        let at_once = self.delay.is_zero();
+        let first = if at_once {
+            self.record(message, &event).await?
+        } else {
+            !patiently(|| self.notifications.exists(&message.id)).await?
+        };
+        if !first {
             tracing::info!(orderId = event.order_id, messageId = message.id, "Notification was sent before");
             return Ok(());
         }
         let span = tracing::info_span!("send email", otel.kind = "internal", o11y_lab.notification.type = event.kind.as_str());
-        self.send(message, &event).instrument(span).await
+        self.send(message, &event, at_once).instrument(span).await
     }
 }
 

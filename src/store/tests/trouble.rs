@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sqlx::{Connection, SqliteConnection};
+use rusqlite::Connection;
 
 use super::cases::{message, order, user};
 use super::{config, open, until};
 use crate::queue::relay::Outbox as _;
 use crate::schema::Role;
-use crate::store::session::Op;
+use crate::store::op::Op;
+use crate::store::statement::Statement;
 use crate::store::{Db, NewAlert, Notifications, Orders, StoreError, Users};
 
-async fn raw(folder: &std::path::Path, file: &str) -> SqliteConnection {
-    let path = folder.join(file);
-    SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+pub(super) fn raw(folder: &std::path::Path, file: &str) -> Connection {
+    Connection::open(folder.join(file)).unwrap()
 }
 
 #[tokio::test]
@@ -25,9 +25,9 @@ async fn a_restart_keeps_rows_and_never_gives_an_id_twice() {
     let kept = users.create(&user("a@example.com")).await.unwrap();
     let gone = users.create(&user("b@example.com")).await.unwrap();
     db.close().await;
-    let mut raw = raw(folder.path(), "users.db").await;
-    sqlx::query("DELETE FROM users WHERE id = $1").bind(gone.id).execute(&mut raw).await.unwrap();
-    raw.close().await.unwrap();
+    let raw = raw(folder.path(), "users.db");
+    raw.execute("DELETE FROM users WHERE id = $1", [gone.id]).unwrap();
+    raw.close().unwrap();
 
     let users = Users::new(open(Role::User, folder.path()).await);
     assert_eq!(users.get(kept.id).await.unwrap(), Some(kept));
@@ -38,18 +38,18 @@ async fn a_restart_keeps_rows_and_never_gives_an_id_twice() {
 async fn a_database_that_is_busy_too_long_is_unavailable_and_then_serves_again() {
     let folder = tempfile::tempdir().unwrap();
     open(Role::Order, folder.path()).await.close().await;
-    let mut blocker = raw(folder.path(), "orders.db").await;
+    let blocker = raw(folder.path(), "orders.db");
     let mut impatient = config(folder.path());
     impatient.database_timeout = Duration::from_millis(200);
     let db = Db::open(Role::Order.service(), &impatient).await.unwrap();
     let orders = Orders::new(db);
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     for i in 0..6 {
         let refused = orders.create(&order(), None, message(&format!("m{i}"))).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }
     assert_eq!(orders.outbox().count().await, Ok(0), "readers do not wait for a writer");
-    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    blocker.execute_batch("ROLLBACK").unwrap();
     until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
     // What was refused did not happen behind our back.
     assert_eq!(orders.outbox().count().await, Ok(1));
@@ -65,10 +65,8 @@ async fn a_statement_that_takes_too_long_is_given_up() {
     until("the database is ready", async || db.ready().await.is_ok()).await;
     let count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 30000000) \
                  SELECT COUNT(*) FROM c";
-    let mut session = db.session(&SLOW).await.unwrap();
-    let answer = session.rows(sqlx::query(count), |_| Ok(())).await;
+    let answer = db.rows(&SLOW, Statement::new(count), |_| Ok(())).await;
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
-    drop(session);
     until("another connection serves", async || db.ready().await.is_ok()).await;
 }
 
@@ -76,11 +74,11 @@ async fn a_statement_that_takes_too_long_is_given_up() {
 async fn stored_alerts_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let notifications = Notifications::new(open(Role::Notify, folder.path()).await);
-    let mut raw = raw(folder.path(), "notifications.db").await;
+    let raw = raw(folder.path(), "notifications.db");
     let many = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1500) \
                 INSERT INTO alerts (fingerprint, starts_at, status, labels, annotations, updated_at) \
                 SELECT x, '', 'firing', '{}', '{}', '' FROM c";
-    sqlx::query(many).execute(&mut raw).await.unwrap();
+    raw.execute(many, []).unwrap();
     let new = NewAlert {
         fingerprint: "new".to_owned(),
         status: "firing".to_owned(),
@@ -90,7 +88,7 @@ async fn stored_alerts_are_bounded() {
         ends_at: None,
     };
     notifications.record_alert(&new).await.unwrap();
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM alerts").fetch_one(&mut raw).await.unwrap();
+    let count: i64 = raw.query_row("SELECT COUNT(*) FROM alerts", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 1_000);
 }
 
@@ -99,15 +97,15 @@ async fn an_abandoned_operation_leaves_nothing_behind_and_costs_no_connection() 
     let folder = tempfile::tempdir().unwrap();
     let db = open(Role::Order, folder.path()).await;
     let orders = Orders::new(db.clone());
-    let mut blocker = raw(folder.path(), "orders.db").await;
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
+    let blocker = raw(folder.path(), "orders.db");
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     for i in 0..8 {
         let new = order();
         let create = orders.create(&new, None, message(&format!("m{i}")));
         let gone = tokio::time::timeout(Duration::from_millis(20), create).await;
         assert!(gone.is_err(), "it should have been waiting for the lock");
     }
-    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    blocker.execute_batch("ROLLBACK").unwrap();
     until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
     assert_eq!(orders.outbox().count().await, Ok(1));
 }
@@ -177,8 +175,8 @@ async fn a_worker_that_ends_in_the_middle_of_operations_takes_no_connection_with
     let folder = tempfile::tempdir().unwrap();
     let db = open(Role::Order, folder.path()).await;
     let orders = Orders::new(db.clone());
-    let mut blocker = raw(folder.path(), "orders.db").await;
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut blocker).await.unwrap();
+    let blocker = raw(folder.path(), "orders.db");
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     let busy = orders.clone();
     let worker = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -194,7 +192,7 @@ async fn a_worker_that_ends_in_the_middle_of_operations_takes_no_connection_with
     });
     until("the worker has ended", async || worker.is_finished()).await;
     assert!(worker.join().is_ok(), "it panicked");
-    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    blocker.execute_batch("ROLLBACK").unwrap();
     for i in 0..8 {
         orders.create(&order(), None, message(&format!("after-{i}"))).await.unwrap().into_order();
     }

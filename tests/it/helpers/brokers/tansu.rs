@@ -7,13 +7,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
-
 use super::server::Server;
 use super::tls::Proxy;
 use super::{Broker, Settings};
-use crate::helpers::{DEADLINE, block_on, free_port};
+use crate::helpers::{DEADLINE, free_port};
 
 const TANSU: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/tansu/bin/tansu");
 const USER: &str = "lab";
@@ -62,12 +59,10 @@ fn start(name: &'static str, folder: &Path, port: u16, advertised: &str, more: &
 /// tansu 0.6 searches the headers of all records for those of one, and answers nobody meanwhile: after
 /// some thousand messages no call is answered in time. In the file, so it is there after a restart.
 fn index_headers(data: &Path) {
-    let index = async {
-        let mut db = SqliteConnectOptions::new().filename(data).busy_timeout(DEADLINE).connect().await?;
-        let index = "CREATE INDEX header_of ON header (topition, offset_id)";
-        sqlx::query(index).execute(&mut db).await
-    };
-    block_on(index).expect("an index for tansu's headers");
+    let db = rusqlite::Connection::open(data).expect("tansu's file");
+    db.busy_timeout(DEADLINE).expect("a time limit");
+    db.execute_batch("CREATE INDEX header_of ON header (topition, offset_id)")
+        .expect("an index for tansu's headers");
 }
 
 /// Asks which calls it knows, as every client does first.
