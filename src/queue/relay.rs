@@ -54,6 +54,12 @@ pub trait Outbox: Send + Sync {
     /// Removes rows whose messages the broker has.
     async fn published(&self, seqs: &[i64]) -> Result<(), String>;
 
+    /// [`Outbox::published`], then [`Outbox::pending`]: in one step where the store can.
+    async fn published_and_next(&self, seqs: &[i64], limit: i64) -> Result<Vec<Pending>, String> {
+        self.published(seqs).await?;
+        self.pending(limit).await
+    }
+
     /// Keeps a row aside, with the reason, because no attempt can publish it.
     async fn refused(&self, seq: i64, reason: &str) -> Result<(), String>;
 

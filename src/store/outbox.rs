@@ -76,6 +76,14 @@ impl Outbox {
         let take = Statement::new(statement).bind(owner).bind(milliseconds);
         Ok(self.db.execute(&TAKE, take).await? > 0)
     }
+
+    fn removal(&self, seqs: &[i64]) -> Statement {
+        let delete = match self.db.engine() {
+            Engine::Sqlite => REMOVE_SQLITE,
+            Engine::Postgres => REMOVE_POSTGRES,
+        };
+        Statement::new(delete).bind(seqs.to_vec())
+    }
 }
 
 #[async_trait]
@@ -97,12 +105,23 @@ impl relay::Outbox for Outbox {
         if seqs.is_empty() {
             return Ok(());
         }
-        let remove = match self.db.engine() {
-            Engine::Sqlite => REMOVE_SQLITE,
-            Engine::Postgres => REMOVE_POSTGRES,
-        };
-        let remove = Statement::new(remove).bind(seqs.to_vec());
-        self.db.execute(&REMOVE, remove).await.map(drop).map_err(text)
+        self.db.execute(&REMOVE, self.removal(seqs)).await.map(drop).map_err(text)
+    }
+
+    async fn published_and_next(&self, seqs: &[i64], limit: i64) -> Result<Vec<Pending>, String> {
+        if self.db.engine() == Engine::Postgres {
+            // Two statements are two round trips; a transaction around them would add two more.
+            self.published(seqs).await?;
+            return self.pending(limit).await;
+        }
+        let removal = self.removal(seqs);
+        let next = self.db.transaction(&REMOVE, move |mut tx| {
+            Box::pin(async move {
+                tx.execute(removal).await?;
+                tx.rows(Statement::new(SELECT).bind(limit), pending).await
+            })
+        });
+        next.await.map_err(text)
     }
 
     async fn refused(&self, seq: i64, reason: &str) -> Result<(), String> {
