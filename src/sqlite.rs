@@ -10,6 +10,7 @@
 //! the next call: SQLite itself would go on with the deleted one, alone and unnoticed.
 
 mod error;
+mod limit;
 mod mailbox;
 mod open;
 mod thread;

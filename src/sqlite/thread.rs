@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::limit::RunLimit;
 use super::mailbox::{Job, MAX_WAITING, Mailbox, Ran, Work};
 use super::open::{identity, open};
 use super::{FileOptions, SqliteError};
@@ -21,8 +21,6 @@ const MOST_SHARED: usize = 128;
 /// turn meanwhile.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
-/// Instructions of SQLite's machine between two looks at the clock: some ten microseconds.
-const INSTRUCTIONS: i32 = 2000;
 
 /// Starts the thread.
 pub(super) fn start(options: FileOptions, mailbox: Arc<Mailbox>) -> std::io::Result<Thread> {
@@ -228,37 +226,4 @@ fn execute(connection: &Connection, sql: &str) -> Result<(), SqliteError> {
 fn run(work: Work, connection: Result<&mut Connection, SqliteError>) -> Ran {
     catch_unwind(AssertUnwindSafe(|| work(connection)))
         .unwrap_or_else(|_| Ran::of(Some(SqliteError::other("the operation panicked")), |_| {}))
-}
-
-/// Interrupts what runs too long.
-struct RunLimit {
-    opened: Instant,
-    timeout: Duration,
-    /// Milliseconds after `opened`; the largest number while nothing runs.
-    until: Arc<AtomicU64>,
-}
-
-impl RunLimit {
-    fn of(connection: &Connection, timeout: Duration) -> Result<Self, SqliteError> {
-        let (opened, until) = (Instant::now(), Arc::new(AtomicU64::new(u64::MAX)));
-        let watched = until.clone();
-        connection.progress_handler(
-            INSTRUCTIONS,
-            Some(move || milliseconds(opened.elapsed()) > watched.load(Ordering::Relaxed)),
-        )?;
-        Ok(Self { opened, timeout, until })
-    }
-
-    fn begin(&self) {
-        let until = milliseconds(self.opened.elapsed() + self.timeout);
-        self.until.store(until, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.until.store(u64::MAX, Ordering::Relaxed);
-    }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -12,7 +12,7 @@ const NO_CONNECTION: &str = "no connection to the database could be had in time"
 const NOT_WRITABLE: &str = "the database cannot be written to";
 const UNUSABLE: &str = "the database's schema is not one this version can use";
 
-/// What an operation can fail with, in the words of whoever knows: for logs.
+/// What an operation can fail with, in the words of the one that knows: for logs.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DbError {
     #[error(transparent)]

@@ -25,7 +25,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(30 * 60);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
-/// How connections are made, and those nobody uses. How many are in use at once is the caller's to
+/// How connections are made, and those that idle. How many are in use at once is the caller's to
 /// bound.
 pub(super) struct PgPool {
     options: PgConnectOptions,

@@ -13,7 +13,7 @@ use crate::queue::worker::{Handler, HandlerError};
 use crate::schema::names;
 use crate::store::{NewNotification, Notifications, StoreError};
 
-/// Between two looks at a store that is away; the store says in the log what is wrong with it.
+/// Between two attempts on a store that is away; the store says in the log what is wrong with it.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sends notifications. The sending is simulated: it takes the configured time and leaves a row.

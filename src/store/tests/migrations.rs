@@ -1,4 +1,4 @@
-//! Files made by the version before, by another version, or by nobody yet.
+//! Files made by the version before, by another version, or not yet.
 
 use rusqlite::Connection;
 
