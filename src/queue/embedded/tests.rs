@@ -119,6 +119,7 @@ async fn what_another_program_puts_into_the_file_is_found_although_it_rings_no_b
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(FILE_NAME);
     let queue = Embedded::new(file.clone(), "test", VISIBILITY);
+    assert_eq!(queue.depth().await.unwrap(), Depth::default(), "the tables are made");
     let insert = async {
         tokio::time::sleep(Duration::from_millis(30)).await;
         let other = Connection::open(&file).unwrap();
