@@ -19,7 +19,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::json;
 use tracing_actix_web::TracingLogger;
 
-pub use drain::{InFlight, stop};
+pub use drain::{ServerInFlight, stop};
 pub use routes::RouteTable;
 
 use super::{Faults, Health, Problem, metrics::Recorder};
@@ -49,7 +49,7 @@ pub struct Surface {
     /// The longest one request may take.
     pub request_timeout: Duration,
     /// Connections and requests being served.
-    pub in_flight: InFlight,
+    pub in_flight: ServerInFlight,
     /// The role's own counters.
     pub on_answer: OnAnswer,
 }

@@ -176,7 +176,7 @@ impl Runtime {
             health: self.health.clone(),
             faults: self.faults.clone(),
             request_timeout: self.http.request_timeout,
-            in_flight: http::InFlight::default(),
+            in_flight: http::ServerInFlight::default(),
             on_answer: self.on_answer.clone(),
         };
         let in_flight = surface.in_flight.clone();

@@ -33,7 +33,7 @@ const SHUTTING_DOWN: &str = r#"{"type":"about:blank","title":"Service Unavailabl
 
 /// Connections and requests in flight. Clones share the counts.
 #[derive(Clone, Default)]
-pub struct InFlight(Arc<InFlightCounts>);
+pub struct ServerInFlight(Arc<InFlightCounts>);
 
 #[derive(Default)]
 struct InFlightCounts {
@@ -44,15 +44,15 @@ struct InFlightCounts {
 
 /// Request between the first middleware and the answer. Counts down when dropped, so a request that
 /// is cancelled is not counted for ever.
-pub(super) struct InFlightRequest(InFlight);
+pub(super) struct InFlightRequest(ServerInFlight);
 
 /// Open connection, known to each of its requests.
 pub(super) struct OpenConnection {
-    in_flight: InFlight,
+    in_flight: ServerInFlight,
     fresh: AtomicBool,
 }
 
-impl InFlight {
+impl ServerInFlight {
     pub(super) fn connected(&self) -> OpenConnection {
         self.0.fresh.fetch_add(1, Ordering::SeqCst);
         OpenConnection { in_flight: self.clone(), fresh: AtomicBool::new(true) }
@@ -100,7 +100,7 @@ impl Drop for InFlightRequest {
 
 /// Stops a server: lame duck, no new connections, requests in flight finished by `deadline`. New
 /// connections meanwhile are refused with 503. `listener` is a handle of the server's own socket.
-pub async fn stop(handle: ServerHandle, listener: TcpListener, in_flight: InFlight, deadline: Instant) {
+pub async fn stop(handle: ServerHandle, listener: TcpListener, in_flight: ServerInFlight, deadline: Instant) {
     let left = || deadline.saturating_duration_since(Instant::now());
     sleep(LAME_DUCK.min(left())).await;
     handle.pause().await;
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_fresh_until_its_first_request_or_its_end() {
-        let in_flight = InFlight::default();
+        let in_flight = ServerInFlight::default();
         let (one, two) = (in_flight.connected(), in_flight.connected());
         assert_eq!(in_flight.0.fresh.load(Ordering::SeqCst), 2);
         let request = in_flight.enter(Some(&one));
