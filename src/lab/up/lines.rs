@@ -24,8 +24,7 @@ pub(super) async fn each_line(pipe: impl AsyncRead + Unpin, mut each: impl FnMut
         }
     };
     let mut turn = 0;
-    loop {
-        let Ok(mut chunk) = reader.fill_buf().await else { break };
+    while let Ok(mut chunk) = reader.fill_buf().await {
         let read = chunk.len();
         if read == 0 {
             break;
