@@ -2,9 +2,24 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use o11y_lab::runtime::writer;
+
+/// Lines that still wait are written however `main` ends, by a panic too, before what it says itself.
+struct LastLines;
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        writer::flush_all_blocking(Duration::from_millis(500));
+    }
+}
 
 fn main() -> ExitCode {
-    match o11y_lab::cli::run() {
+    let last_lines = LastLines;
+    let ended = o11y_lab::cli::run();
+    drop(last_lines);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -6,7 +6,7 @@ use anyhow::Context;
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::Shutdown;
+use super::{Shutdown, process};
 use crate::schema::{
     Fault, KNOWN_METHODS, Kind, METRICS, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names,
 };
@@ -18,7 +18,6 @@ const UPKEEP: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Recorder {
     handle: PrometheusHandle,
-    process: metrics_process::Collector,
     /// The main runtime; a page is rendered on a worker's.
     runtime: tokio::runtime::Handle,
 }
@@ -37,14 +36,13 @@ impl Recorder {
         for metric in METRICS.iter().filter(|metric| metric.exposed_by(service.role)) {
             register(metric, service, routes);
         }
-        let process = metrics_process::Collector::default();
-        process.describe();
-        Ok(Self { handle, process, runtime: tokio::runtime::Handle::current() })
+        process::register();
+        Ok(Self { handle, runtime: tokio::runtime::Handle::current() })
     }
 
     /// The page for `/metrics`, Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
-        self.process.collect();
+        process::collect();
         gauge!(names::RUNTIME_TASKS).set(self.runtime.metrics().num_alive_tasks() as f64);
         self.handle.render()
     }

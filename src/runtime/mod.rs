@@ -12,9 +12,11 @@ pub mod health;
 pub mod http;
 pub mod metrics;
 pub mod oneshot;
+mod process;
 pub mod propagation;
 pub mod shutdown;
 pub mod telemetry;
+pub mod writer;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};

@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::writer;
 use crate::config::LIFELINE_VARIABLE;
+
+/// What the last log lines may hold up an exit.
+const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// Shutdown of the process, known to every holder of a clone.
 #[derive(Clone, Debug)]
@@ -32,7 +36,7 @@ impl Shutdown {
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
             token.cancel();
             let code = tokio::select! { _ = term.recv() => 143, _ = int.recv() => 130 };
-            std::process::exit(code);
+            exit(code);
         });
         if std::env::var_os(LIFELINE_VARIABLE).is_some_and(|v| v == "stdin") {
             self.watch_lifeline();
@@ -48,7 +52,7 @@ impl Shutdown {
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut sink);
             if token.is_cancelled() {
                 // It went away in the middle of the drain, as it does at a second signal.
-                std::process::exit(143);
+                exit(143);
             }
             token.cancel();
         });
@@ -84,4 +88,10 @@ impl Shutdown {
     pub fn later_stage(&self) -> Self {
         Self { token: CancellationToken::new(), grace: self.grace, deadline: self.deadline.clone() }
     }
+}
+
+/// Ends the process at once, but for the log lines that wait.
+fn exit(code: i32) -> ! {
+    writer::flush_all_blocking(LAST_LINES);
+    std::process::exit(code)
 }

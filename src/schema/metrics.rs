@@ -34,6 +34,7 @@ pub mod names {
     pub const SPANS_DROPPED: &str = "telemetry_spans_dropped_total";
     pub const SPANS_EXPORTED: &str = "telemetry_spans_exported_total";
     pub const EXPORT_FAILURES: &str = "telemetry_export_failures_total";
+    pub const LOG_LINES_DROPPED: &str = "telemetry_log_lines_dropped_total";
     pub const RUNTIME_WORKERS: &str = "runtime_tokio_workers";
     pub const RUNTIME_TASKS: &str = "runtime_tokio_alive_tasks";
     pub const FAULT_ACTIVE: &str = "fault_active";
@@ -119,7 +120,7 @@ const ENDPOINT: Label = Label {
     ],
 };
 
-/// Every metric of the lab. `process_*` come from the metrics-process crate under its own names.
+/// Every metric of the lab. `process_*` are `runtime::process`'s.
 pub static METRICS: &[Metric] = &[
     counter(names::GATEWAY_REQUESTS, "Requests the gateway answered, by endpoint", GATEWAY, &[ENDPOINT]),
     counter(
@@ -248,6 +249,12 @@ pub static METRICS: &[Metric] = &[
     counter(names::SPANS_DROPPED, "Spans thrown away because the export queue was full", ALL, &[]),
     counter(names::SPANS_EXPORTED, "Spans the trace backend accepted", ALL, &[]),
     counter(names::EXPORT_FAILURES, "Batches of spans the trace backend did not accept", ALL, &[]),
+    counter(
+        names::LOG_LINES_DROPPED,
+        "Log lines thrown away because standard output took them too slowly",
+        ALL,
+        &[],
+    ),
     gauge(names::RUNTIME_WORKERS, "{thread}", "Worker threads of the HTTP server", ALL, &[]),
     gauge(names::RUNTIME_TASKS, "{task}", "Tasks alive on the main runtime", ALL, &[]),
     gauge(

@@ -22,6 +22,7 @@ mod faults;
 mod helpers;
 mod lambda;
 mod load;
+mod log_output;
 mod logs;
 mod metrics;
 mod otlp;

@@ -1,10 +1,19 @@
 //! The client that sends requests: each within a time limit, with a trace of its own.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use reqwest::{Method, redirect};
+use anyhow::ensure;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+
+type Http = HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The most of an answer's body that is kept; the rest is read and forgotten.
 const KEPT: usize = 64 * 1024;
@@ -15,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sends requests to one gateway.
 pub(super) struct LoadClient {
-    http: reqwest::Client,
+    http: Http,
     base: String,
     timeout: Duration,
 }
@@ -52,20 +61,21 @@ impl LoadClient {
     /// # Errors
     /// The system's certificates cannot be had and `base` is https.
     pub(super) fn new(base: String, timeout: Duration, connections: usize) -> anyhow::Result<Self> {
-        // Fails where it is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent("o11y-lab-load")
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // A plain URL needs no authorities, and a container without any is no reason to fail.
+        let tls = trusting(!base.starts_with("http://"))?;
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let http = HttpClient::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(connections);
-        if base.starts_with("http://") {
-            // Or the system's authorities are loaded for nothing, and a container without any fails.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().context("the HTTP client cannot be built")?;
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(connections)
+            .build(connector);
         Ok(Self { http, base, timeout })
     }
 
@@ -85,32 +95,58 @@ impl LoadClient {
         let trace_id = format!("{:032x}", fastrand::u128(1..));
         // Sampled: the slowest are to be found in the trace backend.
         let parent = format!("00-{trace_id}-{:016x}-01", fastrand::u64(1..));
-        let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, url).timeout(self.timeout).header("traceparent", parent);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("user-agent", "o11y-lab-load")
+            .header("traceparent", parent);
         if !body.is_empty() {
-            request = request.header("content-type", "application/json").body(body);
+            request = request.header("content-type", "application/json");
         }
-        LoadReply { trace_id, result: answer(request).await.map_err(|error| failure(&error)) }
+        let result = match request.body(Full::from(body)) {
+            Err(error) => Err(LoadFailure::Connect(error.to_string())),
+            Ok(request) => match tokio::time::timeout(self.timeout, answer(&self.http, request)).await {
+                Ok(answered) => answered.map_err(|error| failure(&*error)),
+                Err(_) => Err(LoadFailure::Timeout),
+            },
+        };
+        LoadReply { trace_id, result }
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<LoadAnswer, reqwest::Error> {
-    let mut response = request.send().await?;
+/// TLS by the system's authorities, or where none are `wanted`, by none.
+fn trusting(wanted: bool) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    if wanted {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        ensure!(
+            !roots.is_empty(),
+            "the HTTP client cannot be built: this system has no certificate authorities"
+        );
+    }
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+async fn answer(
+    http: &Http,
+    request: Request<Full<Bytes>>,
+) -> Result<LoadAnswer, Box<dyn Error + Send + Sync>> {
+    let mut response = http.request(request).await?;
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(frame) = response.body_mut().frame().await {
         let room = KEPT - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if let Some(chunk) = frame?.data_ref() {
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
     }
     Ok(LoadAnswer { status: response.status().as_u16(), body })
 }
 
-fn failure(error: &reqwest::Error) -> LoadFailure {
-    if error.is_timeout() && !error.is_connect() {
-        return LoadFailure::Timeout;
-    }
+fn failure(error: &(dyn Error + 'static)) -> LoadFailure {
     // The innermost cause says most and does not repeat the URL.
-    let mut inner: &dyn Error = error;
+    let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;
     }

@@ -4,7 +4,7 @@
 //! 2. start the console and the roles as children of this program: `spec`, `environment`, `child`, `process`;
 //!    and, if asked, Prometheus and Alertmanager with the lab's rules: `backends`, `until_eof`
 //! 3. wait until they are ready, print one table: `probe`, `table`
-//! 4. pass their log lines on: `lines`, `render`, `output`, `writer`
+//! 4. pass their log lines on: `lines`, `render`, `output`
 //! 5. start a crashed child again: `machine`; on SIGTERM or Ctrl-C drain them in order
 
 mod backends;
@@ -24,7 +24,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod until_eof;
-mod writer;
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -6,60 +6,119 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
 use super::render::Style;
 use super::spec::ChildSpec;
-use super::writer::Writer;
 use crate::config::{NO_COLOR_VARIABLE, UpConfig};
+use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
 
+/// The longest we wait at the end for lines that a stream has not taken yet.
+const LAST_LINES: Duration = Duration::from_secs(1);
 /// Log lines kept back until the table is out; then the oldest go.
 const HELD: usize = 1000;
 
 /// A stream of the terminal and how lines look on it.
 pub(super) struct Stream {
-    pub(super) writer: Writer,
+    writer: LossyWriter,
+    style: Style,
+}
+
+/// What a stream of the terminal says where lines are missing.
+pub(super) struct Terminal {
     pub(super) style: Style,
+}
+
+impl WriterEvents for Terminal {
+    fn notice(&self, lines: u64) -> Option<String> {
+        Some(self.style.prefixed(
+            0,
+            "up",
+            &format!("{lines} lines were dropped here: nobody took them in time"),
+        ))
+    }
+}
+
+impl Stream {
+    /// Starts the thread that writes to `sink`.
+    ///
+    /// # Errors
+    /// No further thread could be had.
+    pub(super) fn start(sink: impl Write + Send + 'static, terminal: Terminal) -> io::Result<Self> {
+        let style = terminal.style;
+        Ok(Self { writer: LossyWriter::start(sink, terminal)?, style })
+    }
+}
+
+/// The file of `--logs`. What happens to it is said on standard error, and lines that are missing
+/// leave one of the same form.
+struct LogFile {
+    shown: String,
+    stderr: Arc<Stream>,
+}
+
+impl WriterEvents for LogFile {
+    fn notice(&self, lines: u64) -> Option<String> {
+        let line = serde_json::json!({
+            "timestamp": format!("{:.3}", jiff::Timestamp::now()),
+            "level": "warn",
+            "message": "Log lines were dropped here: the file took them too slowly",
+            "service": "up",
+            "lines": lines,
+        });
+        Some(line.to_string())
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.stderr.say(&format!("no lines go to {} for now: {error}", self.shown));
+    }
+
+    fn works_again(&self) {
+        self.stderr.say(&format!("lines go to {} again", self.shown));
+    }
+}
+
+impl Stream {
+    fn say(&self, text: &str) {
+        self.writer.line(self.style.prefixed(0, "up", text));
+    }
 }
 
 /// The streams `up` writes to.
 pub(super) struct Streams {
     pub(super) stdout: Stream,
-    pub(super) stderr: Stream,
+    pub(super) stderr: Arc<Stream>,
     /// `--logs FILE`.
-    pub(super) file: Option<Writer>,
+    pub(super) file: Option<LossyWriter>,
 }
 
 impl Streams {
     /// Opens what the settings ask for; `width` is that of the longest service name.
     pub(super) fn open(config: &UpConfig, width: usize) -> anyhow::Result<Self> {
+        let plain = std::env::var_os(NO_COLOR_VARIABLE).is_some_and(|value| !value.is_empty());
+        let stream = |stream: &dyn AsFd, terminal: bool| {
+            let style = Style { colour: terminal && !plain, width };
+            unbuffered(stream).and_then(|sink| Stream::start(sink, Terminal { style }))
+        };
+        let stdout = stream(&io::stdout(), io::stdout().is_terminal()).context("standard output")?;
+        let stderr = stream(&io::stderr(), io::stderr().is_terminal()).context("standard error")?;
+        let stderr = Arc::new(stderr);
         let file = match &config.logs {
             None => None,
             Some(path) => {
                 let shown = path.display().to_string();
                 let file = OpenOptions::new().create(true).append(true).open(path);
                 let file = file.with_context(|| format!("the log file {shown}"))?;
-                Some(Writer::start(io::BufWriter::new(file), move |error| {
-                    let _ = writeln!(io::stderr(), "no more lines go to {shown}: {error}");
-                }))
+                Some(LossyWriter::start(file, LogFile { shown, stderr: stderr.clone() })?)
             }
         };
-        let plain = std::env::var_os(NO_COLOR_VARIABLE).is_some_and(|value| !value.is_empty());
-        let style = |terminal: bool| Style { colour: terminal && !plain, width };
-        Ok(Self {
-            stdout: Stream {
-                writer: Writer::start(io::stdout(), |_| ()),
-                style: style(io::stdout().is_terminal()),
-            },
-            stderr: Stream {
-                writer: Writer::start(io::stderr(), |_| ()),
-                style: style(io::stderr().is_terminal()),
-            },
-            file,
-        })
+        Ok(Self { stdout, stderr, file })
     }
 }
 
@@ -82,14 +141,13 @@ impl Outputs {
 
     /// Our own talk.
     pub(super) fn say(&self, text: &str) {
-        let Stream { writer, style } = &self.streams.stderr;
-        writer.line(style.prefixed(0, "up", text));
+        self.streams.stderr.say(text);
     }
 
     /// Prints the table, and from now on log lines as they come.
     pub(super) fn table(&self, table: &str) {
         for line in table.lines() {
-            self.streams.stdout.writer.line(line.to_owned());
+            self.streams.stdout.writer.line(line);
         }
         self.release();
     }
@@ -105,7 +163,7 @@ impl Outputs {
         if child.role.is_some() {
             self.to_console(line);
             if let Some(file) = &self.streams.file {
-                file.line(line.to_owned());
+                file.line(line);
             }
         }
         if self.quiet {
@@ -127,7 +185,7 @@ impl Outputs {
     /// A line of a child's standard error: a panic, a complaint about settings. Shown even when
     /// quiet, for it is never routine.
     pub(super) fn complaint(&self, index: usize, child: &ChildSpec, line: &str) {
-        let Stream { writer, style } = &self.streams.stderr;
+        let Stream { writer, style } = &*self.streams.stderr;
         writer.line(style.prefixed(index, child.name, &style.log_line(line)));
     }
 
@@ -147,16 +205,16 @@ impl Outputs {
         for (lost, place) in [
             (self.missed_by_console.get(), "the console"),
             (self.streams.stdout.writer.dropped(), "the terminal"),
-            (file.map_or(0, Writer::dropped), "the log file"),
+            (file.map_or(0, LossyWriter::dropped), "the log file"),
         ] {
             if lost > 0 {
                 self.say(&format!("{lost} log lines did not reach {place}, which was too slow"));
             }
         }
         if let Some(file) = file {
-            file.flush().await;
+            file.flush(LAST_LINES).await;
         }
-        self.streams.stdout.writer.flush().await;
-        self.streams.stderr.writer.flush().await;
+        self.streams.stdout.writer.flush(LAST_LINES).await;
+        self.streams.stderr.writer.flush(LAST_LINES).await;
     }
 }

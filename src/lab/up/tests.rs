@@ -11,9 +11,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::output::Stream;
+use super::output::{Stream, Terminal};
 use super::render::Style;
-use super::writer::Writer;
 use super::*;
 use crate::schema::{Ports, Role};
 
@@ -40,7 +39,7 @@ impl Screen {
     }
 
     fn stream(&self) -> Stream {
-        Stream { writer: Writer::start(self.clone(), |_| ()), style: Style { colour: false, width: 20 } }
+        Stream::start(self.clone(), Terminal { style: Style { colour: false, width: 20 } }).unwrap()
     }
 }
 
@@ -91,7 +90,7 @@ impl Stage {
         for child in &mut children {
             child.url = self.ready.clone();
         }
-        let streams = Streams { stdout: self.out.stream(), stderr: self.err.stream(), file: None };
+        let streams = Streams { stdout: self.out.stream(), stderr: Arc::new(self.err.stream()), file: None };
         RunningLab::start(program, children, streams, false, self.grace)
     }
 }

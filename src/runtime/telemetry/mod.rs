@@ -1,52 +1,50 @@
 //! Telemetry, started and stopped once for every role: traces over OTLP, logs with their ids.
 //!
 //! ```text
-//! tracing ─┬─ log layer ── stdout                      LOG_LEVEL filters here only
-//!          └─ span layer ── Gate ── batch processor ── Exporter ── Transport ── collector
-//!                             └───────── Ledger ──────────┘
+//! tracing ─┬─ logs ────── LossyWriter ── stdout          LOG_LEVEL filters here only
+//!          └─ traces ──── otlp ───────── collector
 //! ```
 //!
-//! Nothing on the way of a request waits for the collector: a span that ends takes a place in the
-//! bounded queue or is dropped and counted.
+//! A room for each signal, and what they share: `signal` names them, `settings` reads their
+//! variables, `otlp` carries them, `resource` says who they are from. Metrics are scraped
+//! ([`super::metrics`]); only traces are exported so far.
+//!
+//! Nothing on the way of a request waits for the collector or for who reads the log: a span that ends
+//! and a line that is logged take a place in a bounded queue or are dropped and counted.
 
-mod exporter;
-mod ledger;
-mod limits;
-mod log;
-mod processor;
+mod logs;
+mod otlp;
 mod propagators;
 mod resource;
 mod settings;
-mod transport;
+mod signal;
+mod traces;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use opentelemetry::global;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{Tracer, TracerProvider};
-use opentelemetry::{InstrumentationScope, global};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::level_filters::LevelFilter;
-use tracing::{Level, Subscriber};
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
 
+use super::writer;
 use crate::config::{LogConfig, OtelConfig};
-use exporter::Exporter;
-use ledger::Ledger;
-use log::LogLayer;
-use processor::Gate;
+use logs::LogLayer;
+use otlp::Ledger;
 use propagators::Propagators;
 use settings::Settings;
-use transport::Transport;
+pub use signal::Signal;
+pub(crate) use traces::scope;
+use traces::{span_layer, tracer};
 
-/// The instrumentation scope, and the prefix of the targets whose spans are traced.
-const SCOPE: &str = "o11y_lab";
 /// What a flush may take of a backend that failed last.
 const TRIAL: Duration = Duration::from_millis(100);
+
+/// What the last log lines may take of the shutdown's deadline, and where spans used it up, beyond it.
+const LINES_AT_MOST: Duration = Duration::from_secs(1);
+const LINES_AT_LEAST: Duration = Duration::from_millis(100);
 
 /// Running telemetry. Nothing is flushed on drop: end it with [`Telemetry::shutdown`].
 #[derive(Clone, Debug)]
@@ -69,12 +67,12 @@ struct Running {
 /// that an https collector needs and that are not there.
 pub fn start(service: &str, otel: &OtelConfig, log: &LogConfig) -> Result<Telemetry> {
     let settings = Settings::read(service, otel);
-    let ledger = Arc::new(Ledger::new(settings.batch.queue));
+    let ledger = traces::ledger(&settings);
     let provider = match settings.disabled {
         true => None,
         false => Some(on_plain_thread(|| provider(&settings, otel, &ledger))??),
     };
-    let logs = LogLayer::stdout(&settings.service_name, log).with_filter(log::filter(&log.log_level)?);
+    let logs = LogLayer::stdout(&settings.service_name, log)?.with_filter(logs::filter(&log.log_level)?);
     let subscriber = tracing_subscriber::registry().with(logs);
     let installed = match &provider {
         Some(provider) => {
@@ -99,27 +97,7 @@ fn provider(settings: &Settings, otel: &OtelConfig, ledger: &Arc<Ledger>) -> Res
     let ecs = otel.ecs_metadata_uri.as_deref().filter(|uri| !uri.is_empty());
     let function = crate::config::LambdaEnvironment::read()?;
     let resource = resource::resource(settings, &otel.deployment_environment, ecs, function);
-    build(settings, resource, ledger)
-}
-
-fn build(settings: &Settings, resource: Resource, ledger: &Arc<Ledger>) -> Result<SdkTracerProvider> {
-    let builder = SdkTracerProvider::builder()
-        .with_resource(resource)
-        .with_sampler(settings.sampler.clone())
-        .with_span_limits(settings.limits);
-    let Some(export) = &settings.export else { return Ok(builder.build()) };
-    let exporter = Exporter::new(export, Transport::new(export)?, ledger.clone())?;
-    let gate = Gate::new(exporter, settings.batch, settings.value_length, ledger.clone());
-    Ok(builder.with_span_processor(gate).build())
-}
-
-fn tracer(provider: &SdkTracerProvider) -> opentelemetry_sdk::trace::SdkTracer {
-    provider.tracer_with_scope(scope())
-}
-
-/// The instrumentation scope of every span of ours, for the few made without `tracing`.
-pub(crate) fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build()
+    traces::provider(settings, resource, ledger)
 }
 
 /// The propagator of AWS X-Ray's header, whether or not `OTEL_PROPAGATORS` names it.
@@ -127,37 +105,12 @@ pub(crate) fn xray() -> impl TextMapPropagator {
     propagators::XRay
 }
 
-/// Turns this program's own spans into OpenTelemetry spans. Events stay logs, and nothing is
-/// guessed from fields: status and exceptions are set where they happen.
-fn span_layer<S, T>(tracer: T) -> impl Layer<S>
-where
-    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    T: Tracer + Send + Sync + 'static,
-    T::Span: Send + Sync,
-{
-    let ours =
-        filter_fn(|meta| meta.is_span() && *meta.level() <= Level::INFO && meta.target().starts_with(SCOPE))
-            .with_max_level_hint(LevelFilter::INFO);
-    tracing_opentelemetry::layer()
-        .with_tracer(tracer)
-        .with_threads(false)
-        .with_location(false)
-        .with_target(false)
-        .with_level(false)
-        .with_tracked_inactivity(false)
-        .with_error_fields_to_exceptions(false)
-        .with_error_records_to_exceptions(false)
-        .with_error_events_to_status(false)
-        .with_error_events_to_exceptions(false)
-        .with_filter(ours)
-}
-
 /// Several crates bring TLS; whoever comes first sets the provider, and all of them want this one.
 fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The blocking HTTP client refuses to be built where async code runs.
+/// An HTTP client that blocks cannot wait for an answer where async code runs.
 fn on_plain_thread<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T> {
     std::thread::scope(|scope| scope.spawn(f).join())
         .map_err(|_| anyhow::anyhow!("telemetry could not be started"))
@@ -178,12 +131,17 @@ impl Telemetry {
         Self(Arc::new(Running { provider, ledger, flushing: tokio::sync::Mutex::default() }))
     }
 
-    /// Exports every span that has ended so far; `true` if the backend took them all.
+    /// Exports every span that has ended so far and writes the log lines that wait; `true` if the
+    /// backend took all the spans.
     ///
     /// Never blocks the thread and takes at most `deadline`, and only [`TRIAL`] where the backend did
     /// not take the last batch: a request should not pay for that, but a process that is frozen
     /// between requests has no other moment to find out that the backend is back.
     pub async fn flush(&self, deadline: Duration) -> bool {
+        tokio::join!(self.flush_spans(deadline), writer::flush_all(deadline)).0
+    }
+
+    async fn flush_spans(&self, deadline: Duration) -> bool {
         let Some(provider) = &self.0.provider else { return true };
         let ledger = &self.0.ledger;
         let deadline = if ledger.in_trouble() { deadline.min(TRIAL) } else { deadline };
@@ -206,9 +164,16 @@ impl Telemetry {
         }
     }
 
-    /// Exports what is left and stops, within `deadline` even where the collector hangs. Spans
-    /// that end later are dropped.
+    /// Exports what is left and stops, within `deadline` even where the collector hangs or nobody
+    /// reads standard output. Spans that end later are dropped.
     pub async fn shutdown(&self, deadline: Duration) {
+        let end = Instant::now() + deadline;
+        self.shutdown_spans(deadline).await;
+        let left = end.saturating_duration_since(Instant::now());
+        writer::flush_all(left.clamp(LINES_AT_LEAST, LINES_AT_MOST)).await;
+    }
+
+    async fn shutdown_spans(&self, deadline: Duration) {
         let Some(provider) = self.0.provider.clone() else { return };
         let stop = aside(move || provider.shutdown_with_timeout(deadline).is_ok());
         let stopped = tokio::time::timeout(deadline, stop).await.unwrap_or(false);

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use http::Request;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
-use reqwest::blocking::Client;
 use serde::Deserialize;
+use url::Url;
 
+use super::otlp::Client;
 use super::settings::Settings;
 use crate::config::LambdaEnvironment;
 
 /// The agent is on the same host; a start must not wait for one that is not there.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
-const LARGEST_METADATA: u64 = 256 * 1024;
+const LARGEST_METADATA: usize = 256 * 1024;
 
 type Attributes = Vec<(&'static str, String)>;
 
@@ -106,12 +108,13 @@ struct Task {
 }
 
 fn task_metadata(uri: &str) -> Option<Task> {
-    use std::io::Read;
-    let client = Client::builder().no_proxy().tls_certs_only([]).timeout(METADATA_TIMEOUT).build().ok()?;
-    let answer = client.get(format!("{}/task", uri.trim_end_matches('/'))).send().ok()?;
-    let mut body = Vec::new();
-    answer.error_for_status().ok()?.take(LARGEST_METADATA).read_to_end(&mut body).ok()?;
-    serde_json::from_slice(&body).ok()
+    let url = Url::parse(&format!("{}/task", uri.trim_end_matches('/'))).ok()?;
+    let client = Client::plain(&url).ok()?;
+    let answer = client.block_on(client.send(Request::default(), LARGEST_METADATA, METADATA_TIMEOUT)).ok()?;
+    if !answer.status.is_success() {
+        return None;
+    }
+    serde_json::from_slice(&answer.body).ok()
 }
 
 impl Task {

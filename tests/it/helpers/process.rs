@@ -1,7 +1,7 @@
 //! Processes that tests start, signal by pid and always end.
 
 use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +44,15 @@ impl Process {
         let stdout = collect(child.stdout.take());
         let stderr = collect(child.stderr.take());
         Self { child, stdout, stderr }
+    }
+
+    /// The same, with standard output left to the caller.
+    pub fn spawn_unread(mut command: Command) -> (Self, ChildStdout) {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let unread = child.stdout.take().expect("a pipe");
+        let stderr = collect(child.stderr.take());
+        (Self { child, stdout: Arc::default(), stderr }, unread)
     }
 
     pub fn pid(&self) -> u32 {

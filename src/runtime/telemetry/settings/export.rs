@@ -1,15 +1,17 @@
-//! Where spans go, and how.
+//! Where a signal goes, and how.
 
 use std::time::Duration;
 
-use reqwest::Url;
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
 
 use super::vars::{Notes, var};
 use super::{ONE_DAY_MS, Var};
 use crate::config::OtelConfig;
+use crate::runtime::telemetry::signal::Signal;
 
-const DEFAULT_ENDPOINT: &str = "http://localhost:4318/v1/traces";
+/// A receiver on this host, by the specification's port.
+const DEFAULT_BASE: &str = "http://localhost:4318";
 
 /// The OTLP receiver and what to send it.
 #[derive(Clone, Debug)]
@@ -35,62 +37,110 @@ pub(in crate::runtime::telemetry) struct Files {
     pub(in crate::runtime::telemetry) client: Option<(String, String)>,
 }
 
+/// The variables that decide one signal's export: its own, and the general ones behind them.
+struct Variables<'a> {
+    signal: Signal,
+    exporter: Var<'a>,
+    protocol: Var<'a>,
+    endpoint: Var<'a>,
+    base: Var<'a>,
+    headers: Var<'a>,
+    timeout: Var<'a>,
+    batch_timeout: Var<'a>,
+    compression: Var<'a>,
+    certificate: Var<'a>,
+    client_certificate: Var<'a>,
+    client_key: Var<'a>,
+}
+
+impl<'a> Variables<'a> {
+    fn traces(config: &'a OtelConfig) -> Self {
+        macro_rules! own_or {
+            ($own:ident, $general:ident) => {
+                var!(config, $own).or(var!(config, $general))
+            };
+        }
+        Self {
+            signal: Signal::Traces,
+            exporter: var!(config, otel_traces_exporter),
+            protocol: own_or!(otel_exporter_otlp_traces_protocol, otel_exporter_otlp_protocol),
+            endpoint: var!(config, otel_exporter_otlp_traces_endpoint),
+            base: var!(config, otel_exporter_otlp_endpoint),
+            headers: own_or!(otel_exporter_otlp_traces_headers, otel_exporter_otlp_headers),
+            timeout: own_or!(otel_exporter_otlp_traces_timeout, otel_exporter_otlp_timeout),
+            batch_timeout: var!(config, otel_bsp_export_timeout),
+            compression: own_or!(otel_exporter_otlp_traces_compression, otel_exporter_otlp_compression),
+            certificate: own_or!(otel_exporter_otlp_traces_certificate, otel_exporter_otlp_certificate),
+            client_certificate: own_or!(
+                otel_exporter_otlp_traces_client_certificate,
+                otel_exporter_otlp_client_certificate
+            ),
+            client_key: own_or!(otel_exporter_otlp_traces_client_key, otel_exporter_otlp_client_key),
+        }
+    }
+}
+
 impl Export {
-    /// `None` where nothing is to be exported.
-    pub(super) fn read(config: &OtelConfig, notes: &mut Notes) -> Option<Self> {
-        let exporter = var!(config, otel_traces_exporter);
+    /// For spans; `None` where nothing is to be exported.
+    pub(super) fn traces(config: &OtelConfig, notes: &mut Notes) -> Option<Self> {
+        Self::read(&Variables::traces(config), notes)
+    }
+
+    fn read(variables: &Variables<'_>, notes: &mut Notes) -> Option<Self> {
+        let exporter = variables.exporter;
         match exporter.value.map(str::to_ascii_lowercase).as_deref() {
             Some("none") => return None,
             None | Some("otlp") => {}
             Some(_) => notes.add(&exporter, "is neither otlp nor none; using otlp"),
         }
-        let protocol =
-            var!(config, otel_exporter_otlp_traces_protocol).or(var!(config, otel_exporter_otlp_protocol));
-        if protocol.value.is_some_and(|p| !p.eq_ignore_ascii_case("http/protobuf")) {
-            notes.add(&protocol, "names a protocol this program does not speak; using http/protobuf");
+        if variables.protocol.value.is_some_and(|p| !p.eq_ignore_ascii_case("http/protobuf")) {
+            notes.add(
+                &variables.protocol,
+                "names a protocol this program does not speak; using http/protobuf",
+            );
         }
         Some(Self {
-            endpoint: endpoint(config, notes),
-            headers: headers(config, notes),
-            timeout: timeout(config, notes),
-            gzip: gzip(config, notes),
-            files: files(config, notes),
+            endpoint: endpoint(variables, notes),
+            headers: headers(&variables.headers, notes),
+            timeout: timeout(variables, notes),
+            gzip: gzip(&variables.compression, notes),
+            files: files(variables, notes),
         })
     }
 }
 
-fn endpoint(config: &OtelConfig, notes: &mut Notes) -> Url {
-    let traces = var!(config, otel_exporter_otlp_traces_endpoint);
-    let base = var!(config, otel_exporter_otlp_endpoint);
-    let var = traces.or(base);
-    let url = match var.value {
-        None => Url::parse(DEFAULT_ENDPOINT).ok(),
-        Some(text) => {
-            Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
+fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
+    let (own, base, path) = (variables.endpoint, variables.base, variables.signal.path());
+    let var = own.or(base);
+    let url = var
+        .value
+        .map(|text| Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host()));
+    match url {
+        Some(Some(url)) if own.value.is_some() => url,
+        // The specification: a signal's own endpoint is used as it is, the general one is a base.
+        Some(Some(mut url)) => {
+            let path = format!("{}{path}", url.path().trim_end_matches('/'));
+            url.set_path(&path);
+            url
         }
-    };
-    let Some(mut url) = url else {
-        notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_ENDPOINT}"));
-        return default_endpoint();
-    };
-    // The specification: a signal's own endpoint is used as it is, the general one is a base.
-    if traces.value.is_none() && base.value.is_some() {
-        let path = format!("{}/v1/traces", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        invalid => {
+            if invalid.is_some() {
+                notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_BASE}{path}"));
+            }
+            default_endpoint(path)
+        }
     }
-    url
 }
 
-#[allow(clippy::expect_used, reason = "a constant, parsed by a test")]
-fn default_endpoint() -> Url {
-    Url::parse(DEFAULT_ENDPOINT).expect("the default endpoint is a URL")
+#[allow(clippy::expect_used, reason = "made of constants, parsed by a test")]
+fn default_endpoint(path: &str) -> Url {
+    Url::parse(&format!("{DEFAULT_BASE}{path}")).expect("the default endpoint is a URL")
 }
 
-fn headers(config: &OtelConfig, notes: &mut Notes) -> HeaderMap {
+fn headers(var: &Var<'_>, notes: &mut Notes) -> HeaderMap {
     // What describes the body is the exporter's to say.
     const OURS: [HeaderName; 4] =
         [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::HOST];
-    let var = var!(config, otel_exporter_otlp_traces_headers).or(var!(config, otel_exporter_otlp_headers));
     let mut headers = HeaderMap::new();
     for (key, value) in var.pairs(notes) {
         let parsed = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::from_str(&value));
@@ -99,40 +149,32 @@ fn headers(config: &OtelConfig, notes: &mut Notes) -> HeaderMap {
                 value.set_sensitive(true);
                 headers.insert(name, value);
             }
-            _ => notes.add(&var, "has a header that cannot be sent; ignoring that one"),
+            _ => notes.add(var, "has a header that cannot be sent; ignoring that one"),
         }
     }
     headers
 }
 
-fn timeout(config: &OtelConfig, notes: &mut Notes) -> Duration {
-    let otlp = var!(config, otel_exporter_otlp_traces_timeout).or(var!(config, otel_exporter_otlp_timeout));
-    let otlp = otlp.number(1..=ONE_DAY_MS, 10_000, notes);
-    let batch = var!(config, otel_bsp_export_timeout).number(1..=ONE_DAY_MS, 30_000, notes);
+fn timeout(variables: &Variables<'_>, notes: &mut Notes) -> Duration {
+    let otlp = variables.timeout.number(1..=ONE_DAY_MS, 10_000, notes);
+    let batch = variables.batch_timeout.number(1..=ONE_DAY_MS, 30_000, notes);
     Duration::from_millis(otlp.min(batch))
 }
 
-fn gzip(config: &OtelConfig, notes: &mut Notes) -> bool {
-    let var =
-        var!(config, otel_exporter_otlp_traces_compression).or(var!(config, otel_exporter_otlp_compression));
+fn gzip(var: &Var<'_>, notes: &mut Notes) -> bool {
     match var.value.map(str::to_ascii_lowercase).as_deref() {
         Some("gzip") => true,
         None | Some("none") => false,
         Some(_) => {
-            notes.add(&var, "is neither gzip nor none; using none");
+            notes.add(var, "is neither gzip nor none; using none");
             false
         }
     }
 }
 
-fn files(config: &OtelConfig, notes: &mut Notes) -> Files {
+fn files(variables: &Variables<'_>, notes: &mut Notes) -> Files {
     let owned = |var: &Var<'_>| var.value.map(str::to_owned);
-    let authority =
-        var!(config, otel_exporter_otlp_traces_certificate).or(var!(config, otel_exporter_otlp_certificate));
-    let certificate = var!(config, otel_exporter_otlp_traces_client_certificate)
-        .or(var!(config, otel_exporter_otlp_client_certificate));
-    let key =
-        var!(config, otel_exporter_otlp_traces_client_key).or(var!(config, otel_exporter_otlp_client_key));
+    let (certificate, key) = (variables.client_certificate, variables.client_key);
     let client = match (owned(&certificate), owned(&key)) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
@@ -141,5 +183,5 @@ fn files(config: &OtelConfig, notes: &mut Notes) -> Files {
             None
         }
     };
-    Files { authority: owned(&authority), client }
+    Files { authority: owned(&variables.certificate), client }
 }

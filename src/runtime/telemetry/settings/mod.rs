@@ -63,7 +63,7 @@ impl Settings {
         let service_name = var!(config, otel_service_name).value.map(str::to_owned).or(named);
         Self {
             disabled: disabled(&var!(config, otel_sdk_disabled), &mut notes),
-            export: Export::read(config, &mut notes),
+            export: Export::traces(config, &mut notes),
             service_name: service_name.unwrap_or_else(|| service.to_owned()),
             attributes,
             propagators: propagators(&var!(config, otel_propagators), &mut notes),

@@ -6,14 +6,13 @@ mod spans;
 
 use std::io::Read;
 
-use opentelemetry::trace::Span;
+use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message;
 
-use std::time::Instant;
-
+use super::traces::SCOPE;
 use super::*;
 use collector::{Behaviour, Collector};
 
@@ -35,7 +34,7 @@ fn to(port: u16) -> OtelConfig {
 fn started(config: &OtelConfig) -> Telemetry {
     let settings = Settings::read("order-service", config);
     assert!(settings.notes.0.is_empty(), "{:?}", settings.notes);
-    let ledger = Arc::new(Ledger::new(settings.batch.queue));
+    let ledger = traces::ledger(&settings);
     let provider = on_plain_thread(|| provider(&settings, config, &ledger)).unwrap().unwrap();
     Telemetry::new(Some(provider), ledger)
 }

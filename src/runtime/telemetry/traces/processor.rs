@@ -14,9 +14,9 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor,
 };
 
-use super::ledger::Ledger;
 use super::limits::cut_texts;
-use super::settings::Batch;
+use crate::runtime::telemetry::otlp::Ledger;
+use crate::runtime::telemetry::settings::Batch;
 
 /// Admits spans to the batch processor.
 #[derive(Debug)]

@@ -1,17 +1,30 @@
-//! What became of the spans: the one account that processor, exporter and flush share.
+//! What became of a signal's items: the one account that processor, exporter and flush share.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::schema::names::{EXPORT_FAILURES, SPANS_DROPPED, SPANS_EXPORTED};
+use crate::runtime::telemetry::signal::Signal;
 
 /// Time between two lines about the same trouble.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
-/// Counts spans from their end to the backend's answer.
+/// The names of one signal's counters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counters {
+    /// Items thrown away for want of room.
+    pub(crate) dropped: &'static str,
+    /// Items that the backend took.
+    pub(crate) exported: &'static str,
+    /// Batches that it did not take, or not whole.
+    pub(crate) failures: &'static str,
+}
+
+/// Counts items from their end to the backend's answer.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
+    signal: Signal,
+    counters: Counters,
     capacity: usize,
     pending: AtomicUsize,
     closed: AtomicBool,
@@ -31,9 +44,11 @@ struct Reports {
 }
 
 impl Ledger {
-    /// An account for at most `capacity` spans at once, waiting and on their way together.
-    pub(super) fn new(capacity: usize) -> Self {
+    /// An account for at most `capacity` items at once, waiting and on their way together.
+    pub(crate) fn new(signal: Signal, counters: Counters, capacity: usize) -> Self {
         Self {
+            signal,
+            counters,
             capacity,
             pending: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -45,94 +60,97 @@ impl Ledger {
         }
     }
 
-    /// Takes a place for one span, or counts it as dropped. Never blocks, never logs: it runs at
-    /// the end of every span, on the thread that serves the request.
-    pub(super) fn admit(&self) -> bool {
+    /// Takes a place for one item, or counts it as dropped. Never blocks, never logs: it runs at
+    /// the end of every item, on the thread that serves the request.
+    pub(crate) fn admit(&self) -> bool {
         let room = |pending| (pending < self.capacity).then_some(pending + 1);
         let open = !self.closed.load(Ordering::Acquire);
         let admitted = open && self.pending.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok();
         if !admitted {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!(SPANS_DROPPED).increment(1);
+            metrics::counter!(self.counters.dropped).increment(1);
         }
         admitted
     }
 
-    /// A batch of `spans` left; the backend kept all but `rejected`, or failed for this cause.
-    pub(super) fn settle(&self, spans: usize, outcome: Result<u64, String>) {
-        self.pending.fetch_sub(spans, Ordering::AcqRel);
-        let spans = spans as u64;
-        let kept = outcome.as_ref().map_or(0, |rejected| spans.saturating_sub(*rejected));
+    /// A batch of `items` left; the backend kept all but `rejected`, or failed for this cause.
+    pub(crate) fn settle(&self, items: usize, outcome: Result<u64, String>) {
+        self.pending.fetch_sub(items, Ordering::AcqRel);
+        let items = items as u64;
+        let kept = outcome.as_ref().map_or(0, |rejected| items.saturating_sub(*rejected));
         self.exported.fetch_add(kept, Ordering::Relaxed);
-        metrics::counter!(SPANS_EXPORTED).increment(kept);
-        if kept < spans {
+        metrics::counter!(self.counters.exported).increment(kept);
+        if kept < items {
             self.failures.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!(EXPORT_FAILURES).increment(1);
+            metrics::counter!(self.counters.failures).increment(1);
         }
         self.set_trouble(outcome.is_err());
         let cause = match outcome {
             Ok(0) => None,
-            Ok(rejected) => Some(format!("the backend rejected {rejected} of {spans} spans")),
+            Ok(rejected) => {
+                Some(format!("the backend rejected {rejected} of {items} {}", self.signal.items()))
+            }
             Err(cause) => Some(cause),
         };
-        self.report(spans - kept, cause, Instant::now());
+        self.report(items - kept, cause, Instant::now());
     }
 
     fn report(&self, lost: u64, cause: Option<String>, now: Instant) {
+        let (signal, items) = (self.signal.title(), self.signal.items());
         let mut reports = self.reports.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(cause) = cause {
-            if let Some(spans) = reports.failures.count(lost, now) {
-                tracing::warn!(spans, cause, "Trace export failed; these spans are lost");
+            if let Some(count) = reports.failures.count(lost, now) {
+                tracing::warn!(count, cause, "{signal} export failed; these {items} are lost");
                 reports.failing = true;
             }
         } else if std::mem::take(&mut reports.failing) {
-            tracing::info!("Trace export works again");
+            tracing::info!("{signal} export works again");
         }
         let dropped = self.dropped();
         let new = dropped - reports.dropped_before;
         if new > 0 {
             reports.dropped_before = dropped;
-            if let Some(spans) = reports.drops.count(new, now) {
-                tracing::warn!(spans, "The trace export queue was full; these spans were dropped");
+            if let Some(count) = reports.drops.count(new, now) {
+                tracing::warn!(count, "{signal} export queue was full; these {items} were dropped");
             }
         }
     }
 
-    /// No further spans: what still ends is counted as dropped.
-    pub(super) fn close(&self) {
+    /// No further items: what still ends is counted as dropped.
+    pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 
     /// Remembers whether the backend takes what it gets.
-    pub(super) fn set_trouble(&self, trouble: bool) {
+    pub(crate) fn set_trouble(&self, trouble: bool) {
         self.trouble.store(trouble, Ordering::Relaxed);
     }
 
     /// Whether the backend did not take the last batch, so that waiting for it would be wasted. The
     /// export on schedule goes on trying and ends the trouble.
-    pub(super) fn in_trouble(&self) -> bool {
+    pub(crate) fn in_trouble(&self) -> bool {
         self.trouble.load(Ordering::Relaxed)
     }
 
     /// Batches that the backend did not take, or not whole.
-    pub(super) fn failures(&self) -> u64 {
+    pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Spans waiting or on their way.
-    pub(super) fn pending(&self) -> usize {
+    /// Items waiting or on their way.
+    pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::Acquire)
     }
 
-    /// Spans thrown away because the queue was full or telemetry had stopped.
-    pub(super) fn dropped(&self) -> u64 {
+    /// Items thrown away because the queue was full or telemetry had stopped.
+    pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
 #[cfg(test)]
 impl Ledger {
-    pub(super) fn exported(&self) -> u64 {
+    pub(crate) fn exported(&self) -> u64 {
         self.exported.load(Ordering::Relaxed)
     }
 }
@@ -160,6 +178,11 @@ impl Occasional {
 mod tests {
     use super::*;
 
+    fn ledger(capacity: usize) -> Ledger {
+        let counters = Counters { dropped: "dropped", exported: "exported", failures: "failures" };
+        Ledger::new(Signal::Traces, counters, capacity)
+    }
+
     #[test]
     fn trouble_is_said_at_once_and_then_once_in_a_while_with_the_sum() {
         let mut drops = Occasional::default();
@@ -173,7 +196,7 @@ mod tests {
 
     #[test]
     fn spans_above_the_capacity_are_dropped_and_counted_until_a_batch_leaves() {
-        let ledger = Ledger::new(2);
+        let ledger = ledger(2);
         assert_eq!([ledger.admit(), ledger.admit(), ledger.admit()], [true, true, false]);
         ledger.settle(2, Err("refused".into()));
         assert_eq!((ledger.pending(), ledger.dropped(), ledger.failures()), (0, 1, 1));
@@ -186,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_partial_success_counts_only_what_the_backend_kept() {
-        let ledger = Ledger::new(10);
+        let ledger = ledger(10);
         (0..5).for_each(|_| assert!(ledger.admit()));
         ledger.settle(5, Ok(2));
         assert_eq!((ledger.exported(), ledger.failures(), ledger.in_trouble()), (3, 1, false));
@@ -194,7 +217,7 @@ mod tests {
 
     #[test]
     fn after_the_end_spans_are_counted_and_not_kept() {
-        let ledger = Ledger::new(10);
+        let ledger = ledger(10);
         ledger.close();
         assert!(!ledger.admit());
         assert_eq!((ledger.pending(), ledger.dropped()), (0, 1));

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use opentelemetry::trace::TracerProvider;
@@ -9,30 +10,18 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What `f` logs through a subscriber as `start` builds it.
 fn logged(level: &str, format: Format, f: impl FnOnce()) -> String {
-    let memory = Memory::default();
-    let writer = memory.clone();
-    let layer = LogLayer { service: "order-service".to_owned(), format, writer: move || writer.clone() };
+    let memory = Arc::<Mutex<Vec<u8>>>::default();
+    let lines = memory.clone();
+    let write = move |line: &[u8]| lines.lock().unwrap().extend([line, b"\n"].concat());
+    let layer = LogLayer { form: Form { service: "order-service".to_owned(), format }, write };
     let provider = SdkTracerProvider::builder().build();
     let subscriber = tracing_subscriber::registry()
         .with(layer.with_filter(filter(level).unwrap()))
-        .with(super::super::span_layer(provider.tracer("test")));
+        .with(crate::runtime::telemetry::span_layer(provider.tracer("test")));
     tracing::subscriber::with_default(subscriber, f);
-    String::from_utf8(memory.0.lock().unwrap().clone()).unwrap()
+    String::from_utf8(memory.lock().unwrap().clone()).unwrap()
 }
 
 fn one(f: impl FnOnce()) -> Value {
@@ -113,7 +102,7 @@ fn pretty_lines_are_readable_and_pass_no_escape_sequence_on() {
     let say = || tracing::warn!(orderId = 3, who = "a b", "Order\x1b[31m created");
     let plain = logged("info", Format::Pretty { colours: false }, say);
     assert!(
-        plain.contains(" WARN o11y_lab::runtime::telemetry::log::tests: Order\\u{1b}[31m created"),
+        plain.contains(" WARN o11y_lab::runtime::telemetry::logs::tests: Order\\u{1b}[31m created"),
         "{plain}"
     );
     assert!(plain.contains("orderId=3 who=\"a b\""), "{plain}");
@@ -147,6 +136,19 @@ fn a_closed_output_is_no_reason_to_die() {
             Err(io::ErrorKind::BrokenPipe.into())
         }
     }
-    let layer = LogLayer { service: "x".to_owned(), format: Format::Json, writer: || Closed };
+    let form = Form { service: "x".to_owned(), format: Format::Json };
+    let writer = LossyWriter::start(Closed, form.clone()).unwrap();
+    let layer = LogLayer { form, write: move |line: &[u8]| writer.line(line) };
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || tracing::info!("x"));
+}
+
+#[test]
+fn what_was_dropped_is_said_in_a_line_like_any_other() {
+    let form = |format| Form { service: "order-service".to_owned(), format };
+    let line: Value = serde_json::from_str(&form(Format::Json).notice(7).unwrap()).unwrap();
+    assert_eq!(
+        (&line["level"], &line["service"], &line["lines"]),
+        (&"warn".into(), &"order-service".into(), &7.into())
+    );
+    assert!(form(Format::Pretty { colours: false }).notice(7).unwrap().ends_with(" lines=7"));
 }

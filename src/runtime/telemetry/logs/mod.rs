@@ -1,0 +1,187 @@
+//! Log lines: one JSON object a line, or text for a terminal.
+//!
+//! The ids come from the active OpenTelemetry context rather than from `tracing`'s span data,
+//! which per-layer filters hide from this layer.
+
+mod clock;
+mod escape;
+mod json;
+mod pretty;
+mod record;
+
+use std::cell::RefCell;
+use std::io::{self, IsTerminal};
+
+use anyhow::Context as _;
+use opentelemetry::Context as OtelContext;
+use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Context, Layer};
+
+use crate::config::{LogConfig, LogFormat, NO_COLOR_VARIABLE};
+use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
+use crate::schema::names::LOG_LINES_DROPPED;
+use record::Record;
+
+/// The most bytes of one line; what does not fit is cut and marked.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// The most characters of the service's name in a line.
+const LONGEST_NAME: usize = 100;
+
+/// Writes every event it is shown, one line each, its end left to `write`.
+pub(super) struct LogLayer<W> {
+    form: Form,
+    write: W,
+}
+
+/// How lines look and who they are from.
+#[derive(Clone)]
+struct Form {
+    service: String,
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Format {
+    #[default]
+    Json,
+    Pretty {
+        colours: bool,
+    },
+}
+
+/// What every line says besides its event.
+struct Line<'a> {
+    service: &'a str,
+    level: Level,
+    target: &'a str,
+    ids: Option<(TraceId, SpanId)>,
+}
+
+/// A thread's memory for the line it makes, kept from one to the next.
+#[derive(Default)]
+struct Scratch {
+    record: Record,
+    line: String,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl LogLayer<fn(&[u8])> {
+    /// Lines for standard output, which nothing that logs ever waits for.
+    ///
+    /// # Errors
+    /// No thread or file descriptor could be had.
+    pub(super) fn stdout(
+        service: &str,
+        config: &LogConfig,
+    ) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
+        let no_colours = std::env::var_os(NO_COLOR_VARIABLE).is_some_and(|v| !v.is_empty());
+        let format = match config.log_format {
+            LogFormat::Json => Format::Json,
+            LogFormat::Pretty => Format::Pretty { colours: io::stdout().is_terminal() && !no_colours },
+        };
+        // A bound on a line is one only if everything in it has one.
+        let form = Form { service: service.chars().take(LONGEST_NAME).collect(), format };
+        let writer = unbuffered(io::stdout()).and_then(|stdout| LossyWriter::start(stdout, form.clone()));
+        let writer = writer.context("standard output cannot be written to")?;
+        Ok(LogLayer { form, write: move |line: &[u8]| writer.line(line) })
+    }
+}
+
+impl<S, W> Layer<S> for LogLayer<W>
+where
+    S: Subscriber,
+    W: Fn(&[u8]) + 'static,
+{
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let meta = event.metadata();
+        let write = |scratch: &mut Scratch| {
+            self.form
+                .line(scratch, *meta.level(), meta.target(), active_span(), |record| event.record(record));
+            (self.write)(scratch.line.as_bytes());
+        };
+        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut scratch) => write(&mut scratch),
+            // A value that logs while it is being logged.
+            Err(_) => write(&mut Scratch::default()),
+        });
+    }
+}
+
+impl Form {
+    /// Makes a line, without its end, of what `fill` puts into the record.
+    fn line(
+        &self,
+        scratch: &mut Scratch,
+        level: Level,
+        target: &str,
+        ids: Option<(TraceId, SpanId)>,
+        fill: impl FnOnce(&mut Record),
+    ) {
+        let Scratch { record, line } = scratch;
+        record.clear(self.format, LONGEST_LINE / 2);
+        fill(record);
+        line.clear();
+        let head = Line { service: &self.service, level, target, ids };
+        match self.format {
+            Format::Json => json::line(line, &head, record),
+            Format::Pretty { colours } => pretty::line(line, &head, record, colours),
+        }
+    }
+}
+
+impl WriterEvents for Form {
+    fn notice(&self, lines: u64) -> Option<String> {
+        let mut scratch = Scratch::default();
+        self.line(&mut scratch, Level::WARN, module_path!(), None, |record| {
+            record.message(format_args!("Log lines were dropped here: nobody took them in time"));
+            record.bare("lines", lines);
+        });
+        Some(scratch.line)
+    }
+
+    fn dropped(&self, lines: u64) {
+        metrics::counter!(LOG_LINES_DROPPED).increment(lines);
+    }
+}
+
+/// The active span's ids; a remote parent alone is no span of this process.
+fn active_span() -> Option<(TraceId, SpanId)> {
+    OtelContext::map_current(|context| {
+        let span = context.span();
+        let ids = span.span_context();
+        (ids.is_valid() && !ids.is_remote()).then(|| (ids.trace_id(), ids.span_id()))
+    })
+}
+
+/// Which events are written.
+///
+/// # Errors
+/// Directives that cannot be read; the command line checks them first.
+pub(super) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    // The SDK warns once for each batch it cannot export and for each bad baggage header, which it
+    // quotes: a dead collector or a hostile client would fill the log. The ledger says it instead.
+    // The HTTP server tells at info of each of its threads, and the database driver of every
+    // connection it loses; what matters of that we say ourselves.
+    // RabbitMQ's client calls each lost connection several errors, and quotes returned messages.
+    const QUIETER: [(&str, &str); 5] = [
+        ("opentelemetry", "off"),
+        ("actix_server", "warn"),
+        ("sqlx", "error"),
+        ("sqlx_core", "error"),
+        ("lapin", "off"),
+    ];
+    let mut filter = EnvFilter::try_new(level)?;
+    for (target, most) in QUIETER.into_iter().filter(|(target, _)| !level.contains(target)) {
+        filter = filter.add_directive(format!("{target}={most}").parse()?);
+    }
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests;

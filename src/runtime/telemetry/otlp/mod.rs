@@ -1,0 +1,138 @@
+//! OTLP over HTTP, for any signal: one batch at a time, one deadline for all its attempts, one account.
+
+mod client;
+mod connection;
+mod ledger;
+mod tls;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use flate2::{Compression, write::GzEncoder};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Bytes;
+
+pub(super) use client::{Client, Reply};
+pub(super) use ledger::{Counters, Ledger};
+
+use super::settings::Export;
+use super::signal::Signal;
+
+/// The most of a backend's answer that is read, in bytes.
+const LARGEST_ANSWER: usize = 64 * 1024;
+const AGENT: &str = concat!("OTel-OTLP-Exporter-Rust o11y-lab/", env!("CARGO_PKG_VERSION"));
+/// Attempts after the first.
+const RETRIES: u32 = 3;
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_millis(1600);
+/// The longest a backend may tell us to wait.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(30);
+
+/// Sends the batches of one signal. It blocks: call it from the signal's own exporting thread.
+#[derive(Debug)]
+pub(super) struct Sender {
+    signal: Signal,
+    client: Client,
+    export: Export,
+}
+
+/// Why an attempt failed.
+struct Failure {
+    cause: String,
+    /// Whether the specification allows another attempt.
+    passing: bool,
+    /// The least time until then, as the backend asked.
+    wait: Duration,
+}
+
+impl Sender {
+    /// Everything is passed explicitly: nothing here reads the environment but for the proxy's.
+    ///
+    /// # Errors
+    /// A PEM file that cannot be used, or no authorities to trust for an https endpoint.
+    pub(super) fn new(signal: Signal, export: &Export) -> Result<Self> {
+        Ok(Self { signal, client: Client::for_export(export)?, export: export.clone() })
+    }
+
+    /// Sends one encoded batch, within the timeout of the settings; returns how many of its items the
+    /// backend rejected, or why it did not take the batch.
+    pub(super) fn send(&self, body: Vec<u8>) -> Result<u64, String> {
+        let deadline = Instant::now() + self.export.timeout;
+        let (body, packed) = match self.export.gzip.then(|| gzip(&body)) {
+            Some(Ok(small)) => (small, true),
+            _ => (body, false),
+        };
+        let body = Bytes::from(body);
+        self.client.block_on(async {
+            let mut delay = FIRST_DELAY;
+            let mut retries = 0;
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let failure = match self.attempt(body.clone(), packed, left).await {
+                    Ok(rejected) => return Ok(rejected),
+                    Err(failure) => failure,
+                };
+                let wait = jittered(delay).max(failure.wait);
+                let left = deadline.saturating_duration_since(Instant::now());
+                if !failure.passing || retries == RETRIES || wait >= left {
+                    return Err(failure.cause);
+                }
+                tokio::time::sleep(wait).await;
+                retries += 1;
+                delay = (2 * delay.max(failure.wait)).min(LONGEST_DELAY.max(failure.wait));
+            }
+        })
+    }
+
+    async fn attempt(&self, body: Bytes, packed: bool, left: Duration) -> Result<u64, Failure> {
+        let mut request = Request::post("/").body(body).map_err(|error| Failure::last(error.to_string()))?;
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if packed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        headers.extend(self.export.headers.clone());
+        match self.client.send(request, LARGEST_ANSWER, left).await {
+            Err(cause) => Err(Failure::passing(cause)),
+            Ok(reply) if reply.status.is_success() => Ok(self.signal.rejected(&reply.body)),
+            Ok(reply) => Err(Failure::of(&reply)),
+        }
+    }
+}
+
+impl Failure {
+    fn last(cause: String) -> Self {
+        Self { cause, passing: false, wait: Duration::ZERO }
+    }
+
+    fn passing(cause: String) -> Self {
+        Self { cause, passing: true, wait: Duration::ZERO }
+    }
+
+    /// The specification: 429, 502, 503 and 504 are tried again, after the time the backend names.
+    fn of(reply: &Reply) -> Self {
+        let throttled =
+            matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let passing =
+            throttled || matches!(reply.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+        let seconds =
+            reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let wait = seconds.filter(|_| throttled).map_or(Duration::ZERO, Duration::from_secs);
+        let cause = format!("the backend answered {}", reply.status);
+        Self { cause, passing, wait: wait.min(LONGEST_THROTTLE) }
+    }
+}
+
+/// Processes that lost one backend at one moment should not come back to it at one moment.
+fn jittered(delay: Duration) -> Duration {
+    delay + Duration::from_millis(fastrand::u64(0..=100))
+}
+
+fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body)?;
+    encoder.finish()
+}

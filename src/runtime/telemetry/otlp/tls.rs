@@ -1,0 +1,59 @@
+//! Whom a backend's connection trusts, and who this program is there.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::config::Invalid;
+use crate::runtime::telemetry::settings::Files;
+
+/// # Errors
+/// A PEM file that cannot be used, or a system without authorities where no file names one.
+pub(super) fn config(files: &Files) -> Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    match &files.authority {
+        Some(path) => {
+            let variable = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+            for certificate in certificates(path, variable)? {
+                roots.add(certificate).map_err(|error| unusable(path, variable, &error))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                anyhow::bail!("the OTLP client cannot be built: this system has no certificate authorities");
+            }
+        }
+    }
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()?;
+    let builder = builder.with_root_certificates(roots);
+    let Some((certificate, key)) = &files.client else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    let variable = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
+    let chain = certificates(certificate, variable)?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key, "OTEL_EXPORTER_OTLP_CLIENT_KEY")?)
+        .map_err(|error| unusable(key, "OTEL_EXPORTER_OTLP_CLIENT_KEY", &error))?;
+    let config = builder.with_client_auth_cert(chain, secret);
+    Ok(Arc::new(config.map_err(|error| unusable(certificate, variable, &error))?))
+}
+
+fn certificates(path: &str, variable: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = read(path, variable)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.map_err(|error| unusable(path, variable, &error))?;
+    if all.is_empty() {
+        return Err(unusable(path, variable, &"it holds no certificate"));
+    }
+    Ok(all)
+}
+
+fn read(path: &str, variable: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| unusable(path, variable, &error))
+}
+
+fn unusable(path: &str, variable: &str, error: &dyn std::fmt::Display) -> anyhow::Error {
+    Invalid(format!("{variable} (or its traces form) cannot be used: {path}: {error}")).into()
+}

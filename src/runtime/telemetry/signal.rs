@@ -1,0 +1,85 @@
+//! The signals of OpenTelemetry, and what OTLP and the environment call them.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+
+/// What a backend receives. Traces are exported; logs and metrics have their place here and are read
+/// from standard output and `/metrics` so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Log records.
+    Logs,
+    /// Data points.
+    Metrics,
+}
+
+impl Signal {
+    /// The path that is added to a general OTLP/HTTP endpoint.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Logs => "/v1/logs",
+            Self::Metrics => "/v1/metrics",
+        }
+    }
+
+    /// The word in the signal's own variables: `OTEL_EXPORTER_OTLP_{stem}_ENDPOINT`.
+    pub fn stem(self) -> &'static str {
+        match self {
+            Self::Traces => "TRACES",
+            Self::Logs => "LOGS",
+            Self::Metrics => "METRICS",
+        }
+    }
+
+    /// The value of a label or field that names the signal.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// Begins a sentence about its export.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Traces => "Trace",
+            Self::Logs => "Log",
+            Self::Metrics => "Metric",
+        }
+    }
+
+    /// What a batch of it is made of.
+    pub fn items(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Logs => "log records",
+            Self::Metrics => "data points",
+        }
+    }
+
+    /// How many items a backend refused out of a batch that it accepted otherwise, by the body of its
+    /// answer. The three answers have one wire form; what cannot be read refuses nothing.
+    pub fn rejected(self, answer: &[u8]) -> u64 {
+        let partial = ExportTraceServiceResponse::decode(answer).ok().and_then(|a| a.partial_success);
+        partial.map_or(0, |partial| partial.rejected_spans.max(0).unsigned_abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::collector::logs::v1::{
+        ExportLogsPartialSuccess, ExportLogsServiceResponse,
+    };
+
+    #[test]
+    fn every_signals_answer_is_read_by_its_one_wire_form() {
+        let partial = ExportLogsPartialSuccess { rejected_log_records: 7, error_message: "quota".into() };
+        let answer = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+        assert_eq!([&answer[..], b"", b"<html>"].map(|body| Signal::Logs.rejected(body)), [7, 0, 0]);
+    }
+}
