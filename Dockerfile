@@ -16,7 +16,7 @@ WORKDIR /lab
 
 # The dependencies, in a layer that only the manifest and the lock file change. RUSTFLAGS and
 # profile are the same below, or they would be built again.
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src \
  && echo 'fn main() {}' >src/main.rs \
  && touch src/lib.rs \
