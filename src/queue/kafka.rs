@@ -18,6 +18,7 @@
 //! The client, librdkafka, finds lost brokers again by itself. Its calls that block run beside the
 //! async workers, and each has a time limit.
 
+mod answers;
 mod client;
 mod dead;
 mod incoming;
@@ -229,7 +230,7 @@ impl Inspect for Kafka {
     async fn depth(&self) -> Result<Depth, QueueError> {
         within(CALL_TIMEOUT, async {
             let reader = self.reader().await?;
-            let (main, dead) = blocking(move || Ok((reader.ask()?, reader.ask_dead()?))).await?;
+            let (main, dead) = blocking(move || reader.ask_both()).await?;
             let member = self.member();
             let (waiting, in_flight) = match &member {
                 Some(incoming) => incoming.count(&main),

@@ -1,4 +1,4 @@
-//! How clients of librdkafka are made, ended, and what their errors mean.
+//! How clients of librdkafka are made and ended.
 
 use std::ops::Deref;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 
 use crate::config::{BrokerConfig, KafkaSecurity};
 use crate::queue::QueueError;
@@ -131,40 +131,4 @@ pub(super) fn time_limit() -> Instant {
 
 pub(super) fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
-}
-
-/// What the client says, in words that name no address.
-pub(super) fn failed(error: KafkaError) -> QueueError {
-    tracing::debug!(reason = %error, "Kafka call failed");
-    unavailable(meaning(error.rdkafka_error_code()))
-}
-
-/// Follows "the broker".
-pub(super) fn meaning(code: Option<RDKafkaErrorCode>) -> &'static str {
-    use RDKafkaErrorCode as Code;
-    match code {
-        Some(
-            Code::AllBrokersDown
-            | Code::BrokerTransportFailure
-            | Code::Resolve
-            | Code::NodeUpdate
-            | Code::BrokerNotAvailable,
-        ) => "cannot be reached",
-        Some(Code::OperationTimedOut | Code::MessageTimedOut | Code::RequestTimedOut) => {
-            "did not answer in time"
-        }
-        Some(Code::SSL) => "is not to be trusted: its certificate does not fit",
-        Some(Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism) => {
-            "refused the login"
-        }
-        Some(
-            Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed,
-        ) => "refused: the login lacks a permission for the topics or groups",
-        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-            "does not have the topic"
-        }
-        _ => "failed",
-    }
 }

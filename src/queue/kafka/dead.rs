@@ -17,7 +17,8 @@ use std::time::Instant;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::client::{failed, left, time_limit, unbounded};
+use super::answers::{again, failed};
+use super::client::{left, time_limit, unbounded};
 use super::outgoing::{Outgoing, Record};
 use super::reader::{Asker, Reader, Span, asker};
 use super::record;
@@ -174,7 +175,8 @@ impl Look {
             let end = self.passed.entry(letter.partition).or_default();
             *end = (*end).max(letter.offset + 1);
         }
-        self.asker.commit(&self.offsets()?, CommitMode::Sync).map_err(failed)
+        let offsets = self.offsets()?;
+        again(time_limit(), || self.asker.commit(&offsets, CommitMode::Sync))
     }
 
     fn offsets(&self) -> Result<TopicPartitionList, QueueError> {

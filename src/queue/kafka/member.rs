@@ -14,7 +14,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::client::{Access, Quiet, Topics, failed};
+use super::answers::failed;
+use super::client::{Access, Quiet, Topics};
 use super::incoming::{Desk, Owned, State};
 use super::record;
 use crate::queue::QueueError;

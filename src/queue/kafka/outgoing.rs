@@ -8,7 +8,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
-use super::client::{Access, Owned, Quiet, failed};
+use super::answers::failed;
+use super::client::{Access, Owned, Quiet};
 use super::record;
 use crate::queue::broker::unavailable;
 use crate::queue::{Message, QueueError};

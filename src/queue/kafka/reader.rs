@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{Access, Owned, Quiet, Topics, failed, left, meaning, time_limit};
+use super::answers::{again, failed};
+use super::client::{Access, Owned, Quiet, Topics, left, time_limit};
 use crate::queue::QueueError;
 use crate::queue::broker::unavailable;
 
@@ -70,23 +71,20 @@ impl Reader {
     /// partition, so that letters have an order, and keeps them until they are replayed.
     pub(super) fn prepare(&self) -> Result<(), QueueError> {
         let until = time_limit();
+        let asker = self.main.as_ref().ok_or_else(|| unavailable("is no longer asked"))?;
         let mut missing = Vec::new();
         let dead = NewTopic::new(&self.topics.dead, 1, CLUSTER_DEFAULT).set("retention.ms", "-1");
         for topic in [NewTopic::new(&self.topics.main, self.topics.partitions, CLUSTER_DEFAULT), dead] {
-            if self.partitions(topic.name, until)?.is_none() {
+            let found = partitions(asker, topic.name, until);
+            if matches!(found, Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))) {
                 missing.push(topic);
             }
         }
         if !missing.is_empty() {
             self.create(&missing, until)?;
         }
-        for topic in missing {
-            while self.partitions(topic.name, until)?.is_none() {
-                if Instant::now() >= until {
-                    return Err(unavailable("does not have the topic yet"));
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
+        for topic in [&self.topics.main, &self.topics.dead] {
+            again(until, || partitions(asker, topic, until))?;
         }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
@@ -97,63 +95,68 @@ impl Reader {
         let options =
             AdminOptions::new().request_timeout(Some(left(until))).operation_timeout(Some(left(until)));
         let runtime = tokio::runtime::Handle::current();
-        for made in runtime.block_on(admin.create_topics(missing, &options)).map_err(failed)? {
-            match made {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(unavailable(meaning(Some(code)))),
+        again(until, || {
+            for made in runtime.block_on(admin.create_topics(missing, &options))? {
+                match made {
+                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                    Err((_, code)) => return Err(KafkaError::AdminOp(code)),
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The consumers' group in each partition of the queue.
     pub(super) fn ask(&self) -> Result<Vec<Span>, QueueError> {
-        self.spans(&self.main, &self.topics.main)
+        ask(&self.main, &self.topics.main, time_limit())
     }
 
     /// What has been replayed of each partition of the dead letters.
     pub(super) fn ask_dead(&self) -> Result<Vec<Span>, QueueError> {
-        self.spans(&self.dead, &self.topics.dead)
+        ask(&self.dead, &self.topics.dead, time_limit())
     }
 
-    fn spans(&self, asker: &Owned<Asker>, topic: &str) -> Result<Vec<Span>, QueueError> {
+    /// Both, within the time of one call.
+    pub(super) fn ask_both(&self) -> Result<(Vec<Span>, Vec<Span>), QueueError> {
         let until = time_limit();
-        let asker = asker.as_ref().ok_or_else(|| unavailable("is no longer asked"))?;
-        // Serves what the client has to say, which nobody wants to hear.
-        while asker.poll(Duration::ZERO).is_some() {}
-        let partitions =
-            partitions(asker, topic, until)?.ok_or_else(|| unavailable("does not have the topic"))?;
-        let all = |offset| {
-            let mut all = TopicPartitionList::new();
-            all.add_partition_range(topic, 0, partitions - 1);
-            all.set_all_offsets(offset).map(|()| all).map_err(failed)
-        };
-        let committed = asker.committed_offsets(all(Offset::Invalid)?, left(until)).map_err(failed)?;
-        let low = asker.offsets_for_times(all(Offset::Beginning)?, left(until)).map_err(failed)?;
-        let high = asker.offsets_for_times(all(Offset::End)?, left(until)).map_err(failed)?;
-        let at = |list: &TopicPartitionList, partition| -> Result<Option<i64>, QueueError> {
-            let Some(element) = list.find_partition(topic, partition) else { return Ok(None) };
-            element.error().map_err(failed)?;
-            Ok(match element.offset() {
-                Offset::Offset(offset) => Some(offset),
-                _ => None,
-            })
-        };
-        let span = |partition| {
-            Ok(Span {
-                partition,
-                low: at(&low, partition)?.unwrap_or_default(),
-                high: at(&high, partition)?.unwrap_or_default(),
-                committed: at(&committed, partition)?,
-            })
-        };
-        (0..partitions).map(span).collect()
+        Ok((ask(&self.main, &self.topics.main, until)?, ask(&self.dead, &self.topics.dead, until)?))
     }
+}
 
-    fn partitions(&self, topic: &str, until: Instant) -> Result<Option<i32>, QueueError> {
-        let asker = self.main.as_ref().ok_or_else(|| unavailable("is no longer asked"))?;
-        partitions(asker, topic, until)
-    }
+fn ask(asker: &Owned<Asker>, topic: &str, until: Instant) -> Result<Vec<Span>, QueueError> {
+    let asker = asker.as_ref().ok_or_else(|| unavailable("is no longer asked"))?;
+    // Serves what the client has to say, which nobody wants to hear.
+    while asker.poll(Duration::ZERO).is_some() {}
+    again(until, || spans(asker, topic, until))
+}
+
+fn spans(asker: &Asker, topic: &str, until: Instant) -> KafkaResult<Vec<Span>> {
+    let partitions = partitions(asker, topic, until)?;
+    let all = |offset| {
+        let mut all = TopicPartitionList::new();
+        all.add_partition_range(topic, 0, partitions - 1);
+        all.set_all_offsets(offset).map(|()| all)
+    };
+    let committed = asker.committed_offsets(all(Offset::Invalid)?, left(until))?;
+    let low = asker.offsets_for_times(all(Offset::Beginning)?, left(until))?;
+    let high = asker.offsets_for_times(all(Offset::End)?, left(until))?;
+    let at = |list: &TopicPartitionList, partition| -> KafkaResult<Option<i64>> {
+        let Some(element) = list.find_partition(topic, partition) else { return Ok(None) };
+        element.error()?;
+        Ok(match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        })
+    };
+    let span = |partition| {
+        Ok(Span {
+            partition,
+            low: at(&low, partition)?.unwrap_or_default(),
+            high: at(&high, partition)?.unwrap_or_default(),
+            committed: at(&committed, partition)?,
+        })
+    };
+    (0..partitions).map(span).collect()
 }
 
 /// A client that asks about a group, or reads without being a member.
@@ -172,14 +175,21 @@ pub(super) fn asker(access: &Access, group: &str) -> Result<Asker, QueueError> {
     config.create_with_context(Quiet).map_err(failed)
 }
 
-/// How many the topic has; `None` if it is not there, or not yet for all to use.
-fn partitions(asker: &Asker, topic: &str, until: Instant) -> Result<Option<i32>, QueueError> {
-    let metadata = asker.fetch_metadata(Some(topic), left(until)).map_err(failed)?;
-    let Some(found) = metadata.topics().first() else { return Ok(None) };
+/// How many the topic has; an answer that passes if it is not there, or not yet for all to use.
+fn partitions(asker: &Asker, topic: &str, until: Instant) -> KafkaResult<i32> {
+    let metadata = asker.fetch_metadata(Some(topic), left(until))?;
+    let not = |code| Err(KafkaError::MetadataFetch(code));
+    let Some(found) = metadata.topics().first() else {
+        return not(RDKafkaErrorCode::UnknownTopicOrPartition);
+    };
     match found.error().map(RDKafkaErrorCode::from) {
-        None if found.partitions().iter().any(|partition| partition.leader() < 0) => Ok(None),
-        None => Ok(i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0)),
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::LeaderNotAvailable) => Ok(None),
-        Some(code) => Err(unavailable(meaning(Some(code)))),
+        Some(code) => not(code),
+        None if found.partitions().iter().any(|partition| partition.leader() < 0) => {
+            not(RDKafkaErrorCode::LeaderNotAvailable)
+        }
+        None => match i32::try_from(found.partitions().len()) {
+            Ok(count) if count > 0 => Ok(count),
+            _ => not(RDKafkaErrorCode::UnknownTopicOrPartition),
+        },
     }
 }
