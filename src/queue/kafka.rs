@@ -20,6 +20,7 @@
 
 mod answers;
 mod client;
+mod commit;
 mod dead;
 mod incoming;
 mod member;

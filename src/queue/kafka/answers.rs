@@ -48,6 +48,10 @@ const RETRIABLE: &[Code] = &[
     Code::ThrottlingQuotaExceeded,
 ];
 
+/// The group no longer counts the member that asks as one of its own.
+const NOT_A_MEMBER: &[Code] =
+    &[Code::UnknownMemberId, Code::IllegalGeneration, Code::FencedInstanceId, Code::FencedMemberEpoch];
+
 /// Words that follow "the broker"; codes without any are called by their name.
 const WORDS: &[(&[Code], &str)] = &[
     (
@@ -112,6 +116,11 @@ fn code(error: &KafkaError) -> Option<Code> {
 /// Whether the same call may have another answer soon.
 pub(super) fn passes(error: &KafkaError) -> bool {
     code(error).is_some_and(|code| RETRIABLE.contains(&code))
+}
+
+/// Whether the answer is that the group has gone on without the member.
+pub(super) fn expels(error: &KafkaError) -> bool {
+    code(error).is_some_and(|code| NOT_A_MEMBER.contains(&code))
 }
 
 /// Calls again while the answer is one that passes and there is time.

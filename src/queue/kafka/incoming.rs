@@ -40,6 +40,10 @@ pub(super) struct State {
     pub(super) owned: BTreeMap<i32, Owned>,
     /// The client has lost its broker, or may not do what it is to do.
     pub(super) trouble: bool,
+    /// The group went on without this member: what it still has is lost.
+    pub(super) expelled: bool,
+    /// The member goes, and waits for nothing any more.
+    pub(super) closing: bool,
     /// Turns, so that no partition is always the first to be asked.
     turn: usize,
 }
@@ -82,6 +86,17 @@ impl State {
             }));
         }
         deliveries
+    }
+
+    /// The partitions that the group wants back, all of them or none. If they are to wait: for the
+    /// messages that are in flight, and for the group to accept what is settled.
+    pub(super) fn to_hand_over(&self, now: std::time::Instant, silence: Duration, wait: bool) -> Vec<i32> {
+        let leaving = || self.owned.iter().filter(|(_, owned)| owned.window.leaving);
+        let kept = |window: &Window| window.busy(now, silence) || window.to_commit().is_some();
+        match wait && leaving().any(|(_, owned)| kept(&owned.window)) {
+            true => Vec::new(),
+            false => leaving().map(|(partition, _)| *partition).collect(),
+        }
     }
 
     fn next_due(&self, now: Instant) -> Option<Instant> {

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Message, TopicPartitionList};
 
 use super::answers::failed;
 use super::client::{Access, Quiet, Topics};
 use super::incoming::{Desk, Owned, State};
-use super::record;
+use super::{commit, record};
 use crate::queue::QueueError;
-use crate::queue::broker::unavailable;
+use crate::queue::broker::{CALL_TIMEOUT, unavailable};
 
 /// Longest time between two looks at what is to be committed, paused or handed over.
 const TURN: Duration = Duration::from_millis(100);
@@ -81,43 +81,27 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
         }
         if full || tended.elapsed() >= TURN {
             tended = Instant::now();
-            // First, for what it commits must not be on its way already.
-            hand_over(&consumer, topic, desk);
-            commit(&consumer, topic, desk, CommitMode::Async);
+            commit_and_hand_over(&consumer, topic, desk);
             pause(&consumer, topic, desk);
         }
     }
-    commit(&consumer, topic, desk, CommitMode::Async);
-    // Leaves the group, after what was committed has arrived.
+    leave(consumer, topic, desk);
+}
+
+/// Leaves the group: as soon as that has accepted what is settled, or when it was given enough time to.
+fn leave(consumer: Member, topic: &str, desk: &Desk) {
+    let until = Instant::now() + CALL_TIMEOUT / 2;
+    commit::send(&consumer, topic, desk);
+    while !desk.lock().all_accepted() && !consumer.assignment_lost() && Instant::now() < until {
+        // Serves the group meanwhile. A message that comes is the next owner's.
+        if let Some(Err(KafkaError::MessageConsumptionFatal(_))) = consumer.poll(TURN / 10) {
+            break;
+        }
+        commit::send(&consumer, topic, desk);
+    }
+    desk.lock().closing = true;
+    commit_and_hand_over(&consumer, topic, desk);
     drop(consumer);
-}
-
-/// Tells the group how far it may move on. What comes of an asynchronous commit is told to the context.
-fn commit(consumer: &Member, topic: &str, desk: &Desk, mode: CommitMode) {
-    let mut offsets = TopicPartitionList::new();
-    for (partition, owned) in &mut desk.lock().owned {
-        if let Some(offset) = owned.window.to_commit() {
-            owned.window.committed(Some(offset));
-            // An offset we were given is never out of range.
-            offsets.add_partition_offset(topic, *partition, Offset::Offset(offset)).ok();
-        }
-    }
-    if offsets.count() > 0
-        && let Err(error) = consumer.commit(&offsets, mode)
-    {
-        forget(desk, &offsets);
-        tracing::debug!(reason = %error, "Kafka's group could not be moved on");
-    }
-}
-
-/// What was not committed is to be committed again.
-fn forget(desk: &Desk, offsets: &TopicPartitionList) {
-    let mut state = desk.lock();
-    for element in offsets.elements() {
-        if let Some(owned) = state.owned.get_mut(&element.partition()) {
-            owned.window.committed(None);
-        }
-    }
 }
 
 /// Bytes of one window.
@@ -150,35 +134,29 @@ fn pause(consumer: &Member, topic: &str, desk: &Desk) {
     }
 }
 
-/// Gives up the partitions that the group wants back, once nobody is at work on any of them.
-fn hand_over(consumer: &Member, topic: &str, desk: &Desk) {
-    let now = Instant::now();
-    let lost = consumer.assignment_lost() || desk.leave.is_cancelled();
+/// Commits what is settled, and gives the partitions back that the group wants, once none of their
+/// messages is in flight and the group has accepted what is settled of them: there the next owner
+/// begins. A member that has lost them would be refused.
+fn commit_and_hand_over(consumer: &Member, topic: &str, desk: &Desk) {
+    let over = consumer.assignment_lost() || desk.lock().closing;
+    if !over {
+        commit::send(consumer, topic, desk);
+    }
     let mut leaving = TopicPartitionList::new();
     {
-        let state = desk.lock();
-        let windows = state.owned.iter().filter(|(_, owned)| owned.window.leaving);
-        for (partition, owned) in windows {
-            if owned.window.busy(now, desk.silence) && !lost {
-                return;
-            }
-            leaving.add_partition(topic, *partition);
+        let mut state = desk.lock();
+        let wait = !over && !state.expelled;
+        for partition in state.to_hand_over(Instant::now(), desk.silence, wait) {
+            leaving.add_partition(topic, partition);
+            state.owned.remove(&partition);
         }
-    }
-    if leaving.count() == 0 {
-        return;
-    }
-    // The next owner starts where the group is, so that has to be known before it does. A member that
-    // has lost them would be refused. While the group has no coordinator this waits for as long as a
-    // session lasts, and nothing could be fetched either.
-    if !lost {
-        commit(consumer, topic, desk, CommitMode::Sync);
+        if leaving.count() == 0 {
+            return;
+        }
+        state.expelled = false;
     }
     // The client remembers a pause beyond the ownership; whoever comes back would never be fed again.
     consumer.resume(&leaving).ok();
-    for element in leaving.elements() {
-        desk.lock().owned.remove(&element.partition());
-    }
     let given_up = match consumer.rebalance_protocol() {
         RebalanceProtocol::Cooperative => consumer.incremental_unassign(&leaving),
         _ => consumer.unassign(),
@@ -221,14 +199,7 @@ impl ConsumerContext for Context {
                 state.owned.entry(element.partition()).or_insert_with(Owned::new).window.leaving = true;
             }
             drop(state);
-            hand_over(consumer, &topic, &self.0);
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::debug!(reason = %error, "Kafka's group did not move on");
-            forget(&self.0, offsets);
+            commit_and_hand_over(consumer, &topic, &self.0);
         }
     }
 }

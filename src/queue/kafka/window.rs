@@ -19,6 +19,7 @@ pub(super) struct Window {
     entries: VecDeque<Entry>,
     /// Where the log goes on; `None` until something came.
     next: Option<i64>,
+    /// What the group has accepted as the offset where it goes on.
     committed: Option<i64>,
     bytes: usize,
     /// Nothing more is given out: the partition is going to somebody else.
@@ -130,9 +131,9 @@ impl Window {
         (self.committed != Some(point)).then_some(point)
     }
 
-    /// What has been committed, or `None` if that failed.
-    pub(super) fn committed(&mut self, offset: Option<i64>) {
-        self.committed = offset;
+    /// The group has accepted this offset.
+    pub(super) fn committed(&mut self, offset: i64) {
+        self.committed = Some(offset);
     }
 
     /// Waiting messages, retries included, and those in hand.

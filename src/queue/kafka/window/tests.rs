@@ -28,17 +28,17 @@ fn the_offset_never_moves_past_a_message_that_is_not_settled() {
     window.settle(102);
     window.settle(101);
     assert_eq!(window.to_commit(), Some(100));
-    window.committed(Some(100));
+    window.committed(100);
     assert_eq!(window.to_commit(), None);
     window.put_back(100, now);
     assert_eq!(window.to_commit(), None);
     assert_eq!(offsets(&window.take(9, now)), [100]);
     window.settle(100);
     assert_eq!((window.to_commit(), window.count(), window.bytes()), (Some(103), (0, 0), 0));
-    // One that failed is tried again.
-    window.committed(Some(103));
-    window.committed(None);
+    // Until it is accepted.
     assert_eq!(window.to_commit(), Some(103));
+    window.committed(103);
+    assert_eq!(window.to_commit(), None);
 }
 
 #[test]
