@@ -42,9 +42,8 @@ test: provision ## Every test, on real components
 test-live: provision ## A page from fault to repair, with a real Prometheus and Alertmanager: some six minutes
 	$(CARGO) test $(ALL) --locked --test it alerts::scenario -- --ignored --nocapture
 
-test-kafka: provision ## The queue's tests on a Kafka broker of its own, which is built first (once)
-	scripts/kafka-broker
-	$(CARGO) test $(ALL) --locked --test it conformance::kafka_broker -- --ignored
+test-kafka: provision ## The queue's tests on Apache Kafka alone, which are part of test too
+	$(CARGO) test $(ALL) --locked --test it -- conformance::kafka conformance::only_kafka chaos::kafka
 
 test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto
 	scripts/provision --aws
@@ -54,11 +53,9 @@ first: ## The README's first command, as a reader runs it
 	scripts/first-command
 
 chaos: provision ## 10,000 orders on each transport while processes are killed and brokers restarted: a table
-	scripts/kafka-broker
 	$(CARGO) test $(ALL) --locked --test it chaos -- --ignored --test-threads 1 --nocapture
 
 bench-queue: provision ## Latency and drain rate of each transport beside its bare client
-	scripts/kafka-broker
 	$(CARGO) bench $(ALL) --locked --bench queue
 
 bench-cold-start: ## Start of the Lambda function's process to its first question: under 50 ms

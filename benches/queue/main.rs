@@ -54,7 +54,7 @@ const PLANS: &[Plan] = &[
     Plan { name: "redis", start: brokers::RedisServer::boxed, backlog: 20_000, steady: true, p99: true },
     Plan { name: "rabbitmq", start: brokers::RabbitServer::boxed, backlog: 20_000, steady: true, p99: true },
     #[cfg(feature = "kafka")]
-    Plan { name: "kafka", start: brokers::TansuServer::boxed, backlog: 20_000, steady: true, p99: false },
+    Plan { name: "kafka", start: brokers::KafkaServer::boxed, backlog: 20_000, steady: true, p99: false },
     // An emulator in Python that takes some fifty calls a second: a ratio, and no more than that.
     Plan { name: "sqs", start: brokers::SqsServer::boxed, backlog: 300, steady: false, p99: false },
 ];

@@ -158,9 +158,10 @@ macro_rules! small {
 }
 
 macro_rules! large {
-    ($($name:ident: $size:expr),* $(,)?) => {
+    ($($(#[$only:meta])? $name:ident: $size:expr),* $(,)?) => {
         mod large {
-            $(#[test]
+            $($(#[$only])?
+            #[test]
             #[ignore = "minutes long: make chaos"]
             fn $name() {
                 super::table(&crate::conformance::$name::ROW, $size);
@@ -186,12 +187,11 @@ small!(
 #[cfg(feature = "kafka")]
 small!(kafka: super::SMALL);
 
-large!(embedded: super::Size { restarts: super::NO_BROKER, ..super::LARGE }, redis: super::LARGE, rabbitmq: super::LARGE, sqs: super::LARGE_EMULATED);
-#[cfg(feature = "kafka")]
-mod kafka_large {
-    #[test]
-    #[ignore = "minutes long, and needs a Kafka broker: make chaos"]
-    fn kafka() {
-        super::table(&crate::conformance::kafka_broker::ROW, super::LARGE);
-    }
-}
+large!(
+    embedded: super::Size { restarts: super::NO_BROKER, ..super::LARGE },
+    redis: super::LARGE,
+    rabbitmq: super::LARGE,
+    sqs: super::LARGE_EMULATED,
+    #[cfg(feature = "kafka")]
+    kafka: super::LARGE,
+);

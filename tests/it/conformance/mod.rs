@@ -21,20 +21,16 @@ use row::Row;
 pub(crate) use row::with_pair;
 
 /// One module of tests for a row, with the cases that every transport passes and those of the promises
-/// that are named before the row. The lists of cases stand here and nowhere else. Attributes before the
-/// name are each test's.
+/// that are named before the row. The lists of cases stand here and nowhere else.
 macro_rules! transport {
-    ($(#[$more:meta])* $name:ident: [$($promise:ident),*], $row:expr) => {
-        transport!(@module [$(#[$more])*] $name [$($promise)*] $row);
-    };
-    (@module $more:tt $name:ident [$($promise:ident)*] $row:expr) => {
+    ($name:ident: [$($promise:ident),*], $row:expr) => {
         pub(crate) mod $name {
             use super::*;
 
             pub(crate) static SHARED: OnceLock<Box<dyn brokers::Broker>> = OnceLock::new();
             pub(crate) static ROW: Row = Row { shared: &SHARED, ..$row };
 
-            transport!(@on pairs $more: cases =>
+            transport!(@on pairs: cases =>
                 headers_and_body_arrive_as_they_were_sent,
                 a_message_of_a_consumer_that_died_comes_again,
                 a_heartbeat_keeps_a_message_from_coming_again,
@@ -45,56 +41,53 @@ macro_rules! transport {
                 depth_counts_waiting_in_flight_and_dead,
                 a_message_that_is_too_large_is_refused,
                 a_receive_ends_with_its_wait);
-            transport!(@on pairs $more: worker =>
+            transport!(@on pairs: worker =>
                 a_poison_message_goes_straight_to_the_dead_letters,
                 a_failing_message_is_retried_and_then_given_up,
                 a_drain_in_the_middle_of_a_message_neither_loses_nor_leaves_it);
-            transport!(@on rows $more: lab =>
+            transport!(@on rows: lab =>
                 a_consumer_killed_with_messages_in_hand_loses_and_doubles_none,
                 the_trace_of_an_order_goes_through_the_broker,
                 the_queue_command_counts_lists_shows_and_replays);
-            $(transport!(@promise $promise $more);)*
+            $(transport!(@promise $promise);)*
         }
     };
     // None of a key comes while an earlier one is in the queue, retries included.
-    (@promise ordered_through_retries $more:tt) => {
-        transport!(@on pairs $more: cases => a_key_keeps_its_order_through_retries);
+    (@promise ordered_through_retries) => {
+        transport!(@on pairs: cases => a_key_keeps_its_order_through_retries);
     };
     // Messages are given out in the order they were published.
-    (@promise ordered_at_first $more:tt) => {
-        transport!(@on pairs $more: cases => messages_are_given_out_in_the_order_they_were_published);
+    (@promise ordered_at_first) => {
+        transport!(@on pairs: cases => messages_are_given_out_in_the_order_they_were_published);
     };
     // A consumer that lives and says nothing loses its message after the visibility timeout.
-    (@promise silence_ends $more:tt) => {
-        transport!(@on pairs $more: cases => a_message_nobody_settles_comes_again);
+    (@promise silence_ends) => {
+        transport!(@on pairs: cases => a_message_nobody_settles_comes_again);
     };
     // Where that is so: a late settlement is without effect for sure.
-    (@promise fenced $more:tt) => {
-        transport!(@on pairs $more: cases =>
+    (@promise fenced) => {
+        transport!(@on pairs: cases =>
             a_late_settlement_does_not_touch_a_message_given_out_again,
             an_acknowledgement_that_is_too_late_changes_nothing_for_one_made_with_it);
     };
     // The broker can be given a certificate and a login.
-    (@promise guarded $more:tt) => {
-        transport!(@on pairs $more: cases => a_broker_that_speaks_tls_and_wants_a_login_is_used_so);
+    (@promise guarded) => {
+        transport!(@on pairs: cases => a_broker_that_speaks_tls_and_wants_a_login_is_used_so);
     };
     // The broker is a process that can be stopped and started.
-    (@promise stoppable $more:tt) => {
-        transport!(@on rows $more: outage =>
+    (@promise stoppable) => {
+        transport!(@on rows: outage =>
             a_broker_restarted_under_load_loses_nothing,
             a_broker_that_is_down_at_the_start_is_found_later);
-        transport!(@on rows $more: lab =>
+        transport!(@on rows: lab =>
             orders_are_accepted_while_the_broker_is_down_and_notified_once_it_is_back,
             a_lab_starts_while_its_broker_is_down);
     };
-    (@on pairs $more:tt: $of:ident => $($case:ident),*) => {
-        $(transport!(@test $more $case row::with_pair(&ROW, $of::$case));)*
+    (@on pairs: $of:ident => $($case:ident),*) => {
+        $(#[test] fn $case() { row::with_pair(&ROW, $of::$case); })*
     };
-    (@on rows $more:tt: $of:ident => $($case:ident),*) => {
-        $(transport!(@test $more $case $of::$case(&ROW));)*
-    };
-    (@test [$(#[$more:meta])*] $case:ident $run:expr) => {
-        #[test] $(#[$more])* fn $case() { $run; }
+    (@on rows: $of:ident => $($case:ident),*) => {
+        $(#[test] fn $case() { $of::$case(&ROW); })*
     };
 }
 
@@ -134,11 +127,11 @@ transport!(
     }
 );
 
-/// What Kafka is, whichever broker speaks its protocol. A partition is its member's for as long as that
-/// lives, silent or not.
+/// A partition is its member's for as long as that lives, silent or not.
 #[cfg(feature = "kafka")]
 const KAFKA: Row = Row {
     name: "kafka",
+    start: brokers::KafkaServer::boxed,
     keys_have_owners: true,
     // Offsets are all that the group knows: a new owner starts at the committed one and counts anew.
     counts_crashes: false,
@@ -146,16 +139,5 @@ const KAFKA: Row = Row {
     ..Row::DEFAULT
 };
 
-// Quick, but without TLS and login; what it cannot do, the next one does.
 #[cfg(feature = "kafka")]
-transport!(
-    kafka: [ordered_through_retries, stoppable],
-    Row { start: brokers::KafkaMock::boxed, ..KAFKA }
-);
-
-#[cfg(feature = "kafka")]
-transport!(
-    #[ignore = "needs a Kafka broker: make test-kafka"]
-    kafka_broker: [ordered_through_retries, guarded, stoppable],
-    Row { start: brokers::TansuServer::boxed, ..KAFKA }
-);
+transport!(kafka: [ordered_through_retries, guarded, stoppable], KAFKA);

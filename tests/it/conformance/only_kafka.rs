@@ -1,7 +1,6 @@
 //! What only Kafka does: partitions with owners that change, and dead letters in a log.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use o11y_lab::config::QueueConfig;
@@ -11,12 +10,11 @@ use super::KAFKA;
 use super::cases::{depth_becomes, message, receive};
 use super::row::{Row, config, with_pair};
 use crate::helpers::DEADLINE;
-use crate::helpers::brokers::{Broker, KafkaMock};
 
 /// Enough that each partition has some.
 const MESSAGES: usize = 60;
 
-static ROW: Row = Row { start: KafkaMock::boxed, shared: &super::kafka::SHARED, ..KAFKA };
+static ROW: Row = Row { shared: &super::kafka::SHARED, ..KAFKA };
 
 fn batch(name: &str) -> Vec<Message> {
     (0..MESSAGES).map(|n| message(&format!("{name}-{n}"), &format!("k-{n}"))).collect()
@@ -51,7 +49,7 @@ fn a_partition_goes_to_a_new_member_only_when_what_is_in_hand_has_been_settled()
     with_pair(&ROW, async |pair| {
         pair.one.publish(&batch("a")).await.unwrap();
         let held = receive(&*pair.one, MESSAGES).await;
-        // The group takes up to two session timeouts to agree.
+        // Longer than a session, in which the group asks for partitions and does not get them.
         let end = Instant::now() + Duration::from_secs(9);
         while Instant::now() < end {
             for delivery in &held {
@@ -130,10 +128,9 @@ fn a_dead_letter_replayed_out_of_turn_leaves_the_others_in_their_order() {
     });
 }
 
-static WITH_MANY_PARTITIONS: OnceLock<Box<dyn Broker>> = OnceLock::new();
-/// Half a megabyte of memory for each partition, of which the mock keeps no more than five.
+/// Half a megabyte of memory for each partition.
 static MANY_PARTITIONS: Row =
-    Row { start: || KafkaMock::with_partitions(64), shared: &WITH_MANY_PARTITIONS, ..KAFKA };
+    Row { shared: &super::kafka::SHARED, more: &[("KAFKA_PARTITIONS", "64")], ..KAFKA };
 
 #[test]
 fn more_messages_than_are_kept_in_memory_all_come_once_and_in_order() {

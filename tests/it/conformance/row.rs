@@ -21,6 +21,8 @@ pub struct Row {
     pub shared: &'static OnceLock<Box<dyn Broker>>,
     /// The visibility timeout of the handles.
     pub visibility_ms: u64,
+    /// Further settings of the handles.
+    pub more: &'static [(&'static str, &'static str)],
     /// Whether messages and dead letters keep their order.
     pub ordered: bool,
     /// Whether a delivery that ended in a crash counts as an attempt.
@@ -43,6 +45,7 @@ impl Row {
         start: || panic!("a row says how its broker starts"),
         shared: &NO_BROKER,
         visibility_ms: 1000,
+        more: &[],
         ordered: true,
         counts_crashes: true,
         sees_others_in_flight: true,
@@ -98,7 +101,8 @@ pub fn config(row: &Row, settings: &Settings) -> QueueConfig {
         known.and_then(clap::Arg::get_long).map(|long| format!("--{long}"))
     };
     let mut words = vec!["test".to_owned(), format!("--queue-visibility-timeout={}", row.visibility_ms)];
-    for (variable, value) in settings {
+    let more = row.more.iter().map(|(variable, value)| (variable, *value));
+    for (variable, value) in settings.iter().map(|(variable, value)| (variable, value.as_str())).chain(more) {
         // Others are for the client's library, such as the AWS SDK's.
         words.extend(flag(variable).map(|flag| format!("{flag}={value}")));
     }

@@ -11,8 +11,6 @@ mod rabbitmq;
 mod redis;
 pub mod server;
 mod sqs;
-#[cfg(feature = "kafka")]
-mod tansu;
 pub mod tls;
 
 use std::path::Path;
@@ -20,12 +18,10 @@ use std::sync::OnceLock;
 
 pub use embedded::EmbeddedFile;
 #[cfg(feature = "kafka")]
-pub use kafka::KafkaMock;
+pub use kafka::KafkaServer;
 pub use rabbitmq::RabbitServer;
 pub use redis::RedisServer;
 pub use sqs::SqsServer;
-#[cfg(feature = "kafka")]
-pub use tansu::TansuServer;
 
 /// Environment variables by name.
 pub type Settings = Vec<(&'static str, String)>;
