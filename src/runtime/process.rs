@@ -36,6 +36,7 @@ pub(super) fn register() {
 }
 
 /// Reads the others.
+#[allow(clippy::useless_conversion, reason = "microseconds have 32 bits on some systems")]
 pub(super) fn collect() {
     if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
         let (user, system) = (usage.user_time(), usage.system_time());
