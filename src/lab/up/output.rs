@@ -40,7 +40,7 @@ impl WriterEvents for Terminal {
         Some(self.style.prefixed(
             0,
             "up",
-            &format!("{lines} lines were dropped here: nobody took them in time"),
+            &format!("{lines} lines were dropped here: the terminal took them too slowly"),
         ))
     }
 }

@@ -105,7 +105,7 @@ pub(crate) fn xray() -> impl TextMapPropagator {
     propagators::XRay
 }
 
-/// Several crates bring TLS; whoever comes first sets the provider, and all of them want this one.
+/// Several crates bring TLS; the first sets the provider, and all of them want this one.
 fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -139,7 +139,7 @@ impl WriterEvents for Form {
     fn notice(&self, lines: u64) -> Option<String> {
         let mut scratch = Scratch::default();
         self.line(&mut scratch, Level::WARN, module_path!(), None, |record| {
-            record.message(format_args!("Log lines were dropped here: nobody took them in time"));
+            record.message(format_args!("Log lines were dropped here: standard output took them too slowly"));
             record.bare("lines", lines);
         });
         Some(scratch.line)
