@@ -221,10 +221,12 @@ fn a_schema_of_the_version_before_is_taken_over_and_one_that_was_changed_is_refu
                  FROM user_service.user_service_migrations";
     assert_eq!(database.sql(notes), [format!("1users/0001_users{checksum}true")]);
     drop(process);
-    for changed in ["checksum = '\\x00'", "success = FALSE", "version = 7"] {
-        database.sql(&format!("UPDATE user_service.user_service_migrations SET {changed}"));
+    for changed in ["'\\x00', TRUE, 1", "'\\x{}', FALSE, 1", "'\\x{}', TRUE, 7"] {
+        let changed = changed.replace("{}", checksum);
+        let columns = "checksum, success, version";
+        database.sql(&format!("UPDATE user_service.user_service_migrations SET ({columns}) = ({changed})"));
         let (_process, url, _temp) = start();
-        assert_misses_its_store(&url, server);
+        assert_misses_its_store(&format!("{url}/ready"), server);
     }
 }
 
