@@ -121,7 +121,7 @@ pub struct OtelConfig {
 }
 
 impl OtelConfig {
-    /// The `OTEL_*` variables that somebody set and that have no effect here, so that a
+    /// The `OTEL_*` variables that are set and have no effect here, so that a
     /// misspelled one is noticed. `none` asks for nothing and is not among them.
     pub fn variables_without_effect() -> Vec<String> {
         let known = Self::augment_args(clap::Command::new("otel"));

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! A topic is a log: nothing leaves it, a group only moves on in it. So this transport keeps what a
-//! broker with queues would: which messages are in hand, which wait for a retry, and up to which
+//! broker with queues would: which messages are in flight, which wait for a retry, and up to which
 //! offset all are settled, which is as far as the group may move on. What a member had when it died
-//! comes again, its attempts counted anew. A key belongs to one partition and a partition to one
+//! is redelivered, its attempts counted from the start. A key belongs to one partition and a partition to one
 //! member, so no message overtakes an earlier one of its key, not even one that waits for a retry;
 //! other keys of the partition go on, as far as [`window`] lets them.
 //!
@@ -226,7 +226,7 @@ impl Deliver for Kafka {
 
 #[async_trait]
 impl Inspect for Kafka {
-    /// Waiting is the group's lag. In flight is what this handle has in hand; what other members
+    /// Waiting is the group's lag. In flight is what this handle has received; what other members
     /// have counts as waiting, for Kafka does not know.
     async fn depth(&self) -> Result<Depth, QueueError> {
         within(CALL_TIMEOUT, async {

@@ -61,7 +61,7 @@ impl Access {
         Ok(Self(client))
     }
 
-    /// To be completed by whoever makes a client.
+    /// To be completed where a client is made.
     pub(super) fn config(&self) -> ClientConfig {
         self.0.clone()
     }

@@ -26,7 +26,7 @@ pub(super) struct Incoming(Arc<Desk>);
 pub(super) struct Desk {
     state: Mutex<State>,
     /// Something may be there to be given out.
-    news: Notify,
+    arrived: Notify,
     /// Set by the callers: leave the group.
     pub(super) leave: CancellationToken,
     /// Set by the thread: it has left.
@@ -67,7 +67,7 @@ impl Desk {
 
     /// Wakes who waits for a message.
     pub(super) fn tell(&self) {
-        self.news.notify_waiters();
+        self.arrived.notify_waiters();
     }
 }
 
@@ -128,7 +128,7 @@ impl Incoming {
     ) -> Result<Self, QueueError> {
         let desk = Arc::new(Desk {
             state: Mutex::default(),
-            news: Notify::new(),
+            arrived: Notify::new(),
             leave: CancellationToken::new(),
             left: CancellationToken::new(),
             silence: visibility_timeout,
@@ -148,9 +148,9 @@ impl Incoming {
         stopped: &CancellationToken,
     ) -> Result<Vec<Delivery>, QueueError> {
         loop {
-            let mut news = std::pin::pin!(self.0.news.notified());
-            // From here on no news is missed.
-            news.as_mut().enable();
+            let mut arrived = std::pin::pin!(self.0.arrived.notified());
+            // From here on no arrival is missed.
+            arrived.as_mut().enable();
             if stopped.is_cancelled() {
                 return Ok(Vec::new());
             }
@@ -164,7 +164,7 @@ impl Incoming {
             }
             let until = due.map_or(deadline, |due| due.min(deadline));
             tokio::select! {
-                () = news => {}
+                () = arrived => {}
                 () = sleep_until(until) => {}
                 () = stopped.cancelled() => {}
                 () = self.0.left.cancelled() => return Err(unavailable("ended the consumer")),

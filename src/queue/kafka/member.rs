@@ -1,7 +1,7 @@
 //! The thread that is the member of the group: fetches, commits, and hands partitions over.
 //!
 //! When the group wants a partition for another member, nothing more of it is given out, and it goes
-//! once what is in hand has been settled, or its consumer has said nothing for the visibility
+//! once what is in flight has been settled, or its consumer has said nothing for the visibility
 //! timeout. The other partitions go on meanwhile.
 
 use std::sync::Arc;
@@ -155,14 +155,14 @@ fn commit_and_hand_over(consumer: &Member, topic: &str, desk: &Desk) {
         }
         state.expelled = false;
     }
-    // The client remembers a pause beyond the ownership; whoever comes back would never be fed again.
+    // The client remembers a pause beyond the ownership; a partition that comes back would never be fed again.
     consumer.resume(&leaving).ok();
     let given_up = match consumer.rebalance_protocol() {
         RebalanceProtocol::Cooperative => consumer.incremental_unassign(&leaving),
         _ => consumer.unassign(),
     };
     if let Err(error) = given_up {
-        tracing::debug!(reason = %error, "Kafka's partitions could not be given up");
+        tracing::debug!(reason = %error, "Kafka's partitions could not be handed over");
     }
 }
 
@@ -214,6 +214,6 @@ fn answer(consumer: &Member, what: RDKafkaRespErr, partitions: &TopicPartitionLi
         (_, false) => consumer.unassign(),
     };
     if let Err(error) = done {
-        tracing::debug!(reason = %error, "Kafka's partitions could not be taken or given up");
+        tracing::debug!(reason = %error, "Kafka's partitions could not be taken or handed over");
     }
 }

@@ -54,7 +54,7 @@ impl Outgoing {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            // Given up before the call is; the relay sends the batch again.
+            // It ends before the call does; the relay sends the batch again.
             .set("message.timeout.ms", "3000")
             .set("request.timeout.ms", "3000")
             .set("linger.ms", "1")

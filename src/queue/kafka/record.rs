@@ -25,7 +25,7 @@ pub(super) fn headers(
     headers
 }
 
-/// The message of a record and all its fields. A record that somebody else wrote has its place as
+/// The message of a record and all its fields. A record that another program wrote has its place as
 /// id: the same each time it comes.
 pub(super) fn message(record: &impl rdkafka::Message) -> (Message, Fields) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_somebody_else_is_a_message_with_its_place_as_id() {
+    fn a_record_of_another_program_is_a_message_with_its_place_as_id() {
         let headers = OwnedHeaders::new().insert(Header { key: "a", value: None::<&str> });
         let (message, _) = message(&record(Some(headers), Some(vec![0xff]), None));
         assert_eq!((message.id.as_str(), message.key.as_str(), message.body.len()), ("q-2-7", "\u{fffd}", 0));

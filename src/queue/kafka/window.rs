@@ -22,7 +22,7 @@ pub(super) struct Window {
     /// What the group has accepted as the offset where it goes on.
     committed: Option<i64>,
     bytes: usize,
-    /// Nothing more is given out: the partition is going to somebody else.
+    /// Nothing more is delivered: the partition is going to another member.
     pub(super) leaving: bool,
     pub(super) paused: bool,
 }
@@ -120,7 +120,7 @@ impl Window {
         self.in_hand_mut(offset).is_some()
     }
 
-    /// Whether a consumer that was heard of lately has something in hand.
+    /// Whether a consumer that was heard of lately has messages in flight.
     pub(super) fn busy(&self, now: Instant, silence: Duration) -> bool {
         self.in_reach().any(|open| matches!(open.state, State::InHand(heard) if now < heard + silence))
     }
@@ -136,7 +136,7 @@ impl Window {
         self.committed = Some(offset);
     }
 
-    /// Waiting messages, retries included, and those in hand.
+    /// Waiting messages, retries included, and those in flight.
     pub(super) fn count(&self) -> (u64, u64) {
         let in_hand = self.open().filter(|open| matches!(open.state, State::InHand(_))).count();
         ((self.open().count() - in_hand) as u64, in_hand as u64)
