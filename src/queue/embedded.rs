@@ -27,6 +27,7 @@ use self::take::Known;
 use super::ack_batch::{AckBatcher, FailedAcks};
 use super::wire::{self, now_ms};
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError};
+use crate::config::Transport;
 use crate::sqlite::SqliteFile;
 
 /// Name of the file in the data folder.
@@ -112,9 +113,8 @@ impl Embedded {
 }
 
 impl Describe for Embedded {
-    /// Not a registered value, because this is no product; the prefix says whose it is.
     fn system(&self) -> &'static str {
-        "o11y_lab.embedded"
+        Transport::Embedded.row().system
     }
 
     fn name(&self) -> &str {

@@ -44,7 +44,7 @@ use self::outgoing::{Outgoing, Record};
 use self::reader::Reader;
 use super::broker::{CALL_TIMEOUT, within};
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
-use crate::config::QueueConfig;
+use crate::config::{QueueConfig, Transport};
 
 /// Wait before a message comes again that could not be put into the dead-letter topic.
 const NOT_KEPT: Duration = Duration::from_secs(1);
@@ -134,7 +134,7 @@ impl Kafka {
 
 impl Describe for Kafka {
     fn system(&self) -> &'static str {
-        "kafka"
+        Transport::Kafka.row().system
     }
 
     fn name(&self) -> &str {

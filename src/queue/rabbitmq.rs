@@ -34,7 +34,7 @@ use self::outgoing::PublishSession;
 use self::topology::{DELIVERY_LIMIT, Topology};
 use super::broker::{CALL_TIMEOUT, within};
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
-use crate::config::QueueConfig;
+use crate::config::{QueueConfig, Transport};
 
 /// RabbitMQ transport: one process's access to one queue.
 pub struct RabbitMq {
@@ -112,7 +112,7 @@ impl RabbitMq {
 
 impl Describe for RabbitMq {
     fn system(&self) -> &'static str {
-        "rabbitmq"
+        Transport::Rabbitmq.row().system
     }
 
     fn name(&self) -> &str {

@@ -29,7 +29,7 @@ use self::script::{GROUP, QueueKeys};
 use super::ack_batch::AckBatcher;
 use super::broker::unavailable;
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
-use crate::config::QueueConfig;
+use crate::config::{QueueConfig, Transport};
 
 /// Messages in one step: a bound for what is in memory, and for how long Redis is busy.
 const PAGE: usize = 100;
@@ -96,7 +96,7 @@ impl Redis {
 impl Describe for Redis {
     /// Not a registered value of the conventions, which have none for Redis.
     fn system(&self) -> &'static str {
-        "redis"
+        Transport::Redis.row().system
     }
 
     fn name(&self) -> &str {

@@ -22,7 +22,7 @@ use self::redrive::RedriveWatch;
 use super::ack_batch::AckBatcher;
 use super::broker::{CALL_TIMEOUT, within};
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
-use crate::config::QueueConfig;
+use crate::config::{QueueConfig, Transport};
 
 /// Most messages, or receipts, in one call.
 const BATCH: usize = 10;
@@ -135,7 +135,7 @@ impl Sqs {
 
 impl Describe for Sqs {
     fn system(&self) -> &'static str {
-        "aws_sqs"
+        Transport::Sqs.row().system
     }
 
     /// As SQS calls it, whatever `QUEUE_NAME` says.

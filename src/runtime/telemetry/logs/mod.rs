@@ -19,7 +19,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer};
 
-use crate::config::{LogConfig, LogFormat, NO_COLOR_VARIABLE};
+use crate::config::{LogConfig, LogFormat, NO_COLOR_VARIABLE, TRANSPORTS};
 use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
 use crate::schema::names::LOG_LINES_DROPPED;
 use record::Record;
@@ -168,16 +168,11 @@ pub(super) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     // quotes: a dead collector or a hostile client would fill the log. The ledger says it instead.
     // The HTTP server tells at info of each of its threads, and the database driver of every
     // connection it loses; what matters of that we say ourselves.
-    // RabbitMQ's client calls each lost connection several errors, and quotes returned messages.
-    const QUIETER: [(&str, &str); 5] = [
-        ("opentelemetry", "off"),
-        ("actix_server", "warn"),
-        ("sqlx", "error"),
-        ("sqlx_core", "error"),
-        ("lapin", "off"),
-    ];
+    const QUIETER: [(&str, &str); 4] =
+        [("opentelemetry", "off"), ("actix_server", "warn"), ("sqlx", "error"), ("sqlx_core", "error")];
+    let clients = TRANSPORTS.iter().flat_map(|row| row.quiet_targets).copied();
     let mut filter = EnvFilter::try_new(level)?;
-    for (target, most) in QUIETER.into_iter().filter(|(target, _)| !level.contains(target)) {
+    for (target, most) in QUIETER.into_iter().chain(clients).filter(|(target, _)| !level.contains(target)) {
         filter = filter.add_directive(format!("{target}={most}").parse()?);
     }
     Ok(filter)
