@@ -129,21 +129,12 @@ pub(super) fn traces_elsewhere(plan: &LabPlan, inherited: Inherited<'_>) -> Opti
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Duration;
-
     use clap::Args as _;
 
     use super::*;
-    use crate::schema::Ports;
 
     fn plan(roles: &[Role]) -> LabPlan {
-        LabPlan {
-            ports: Ports::from_base(7000),
-            roles: roles.to_vec(),
-            with: Vec::new(),
-            data_dir: "/data".into(),
-            grace: Duration::from_millis(2500),
-        }
+        LabPlan::example(7000, roles)
     }
 
     fn value(env: &Environment, name: &str) -> Option<String> {

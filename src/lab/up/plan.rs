@@ -22,6 +22,18 @@ impl LabPlan {
     pub(super) fn runs(&self, role: Role) -> bool {
         self.roles.is_empty() || self.roles.contains(&role)
     }
+
+    /// A plan for tests that start nothing.
+    #[cfg(test)]
+    pub(super) fn example(base: u16, roles: &[Role]) -> Self {
+        Self {
+            ports: Ports::from_base(base),
+            roles: roles.to_vec(),
+            with: Vec::new(),
+            data_dir: "/data".into(),
+            grace: Duration::from_millis(2500),
+        }
+    }
 }
 
 /// The URL of a port on this machine.

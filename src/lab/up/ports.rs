@@ -60,24 +60,12 @@ fn bind(port: u16) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Duration;
-
     use super::*;
     use crate::schema::Role;
 
-    fn plan(base: u16, roles: &[Role]) -> LabPlan {
-        LabPlan {
-            ports: Ports::from_base(base),
-            roles: roles.to_vec(),
-            with: Vec::new(),
-            data_dir: "/data".into(),
-            grace: Duration::from_secs(1),
-        }
-    }
-
     #[test]
     fn a_subset_needs_only_the_ports_of_its_roles_and_of_the_console() {
-        let plan = plan(7000, &[Role::Order, Role::Order]);
+        let plan = LabPlan::example(7000, &[Role::Order, Role::Order]);
         let ports: Vec<_> = plan.ports_needed().iter().map(|p| p.0).collect();
         assert_eq!(ports, [7002, 7005, 7006]);
     }
@@ -86,7 +74,7 @@ mod tests {
     fn a_taken_port_is_one_message_with_the_port_the_service_and_the_way_out() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let plan = plan(port - 1, &[Role::User]);
+        let plan = LabPlan::example(port - 1, &[Role::User]);
         let message = plan.check_ports().unwrap_err().to_string();
         assert!(message.contains(&format!("taken on 127.0.0.1: port {port} (user-service)")), "{message}");
         assert!(message.contains("--port-base ") && !message.contains('\n'), "{message}");

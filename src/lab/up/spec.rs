@@ -84,24 +84,11 @@ pub(super) fn children(plan: &LabPlan, inherited: Inherited<'_>) -> Vec<ChildSpe
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::schema::Ports;
-
-    fn plan(base: u16, roles: &[Role]) -> LabPlan {
-        LabPlan {
-            ports: Ports::from_base(base),
-            roles: roles.to_vec(),
-            with: Vec::new(),
-            data_dir: "/data".into(),
-            grace: Duration::from_secs(1),
-        }
-    }
 
     #[test]
     fn every_service_of_the_table_becomes_a_child_and_the_console_comes_first() {
-        let children = children(&plan(7000, &[]), &|_| None);
+        let children = children(&LabPlan::example(7000, &[]), &|_| None);
         let seen: Vec<_> = children.iter().map(|c| (c.command, c.url.as_str())).collect();
         assert_eq!(seen[0], ("console", "http://127.0.0.1:7005"));
         assert_eq!(seen[1], ("gateway", "http://127.0.0.1:7000"));
@@ -110,14 +97,14 @@ mod tests {
 
     #[test]
     fn a_subset_starts_its_roles_and_the_console() {
-        let plan = plan(7000, &[Role::Order, Role::Order]);
+        let plan = LabPlan::example(7000, &[Role::Order, Role::Order]);
         let names: Vec<_> = children(&plan, &|_| None).iter().map(|c| c.command).collect();
         assert_eq!(names, ["console", "order"]);
     }
 
     #[test]
     fn the_drain_follows_the_work_and_ends_with_the_console() {
-        let mut children = children(&plan(7000, &[]), &|_| None);
+        let mut children = children(&LabPlan::example(7000, &[]), &|_| None);
         children.sort_by_key(ChildSpec::drain_place);
         let order: Vec<_> = children.iter().map(|c| c.command).collect();
         assert_eq!(order, ["gateway", "order", "user", "lambda", "notify", "console"]);

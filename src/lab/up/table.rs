@@ -56,7 +56,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::schema::Ports;
 
     #[test]
     fn the_table_aligns_and_says_why_something_is_not_ready() {
@@ -79,17 +78,10 @@ mod tests {
 
     #[test]
     fn the_next_steps_use_the_ports_of_this_lab() {
-        let plan = |roles| LabPlan {
-            ports: Ports::from_base(7000),
-            roles,
-            with: Vec::new(),
-            data_dir: "/data".into(),
-            grace: Duration::from_secs(1),
-        };
-        let text = next_steps(&plan(vec![]));
+        let text = next_steps(&LabPlan::example(7000, &[]));
         assert!(
             text.contains("http://127.0.0.1:7005\n") && text.contains("http://127.0.0.1:7000/api/orders")
         );
-        assert!(!next_steps(&plan(vec![Role::User])).contains("curl"));
+        assert!(!next_steps(&LabPlan::example(7000, &[Role::User])).contains("curl"));
     }
 }
