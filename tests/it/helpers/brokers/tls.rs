@@ -55,11 +55,7 @@ pub struct Proxy {
 impl Proxy {
     /// The certificates are made in `folder`.
     pub fn before(inner: u16, folder: &Path) -> Self {
-        Self::listening(free_port(), inner, folder)
-    }
-
-    /// The same on a port that was chosen before, such as one that the server behind it has to know.
-    pub fn listening(port: u16, inner: u16, folder: &Path) -> Self {
+        let port = free_port();
         let Certificates { authority, certificate, key } = Certificates::make(folder);
         let command = move || {
             let mut command = Command::new(PYTHON);
