@@ -26,7 +26,7 @@ pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
 pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};
 pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
-pub use load::{LoadConfig, MAX_RPS, Mix};
+pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};
 pub use otel::OtelConfig;
 pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{BareUnit, LONGEST, PortBase, duration, http_url, milliseconds, seconds};
-use crate::schema::Role;
+use super::{BareUnit, LONGEST, OtelConfig, PortBase, duration, http_url, milliseconds, seconds};
+use crate::schema::{Endpoint, Role};
 
 /// The most requests a second that may be asked for: more than one process can send.
 pub const MAX_RPS: f64 = 20_000.0;
+
+/// Stands in a setting for the id of a trace.
+pub const TRACE_ID: &str = "{traceId}";
 
 /// Settings of `load`: traffic for a running lab.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +46,9 @@ pub struct LoadConfig {
     /// Closed loop: each connection sends its next request when the last one is answered
     #[arg(long, env = "LOAD_CLOSED", conflicts_with_all = ["rps", "plan", "forever", "dry_run"])]
     pub closed: bool,
+    /// When requests are due in an open loop
+    #[arg(long, env = "LOAD_ARRIVALS", default_value = "even", conflicts_with = "closed")]
+    pub arrivals: Arrivals,
     /// Longest time one request may take, in milliseconds
     #[arg(long, env = "LOAD_TIMEOUT_MS", default_value = "15000", value_name = "MS", value_parser = milliseconds)]
     pub timeout: Duration,
@@ -55,12 +61,27 @@ pub struct LoadConfig {
     /// Exit with 1 if a greater share, 0 to 1, was not answered as expected [default: no check]
     #[arg(long, env = "LOAD_MAX_ERROR_RATIO", value_name = "RATIO", value_parser = ratio)]
     pub max_error_ratio: Option<f64>,
+    /// Where a trace is seen, with {traceId} in the URL [default: the console or Jaeger on this machine, which of them has it]
+    #[arg(long, env = "LOAD_TRACE_URL", value_name = "URL", value_parser = trace_url)]
+    pub trace_url: Option<String>,
     /// List the requests with their times and send none
     #[arg(long)]
     pub dry_run: bool,
     /// Report in JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub otel: OtelConfig,
+}
+
+/// How requests are spread over the time in which a rate holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Arrivals {
+    /// At even intervals
+    Even,
+    /// At random, as from many clients who know nothing of each other; drawn from the seed
+    Poisson,
 }
 
 /// Which requests are drawn.
@@ -83,6 +104,24 @@ impl LoadConfig {
         self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}"))
     }
 
+    /// The OpenTelemetry settings; spans go to the lab's own receiver where nothing names another.
+    pub fn otel(&self) -> OtelConfig {
+        let mut otel = self.otel.clone();
+        if !self.names_a_collector() {
+            let port = self.ports.ports().at(Endpoint::Otlp);
+            otel.otel_exporter_otlp_endpoint = Some(format!("http://127.0.0.1:{port}"));
+        }
+        // A trace whose root is not there yet looks broken; half a second, as `up` has it.
+        otel.otel_bsp_schedule_delay.get_or_insert_with(|| "500".to_owned());
+        otel
+    }
+
+    /// Whether the user says where spans go.
+    pub fn names_a_collector(&self) -> bool {
+        self.otel.otel_exporter_otlp_endpoint.is_some()
+            || self.otel.otel_exporter_otlp_traces_endpoint.is_some()
+    }
+
     /// Requests a second where no plan says.
     pub fn rps(&self) -> f64 {
         self.rps.unwrap_or(if self.forever { 2.0 } else { 10.0 })
@@ -95,6 +134,13 @@ pub(crate) fn length(text: &str) -> Result<Duration, String> {
     let read = duration(text, BareUnit::Seconds).filter(|_| !text.contains('d'));
     let within = read.filter(|length| (Duration::from_millis(1)..=LONGEST).contains(length));
     within.ok_or_else(|| "expected a time such as 30s, 5m or 1h, at most 24h".into())
+}
+
+fn trace_url(text: &str) -> Result<String, String> {
+    match http_url(&text.replace(TRACE_ID, "0")) {
+        Ok(_) if text.contains(TRACE_ID) => Ok(text.to_owned()),
+        _ => Err(format!("expected a URL with {TRACE_ID} in it")),
+    }
 }
 
 fn rps(text: &str) -> Result<f64, String> {

@@ -80,6 +80,10 @@ pub const ORDER_TRACE: &[ExpectedSpan] = &[
     span(5, "send email", "notification-service", SpanKind::Internal, &[]),
 ];
 
+/// The root above [`ORDER_TRACE`] where `o11y-lab load` sends the order and exports its spans.
+pub const LOAD_SPAN: ExpectedSpan =
+    span(0, "POST /api/orders", "o11y-lab-load", SpanKind::Client, HTTP_CLIENT);
+
 const fn span(
     depth: usize,
     name: &'static str,

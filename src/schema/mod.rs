@@ -184,6 +184,9 @@ const ENDPOINTS: [EndpointPort; 4] = [
     EndpointPort { endpoint: Endpoint::Alertmanager, offset: 8, standard: None },
 ];
 
+/// The page and API of a Jaeger on its standard port, which compose publishes.
+pub const JAEGER_PORT: u16 = 16_686;
+
 /// The ports of one lab, derived from `--port-base`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {

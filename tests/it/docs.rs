@@ -139,8 +139,9 @@ fn every_setting_is_documented_with_flag_variable_and_default() {
         let title = if name == "order" { "Every role" } else { name };
         text += &format!("\n## {title}\n");
         let mut heading = None;
-        // The settings of queue and brokers are the roles' own and stand there.
-        let again = |arg: &clap::Arg| name == "queue depth" && arg.get_help_heading().is_some();
+        // The settings of queue, brokers and OpenTelemetry are the roles' own and stand there.
+        let again =
+            |arg: &clap::Arg| ["queue depth", "load"].contains(&name) && arg.get_help_heading().is_some();
         let shown = |arg: &&clap::Arg| !arg.is_hide_set() && arg.get_long().is_some() && !again(arg);
         for arg in sub.get_arguments().filter(shown) {
             if arg.get_help_heading() != heading || heading.is_none() && !text.ends_with("|\n") {

@@ -1,5 +1,8 @@
 //! `o11y-lab load` against a real lab: what it sends, what it counts, and how it ends.
 
+mod setup;
+mod traces;
+
 use nix::sys::signal::Signal;
 use o11y_lab::schema::Role;
 use serde_json::Value;
@@ -202,6 +205,9 @@ fn the_same_seed_lists_the_same_requests() {
     assert!(one.lines().count() > 1000 && one.contains("POST /api/orders {\"userId\":$user"), "{one}");
     let steady = listed(&["--rps", "5", "--duration", "2s", "--mix", "browse"]);
     let times: Vec<_> = steady.lines().filter_map(|line| line.split(' ').next()).collect();
+    let poisson = ["--rps", "5", "--duration", "2s", "--mix", "browse", "--arrivals", "poisson"];
+    assert_eq!(listed(&poisson), listed(&poisson), "drawn from the seed");
+    assert_ne!(listed(&poisson), steady);
     let expected = ["0.100", "0.300", "0.500", "0.700", "0.900", "1.100", "1.300", "1.500", "1.700", "1.900"];
     assert_eq!(times, expected);
 }
@@ -217,6 +223,9 @@ fn settings_that_make_no_sense_are_refused_with_exit_code_2() {
         (vec!["--plan", "/nowhere"], "--plan (LOAD_PLAN) '/nowhere'"),
         (vec!["--plan", "default", "--rps", "5"], "cannot be used with"),
         (vec!["--closed", "--rps", "5"], "cannot be used with"),
+        (vec!["--closed", "--arrivals", "poisson"], "cannot be used with"),
+        (vec!["--arrivals", "often"], "LOAD_ARRIVALS"),
+        (vec!["--trace-url", "http://h/trace"], "LOAD_TRACE_URL"),
         (vec!["--rps", "0"], "LOAD_RPS"),
         (vec!["--duration", "soon"], "LOAD_DURATION"),
         (vec!["--max-error-ratio", "2"], "LOAD_MAX_ERROR_RATIO"),

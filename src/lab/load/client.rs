@@ -1,6 +1,8 @@
 //! The client that sends requests: each within a time limit, with a trace of its own.
 
+use std::cell::Cell;
 use std::error::Error;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,13 @@ use hyper::body::Bytes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use opentelemetry::global::BoxedTracer;
 use rustls::{ClientConfig, RootCertStore};
 
-type Http = HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
+use super::connect::{ConnectStopwatch, Measured};
+use super::span::{RequestSpan, RequestTrace, Server};
+
+type Http = HttpClient<Measured<HttpsConnector<HttpConnector>>, Full<Bytes>>;
 
 /// The most of an answer's body that is kept; the rest is read and forgotten.
 const KEPT: usize = 64 * 1024;
@@ -23,16 +29,23 @@ const IDLE: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sends requests to one gateway.
+#[derive(Clone)]
 pub(super) struct LoadClient {
     http: Http,
-    base: String,
+    base: Rc<str>,
+    server: Rc<Server>,
     timeout: Duration,
+    tracer: Rc<BoxedTracer>,
+    /// Whether requests have spans.
+    traced: Rc<Cell<bool>>,
 }
 
 /// The outcome of a request.
 pub(super) struct LoadReply {
-    /// The trace that it began: 32 hexadecimal digits.
-    pub(super) trace_id: String,
+    /// Its trace, where one is known.
+    pub(super) trace: Option<RequestTrace>,
+    /// How long the connection took that it opened.
+    pub(super) connect: Option<Duration>,
     /// The answer, or why there is none.
     pub(super) result: Result<LoadAnswer, LoadFailure>,
 }
@@ -40,6 +53,8 @@ pub(super) struct LoadReply {
 /// An answer, read to its end.
 pub(super) struct LoadAnswer {
     pub(super) status: u16,
+    /// The trace that the gateway names.
+    pub(super) trace: Option<RequestTrace>,
     /// Its first bytes.
     pub(super) body: Vec<u8>,
 }
@@ -50,17 +65,36 @@ pub(super) enum LoadFailure {
     /// Not within the time limit.
     #[error("no answer in time")]
     Timeout,
+    /// No connection within the time limit.
+    #[error("no connection in time")]
+    ConnectTimeout,
     /// No connection, or one that broke.
     #[error("{0}")]
     Connect(String),
 }
 
+impl LoadFailure {
+    /// `error.type`, one of a closed set.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Timeout | Self::ConnectTimeout => "timeout",
+            Self::Connect(_) => "unreachable",
+        }
+    }
+}
+
 impl LoadClient {
-    /// A client for the gateway at `base`; no request takes longer than `timeout`.
+    /// A client for the gateway at `base`; no request takes longer than `timeout`. Spans are `tracer`'s,
+    /// from the moment on that they are asked for.
     ///
     /// # Errors
     /// The system's certificates cannot be had and `base` is https.
-    pub(super) fn new(base: String, timeout: Duration, connections: usize) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        base: &str,
+        timeout: Duration,
+        connections: usize,
+        tracer: BoxedTracer,
+    ) -> anyhow::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -75,43 +109,71 @@ impl LoadClient {
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(connections)
-            .build(connector);
-        Ok(Self { http, base, timeout })
+            .build(Measured(connector));
+        let (tracer, traced) = (Rc::new(tracer), Rc::new(Cell::new(false)));
+        Ok(Self { http, base: base.into(), server: Rc::new(Server::of(base)), timeout, tracer, traced })
     }
 
     /// The same with time enough for requests that only prepare a run, whatever limit is tested.
     pub(super) fn patient(&self) -> Self {
-        let (http, base) = (self.http.clone(), self.base.clone());
-        Self { http, base, timeout: self.timeout.max(PATIENCE) }
+        Self { timeout: self.timeout.max(PATIENCE), ..self.clone() }
     }
 
-    /// The gateway's URL.
-    pub(super) fn base(&self) -> &str {
-        &self.base
+    /// Whether requests have spans from now on, in all clones.
+    pub(super) fn trace(&self, on: bool) {
+        self.traced.set(on);
     }
 
-    /// Sends one request; a body is JSON, an empty one is none.
-    pub(super) async fn send(&self, method: &str, path: &str, body: String) -> LoadReply {
-        let trace_id = format!("{:032x}", fastrand::u128(1..));
-        // Sampled: the slowest are to be found in the trace backend.
-        let parent = format!("00-{trace_id}-{:016x}-01", fastrand::u64(1..));
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header("user-agent", "o11y-lab-load")
-            .header("traceparent", parent);
-        if !body.is_empty() {
-            request = request.header("content-type", "application/json");
-        }
-        let result = match request.body(Full::from(body)) {
-            Err(error) => Err(LoadFailure::Connect(error.to_string())),
-            Ok(request) => match tokio::time::timeout(self.timeout, answer(&self.http, request)).await {
-                Ok(answered) => answered.map_err(|error| failure(&*error)),
-                Err(_) => Err(LoadFailure::Timeout),
-            },
+    /// The gateway.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Sends one request of a route, `METHOD /template`; a body is JSON, an empty one is none.
+    pub(super) async fn send(&self, route: &'static str, path: &str, body: String) -> LoadReply {
+        let url = format!("{}{path}", self.base);
+        let span = match self.traced.get() {
+            true => RequestSpan::begin(&self.tracer, route, path, &self.server),
+            false => RequestSpan::none(),
         };
-        LoadReply { trace_id, result }
+        let stopwatch = Arc::<ConnectStopwatch>::default();
+        let result = match request(route, url, &span, body) {
+            Err(error) => Err(LoadFailure::Connect(error.to_string())),
+            Ok(request) => {
+                let answered = stopwatch.clone().measure(answer(&self.http, request));
+                match tokio::time::timeout(self.timeout, answered).await {
+                    Ok(answered) => answered.map_err(|error| failure(&*error)),
+                    Err(_) if stopwatch.waits() => Err(LoadFailure::ConnectTimeout),
+                    Err(_) => Err(LoadFailure::Timeout),
+                }
+            }
+        };
+        let theirs = result.as_ref().ok().and_then(|answer| answer.trace.clone());
+        // The gateway may record what we did not: a sampler of its own, or no span of ours at all.
+        let trace = match span.trace() {
+            Some(ours) if ours.sampled => Some(ours),
+            ours => theirs.or(ours),
+        };
+        span.end(&result);
+        LoadReply { trace, connect: stopwatch.took(), result }
     }
+}
+
+fn request(
+    route: &str,
+    url: String,
+    span: &RequestSpan,
+    body: String,
+) -> Result<Request<Full<Bytes>>, http::Error> {
+    let method = route.split(' ').next().unwrap_or_default();
+    let mut request = Request::builder().method(method).uri(url).header("user-agent", "o11y-lab-load");
+    for (name, value) in span.fields() {
+        request = request.header(name, value);
+    }
+    if !body.is_empty() {
+        request = request.header("content-type", "application/json");
+    }
+    request.body(Full::from(body))
 }
 
 /// TLS by the system's authorities, or where none are `wanted`, by none.
@@ -134,6 +196,8 @@ async fn answer(
     request: Request<Full<Bytes>>,
 ) -> Result<LoadAnswer, Box<dyn Error + Send + Sync>> {
     let mut response = http.request(request).await?;
+    let named = response.headers().get("traceresponse").and_then(|value| value.to_str().ok());
+    let trace = named.and_then(RequestTrace::in_answer);
     let mut body = Vec::new();
     while let Some(frame) = response.body_mut().frame().await {
         let room = KEPT - body.len();
@@ -141,7 +205,7 @@ async fn answer(
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         }
     }
-    Ok(LoadAnswer { status: response.status().as_u16(), body })
+    Ok(LoadAnswer { status: response.status().as_u16(), trace, body })
 }
 
 fn failure(error: &(dyn Error + 'static)) -> LoadFailure {
@@ -154,83 +218,4 @@ fn failure(error: &(dyn Error + 'static)) -> LoadFailure {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use actix_web::http::header::HeaderMap;
-    use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-
-    use super::*;
-
-    fn header(headers: &HeaderMap, name: &str) -> String {
-        headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-    }
-
-    async fn echo(request: HttpRequest, body: String) -> HttpResponse {
-        let names = ["user-agent", "traceparent", "content-type"];
-        let headers = names.map(|name| header(request.headers(), name));
-        HttpResponse::Created().body(format!("{} {body}", headers.join(" ")))
-    }
-
-    #[actix_web::test]
-    async fn a_request_has_a_trace_of_its_own_and_says_who_sends_it() {
-        let server = HttpServer::new(|| {
-            App::new()
-                .route("/echo", web::post().to(echo))
-                .route("/large", web::get().to(|| async { "x".repeat(3 * KEPT + 1) }))
-                .route(
-                    "/moved",
-                    web::get().to(|| async {
-                        HttpResponse::Found().insert_header(("location", "/large")).finish()
-                    }),
-                )
-        });
-        let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
-        let base = format!("http://{}", server.addrs()[0]);
-        let server = server.run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        let client = LoadClient::new(base, Duration::from_secs(20), 2).unwrap();
-
-        let one = client.send("POST", "/echo", "{}".to_owned()).await;
-        let two = client.send("POST", "/echo", "{}".to_owned()).await;
-        assert_ne!(one.trace_id, two.trace_id);
-        let answer = one.result.unwrap();
-        let text = String::from_utf8(answer.body).unwrap();
-        let words: Vec<_> = text.split(' ').collect();
-        assert_eq!(
-            (answer.status, words[0], words[2], words[3]),
-            (201, "o11y-lab-load", "application/json", "{}")
-        );
-        let parent: Vec<_> = words[1].split('-').collect();
-        assert_eq!(
-            (parent[0], parent[1], parent[2].len(), parent[3]),
-            ("00", one.trace_id.as_str(), 16, "01")
-        );
-
-        let large = client.send("GET", "/large", String::new()).await.result.unwrap();
-        assert_eq!(large.body.len(), KEPT, "the rest is read and forgotten");
-        let moved = client.send("GET", "/moved", String::new()).await.result.unwrap();
-        assert_eq!(moved.status, 302, "a redirect is an answer");
-        handle.stop(false).await;
-    }
-
-    #[actix_web::test]
-    async fn a_port_that_nobody_listens_on_is_no_connection() {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
-        let client = LoadClient::new(base, Duration::from_secs(20), 1).unwrap();
-        let reply = client.send("GET", "/", String::new()).await;
-        assert!(matches!(reply.result, Err(LoadFailure::Connect(why)) if why.contains("refused")));
-    }
-
-    #[actix_web::test]
-    async fn whoever_never_answers_is_a_timeout() {
-        // Connections are taken by the kernel, and never read.
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let client = LoadClient::new(base, Duration::from_millis(100), 1).unwrap();
-        let reply = client.send("GET", "/", String::new()).await;
-        assert_eq!(reply.result.err(), Some(LoadFailure::Timeout));
-    }
-}
+mod tests;

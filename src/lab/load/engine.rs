@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::client::LoadFailure;
 use super::draw::LoadCase;
 use super::schedule::{Arrival, Schedule};
+use super::span::RequestTrace;
 
 /// Interval between two updates of the progress.
 const TICK: Duration = Duration::from_millis(200);
@@ -35,7 +36,9 @@ pub(super) enum Pace {
 /// What a sender says of a request.
 pub(super) struct SentRequest {
     pub(super) case: &'static LoadCase,
-    pub(super) trace_id: String,
+    pub(super) trace: Option<RequestTrace>,
+    /// How long the connection took that it opened.
+    pub(super) connect: Option<Duration>,
     /// The status, or why there is none.
     pub(super) result: Result<u16, LoadFailure>,
 }

@@ -10,7 +10,7 @@ use crate::config::LoadConfig;
 /// run will know.
 pub(super) fn listing(config: &LoadConfig, phases: &[Phase]) -> impl Iterator<Item = String> {
     let fixtures = Fixtures::symbolic();
-    Schedule::new(phases, config.seed, 0).map(move |arrival| {
+    Schedule::new(phases, config.arrivals, config.seed, 0).map(move |arrival| {
         let phase = &phases[arrival.phase];
         let draw = mix::draw(config.seed, arrival.number, phase.mix);
         let body = match draw.body(&fixtures) {

@@ -66,6 +66,17 @@ pub(super) fn parse(text: &str, mix: Mix) -> Result<Vec<Phase>, String> {
     Ok(phases)
 }
 
+/// The name of the phase at a time; of the last one afterwards.
+pub(super) fn phase_at(phases: &[Phase], mut elapsed: Duration) -> &str {
+    for phase in phases {
+        match elapsed.checked_sub(phase.length) {
+            Some(left) => elapsed = left,
+            None => return &phase.name,
+        }
+    }
+    phases.last().map_or("", |phase| &phase.name)
+}
+
 fn phase(line: &str, mix: Mix) -> Result<Phase, String> {
     let words: Vec<_> = line.split_whitespace().collect();
     let (name, time, rate, mix) = match words[..] {

@@ -1,21 +1,28 @@
 //! Progress of a run: a bar on a terminal, lines elsewhere, JSON for a heartbeat.
 
+use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::setup::ROWS;
 use super::tally::LoadRecorder;
 use crate::api;
 use crate::config::LoadConfig;
+
+/// Time between two lines about a set-up that takes long.
+const SET_UP_EVERY: Duration = Duration::from_secs(1);
 
 /// The progress of a run.
 pub(super) struct Progress {
     form: ProgressForm,
     every: Duration,
     /// `None` before the first request.
-    said: Option<Instant>,
+    said: Cell<Option<Instant>>,
+    /// When the set-up was last told of; `None` before it.
+    told: Cell<Option<Instant>>,
     length: Duration,
 }
 
@@ -38,19 +45,20 @@ impl Progress {
         };
         let every =
             if matches!(form, ProgressForm::Bar(_)) { Duration::from_secs(1) } else { config.report_every };
-        Self { form, every, said: None, length }
+        Self { form, every, said: Cell::new(None), told: Cell::new(None), length }
     }
 
     /// Some time has passed: `elapsed` since the start of the run or, in a heartbeat, of the round.
-    pub(super) fn tick(&mut self, elapsed: Duration, phase: &str, recorder: &mut LoadRecorder) {
+    pub(super) fn tick(&self, elapsed: Duration, phase: &str, recorder: &mut LoadRecorder) {
         if let ProgressForm::Bar(bar) = &self.form {
             bar.set_position(elapsed.min(self.length).as_millis() as u64);
         }
-        let since = self.said.get_or_insert_with(Instant::now).elapsed();
+        let said = self.said.get().unwrap_or_else(Instant::now);
+        let since = said.elapsed();
+        self.said.set(Some(if since < self.every { said } else { Instant::now() }));
         if since < self.every {
             return;
         }
-        self.said = Some(Instant::now());
         let text = say(phase, since, recorder);
         match &self.form {
             ProgressForm::Bar(bar) => bar.set_message(text),
@@ -74,12 +82,67 @@ impl Progress {
         }));
     }
 
+    /// The set-up has made so many of its rows; `reason` is why it has no more, where one failed.
+    pub(super) fn setting_up(&self, made: usize, reason: Option<&str>) {
+        let text = || {
+            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("setting up {made}/{ROWS}{reason}")
+        };
+        if let ProgressForm::Bar(bar) = &self.form {
+            bar.set_message(text());
+            return;
+        }
+        // A set-up of a moment is not worth a line; one that fails is, and then once in a while.
+        let due = match self.told.get() {
+            Some(told) => told.elapsed() >= SET_UP_EVERY,
+            None => reason.is_some(),
+        };
+        if due || self.told.get().is_none() {
+            self.told.set(Some(Instant::now()));
+        }
+        if due {
+            match &self.form {
+                ProgressForm::Json => setup_line(made, reason),
+                _ => drop(writeln!(std::io::stderr(), "{}", text())),
+            }
+        }
+    }
+
+    /// The set-up is over. Says so where it is not whole.
+    pub(super) fn set_up(&self, made: usize) {
+        self.told.set(None);
+        if made == ROWS {
+            return;
+        }
+        match &self.form {
+            ProgressForm::Json => setup_line(made, Some("it goes on with what there is")),
+            ProgressForm::Bar(bar) => bar.println(unfinished(made)),
+            ProgressForm::Lines => drop(writeln!(std::io::stderr(), "{}", unfinished(made))),
+        }
+    }
+
     /// Takes the bar away.
     pub(super) fn finish(&self) {
         if let ProgressForm::Bar(bar) = &self.form {
             bar.finish_and_clear();
         }
     }
+}
+
+fn unfinished(made: usize) -> String {
+    format!("set up {made}/{ROWS}; it goes on with what there is")
+}
+
+fn setup_line(made: usize, reason: Option<&str>) {
+    line(json!({
+        "timestamp": api::now(),
+        "level": "warn",
+        "message": "Load is being set up",
+        "service": "load",
+        "made": made,
+        "of": ROWS,
+        "reason": reason,
+    }));
 }
 
 fn bar(length: Duration) -> ProgressBar {

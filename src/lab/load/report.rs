@@ -6,41 +6,40 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::engine::LoadEnd;
-use super::fixtures::Fixtures;
+use super::links::TraceLinks;
 use super::plan::Phase;
-use super::tally::{AnswerClass, LoadRecorder, Tally};
+use super::tally::{LoadRecorder, SlowRequest, Tally};
+use crate::config::Arrivals;
 
-/// The columns of counts, in the words of the table and of JSON.
-const COLUMNS: [(AnswerClass, &str, &str); 6] = [
-    (AnswerClass::Ok, "OK", "ok"),
-    (AnswerClass::Refused, "REFUSED", "refused"),
-    (AnswerClass::Unexpected, "UNEXPECTED", "unexpected"),
-    (AnswerClass::Server, "5XX", "serverErrors"),
-    (AnswerClass::Timeout, "TIMEOUT", "timeouts"),
-    (AnswerClass::Connect, "CONNECT", "connect"),
-];
-const PERCENTILES: [(f64, &str, &str); 4] =
-    [(50.0, "P50 MS", "p50"), (90.0, "P90 MS", "p90"), (99.0, "P99 MS", "p99"), (100.0, "MAX MS", "max")];
+mod table;
+
+use table::{TimeRow, clipped, counts, times};
 
 /// A run that is over.
 pub(super) struct LoadReport<'a> {
+    /// The gateway's.
     pub(super) url: &'a str,
-    pub(super) closed: bool,
+    /// `None` in a closed loop.
+    pub(super) arrivals: Option<Arrivals>,
     pub(super) seed: u64,
     pub(super) phases: &'a [Phase],
     pub(super) recorder: &'a LoadRecorder,
+    /// The rows that the set-up made.
+    pub(super) made: Value,
+    pub(super) links: &'a TraceLinks,
     pub(super) ended: &'a LoadEnd,
 }
 
 impl LoadReport<'_> {
-    /// The report for a person.
+    /// The report for a person, [`table::WIDTH`] columns wide but for URLs.
     pub(super) fn text(&self) -> String {
         let LoadRecorder { total, dropped, orders, .. } = self.recorder;
         let seconds = self.ended.elapsed.as_secs_f64();
         let mut text = format!(
-            "\n{}, {} loop, seed {}, {seconds:.1} s{}\n",
+            "\n{}, {} loop{}, seed {}, {seconds:.1} s{}\n",
             self.url,
             self.model(),
+            if self.arrivals == Some(Arrivals::Poisson) { " with Poisson arrivals" } else { "" },
             self.seed,
             if self.ended.interrupted { ", interrupted" } else { "" }
         );
@@ -52,57 +51,84 @@ impl LoadReport<'_> {
             total.wrong(),
             self.ended.unfinished,
         );
-        let routes = self.recorder.routes.iter().map(|(route, tally)| (*route, tally, seconds));
-        text += &table("ROUTE", routes.chain([("all", total, seconds)]));
+        let routes = || self.recorder.routes.iter().map(|(route, tally)| (*route, tally));
+        let all = ("all", total);
+        text += &counts("ROUTE", routes().chain([all]).map(|(name, tally)| (name, tally, seconds)));
+        text.push('\n');
+        text += &times("ROUTE", routes().chain([all]).map(TimeRow::of).chain(self.parts()));
         if self.phases.len() > 1 {
             text.push('\n');
-            text += &table("PHASE", self.by_phase());
+            text += &counts("PHASE", self.by_phase());
+            text.push('\n');
+            text += &times("PHASE", self.by_phase().map(|(name, tally, _)| TimeRow::of((name, tally))));
         }
         text + &self.surprises() + &self.slowest()
     }
 
     /// The report for a program.
     pub(super) fn json(&self) -> Value {
-        let LoadRecorder { total, dropped, orders, waited, .. } = self.recorder;
+        let LoadRecorder { total, dropped, orders, waited, connect, answer, .. } = self.recorder;
         let seconds = self.ended.elapsed.as_secs_f64();
-        let routes = self.recorder.routes.iter().map(|(route, tally)| row("route", route, tally, seconds));
-        let phases = self.by_phase().map(|(name, tally, seconds)| row("phase", name, tally, seconds));
+        let routes = self.recorder.routes.iter();
+        let routes = routes.map(|(route, tally)| table::json("route", route, tally, seconds));
+        let phases = self.by_phase().map(|(name, tally, spent)| table::json("phase", name, tally, spent));
         let surprises = self.recorder.surprises.iter().map(|((route, what, answer), count)| {
             json!({ "route": route, "what": what, "answer": answer, "count": count })
-        });
-        let slowest = self.recorder.slowest.iter().map(|slow| {
-            json!({
-                "traceId": slow.trace_id,
-                "route": slow.route,
-                "answer": slow.answer,
-                "latencyMs": ms(slow.latency),
-                "waitedMs": ms(slow.waited),
-            })
         });
         json!({
             "url": self.url,
             "loop": self.model(),
+            "arrivals": self.arrivals.map(|arrivals| format!("{arrivals:?}").to_lowercase()),
             "seed": self.seed,
             "elapsedSeconds": round(seconds),
             "interrupted": self.ended.interrupted,
-            "made": Fixtures::made(),
+            "made": self.made,
             "orders": orders,
             "expected": total.count() - total.wrong(),
             "unexpected": total.wrong(),
             "dropped": dropped,
             "unfinished": self.ended.unfinished,
             "errorRatio": self.recorder.error_ratio(),
-            "total": row("route", "all", total, seconds),
-            "waitedMs": percentiles(waited),
+            "total": table::json("route", "all", total, seconds),
+            "waitedMs": table::percentiles(waited),
+            "connections": connect.count(),
+            "connectMs": table::percentiles(connect),
+            "answerMs": table::percentiles(answer),
             "routes": routes.collect::<Vec<_>>(),
             "phases": phases.collect::<Vec<_>>(),
             "surprises": surprises.collect::<Vec<_>>(),
-            "slowest": slowest.collect::<Vec<_>>(),
+            "slowest": self.recorder.slowest.iter().map(|slow| self.slow(slow)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn slow(&self, slow: &SlowRequest) -> Value {
+        json!({
+            "traceId": slow.trace.as_ref().map(|trace| &trace.id),
+            "sampled": slow.trace.as_ref().is_some_and(|trace| trace.sampled),
+            "traceUrl": self.links.of(slow.trace.as_ref()),
+            "route": slow.route,
+            "answer": slow.answer,
+            "latencyMs": ms(slow.latency),
+            "waitedMs": ms(slow.waited),
+            "connectMs": ms(slow.connect),
         })
     }
 
     fn model(&self) -> &'static str {
-        if self.closed { "closed" } else { "open" }
+        if self.arrivals.is_some() { "open" } else { "closed" }
+    }
+
+    /// What the latency of all requests consists of.
+    fn parts(&self) -> [TimeRow<'static>; 3] {
+        let LoadRecorder { waited, connect, answer, .. } = self.recorder;
+        [
+            TimeRow { name: "- until a connection is free".into(), times: waited.clone() },
+            TimeRow {
+                name: format!("- to open one, {} times", connect.count()).into(),
+                times: connect.clone(),
+            },
+            TimeRow { name: "- from then to the answer".into(), times: answer.clone() },
+        ]
     }
 
     /// The phases with their counts and the seconds that were spent in them.
@@ -119,7 +145,7 @@ impl LoadReport<'_> {
         let mut text = String::new();
         for ((route, what, answer), count) in &self.recorder.surprises {
             let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
-            let _ = writeln!(text, "  {count} x {route}{what}: {answer}");
+            let _ = writeln!(text, "{}", clipped(&format!("  {count} x {route}{what}: {answer}")));
         }
         if text.is_empty() { text } else { format!("\nNot as the mix expects:\n{text}") }
     }
@@ -129,63 +155,21 @@ impl LoadReport<'_> {
         if slowest.is_empty() {
             return String::new();
         }
-        let mut text = format!("\n{:<32}  {:>9}  {:>9}  ROUTE\n", "SLOWEST TRACES", "MS", "WAITED");
+        let mut text = format!("\n{:>9} {:>9} {:>9}  SLOWEST TRACES\n", "MS", "WAITED", "CONNECT");
         for slow in slowest {
-            let (latency, waited) = (ms(slow.latency), ms(slow.waited));
-            let _ = writeln!(
-                text,
-                "{}  {latency:>9.1}  {waited:>9.1}  {} {}",
-                slow.trace_id, slow.route, slow.answer
-            );
+            let [latency, waited, connect] = [slow.latency, slow.waited, slow.connect].map(ms);
+            let line = format!("{latency:>9.1} {waited:>9.1} {connect:>9.1}  {} {}", slow.route, slow.answer);
+            let _ = writeln!(text, "{}", clipped(&line));
+            let trace = match (&slow.trace, self.links.of(slow.trace.as_ref())) {
+                (_, Some(url)) => url,
+                (Some(trace), None) if trace.sampled => trace.id.clone(),
+                (Some(trace), None) => format!("{}, not sampled", trace.id),
+                (None, _) => "no trace".to_owned(),
+            };
+            let _ = writeln!(text, "{:31}{trace}", "");
         }
         text
     }
-}
-
-fn table<'a>(head: &str, rows: impl Iterator<Item = (&'a str, &'a Tally, f64)>) -> String {
-    let counts = COLUMNS.map(|(_, column, _)| column);
-    let times = PERCENTILES.map(|(_, column, _)| column);
-    let mut lines: Vec<Vec<String>> =
-        vec![[head, "COUNT", "RATE/S"].into_iter().chain(counts).chain(times).map(str::to_owned).collect()];
-    for (name, tally, seconds) in rows {
-        let mut line =
-            vec![name.to_owned(), tally.count().to_string(), format!("{:.1}", rate(tally, seconds))];
-        line.extend(COLUMNS.iter().map(|(class, ..)| tally.of(*class).to_string()));
-        line.extend(PERCENTILES.iter().map(|(p, ..)| format!("{:.1}", tally.percentile_ms(*p))));
-        lines.push(line);
-    }
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..lines[0].len()).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let _ = write!(text, "{:<1$}", line[0], widths[0]);
-        for (cell, width) in line.iter().zip(&widths).skip(1) {
-            let _ = write!(text, "  {cell:>width$}");
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn row(kind: &str, name: &str, tally: &Tally, seconds: f64) -> Value {
-    let mut row = json!({
-        "count": tally.count(),
-        "ratePerSecond": round(rate(tally, seconds)),
-        "latencyMs": percentiles(tally),
-    });
-    row[kind] = json!(name);
-    for (class, _, key) in COLUMNS {
-        row[key] = json!(tally.of(class));
-    }
-    row
-}
-
-fn percentiles(tally: &Tally) -> Value {
-    PERCENTILES.iter().map(|(p, _, key)| ((*key).to_owned(), json!(tally.percentile_ms(*p)))).collect()
-}
-
-fn rate(tally: &Tally, seconds: f64) -> f64 {
-    tally.count() as f64 / seconds.max(0.001)
 }
 
 fn ms(duration: Duration) -> f64 {

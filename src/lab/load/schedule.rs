@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::plan::{Phase, Rate};
+use crate::config::Arrivals;
 
 /// One request that is due.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,11 +20,42 @@ pub(super) struct Arrival {
 pub(super) struct Schedule {
     segments: std::vec::IntoIter<RateSegment>,
     current: Option<RateSegment>,
-    /// Arrivals of the current segment so far.
-    taken: u64,
+    spread: Spread,
     /// The number of the next arrival.
     number: u64,
     length: Duration,
+}
+
+/// At which shares of a segment requests are due: the number that should have started by then.
+enum Spread {
+    /// In the middle of each one's share; so many of the current segment so far.
+    Even(u64),
+    /// After gaps drawn from an exponential distribution of mean 1, which by the segment's rate is a
+    /// Poisson process. It has no memory, so each segment begins anew; the share of the last request.
+    Poisson(fastrand::Rng, f64),
+}
+
+impl Spread {
+    fn next(&mut self) -> f64 {
+        match self {
+            Self::Even(taken) => {
+                *taken += 1;
+                *taken as f64 - 0.5
+            }
+            Self::Poisson(rng, share) => {
+                // 1 - u is never 0, whose logarithm is none.
+                *share -= (1.0 - rng.f64()).ln();
+                *share
+            }
+        }
+    }
+
+    fn begin_segment(&mut self) {
+        match self {
+            Self::Even(taken) => *taken = 0,
+            Self::Poisson(_, share) => *share = 0.0,
+        }
+    }
 }
 
 /// A stretch in which the rate changes in a straight line.
@@ -38,7 +70,7 @@ struct RateSegment {
 
 impl Schedule {
     /// The arrivals of `phases`, numbered from `first`.
-    pub(super) fn new(phases: &[Phase], seed: u64, first: u64) -> Self {
+    pub(super) fn new(phases: &[Phase], arrivals: Arrivals, seed: u64, first: u64) -> Self {
         let mut segments = Vec::new();
         let mut start = 0.0;
         for (index, phase) in phases.iter().enumerate() {
@@ -61,7 +93,11 @@ impl Schedule {
         let mut segments = segments.into_iter();
         let current = segments.next();
         let length = phases.iter().map(|phase| phase.length).sum();
-        Self { segments, current, taken: 0, number: first, length }
+        let spread = match arrivals {
+            Arrivals::Even => Spread::Even(0),
+            Arrivals::Poisson => Spread::Poisson(fastrand::Rng::with_seed(!(seed ^ first)), 0.0),
+        };
+        Self { segments, current, spread, number: first, length }
     }
 
     /// How long the plan takes.
@@ -76,28 +112,25 @@ impl Iterator for Schedule {
     fn next(&mut self) -> Option<Arrival> {
         loop {
             let segment = self.current?;
-            if let Some(seconds) = segment.due(self.taken) {
+            if let Some(seconds) = segment.due(self.spread.next()) {
                 let at = Duration::from_secs_f64(segment.start + seconds);
                 let arrival = Arrival { at, number: self.number, phase: segment.phase };
-                self.taken += 1;
                 self.number += 1;
                 return Some(arrival);
             }
             self.current = self.segments.next();
-            self.taken = 0;
+            self.spread.begin_segment();
         }
     }
 }
 
 impl RateSegment {
-    /// Seconds into the segment at which request `k` is due.
+    /// Seconds into the segment at which so many requests, `share`, should have started.
     ///
-    /// After t seconds `a·t + s·t²/2` requests should have started, with the rate `a` at the start
-    /// and its slope `s`. Request k is due in the middle of its share, where that is k + 1/2: so a
+    /// After t seconds that is `a·t + s·t²/2`, with the rate `a` at the start and its slope `s`: so a
     /// rate times a length is the number of requests, and a rate of 0 is a pause. The root is in the
     /// form that needs no division by the slope.
-    fn due(&self, k: u64) -> Option<f64> {
-        let share = k as f64 + 0.5;
+    fn due(&self, share: f64) -> Option<f64> {
         let slope = (self.to - self.from) / self.seconds;
         let under = self.from * self.from + 2.0 * slope * share;
         if under < 0.0 {
@@ -116,7 +149,27 @@ mod tests {
     use crate::config::Mix;
 
     fn arrivals(plan: &str, seed: u64) -> Vec<Arrival> {
-        Schedule::new(&parse(plan, Mix::Mixed).unwrap(), seed, 0).collect()
+        Schedule::new(&parse(plan, Mix::Mixed).unwrap(), Arrivals::Even, seed, 0).collect()
+    }
+
+    #[test]
+    fn poisson_arrivals_have_the_rate_of_the_plan_and_the_gaps_of_clients_who_know_nothing_of_each_other() {
+        let phases = parse("steady 1000s 20\nup 1000s 0..20", Mix::Mixed).unwrap();
+        let all: Vec<_> = Schedule::new(&phases, Arrivals::Poisson, 3, 0).collect();
+        assert_eq!(all, Schedule::new(&phases, Arrivals::Poisson, 3, 0).collect::<Vec<_>>());
+        assert_ne!(all, Schedule::new(&phases, Arrivals::Poisson, 4, 0).collect::<Vec<_>>());
+        let steady: Vec<_> = all.iter().filter(|a| a.phase == 0).collect();
+        let up: Vec<_> = all.iter().filter(|a| a.phase == 1).collect();
+        // 20,000 and 10,000 are due, give or take four standard deviations.
+        assert!((19_434..=20_566).contains(&steady.len()), "{}", steady.len());
+        assert!((9_600..=10_400).contains(&up.len()), "{}", up.len());
+        let late = up.iter().filter(|a| a.at > Duration::from_secs(1500)).count();
+        assert!((7_100..=7_900).contains(&late), "three quarters come in the second half: {late}");
+        // An exponential gap is longer than its mean with probability 1/e; an even one never is.
+        let gaps = steady.windows(2).map(|pair| pair[1].at - pair[0].at);
+        let long = gaps.filter(|gap| *gap > Duration::from_millis(50)).count() as f64 / steady.len() as f64;
+        assert!((0.35..=0.39).contains(&long), "{long}");
+        assert!(all.iter().zip(0..).all(|(arrival, number)| arrival.number == number));
     }
 
     #[test]
@@ -166,7 +219,7 @@ mod tests {
     #[test]
     fn a_plan_that_is_repeated_goes_on_with_other_numbers() {
         let phases = parse("a 1s 2", Mix::Mixed).unwrap();
-        let numbers: Vec<_> = Schedule::new(&phases, 1, 2).map(|a| a.number).collect();
+        let numbers: Vec<_> = Schedule::new(&phases, Arrivals::Even, 1, 2).map(|a| a.number).collect();
         assert_eq!(numbers, [2, 3]);
     }
 }

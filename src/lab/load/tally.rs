@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use super::client::LoadFailure;
 use super::engine::{LoadOutcome, SentRequest};
 use super::fixtures::CREATE_ORDER;
+use super::span::RequestTrace;
 
 /// How many of the slowest traces are kept.
 const SLOWEST: usize = 5;
@@ -43,7 +44,7 @@ impl AnswerClass {
             Ok(500..) => Self::Server,
             Ok(_) => Self::Unexpected,
             Err(LoadFailure::Timeout) => Self::Timeout,
-            Err(LoadFailure::Connect(_)) => Self::Connect,
+            Err(LoadFailure::ConnectTimeout | LoadFailure::Connect(_)) => Self::Connect,
         }
     }
 }
@@ -100,7 +101,9 @@ impl Tally {
 pub(super) struct SlowRequest {
     pub(super) latency: Duration,
     pub(super) waited: Duration,
-    pub(super) trace_id: String,
+    /// Of it the wait for a new connection.
+    pub(super) connect: Duration,
+    pub(super) trace: Option<RequestTrace>,
     pub(super) route: &'static str,
     /// The status, or why there is none.
     pub(super) answer: String,
@@ -122,8 +125,12 @@ pub(super) struct LoadRecorder {
     pub(super) dropped: u64,
     /// Orders that were answered 201.
     pub(super) orders: u64,
-    /// How long requests waited for a connection.
+    /// How long requests waited until one of the connections was free.
     pub(super) waited: Tally,
+    /// How long the connections took that requests opened.
+    pub(super) connect: Tally,
+    /// The rest of the latency: what gateway and network took.
+    pub(super) answer: Tally,
 }
 
 impl LoadRecorder {
@@ -143,6 +150,8 @@ impl LoadRecorder {
             dropped: 0,
             orders: 0,
             waited: blank.clone(),
+            connect: blank.clone(),
+            answer: blank.clone(),
             blank,
         })
     }
@@ -155,6 +164,10 @@ impl LoadRecorder {
         self.total.add(class, *latency);
         self.recent.add(class, *latency);
         self.waited.add(class, *waited);
+        if let Some(connect) = done.connect {
+            self.connect.add(AnswerClass::Ok, connect);
+        }
+        self.answer.add(class, latency.saturating_sub(*waited + done.connect.unwrap_or_default()));
         self.routes.entry(route).or_insert_with(|| self.blank.clone()).add(class, *latency);
         if let Some(phase) = self.phases.get_mut(*phase) {
             phase.add(class, *latency);
@@ -171,6 +184,11 @@ impl LoadRecorder {
         if class != AnswerClass::Connect {
             self.keep_if_slow(outcome);
         }
+    }
+
+    /// The trace of the slowest request that is recorded.
+    pub(super) fn slowest_recorded(&self) -> Option<RequestTrace> {
+        self.slowest.iter().filter_map(|slow| slow.trace.clone()).find(|trace| trace.sampled)
     }
 
     /// Forgets what is recent.
@@ -192,7 +210,8 @@ impl LoadRecorder {
             let slow = SlowRequest {
                 latency: *latency,
                 waited: *waited,
-                trace_id: done.trace_id.clone(),
+                connect: done.connect.unwrap_or_default(),
+                trace: done.trace.clone(),
                 route: done.case.route,
                 answer: answer(done),
             };

@@ -27,6 +27,7 @@ use anyhow::{Context as _, Result};
 use opentelemetry::global;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::writer;
@@ -67,12 +68,31 @@ struct Running {
 /// that an https collector needs and that are not there.
 pub fn start(service: &str, otel: &OtelConfig, log: &LogConfig) -> Result<Telemetry> {
     let settings = Settings::read(service, otel);
-    let ledger = traces::ledger(&settings);
+    let logs = LogLayer::stdout(&settings.service_name, log)?.with_filter(logs::filter(&log.log_level)?);
+    install(&settings, otel, logs)
+}
+
+/// The same for a command, whose standard output is its result: warnings go to standard error. Where
+/// its spans are not exported it makes none, so that no trace has a parent that is never seen.
+///
+/// # Errors
+/// As for [`start`].
+pub fn start_command(service: &str, otel: &OtelConfig) -> Result<Telemetry> {
+    let mut settings = Settings::read(service, otel);
+    settings.disabled |= settings.export.is_none();
+    let logs = LogLayer::stderr(&settings.service_name)?.with_filter(logs::filter("warn")?);
+    install(&settings, otel, logs)
+}
+
+fn install<L>(settings: &Settings, otel: &OtelConfig, logs: L) -> Result<Telemetry>
+where
+    L: Layer<Registry> + Send + Sync,
+{
+    let ledger = traces::ledger(settings);
     let provider = match settings.disabled {
         true => None,
-        false => Some(on_plain_thread(|| provider(&settings, otel, &ledger))??),
+        false => Some(on_plain_thread(|| provider(settings, otel, &ledger))??),
     };
-    let logs = LogLayer::stdout(&settings.service_name, log)?.with_filter(logs::filter(&log.log_level)?);
     let subscriber = tracing_subscriber::registry().with(logs);
     let installed = match &provider {
         Some(provider) => {
@@ -87,7 +107,7 @@ pub fn start(service: &str, otel: &OtelConfig, log: &LogConfig) -> Result<Teleme
     };
     installed.context("telemetry was started twice")?;
     global::set_text_map_propagator(Propagators::new(&settings.propagators));
-    report(&settings);
+    report(settings);
     Ok(Telemetry::new(provider, ledger))
 }
 
@@ -129,6 +149,11 @@ fn report(settings: &Settings) {
 impl Telemetry {
     fn new(provider: Option<SdkTracerProvider>, ledger: Arc<Ledger>) -> Self {
         Self(Arc::new(Running { provider, ledger, flushing: tokio::sync::Mutex::default() }))
+    }
+
+    /// Whether spans are made.
+    pub fn traces(&self) -> bool {
+        self.0.provider.is_some()
     }
 
     /// Exports every span that has ended so far and writes the log lines that wait; `true` if the

@@ -5,16 +5,16 @@ use std::cell::Cell;
 use super::super::mix::draw;
 use super::super::plan::{Phase, Rate};
 use super::*;
-use crate::config::Mix;
+use crate::config::{Arrivals, Mix};
 
 fn open(rate: f64, length: Duration, backlog: usize) -> Pace {
     let rate = Rate::Line(rate, rate);
     let phase = Phase { name: "steady".into(), length, rate, mix: Mix::Browse };
-    Pace::Open { schedule: Schedule::new(&[phase], 1, 0), backlog }
+    Pace::Open { schedule: Schedule::new(&[phase], Arrivals::Even, 1, 0), backlog }
 }
 
 fn done(result: Result<u16, LoadFailure>) -> SentRequest {
-    SentRequest { case: draw(1, 0, Mix::Browse).case, trace_id: String::new(), result }
+    SentRequest { case: draw(1, 0, Mix::Browse).case, trace: None, connect: None, result }
 }
 
 #[derive(Default)]

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)]
 use super::super::client::LoadFailure;
 use super::super::engine::{LoadOutcome, SentRequest};
+use super::super::links::TraceLinks;
 use super::super::mix::draw;
 use super::super::plan::{DEFAULT, parse};
+use super::super::span::RequestTrace;
 use super::*;
 use crate::config::Mix;
 
@@ -16,7 +18,7 @@ fn recorder() -> LoadRecorder {
             1 => Err(LoadFailure::Timeout),
             _ => Ok(case.expect[0]),
         };
-        let done = SentRequest { case, trace_id: format!("{number:032x}"), result };
+        let done = SentRequest { case, trace: RequestTrace::sampled(number), connect: None, result };
         let latency = Duration::from_millis(number + 1);
         recorder.add(&LoadOutcome { done, phase: number as usize % 6, waited: latency / 2, latency });
     }
@@ -29,7 +31,9 @@ fn with_report<T>(read: impl FnOnce(LoadReport<'_>) -> T) -> T {
     let ended = LoadEnd { elapsed: Duration::from_secs(20), unfinished: 1, interrupted: true };
     read(LoadReport {
         url: "http://h",
-        closed: false,
+        arrivals: Some(Arrivals::Even),
+        made: json!({ "users": 8, "orders": 3 }),
+        links: &TraceLinks::default(),
         seed: 9,
         phases: &phases,
         recorder: &recorder,
@@ -72,4 +76,50 @@ fn the_table_has_a_line_for_each_route_and_phase_and_aligns() {
     let routes = text.lines().skip_while(|line| !line.starts_with("ROUTE"));
     let widths: Vec<_> = routes.take_while(|line| !line.is_empty()).map(str::len).collect();
     assert!(widths.len() > 8 && widths.iter().all(|width| *width == widths[0]), "{text}");
+}
+
+#[test]
+fn no_line_is_wider_than_a_hundred_columns_whatever_went_wrong() {
+    let mut recorder = recorder();
+    let what = LoadFailure::Connect("a reason that goes on and on, ".repeat(9));
+    for route in ["PATCH /api/orders/{id}/status", "POST /api/orders/validate"] {
+        let case =
+            (0..).map(|number| draw(1, number, Mix::Mixed).case).find(|case| case.route == route).unwrap();
+        for result in [Ok(500), Ok(302), Ok(200), Err(LoadFailure::Timeout), Err(what.clone())] {
+            let done = SentRequest { case, trace: None, connect: Some(Duration::from_secs(3)), result };
+            let latency = Duration::from_secs(86_000);
+            recorder.add(&LoadOutcome { done, phase: 0, waited: latency / 2, latency });
+        }
+    }
+    let phases = parse(DEFAULT, Mix::Mixed).unwrap();
+    let ended = LoadEnd { elapsed: Duration::from_millis(1), unfinished: 1, interrupted: true };
+    let text = LoadReport {
+        url: "http://h",
+        arrivals: Some(Arrivals::Poisson),
+        made: json!({}),
+        links: &TraceLinks::default(),
+        seed: u64::MAX,
+        phases: &phases,
+        recorder: &recorder,
+        ended: &ended,
+    }
+    .text();
+    let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap();
+    assert!(widest.chars().count() <= 100, "{} columns: {widest}", widest.chars().count());
+    assert!(text.contains(" goes on and on") && text.contains('…') && text.contains("no trace"), "{text}");
+}
+
+#[test]
+fn the_parts_of_a_latency_are_told_apart() {
+    let mut recorder = LoadRecorder::new(1).unwrap();
+    let case = draw(1, 0, Mix::Browse).case;
+    let ms = Duration::from_millis;
+    for (waited, connect, latency) in [(10, Some(20), 100), (0, None, 50)] {
+        let done = SentRequest { case, trace: None, connect: connect.map(ms), result: Ok(200) };
+        recorder.add(&LoadOutcome { done, phase: 0, waited: ms(waited), latency: ms(latency) });
+    }
+    let part = |tally: &Tally| (tally.count(), tally.percentile_ms(100.0).round());
+    assert_eq!(part(&recorder.waited), (2, 10.0));
+    assert_eq!(part(&recorder.connect), (1, 20.0));
+    assert_eq!(part(&recorder.answer), (2, 70.0));
 }

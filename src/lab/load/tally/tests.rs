@@ -1,13 +1,14 @@
 //! What is counted as what.
 #![allow(clippy::unwrap_used)]
 use super::super::mix::draw;
+use super::super::span::RequestTrace;
 use super::*;
 use crate::config::Mix;
 
 fn outcome(mix: Mix, result: Result<u16, LoadFailure>, ms: u64) -> LoadOutcome {
     let mut draws = (0..).map(|number| draw(1, number, mix).case);
     let case = draws.find(|case| case.route == CREATE_ORDER && case.expect.len() == 1).unwrap();
-    let done = SentRequest { case, trace_id: format!("{ms:032x}"), result };
+    let done = SentRequest { case, trace: RequestTrace::sampled(ms), connect: None, result };
     LoadOutcome { done, phase: 0, waited: Duration::ZERO, latency: Duration::from_millis(ms) }
 }
 

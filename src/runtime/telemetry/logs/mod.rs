@@ -10,6 +10,7 @@ mod pretty;
 mod record;
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{self, IsTerminal};
 
 use anyhow::Context as _;
@@ -41,6 +42,8 @@ pub(super) struct LogLayer<W> {
 struct Form {
     service: String,
     format: Format,
+    /// Where lines go, as a message names it.
+    stream: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,10 +88,23 @@ impl LogLayer<fn(&[u8])> {
             LogFormat::Json => Format::Json,
             LogFormat::Pretty => Format::Pretty { colours: io::stdout().is_terminal() && !no_colours },
         };
-        // A bound on a line is one only if everything in it has one.
-        let form = Form { service: service.chars().take(LONGEST_NAME).collect(), format };
-        let writer = unbuffered(io::stdout()).and_then(|stdout| LossyWriter::start(stdout, form.clone()));
-        let writer = writer.context("standard output cannot be written to")?;
+        Self::to(unbuffered(io::stdout()), Form::new(service, format, "standard output"))
+    }
+
+    /// Lines for a person at standard error, of a command whose standard output is its result.
+    ///
+    /// # Errors
+    /// As for [`LogLayer::stdout`].
+    pub(super) fn stderr(service: &str) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
+        Self::to(
+            unbuffered(io::stderr()),
+            Form::new(service, Format::Pretty { colours: false }, "standard error"),
+        )
+    }
+
+    fn to(sink: io::Result<File>, form: Form) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
+        let writer = sink.and_then(|sink| LossyWriter::start(sink, form.clone()));
+        let writer = writer.with_context(|| format!("{} cannot be written to", form.stream))?;
         Ok(LogLayer { form, write: move |line: &[u8]| writer.line(line) })
     }
 }
@@ -114,6 +130,11 @@ where
 }
 
 impl Form {
+    fn new(service: &str, format: Format, stream: &'static str) -> Self {
+        // A bound on a line is one only if everything in it has one.
+        Self { service: service.chars().take(LONGEST_NAME).collect(), format, stream }
+    }
+
     /// Makes a line, without its end, of what `fill` puts into the record.
     fn line(
         &self,
@@ -139,7 +160,7 @@ impl WriterEvents for Form {
     fn notice(&self, lines: u64) -> Option<String> {
         let mut scratch = Scratch::default();
         self.line(&mut scratch, Level::WARN, module_path!(), None, |record| {
-            record.message(format_args!("Log lines were dropped here: standard output took them too slowly"));
+            record.message(format_args!("Log lines were dropped here: {} took them too slowly", self.stream));
             record.bare("lines", lines);
         });
         Some(scratch.line)

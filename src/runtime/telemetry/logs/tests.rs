@@ -15,7 +15,7 @@ fn logged(level: &str, format: Format, f: impl FnOnce()) -> String {
     let memory = Arc::<Mutex<Vec<u8>>>::default();
     let lines = memory.clone();
     let write = move |line: &[u8]| lines.lock().unwrap().extend([line, b"\n"].concat());
-    let layer = LogLayer { form: Form { service: "order-service".to_owned(), format }, write };
+    let layer = LogLayer { form: Form::new("order-service", format, "standard output"), write };
     let provider = SdkTracerProvider::builder().build();
     let subscriber = tracing_subscriber::registry()
         .with(layer.with_filter(filter(level).unwrap()))
@@ -136,7 +136,7 @@ fn a_closed_output_is_no_reason_to_die() {
             Err(io::ErrorKind::BrokenPipe.into())
         }
     }
-    let form = Form { service: "x".to_owned(), format: Format::Json };
+    let form = Form::new("x", Format::Json, "standard output");
     let writer = LossyWriter::start(Closed, form.clone()).unwrap();
     let layer = LogLayer { form, write: move |line: &[u8]| writer.line(line) };
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || tracing::info!("x"));
@@ -144,7 +144,7 @@ fn a_closed_output_is_no_reason_to_die() {
 
 #[test]
 fn what_was_dropped_is_said_in_a_line_like_any_other() {
-    let form = |format| Form { service: "order-service".to_owned(), format };
+    let form = |format| Form::new("order-service", format, "standard output");
     let line: Value = serde_json::from_str(&form(Format::Json).notice(7).unwrap()).unwrap();
     assert_eq!(
         (&line["level"], &line["service"], &line["lines"]),
