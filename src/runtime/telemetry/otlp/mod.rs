@@ -1,9 +1,12 @@
 //! OTLP over HTTP, for any signal: one batch at a time, one deadline for all its attempts, one account.
 
+mod batch;
 mod client;
 mod connection;
+mod envelope;
 mod ledger;
 mod tls;
+mod wire;
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -14,8 +17,11 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Bytes;
 
+pub(super) use batch::BatchProcessor;
 pub(super) use client::{Client, Reply};
+pub(super) use envelope::Envelope;
 pub(super) use ledger::{Counters, Ledger};
+pub(super) use wire::Wire;
 
 use super::settings::Export;
 use super::signal::Signal;

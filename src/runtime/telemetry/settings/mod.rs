@@ -18,7 +18,7 @@ use vars::{Var, var};
 use super::propagators::Kind;
 use crate::config::OtelConfig;
 
-/// The SDK reserves room for this many spans at start, so a typing error must not cost gigabytes.
+/// A typing error must not cost gigabytes while the collector is away.
 const LARGEST_QUEUE: usize = 100_000;
 const ONE_DAY_MS: u64 = 86_400_000;
 

@@ -1,12 +1,11 @@
 //! Spans: which become OpenTelemetry spans, how they wait, and how they are exported.
 //!
 //! ```text
-//! span layer ── Gate ── batch processor ── Exporter ── otlp::Sender ── collector
-//!                 └────────── Ledger ─────────┘
+//! span layer ── SpanBatches ── otlp::BatchProcessor ── otlp::Sender ── collector
+//!                                  └──── Ledger ──────────┘
 //! ```
 
-mod exporter;
-mod limits;
+mod encode;
 mod processor;
 
 use std::sync::Arc;
@@ -22,12 +21,11 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::otlp::{Counters, Ledger, Sender};
+use super::otlp::{Counters, Envelope, Ledger, Sender};
 use super::settings::Settings;
 use super::signal::Signal;
 use crate::schema::names::{EXPORT_FAILURES, SPANS_DROPPED, SPANS_EXPORTED};
-use exporter::Exporter;
-use processor::Gate;
+use processor::SpanBatches;
 
 /// The instrumentation scope, and the prefix of the targets whose spans are traced.
 pub(super) const SCOPE: &str = "o11y_lab";
@@ -41,20 +39,22 @@ pub(super) fn ledger(settings: &Settings) -> Arc<Ledger> {
 /// What makes spans and, where the settings say so, exports them.
 ///
 /// # Errors
-/// TLS files or authorities that an https collector needs and that are not there.
+/// TLS files or authorities that an https collector needs and that are not there, or no thread.
 pub(super) fn provider(
     settings: &Settings,
     resource: Resource,
     ledger: &Arc<Ledger>,
 ) -> Result<SdkTracerProvider> {
+    let envelope = Envelope::new(&resource, &scope());
     let builder = SdkTracerProvider::builder()
         .with_resource(resource)
         .with_sampler(settings.sampler.clone())
         .with_span_limits(settings.limits);
     let Some(export) = &settings.export else { return Ok(builder.build()) };
-    let exporter = Exporter::new(Sender::new(Signal::Traces, export)?, ledger.clone());
-    let gate = Gate::new(exporter, settings.batch, settings.value_length, ledger.clone());
-    Ok(builder.with_span_processor(gate).build())
+    let sender = Sender::new(Signal::Traces, export)?;
+    let (batch, limit) = (settings.batch, settings.value_length);
+    let batches = SpanBatches::start(sender, envelope, batch, limit, ledger.clone())?;
+    Ok(builder.with_span_processor(batches).build())
 }
 
 pub(super) fn tracer(provider: &SdkTracerProvider) -> SdkTracer {

@@ -1,72 +1,66 @@
-//! The SDK's batch processor behind a gate that counts.
+//! What the SDK calls at the end of every span.
 //!
-//! The SDK bounds only what waits, drops silently after its first warning and has no counter. The
-//! gate bounds what waits and what is on its way together, so the queue behind it never overflows
-//! and every dropped span is counted.
+//! The SDK's own batch processor bounds only what waits, drops silently after its first warning, has
+//! no counter, and reserves its whole queue at the start. Here the ledger bounds what waits and what is
+//! on its way together, every dropped span is counted, and what waits is encoded already.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor,
-};
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::limits::cut_texts;
-use crate::runtime::telemetry::otlp::Ledger;
+use super::encode::write_span;
+use crate::runtime::telemetry::otlp::{BatchProcessor, Envelope, Ledger, Sender, Wire};
 use crate::runtime::telemetry::settings::Batch;
 
-/// Admits spans to the batch processor.
+/// Encodes sampled spans into the batches that a thread exports.
 #[derive(Debug)]
-pub(super) struct Gate {
-    inner: BatchSpanProcessor,
-    ledger: Arc<Ledger>,
+pub(super) struct SpanBatches {
+    batches: BatchProcessor,
     value_length: Option<usize>,
 }
 
-impl Gate {
-    /// `exporter` must settle each batch in `ledger`.
-    pub(super) fn new<E>(exporter: E, batch: Batch, value_length: Option<usize>, ledger: Arc<Ledger>) -> Self
-    where
-        E: SpanExporter + 'static,
-    {
-        let config = BatchConfigBuilder::default()
-            .with_max_queue_size(batch.queue)
-            .with_max_export_batch_size(batch.size)
-            .with_scheduled_delay(batch.delay)
-            .build();
-        let inner = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
-        Self { inner, ledger, value_length }
+impl SpanBatches {
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn start(
+        sender: Sender,
+        envelope: Envelope,
+        batch: Batch,
+        value_length: Option<usize>,
+        ledger: Arc<Ledger>,
+    ) -> std::io::Result<Self> {
+        let account = ledger.clone();
+        let batches = BatchProcessor::start("spans", batch, ledger, move |batch| {
+            let outcome = sender.send(envelope.around(&batch.bytes));
+            account.settle(batch.items, outcome);
+        })?;
+        Ok(Self { batches, value_length })
     }
 }
 
-impl SpanProcessor for Gate {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.inner.on_start(span, context);
-    }
+impl SpanProcessor for SpanBatches {
+    fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
-    fn on_end(&self, mut span: SpanData) {
-        if !span.span_context.is_sampled() || !self.ledger.admit() {
-            return;
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.batches.append(|buffer| {
+                Wire::new(buffer).message(Envelope::ITEM, |wire| write_span(wire, &span, self.value_length));
+            });
         }
-        if let Some(most) = self.value_length {
-            cut_texts(&mut span, most);
-        }
-        self.inner.on_end(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
+        self.batches.flush();
+        Ok(())
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.ledger.close();
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
+        match self.batches.stop(timeout) {
+            true => Ok(()),
+            false => Err(OTelSdkError::Timeout(timeout)),
+        }
     }
 }

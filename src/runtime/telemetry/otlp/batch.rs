@@ -1,0 +1,180 @@
+//! Encoded items that wait for their export, and the thread that exports them.
+//!
+//! An item is encoded where it ends, straight into the batch that is being filled: what waits is one
+//! buffer, not thousands of objects, and a batch is complete when it is full or its time has come.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::Ledger;
+use crate::runtime::telemetry::settings::Batch;
+
+/// Items of one signal, encoded one after the other.
+#[derive(Debug, Default)]
+pub(in crate::runtime::telemetry) struct EncodedBatch {
+    /// Their bytes, as the repeated field of the export's message.
+    pub(in crate::runtime::telemetry) bytes: Vec<u8>,
+    /// How many they are.
+    pub(in crate::runtime::telemetry) items: usize,
+}
+
+/// Takes items, in batches bounded by the ledger. Ends with its thread when it is dropped.
+#[derive(Debug)]
+pub(in crate::runtime::telemetry) struct BatchProcessor {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    batch: Batch,
+    ledger: Arc<Ledger>,
+    state: Mutex<State>,
+    /// Tells the thread of a first item, a complete batch or the end.
+    work: Condvar,
+    /// Tells who flushes or stops of an exported batch or the thread's end.
+    progress: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    filling: EncodedBatch,
+    /// When `filling` is complete by time; set with its first item.
+    due: Option<Instant>,
+    complete: VecDeque<EncodedBatch>,
+    /// Batches completed and batches exported since the start.
+    completed: u64,
+    exported: u64,
+    stopping: bool,
+    stopped: bool,
+}
+
+impl State {
+    fn complete(&mut self) {
+        self.due = None;
+        if self.filling.items > 0 {
+            self.complete.push_back(std::mem::take(&mut self.filling));
+            self.completed += 1;
+        }
+    }
+}
+
+impl BatchProcessor {
+    /// `export` sends a batch, settles it in `ledger`, and may block: it has a thread for itself.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(in crate::runtime::telemetry) fn start(
+        name: &str,
+        batch: Batch,
+        ledger: Arc<Ledger>,
+        export: impl FnMut(EncodedBatch) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (state, work, progress) = <(Mutex<State>, Condvar, Condvar)>::default();
+        let shared = Arc::new(Shared { batch, ledger, state, work, progress });
+        let exporting = shared.clone();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || exporting.run(export))?;
+        Ok(Self { shared })
+    }
+
+    /// Appends an item as `write` encodes it, or counts it as dropped.
+    pub(in crate::runtime::telemetry) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        // Asked for with the lock held: what is admitted comes before the end.
+        if !shared.ledger.admit() {
+            return;
+        }
+        write(&mut state.filling.bytes);
+        state.filling.items += 1;
+        if state.filling.items >= shared.batch.size {
+            state.complete();
+        } else if state.filling.items == 1 {
+            state.due = Instant::now().checked_add(shared.batch.delay);
+        } else {
+            return;
+        }
+        drop(state);
+        shared.work.notify_one();
+    }
+
+    /// Blocks until all items appended so far have been exported, successfully or not.
+    pub(in crate::runtime::telemetry) fn flush(&self) {
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        state.complete();
+        let all = state.completed;
+        shared.work.notify_one();
+        let waiting = |state: &mut State| state.exported < all && !state.stopped;
+        drop(shared.progress.wait_while(state, waiting));
+    }
+
+    /// Takes no further items and blocks until the rest has been exported, for `timeout` at the most;
+    /// whether it was in time.
+    pub(in crate::runtime::telemetry) fn stop(&self, timeout: Duration) -> bool {
+        let mut state = self.shared.lock();
+        self.shared.begin_stop(&mut state);
+        let waited = self.shared.progress.wait_timeout_while(state, timeout, |state| !state.stopped);
+        waited.unwrap_or_else(|e| e.into_inner()).0.stopped
+    }
+}
+
+impl Drop for BatchProcessor {
+    fn drop(&mut self) {
+        self.shared.begin_stop(&mut self.shared.lock());
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn begin_stop(&self, state: &mut State) {
+        self.ledger.close();
+        state.complete();
+        state.stopping = true;
+        self.work.notify_one();
+    }
+
+    fn run(&self, mut export: impl FnMut(EncodedBatch)) {
+        // Also if `export` should panic, nobody waits for this thread for ever.
+        let _stopped = Stopped(self);
+        while let Some(batch) = self.next() {
+            export(batch);
+            self.lock().exported += 1;
+            self.progress.notify_all();
+        }
+    }
+
+    /// Waits for the next complete batch; `None` at the end.
+    fn next(&self) -> Option<EncodedBatch> {
+        let mut state = self.lock();
+        loop {
+            let left = state.due.map(|due| due.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                state.complete();
+            }
+            if let Some(batch) = state.complete.pop_front() {
+                return Some(batch);
+            }
+            if state.stopping {
+                return None;
+            }
+            state = match left {
+                Some(left) => self.work.wait_timeout(state, left).unwrap_or_else(|e| e.into_inner()).0,
+                None => self.work.wait(state).unwrap_or_else(|e| e.into_inner()),
+            };
+        }
+    }
+}
+
+struct Stopped<'a>(&'a Shared);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.lock().stopped = true;
+        self.0.progress.notify_all();
+    }
+}
