@@ -178,3 +178,74 @@ impl Drop for Stopped<'_> {
         self.0.progress.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::runtime::telemetry::otlp::Counters;
+    use crate::runtime::telemetry::signal::Signal;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    fn ledger() -> Arc<Ledger> {
+        let counters = Counters { dropped: "dropped", exported: "exported", failures: "failures" };
+        Arc::new(Ledger::new(Signal::Traces, counters, 100))
+    }
+
+    /// Exports into a channel, in batches of three.
+    fn processor(delay: Duration) -> (BatchProcessor, mpsc::Receiver<EncodedBatch>) {
+        let (sender, exported) = mpsc::channel();
+        let batch = Batch { queue: 100, size: 3, delay };
+        let export = move |batch| sender.send(batch).unwrap_or_default();
+        (BatchProcessor::start("test", batch, ledger(), export).unwrap(), exported)
+    }
+
+    fn append(processor: &BatchProcessor, items: std::ops::Range<u8>) {
+        items.for_each(|item| processor.append(|buffer| buffer.push(item)));
+    }
+
+    #[test]
+    fn a_batch_leaves_when_its_time_has_come_though_it_is_not_full() {
+        let (processor, exported) = processor(Duration::from_millis(10));
+        for item in 0..2 {
+            append(&processor, item..item + 1);
+            let batch = exported.recv_timeout(DEADLINE).unwrap();
+            assert_eq!((batch.bytes, batch.items), (vec![item], 1));
+        }
+    }
+
+    #[test]
+    fn full_batches_leave_at_once_in_order_and_a_flush_sends_the_rest() {
+        let (processor, exported) = processor(DEADLINE * 100);
+        append(&processor, 0..7);
+        for expected in [[0, 1, 2], [3, 4, 5]] {
+            assert_eq!(exported.recv_timeout(DEADLINE).unwrap().bytes, expected);
+        }
+        assert!(exported.try_recv().is_err());
+        processor.flush();
+        assert_eq!(exported.try_recv().unwrap().bytes, [6]);
+        processor.flush();
+        assert!(exported.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_end_exports_what_is_left_and_takes_nothing_more() {
+        let (processor, exported) = processor(DEADLINE * 100);
+        append(&processor, 0..4);
+        assert!(processor.stop(DEADLINE));
+        append(&processor, 4..5);
+        assert_eq!(exported.iter().map(|batch| batch.items).sum::<usize>(), 4);
+        assert!(processor.stop(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_processor_that_is_dropped_exports_what_it_had_and_ends_its_thread() {
+        let (processor, exported) = processor(DEADLINE * 100);
+        append(&processor, 0..1);
+        drop(processor);
+        // The channel ends with the thread that holds its other side.
+        assert_eq!(exported.iter().map(|batch| batch.items).collect::<Vec<_>>(), [1]);
+    }
+}
