@@ -79,7 +79,7 @@ impl<'a> Wire<'a> {
         self.0.push(0);
         write(&mut Wire(self.0));
         let length = self.0.len() - at - 1;
-        if let Some(byte @ 0..0x80) = u8::try_from(length).ok() {
+        if let Ok(byte @ 0..0x80) = u8::try_from(length) {
             self.0[at] = byte;
         } else {
             let mut varint = Vec::with_capacity(5);
