@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use serde_json::json;
 
 use super::environment::Environment;
+use super::links;
 use super::plan::{LabPlan, local};
 use super::spec::ChildSpec;
 use crate::config::BackendProgram;
@@ -24,14 +25,14 @@ macro_rules! files {
 type EmbeddedFiles = &'static [(&'static str, &'static str)];
 
 /// The rules in the profile of short windows.
-const RULES: EmbeddedFiles = files!("alerts/lab": "burn.yml", "business.yml", "queue.yml", "saturation.yml", "slo.yml",
-    "symptoms.yml", "telemetry.yml");
+pub(super) const RULES: EmbeddedFiles = files!("alerts/lab": "burn.yml", "business.yml", "inhibition.yml", "queue.yml",
+    "saturation.yml", "slo.yml", "symptoms.yml", "telemetry.yml");
 
 /// What Prometheus serves under /user/, where the alerts' runbook_url leads.
-const RUNBOOKS: EmbeddedFiles = files!("docs/runbooks":
+pub(super) const RUNBOOKS: EmbeddedFiles = files!("docs/runbooks":
     "AlertDeliveryFailing.md", "DatabasePoolSaturated.md", "DeadLettersWaiting.md",
-    "ErrorBudgetCreepingBurn.md", "ErrorBudgetFastBurn.md", "ErrorBudgetMediumBurn.md",
-    "ErrorBudgetSlowBurn.md", "FileDescriptorsRunningOut.md", "MessageFailureRatioHigh.md",
+    "ErrorBudgetCreepingBurn.md", "ErrorBudgetFastBurn.md", "ErrorBudgetFastBurnLately.md",
+    "ErrorBudgetMediumBurn.md", "ErrorBudgetSlowBurn.md", "FileDescriptorsRunningOut.md", "MessageFailureRatioHigh.md",
     "MetricsAbsent.md", "NotificationDeliveryLow.md", "OrderSuccessLow.md", "OrdersNotValidated.md",
     "OutboxBacklog.md", "ProcessCpuHigh.md", "ProcessMemoryHigh.md", "QueueConsumerStalled.md",
     "QueueLagHigh.md", "ServiceErrorRateHigh.md", "ServiceLatencyHigh.md", "SpanExportFailing.md",
@@ -133,27 +134,31 @@ fn write(backend: BackendProgram, plan: &LabPlan, folder: &Path) -> anyhow::Resu
         BackendProgram::Alertmanager => {
             let here = format!("{}/alerts", local(plan.ports.of(Role::Notify)));
             let text = ALERTMANAGER.replacen(WEBHOOK, &here, 1);
-            all(folder, &[("alertmanager.yml", &text)])
+            all(folder, &[("alertmanager.yml", text)])
         }
         BackendProgram::Prometheus => {
             all(folder, &[("prometheus.yml", PROMETHEUS)])?;
-            replace(&folder.join("rules"), RULES)?;
-            replace(&folder.join("runbooks"), RUNBOOKS)?;
-            replace(&folder.join("targets"), &[("up.json", &targets(plan))])?;
-            replace(&folder.join("alertmanagers"), &[("up.json", &alertmanagers(plan))])
+            replace(&folder.join("rules"), &rewritten(RULES, |text| links::rules(text, plan)))?;
+            replace(&folder.join("runbooks"), &rewritten(RUNBOOKS, |text| links::runbook(text, plan)))?;
+            replace(&folder.join("targets"), &[("up.json", targets(plan))])?;
+            replace(&folder.join("alertmanagers"), &[("up.json", alertmanagers(plan))])
         }
     }
 }
 
+fn rewritten(files: EmbeddedFiles, own: impl Fn(&str) -> String) -> Vec<(&'static str, String)> {
+    files.iter().map(|(name, text)| (*name, own(text))).collect()
+}
+
 /// Writes the files of a folder, without what an earlier version left there.
-fn replace(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
+fn replace(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> anyhow::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
     all(folder, files)
 }
 
-fn all(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
+fn all(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     for (name, text) in files {
         fs::write(folder.join(name), text)?;

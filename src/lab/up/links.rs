@@ -2,14 +2,20 @@
 //! containers, with Grafana and Jaeger, and for the default ports.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::plan::{LabPlan, local};
+use crate::config::BackendProgram;
+use crate::runtime::oneshot::OneShot;
 use crate::schema::{Endpoint, PORT_BASE, Role};
 
 /// Where `dashboard_url` leads in the containers.
 const DASHBOARDS: &str = "http://localhost:3100/d/";
 /// How a runbook names the trace backend.
 const TRACES: &str = "Jaeger (http://localhost:16686, with `up` the console at http://localhost:3005)";
+/// Prometheus's page of alerts, and where it is in a build that has only the classic pages, as Debian's.
+const ALERT_PAGES: [&str; 2] = ["/alerts", "/classic/alerts"];
+
 /// The commands that find their lab by its ports.
 const COMMANDS: [&str; 6] = [
     "o11y-lab load",
@@ -19,6 +25,22 @@ const COMMANDS: [&str; 6] = [
     "o11y-lab queue dead show",
     "o11y-lab queue dead replay",
 ];
+
+/// The page of alerts of the Prometheus that runs beside the lab; it has to be there already.
+pub(super) async fn alerts_page(plan: &LabPlan) -> Option<String> {
+    if !plan.with.contains(&BackendProgram::Prometheus) {
+        return None;
+    }
+    let url = local(plan.ports.at(Endpoint::Prometheus));
+    let client = OneShot::new(Duration::from_secs(1), 0);
+    for page in ALERT_PAGES {
+        let page = format!("{url}{page}");
+        if client.status(&page).await.is_ok_and(|status| status.is_success()) {
+            return Some(page);
+        }
+    }
+    Some(url)
+}
 
 /// A rule file whose dashboards are the console's page of the services: there is no Grafana here.
 pub(super) fn rules(text: &str, plan: &LabPlan) -> String {
@@ -40,9 +62,9 @@ pub(super) fn runbook(text: &str, plan: &LabPlan) -> String {
     if base == PORT_BASE {
         return text;
     }
-    COMMANDS.iter().fold(text, |text, command| {
-        text.replace(command, &format!("{command} --port-base {base}"))
-    })
+    COMMANDS
+        .iter()
+        .fold(text, |text, command| text.replace(command, &format!("{command} --port-base {base}")))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod child;
 mod data;
 mod environment;
 mod lines;
+mod links;
 mod machine;
 mod output;
 mod plan;
@@ -163,7 +164,8 @@ async fn announce(children: &[Supervised], outputs: &Outputs, plan: &LabPlan, wi
         .map(|c| table::TableRow { name: c.child.name, url: &c.child.url, status: c.status() })
         .collect();
     let mut text = table::table(&rows);
-    text.push_str(&table::next_steps(plan));
+    let alerts = links::alerts_page(plan).await;
+    text.push_str(&table::next_steps(plan, alerts.as_deref()));
     outputs.table(&text);
     if !all_settled {
         let waiting = rows.iter().filter(|r| r.status.state != ChildState::Ready).map(|r| r.name);

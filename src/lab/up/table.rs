@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::child::ChildStatus;
 use super::machine::ChildState;
 use super::plan::{LabPlan, local};
-use crate::config::BackendProgram;
 use crate::schema::{Endpoint, Role};
 
 /// One row: a child and how it is.
@@ -32,18 +31,20 @@ pub(super) fn table(rows: &[TableRow<'_>]) -> String {
     out
 }
 
-/// The next steps: the console's URL, requests to try, how to stop.
-pub(super) fn next_steps(plan: &LabPlan) -> String {
+/// The next steps: the console's URL, Prometheus's page of `alerts`, requests to try, how to stop.
+pub(super) fn next_steps(plan: &LabPlan, alerts: Option<&str>) -> String {
     let mut out = format!("\nLook:  {}\n", local(plan.ports.at(Endpoint::Console)));
-    if plan.with.contains(&BackendProgram::Prometheus) {
-        let _ = writeln!(out, "       {}/alerts", local(plan.ports.at(Endpoint::Prometheus)));
+    if let Some(alerts) = alerts {
+        let _ = writeln!(out, "       {alerts}");
     }
     if plan.runs(Role::Gateway) {
         let gateway = local(plan.ports.of(Role::Gateway));
         let post = |path: &str, body: &str| {
             format!("curl {gateway}{path} -H 'content-type: application/json' -d '{body}'")
         };
-        let user = post("/api/users", r#"{"name":"Ada","email":"ada@example.com"}"#);
+        // The data may be that of an earlier start, and an address can be taken only once.
+        let ada = format!("ada-{:x}@example.com", jiff::Timestamp::now().as_second());
+        let user = post("/api/users", &format!(r#"{{"name":"Ada","email":"{ada}"}}"#));
         let order = post("/api/orders", r#"{"userId":1,"items":["book"],"total":49.99}"#);
         let _ = writeln!(out, "Try:   {user}\n       {order}");
     }
@@ -78,10 +79,10 @@ mod tests {
 
     #[test]
     fn the_next_steps_use_the_ports_of_this_lab() {
-        let text = next_steps(&LabPlan::example(7000, &[]));
+        let text = next_steps(&LabPlan::example(7000, &[]), None);
         assert!(
             text.contains("http://127.0.0.1:7005\n") && text.contains("http://127.0.0.1:7000/api/orders")
         );
-        assert!(!next_steps(&LabPlan::example(7000, &[Role::User])).contains("curl"));
+        assert!(!next_steps(&LabPlan::example(7000, &[Role::User]), None).contains("curl"));
     }
 }
