@@ -49,7 +49,7 @@ test-aws: ## deploy/terraform without an account: its own tests, and an apply on
 	scripts/provision --aws
 	scripts/test-aws
 
-first: ## The README's first command, as a reader runs it
+first: ## Build and start the lab, as the README's first commands do
 	scripts/first-command
 
 chaos: provision ## 10,000 orders on each transport while processes are killed and brokers restarted: a table

@@ -28,6 +28,7 @@ mod metrics;
 mod otlp;
 mod postgres;
 mod queue;
+mod readme;
 mod redis;
 mod schema;
 mod shutdown;

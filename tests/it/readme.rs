@@ -46,7 +46,7 @@ impl Shell {
     /// A line of the README as a process of its own; the default ports in URLs are the lab's.
     pub fn command(&self, line: &str) -> Command {
         let moved = (0..10).fold(line.to_owned(), |line, n| {
-            line.replace(&format!("127.0.0.1:{}", PORT_BASE + n), &format!("127.0.0.1:{}", self.base + n))
+            line.replace(&format!("127.0.0.1:{}/", PORT_BASE + n), &format!("127.0.0.1:{}/", self.base + n))
         });
         let mut command = clean(Command::new("sh"));
         command.args(["-c", &format!("exec {moved}")]).env("PATH", &self.path);
@@ -127,7 +127,14 @@ fn the_readme_names_the_least_rust_version_and_all_that_make_test_installs() {
 #[test]
 fn the_way_of_a_page_is_one_that_the_live_test_walks() {
     let lines = commands("A page, from the fault to the repair");
-    let starts = ["o11y-lab up --with ", "o11y-lab load ", "o11y-lab fault set ", "curl ", "o11y-lab fault clear ", "curl "];
+    let starts = [
+        "o11y-lab up --with ",
+        "o11y-lab load ",
+        "o11y-lab fault set ",
+        "curl ",
+        "o11y-lab fault clear ",
+        "curl ",
+    ];
     assert_eq!(lines.len(), starts.len(), "{lines:#?}");
     assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{lines:#?}");
     // A reader may take longer than a fault lasts by itself, or the page than a reader waits.

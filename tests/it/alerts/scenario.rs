@@ -1,5 +1,6 @@
-//! The whole way of a page, as a learner walks it: the lab with Prometheus and Alertmanager beside it,
-//! traffic, a fault, the page, the repair, a dead consumer.
+//! The whole way of a page, as a learner walks it, by the README's own commands: the lab with Prometheus
+//! and Alertmanager beside it, traffic, a fault, the page, the repair; a dead consumer; and after another
+//! `up` the same way again.
 
 use std::time::{Duration, Instant};
 
@@ -10,38 +11,55 @@ use serde_json::Value;
 
 use crate::helpers::dashboards::{empty_panels, waits_for};
 use crate::helpers::process::signal_pid;
-use crate::helpers::{Lab, Process, backend, bin, eventually, eventually_within, free_port_base, http};
+use crate::helpers::{Lab, Process, backend, eventually, eventually_within, http};
+use crate::readme::{Shell, commands};
 
 /// How long the healthy lab is watched.
 const HEALTHY: Duration = Duration::from_secs(120);
 /// The lab profile promises a page within two minutes.
 const PAGE: Duration = Duration::from_secs(120);
+/// The README promises its end within a minute and a half.
+const END: Duration = Duration::from_secs(90);
 /// The slower page of the same SLO holds for 2m30s after the repair, and what ends is told once more.
 const CALM: Duration = Duration::from_secs(300);
 const GATEWAY: &str = "api-gateway";
 const NOTIFY: &str = "notification-service";
 
-struct Scene {
-    lab: Lab,
-    _load: Process,
-    _temp: tempfile::TempDir,
+/// The README's commands.
+struct Walk {
+    up: String,
+    load: String,
+    fault: String,
+    alerts: String,
+    clear: String,
 }
 
-impl Scene {
-    fn set() -> Self {
-        let temp = tempfile::tempdir().unwrap();
-        let mut command = bin();
-        command.env("UP_WITH", "prometheus,alertmanager");
-        let lab = Lab::launch(command, &temp.path().join("data"), free_port_base());
+impl Walk {
+    fn read() -> Self {
+        let lines: [String; 6] = commands("A page, from the fault to the repair").try_into().unwrap();
+        let [up, load, fault, alerts, clear, again] = lines;
+        assert_eq!(alerts.split('#').next(), again.split('#').next());
+        Self { up, load, fault, alerts, clear }
+    }
+}
+
+struct Scene<'a> {
+    lab: Lab,
+    _load: Process,
+    shell: &'a Shell,
+    walk: &'a Walk,
+}
+
+impl<'a> Scene<'a> {
+    fn set(shell: &'a Shell, walk: &'a Walk) -> Self {
+        let lab = shell.up(&walk.up);
         for port in [lab.ports().at(Endpoint::Prometheus), lab.ports().at(Endpoint::Alertmanager)] {
             let ready = format!("http://127.0.0.1:{port}/-/ready");
             eventually("the backends are ready", || {
                 http::try_send("GET", &ready, &[], None).filter(|answer| answer.status == 200)
             });
         }
-        let mut load = bin();
-        load.args(["load", "--forever", "--rps", "15", "--port-base", &lab.base.to_string()]);
-        Self { lab, _load: Process::spawn(load), _temp: temp }
+        Self { lab, _load: Process::spawn(shell.command(&walk.load)), shell, walk }
     }
 
     fn prometheus(&self) -> String {
@@ -87,11 +105,12 @@ impl Scene {
         all.find(|alert| name_and_service(alert) == wanted).map(|alert| alert.state)
     }
 
-    fn fault(&self, words: &[&str]) {
-        let mut command = bin();
-        command.arg("fault").args(words).args(["--port-base", &self.lab.base.to_string()]);
-        let mut process = Process::spawn(command);
-        assert!(process.wait().success(), "{words:?}: {}", process.stderr());
+    /// The pages of the gateway that were told, each once, by name and start.
+    fn pages(&self) -> Vec<(String, String)> {
+        let rows = self.shell.json(&self.walk.alerts)["alerts"].as_array().cloned().unwrap_or_default();
+        let critical = |row: &&Value| row["labels"]["severity"] == "critical";
+        let of_gateway = rows.iter().filter(critical).filter(|row| named(row).1 == GATEWAY);
+        of_gateway.map(|row| (named(row).0, row["startsAt"].to_string())).collect()
     }
 
     /// Panels without data that have nothing to wait for.
@@ -113,10 +132,24 @@ fn named(alert: &Value) -> (String, String) {
 #[test]
 #[ignore = "minutes long, and wants the machine for itself: make test-live"]
 fn a_healthy_lab_fires_nothing_and_a_broken_one_pages_until_it_is_mended() {
-    let scene = Scene::set();
+    let temp = tempfile::tempdir().unwrap();
+    let (shell, walk) = (Shell::new(temp.path()), Walk::read());
+    let mut scene = Scene::set(&shell, &walk);
     watch_it_healthy(&scene);
     break_and_mend_the_gateway(&scene);
     lose_the_consumer(&scene);
+    assert_eq!(names(&scene.pages()), ["ErrorBudgetFastBurn"], "one fault is one page");
+    assert!(scene.lab.up.stop().success());
+    drop(scene);
+
+    let scene = Scene::set(&shell, &walk);
+    break_and_mend_the_gateway(&scene);
+    let pages = scene.pages();
+    assert_eq!(names(&pages), ["ErrorBudgetFastBurn", "ErrorBudgetFastBurn"], "{pages:?}");
+}
+
+fn names(pages: &[(String, String)]) -> Vec<&str> {
+    pages.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 fn watch_it_healthy(scene: &Scene) {
@@ -134,11 +167,13 @@ fn watch_it_healthy(scene: &Scene) {
 
 fn break_and_mend_the_gateway(scene: &Scene) {
     let page = ("ErrorBudgetFastBurn", GATEWAY);
-    scene.fault(&["set", "error", "--role", "gateway", "--ratio", "0.6", "--seconds", "600"]);
+    let before = scene.pages().len();
+    scene.shell.run(&scene.walk.fault);
     let broken = Instant::now();
     eventually_within(PAGE, "the page fires", || scene.fires(page.0, page.1));
     eprintln!("the page fired after {} s", broken.elapsed().as_secs());
     eventually_within(PAGE, "the page is delivered", || scene.is_told(page.0, page.1, "firing"));
+    assert_eq!(scene.pages().len(), before + 1, "{:?}", scene.pages());
     eprintln!("the page was delivered after {} s", broken.elapsed().as_secs());
     eventually_within(PAGE, "the ticket of the same service is held back", || {
         (scene.state("ServiceErrorRateHigh", GATEWAY)? == "suppressed").then_some(())
@@ -152,9 +187,12 @@ fn break_and_mend_the_gateway(scene: &Scene) {
         let empty = empty_panels(&scene.prometheus());
         empty.iter().all(|(_, panel, _)| panel != "Alerts over time").then_some(())
     });
-    scene.fault(&["clear", "--role", "gateway"]);
+    assert!(scene.shell.run(&scene.walk.clear).contains("cleared error"), "it lasts until it is cleared");
     let mended = Instant::now();
-    eventually_within(PAGE, "its end is delivered", || scene.is_told(page.0, page.1, "resolved"));
+    eventually_within(END, "its end is delivered", || {
+        scene.is_told(page.0, page.1, "firing").is_none().then_some(())?;
+        scene.is_told(page.0, page.1, "resolved")
+    });
     eprintln!("its end was delivered {} s after the repair", mended.elapsed().as_secs());
 }
 

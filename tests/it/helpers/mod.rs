@@ -134,6 +134,13 @@ impl Lab {
         lab
     }
 
+    /// The lab of an `up` that was started in a way of one's own.
+    pub fn adopt(up: Process, dir: &Path, base: u16) -> Self {
+        let lab = Self { up, base, dir: dir.to_owned(), _temp: None };
+        lab.wait_ready();
+        lab
+    }
+
     /// The lab that tests share which only add to it: it is started once and never disturbed.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Lab> = OnceLock::new();
