@@ -39,7 +39,7 @@ test: provision ## Every test, on real components
 	$(CARGO) test $(ALL) --locked
 	@$(MAKE) test-live
 
-test-live: provision ## A page from fault to repair, with a real Prometheus and Alertmanager: some six minutes
+test-live: provision ## A page from fault to repair, with a real Prometheus and Alertmanager: some seven minutes
 	$(CARGO) test $(ALL) --locked --test it alerts::scenario -- --ignored --nocapture
 
 test-kafka: provision ## The queue's tests on Apache Kafka alone, which are part of test too

@@ -135,3 +135,48 @@ impl SetUp<'_> {
         rows.into_iter().flatten().filter_map(id_in).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use actix_web::{App, HttpResponse, HttpServer, web};
+    use clap::{Args as _, FromArgMatches as _};
+    use opentelemetry::global::BoxedTracer;
+    use opentelemetry::trace::noop::NoopTracer;
+
+    use super::*;
+    use crate::config::LoadConfig;
+
+    #[actix_web::test]
+    async fn where_no_row_can_be_made_those_of_others_are_asked_about() {
+        let refuse = || web::post().to(HttpResponse::BadRequest);
+        let list = |body: &'static str| web::get().to(move || async move { body });
+        let server = HttpServer::new(move || {
+            App::new()
+                .service(
+                    web::resource("/api/users")
+                        .route(refuse())
+                        .route(list(r#"{"users":[{"id":7},{"id":"x"}]}"#)),
+                )
+                .service(web::resource("/api/orders").route(refuse()).route(list(r#"{"orders":[{"id":9}]}"#)))
+        });
+        let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
+        let base = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+
+        let command = LoadConfig::augment_args(clap::Command::new("load"));
+        let config = LoadConfig::from_arg_matches(&command.get_matches_from(["load"])).unwrap();
+        let progress = Progress::new(&config, config.duration);
+        let tracer = BoxedTracer::new(Box::new(NoopTracer::new()));
+        let client = LoadClient::new(&base, config.timeout, 2, tracer).unwrap();
+        let fixtures = RefCell::new(Fixtures::none(1));
+        let set_up = SetUp { client: &client, fixtures: &fixtures, progress: &progress, connections: 2 };
+        set_up.reach().await.unwrap();
+        set_up.make().await;
+        handle.stop(false).await;
+        let fixtures = fixtures.borrow();
+        assert_eq!((fixtures.user(5), fixtures.order(5), fixtures.made_in_all()), ("7", "9", 0));
+    }
+}
