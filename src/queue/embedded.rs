@@ -2,8 +2,8 @@
 //!
 //! Durable as SQLite is, and no server. A delivery hides its message until `due`; a settlement must
 //! show the receipt of the latest delivery, so a consumer that is too late changes nothing. The times
-//! are the wall clock's: setting it back makes retries and redeliveries wait so much longer, new
-//! messages not at all.
+//! are the wall clock's, as several processes share them. What is due later than anything that is
+//! scheduled now can be (`take::horizon`) is from before the clock was set back, and is due.
 
 mod dead;
 mod doorbell;
@@ -72,7 +72,7 @@ impl Embedded {
             visibility_timeout,
             doorbell: Doorbell::of(&path),
             file: file::file(path),
-            known: Mutex::new(Known::NOTHING),
+            known: Mutex::new(Known::nothing(visibility_timeout)),
             acks: AckBatcher::new(BATCH),
             stopped: CancellationToken::new(),
         }

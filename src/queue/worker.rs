@@ -8,6 +8,8 @@
 
 mod attempt;
 
+pub(super) use self::attempt::LONGEST_RETRY;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 

@@ -68,6 +68,7 @@ impl Db {
     pub async fn open(service: &'static Service, config: &StoreConfig) -> Result<Self, StoreError> {
         let Target { place, namespace, patience } = Target::of(service, config)?;
         let plan = Plan { service };
+        let most = config.database_max_connections.min(Semaphore::MAX_PERMITS);
         let backend = match place {
             Place::File(path) => Backend::Sqlite(SqliteFile::new(FileOptions {
                 path,
@@ -75,11 +76,12 @@ impl Db {
                 run_timeout: patience,
                 prepare: plan.on_each_file(),
             })),
-            Place::Server { options, setup } => Backend::Postgres(Arc::new(PgPool::new(*options, setup))),
+            Place::Server(server) => {
+                Backend::Postgres(Arc::new(PgPool::new(*server, config.database_timeout * 2, most)))
+            }
         };
         let mut schema = migrate::start(backend.clone(), plan);
         let _ = timeout(FIRST_WAIT, schema.changed()).await;
-        let most = config.database_max_connections.min(Semaphore::MAX_PERMITS);
         let inner = Inner {
             backend,
             namespace,

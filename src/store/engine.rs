@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -10,6 +9,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
 use super::StoreError;
+use super::connect::PgServer;
 use crate::config::{StoreConfig, default_data_dir};
 use crate::schema::Service;
 use crate::sqlite::make_file;
@@ -46,11 +46,7 @@ pub(super) struct Target {
 /// Where the rows are.
 pub(super) enum Place {
     File(PathBuf),
-    Server {
-        options: Box<PgConnectOptions>,
-        /// Run on every new connection.
-        setup: Arc<str>,
-    },
+    Server(Box<PgServer>),
 }
 
 impl Target {
@@ -115,15 +111,8 @@ fn postgres(url: &str, service: &Service, patience: Duration) -> Result<Target, 
         options = options.application_name(service.name);
     }
     let schema = schema(service);
-    let milliseconds = patience.as_millis().max(1);
-    // The last one frees the locks of a client that vanished in the middle of a transaction.
-    let setup = format!(
-        "SET search_path TO \"{schema}\"; SET statement_timeout = {milliseconds}; \
-         SET idle_in_transaction_session_timeout = {};",
-        milliseconds * 4
-    );
     let namespace = format!("{}|{schema}", options.get_database().unwrap_or(options.get_username()));
     // The spans and metrics of this module say what the statements do.
-    let options = Box::new(options.disable_statement_logging());
-    Ok(Target { place: Place::Server { options, setup: setup.into() }, namespace, patience })
+    let server = PgServer::new(options.disable_statement_logging(), schema, patience);
+    Ok(Target { place: Place::Server(Box::new(server)), namespace, patience })
 }

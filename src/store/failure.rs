@@ -71,9 +71,11 @@ impl DbError {
         }
     }
 
-    /// Whether PostgreSQL refused a statement and said so: then the connection is in order.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Postgres(sqlx::Error::Database(_))) && self.reason().is_none()
+    /// Whether PostgreSQL refused a statement, or ended one that took too long, and said so: then the
+    /// connection is in order.
+    pub(super) fn leaves_connection(&self) -> bool {
+        let Self::Postgres(sqlx::Error::Database(error)) = self else { return false };
+        self.reason().is_none() || matches!(error.code().as_deref(), Some("57014" | "55P03"))
     }
 
     /// Whether the server is away, and every connection to it is lost.

@@ -109,12 +109,12 @@ async fn attempt(backend: &Backend, plan: Plan) -> Result<(), DbError> {
     }
 }
 
-/// On a connection of its own, closed afterwards: the longer limit must not outlive this attempt,
-/// however it ends.
+/// In one transaction: the longer limit must not outlive this attempt, however it ends.
 async fn on_server(pool: &PgPool, service: &'static Service) -> Result<(), DbError> {
-    use sqlx::Connection;
-
-    let mut connection = pool.connect(Instant::now() + ATTEMPT).await?;
-    apply::to_server(&mut connection, service, ATTEMPT).await?;
-    Ok(connection.close().await?)
+    let mut held = pool.get(Instant::now() + ATTEMPT).await?;
+    held.begin(pool.server().begin_within(ATTEMPT)).await?;
+    apply::to_server(held.tx(), service).await?;
+    held.end("COMMIT").await?;
+    pool.put(held, &Ok(()));
+    Ok(())
 }

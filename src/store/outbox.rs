@@ -30,7 +30,8 @@ const COUNT: &str = "SELECT COUNT(*) FROM outbox WHERE refused IS NULL";
 const REFUSE: &str = "UPDATE outbox SET refused = $2 WHERE seq = $1";
 const RELEASE: &str = "DELETE FROM outbox_lease WHERE owner = $1";
 
-// Time is the database's: relays on several machines need not agree on theirs.
+// Time is the database's: relays on several machines need not agree on theirs. A lease that ends later than
+// one which begins now is from before that clock was set back, and as good as over.
 macro_rules! lease {
     ($now:literal) => {
         concat!(
@@ -38,7 +39,10 @@ macro_rules! lease {
             $now,
             " + $2) ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, expires_ms = excluded.expires_ms ",
             "WHERE outbox_lease.owner = excluded.owner OR outbox_lease.expires_ms <= ",
-            $now
+            $now,
+            " OR outbox_lease.expires_ms > ",
+            $now,
+            " + $2"
         )
     };
 }

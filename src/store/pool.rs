@@ -3,17 +3,25 @@
 //! The one used last is taken first, and asked whether it lives only after it has been idle for a
 //! while: in a busy lab an operation costs its own round trips and no others. When a connection is
 //! lost, those that idle are taken for lost too.
+//!
+//! To open one takes long (a login is thousands of hashes, on one thread for all), so an operation that
+//! waits takes whichever comes first, the one being opened for it or one that another has put back; and one
+//! that is opened too late for its operation is there for the next.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::connect::{PgServer, PgSession};
 use super::failure::DbError;
+use super::tx::Tx;
 
 /// Idle for longer than this, a connection is asked before it is used.
 const SURE: Duration = Duration::from_secs(1);
@@ -21,89 +29,142 @@ const SURE: Duration = Duration::from_secs(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(10 * 60);
 /// Older than this, it is closed: a server that has moved is found again.
 const LONGEST_LIFE: Duration = Duration::from_secs(30 * 60);
-/// Between two attempts to connect to a server that is starting.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
-/// How connections are made, and those that idle. How many are in use at once is the caller's to
-/// bound.
+/// Makes connections and keeps those that idle.
 pub(super) struct PgPool {
-    options: PgConnectOptions,
-    /// Run on every new connection.
-    setup: Arc<str>,
-    idle: Mutex<Vec<PgHeld>>,
+    inner: Arc<Inner>,
     /// Sockets die with the runtime they were made on, and an HTTP worker's runtime ends before the
     /// relay and the last readiness checks do: so they are made on the one that opened the database.
     home: Handle,
+}
+
+struct Inner {
+    server: PgServer,
+    /// The longest one connection may take to be opened.
+    patience: Duration,
+    idle: Mutex<Vec<PgHeld>>,
+    /// One has been put back, or opened.
+    came: Notify,
+    /// For as many as there may be, those that are being opened included.
+    room: Arc<Semaphore>,
 }
 
 /// A connection. One that is dropped is closed, also when its operation is abandoned: it may still
 /// be inside a transaction, and whatever the next operation writes would never be committed.
 pub(super) struct PgHeld {
     connection: PgConnection,
+    session: PgSession,
+    in_transaction: bool,
     made: Instant,
     /// When it was used last.
     used: Instant,
+    _room: OwnedSemaphorePermit,
 }
 
 impl PgHeld {
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
+    /// What statements run on.
+    pub(super) fn tx(&mut self) -> Tx<'_> {
+        Tx::Postgres(&mut self.connection, self.session)
     }
 
-    async fn is_alive(&mut self, deadline: Instant) -> bool {
-        matches!(timeout_at(deadline, self.connection.ping()).await, Ok(Ok(())))
+    pub(super) fn session(&self) -> PgSession {
+        self.session
+    }
+
+    /// Begins a transaction with this statement.
+    pub(super) async fn begin(&mut self, statement: String) -> Result<(), DbError> {
+        self.in_transaction = true;
+        self.tx().script(statement).await
+    }
+
+    /// Ends the transaction with this statement.
+    pub(super) async fn end(&mut self, statement: &str) -> Result<(), DbError> {
+        self.tx().script(statement.to_owned()).await?;
+        self.in_transaction = false;
+        Ok(())
     }
 }
 
 impl PgPool {
-    /// To be made within the runtime that lives as long as the process.
-    pub(super) fn new(options: PgConnectOptions, setup: Arc<str>) -> Self {
-        Self { options, setup, idle: Mutex::default(), home: Handle::current() }
+    /// For at most `most` connections. To be made within the runtime that lives as long as the process.
+    pub(super) fn new(server: PgServer, patience: Duration, most: usize) -> Self {
+        let (idle, came, room) = (Mutex::default(), Notify::new(), Arc::new(Semaphore::new(most)));
+        Self { inner: Arc::new(Inner { server, patience, idle, came, room }), home: Handle::current() }
+    }
+
+    pub(super) fn server(&self) -> &PgServer {
+        &self.inner.server
     }
 
     /// A connection that works, as far as one can know. Give it back with [`PgPool::put`].
     pub(super) async fn get(&self, deadline: Instant) -> Result<PgHeld, DbError> {
-        while let Some(mut held) = self.pop() {
-            if held.used.elapsed() < SURE || held.is_alive(deadline).await {
-                return Ok(held);
+        timeout_at(deadline, self.first_to_come()).await.unwrap_or(Err(DbError::NoConnection))
+    }
+
+    async fn first_to_come(&self) -> Result<PgHeld, DbError> {
+        let mut opening = None;
+        loop {
+            let mut came = pin!(self.inner.came.notified());
+            // From here on, so that none comes unseen between the search and the wait.
+            came.as_mut().enable();
+            while let Some(mut held) = self.inner.pop() {
+                if held.used.elapsed() < SURE || held.connection.ping().await.is_ok() {
+                    return Ok(held);
+                }
+            }
+            tokio::select! {
+                biased;
+                () = came => {}
+                opened = ended(&mut opening), if opening.is_some() => {
+                    opening = None;
+                    opened?;
+                }
+                room = self.inner.room.clone().acquire_owned(), if opening.is_none() => {
+                    opening = Some(self.open(room.map_err(|_| DbError::Closed)?));
+                }
             }
         }
-        let (connection, now) = (self.connect(deadline).await?, Instant::now());
-        Ok(PgHeld { connection, made: now, used: now })
+    }
+
+    /// Opens a connection and puts it to those that idle, whoever still waits for it.
+    fn open(&self, room: OwnedSemaphorePermit) -> JoinHandle<Result<(), DbError>> {
+        let inner = self.inner.clone();
+        self.home.spawn(async move {
+            let opened = timeout(inner.patience, inner.server.connect()).await;
+            let (connection, session) = opened.map_err(|_| DbError::NoConnection)??;
+            let now = Instant::now();
+            inner.keep(PgHeld {
+                connection,
+                session,
+                in_transaction: false,
+                made: now,
+                used: now,
+                _room: room,
+            });
+            Ok(())
+        })
     }
 
     /// Takes back a connection whose operation has ended with `answer`, and keeps it if it is sound.
-    pub(super) fn put<T>(&self, mut held: PgHeld, answer: &Result<T, DbError>, in_transaction: bool) {
-        let sound = match answer {
-            Ok(_) => true,
-            Err(error) => error.is_refusal() && !in_transaction,
-        };
-        if sound {
+    pub(super) fn put<T>(&self, mut held: PgHeld, answer: &Result<T, DbError>) {
+        let sound = answer.as_ref().err().is_none_or(DbError::leaves_connection);
+        if sound && !held.in_transaction {
             held.used = Instant::now();
-            self.lock().push(held);
+            self.inner.keep(held);
         } else if answer.as_ref().is_err_and(DbError::is_away) {
-            self.lock().clear();
-        }
-    }
-
-    /// A new connection that is never kept.
-    pub(super) async fn connect(&self, deadline: Instant) -> Result<PgConnection, DbError> {
-        let (options, setup) = (self.options.clone(), self.setup.clone());
-        let connecting = AbortOnDropHandle::new(self.home.spawn(connect(options, setup)));
-        match timeout_at(deadline, connecting).await {
-            Ok(Ok(connected)) => Ok(connected?),
-            Ok(Err(_)) | Err(_) => Err(DbError::NoConnection),
+            self.inner.lock().clear();
         }
     }
 
     /// How many idle, after those that did so for too long have been closed.
     pub(super) fn idle(&self) -> usize {
-        let mut idle = self.lock();
+        let mut idle = self.inner.lock();
         idle.retain(|one| one.used.elapsed() < LONGEST_IDLE);
         idle.len()
     }
+}
 
+impl Inner {
     fn pop(&self) -> Option<PgHeld> {
         let mut idle = self.lock();
         loop {
@@ -114,33 +175,20 @@ impl PgPool {
         }
     }
 
+    fn keep(&self, held: PgHeld) {
+        self.lock().push(held);
+        self.came.notify_one();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<PgHeld>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Goes on trying while the server refuses as one that is starting does.
-async fn connect(options: PgConnectOptions, setup: Arc<str>) -> sqlx::Result<PgConnection> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match options.connect().await {
-            Ok(mut connection) => {
-                connection.execute(sqlx::raw_sql(AssertSqlSafe(setup.to_string()))).await?;
-                return Ok(connection);
-            }
-            Err(error) if may_pass(&error) => {}
-            Err(error) => return Err(error),
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-fn may_pass(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
-        // too_many_connections, cannot_connect_now
-        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("53300" | "57P03")),
-        _ => false,
+/// The end of an attempt to open, if there is one.
+async fn ended(opening: &mut Option<JoinHandle<Result<(), DbError>>>) -> Result<(), DbError> {
+    match opening {
+        Some(opening) => opening.await.unwrap_or(Err(DbError::NoConnection)),
+        None => std::future::pending().await,
     }
 }

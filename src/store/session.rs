@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use tokio::sync::{SemaphorePermit, TryAcquireError};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::connect::PgSession;
 use super::db::Backend;
 use super::engine::Engine;
 use super::failure::DbError;
 use super::op::{Measure, Op};
+use super::pool::{PgHeld, PgPool};
 use super::statement::{Read, Statement};
 use super::tx::{Answer, Tx, run_on_sqlite};
 use super::{Db, StoreError};
@@ -168,23 +169,29 @@ impl Db {
             Backend::Postgres(pool) => {
                 let mut held = pool.get(deadline).await?;
                 let answer = match manner {
-                    Manner::Single => operation(Tx::Postgres(held.connection())).await,
-                    Manner::Transaction => in_transaction(held.connection(), operation).await,
+                    Manner::Single if held.session() == PgSession::Own => operation(held.tx()).await,
+                    _ => in_transaction(pool, &mut held, operation).await,
                 };
-                pool.put(held, &answer, matches!(manner, Manner::Transaction));
+                pool.put(held, &answer);
                 answer
             }
         }
     }
 }
 
-/// Where it fails the connection is closed, which undoes what was done.
-async fn in_transaction<T, F>(connection: &mut PgConnection, operation: F) -> Result<T, DbError>
+/// Where the database refuses a statement, what was done is undone; after any other failure the
+/// connection is closed, which undoes it too.
+async fn in_transaction<T, F>(pool: &PgPool, held: &mut PgHeld, operation: F) -> Result<T, DbError>
 where
     F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T>,
 {
-    Tx::Postgres(connection).script("BEGIN".to_owned()).await?;
-    let value = operation(Tx::Postgres(connection)).await?;
-    Tx::Postgres(connection).script("COMMIT".to_owned()).await?;
-    Ok(value)
+    held.begin(pool.server().begin(held.session())).await?;
+    let answer = operation(held.tx()).await;
+    match &answer {
+        Ok(_) => held.end("COMMIT").await?,
+        // Where that fails too, the first reason is the one to tell.
+        Err(error) if error.leaves_connection() => drop(held.end("ROLLBACK").await),
+        Err(_) => {}
+    }
+    answer
 }

@@ -7,6 +7,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _, SqlSafeStr};
 
+use super::connect::PgSession;
 use super::failure::DbError;
 
 /// A statement with its arguments. `$1`, `$2` … stand for them in both engines.
@@ -57,12 +58,14 @@ impl Statement {
         Ok(prepared)
     }
 
-    pub(super) fn on_postgres(self) -> Query<'static, Postgres, PgArguments> {
+    /// Kept under a name where the session is the connection's own.
+    pub(super) fn on_postgres(self, session: PgSession) -> Query<'static, Postgres, PgArguments> {
         let sql = match self.sql {
             Cow::Borrowed(text) => text.into_sql_str(),
             Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
         };
-        self.values.into_iter().fold(sqlx::query(sql), |query, value| match value {
+        let query = sqlx::query(sql).persistent(session == PgSession::Own);
+        self.values.into_iter().fold(query, |query, value| match value {
             Value::Integer(number) => query.bind(number),
             Value::Text(text) => query.bind(text),
             Value::Bytes(bytes) => query.bind(bytes),

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
+use super::connect::PgSession;
 use super::failure::DbError;
 use super::statement::{Read, Row, Statement};
 use crate::sqlite::SqliteError;
@@ -13,7 +14,7 @@ use crate::sqlite::SqliteError;
 /// What an operation runs its statements on.
 pub(super) enum Tx<'a> {
     Sqlite(&'a mut rusqlite::Connection),
-    Postgres(&'a mut PgConnection),
+    Postgres(&'a mut PgConnection, PgSession),
 }
 
 /// What an operation returns. An operation is `for<'a> FnOnce(Tx<'a>) -> Answer<'a, T>`: statements on
@@ -26,8 +27,8 @@ impl Tx<'_> {
     pub(super) async fn rows<T>(&mut self, statement: Statement, read: Read<T>) -> Result<Vec<T>, DbError> {
         match self {
             Self::Sqlite(connection) => sqlite_rows(connection, &statement, read),
-            Self::Postgres(connection) => {
-                let rows = statement.on_postgres().fetch_all(&mut **connection).await?;
+            Self::Postgres(connection, session) => {
+                let rows = statement.on_postgres(*session).fetch_all(&mut **connection).await?;
                 rows.iter().map(|row| read(&Row::Postgres(row))).collect()
             }
         }
@@ -50,8 +51,8 @@ impl Tx<'_> {
                 let changed = statement.on_sqlite(connection)?.raw_execute()?;
                 Ok(u64::try_from(changed).unwrap_or_default())
             }
-            Self::Postgres(connection) => {
-                Ok(statement.on_postgres().execute(&mut **connection).await?.rows_affected())
+            Self::Postgres(connection, session) => {
+                Ok(statement.on_postgres(*session).execute(&mut **connection).await?.rows_affected())
             }
         }
     }
@@ -60,7 +61,7 @@ impl Tx<'_> {
     pub(super) async fn script(&mut self, sql: String) -> Result<(), DbError> {
         match self {
             Self::Sqlite(connection) => Ok(connection.execute_batch(&sql)?),
-            Self::Postgres(connection) => {
+            Self::Postgres(connection, _) => {
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
                 Ok(())
             }

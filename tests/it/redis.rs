@@ -227,3 +227,18 @@ fn thousands_of_dead_letters_are_listed_and_replayed_page_by_page() {
         assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 250, in_flight: 0, dead: 0 });
     });
 }
+
+#[test]
+fn a_retry_from_before_the_clock_of_the_server_was_set_back_comes_all_the_same() {
+    let server = Server::plain();
+    block_on(async {
+        let queue = server.open().await;
+        queue.publish(&[message("m-1", "k")]).await.unwrap();
+        queue.retry(&one(&*queue).await, Duration::from_secs(50)).await.unwrap();
+        let waits = server.ask("ZRANGE o11y-lab:{q}:due 0 0");
+        let entry = waits.lines().last().unwrap();
+        server.ask(&format!("ZINCRBY o11y-lab:{{q}}:due 86400000 {entry}"));
+        let again = one(&*queue).await;
+        assert_eq!((again.message.id.as_str(), again.attempt), ("m-1", 2));
+    });
+}

@@ -10,6 +10,7 @@ use super::Embedded;
 use super::file::within;
 use super::row::{delivery, millis};
 use crate::queue::wire::now_ms;
+use crate::queue::worker::LONGEST_RETRY;
 use crate::queue::{Delivery, QueueError};
 
 /// Time between two polls of a consumer that is woken when there is something: for what other
@@ -20,7 +21,7 @@ const UNHEARD_POLL: Duration = Duration::from_millis(50);
 
 const TAKE: &str = "
     UPDATE messages SET attempt = attempt + 1, due = ?1, receipt = ?2 WHERE seq IN (
-        SELECT seq FROM messages WHERE queue = ?3 AND head = 1 AND due <= ?4 ORDER BY seq LIMIT ?5
+        SELECT seq FROM messages WHERE queue = ?3 AND head = 1 AND (due <= ?4 OR due > ?5) ORDER BY seq LIMIT ?6
     ) RETURNING id, key, headers, body, seq, attempt";
 const NEXT_DUE: &str = "SELECT min(due) FROM messages WHERE queue = ?1 AND head = 1";
 
@@ -31,13 +32,18 @@ pub(super) struct Known {
     unsure: bool,
     /// When the next message is due, milliseconds since the Unix epoch; `None` without one.
     next_due: Option<i64>,
+    /// How far ahead that can be.
+    horizon: i64,
 }
 
 impl Known {
-    pub(super) const NOTHING: Self = Self { unsure: true, next_due: None };
+    pub(super) fn nothing(visibility_timeout: Duration) -> Self {
+        Self { unsure: true, next_due: None, horizon: horizon(visibility_timeout) }
+    }
 
     fn is_due(self) -> bool {
-        self.unsure || self.next_due.is_some_and(|due| due <= now_ms())
+        let now = now_ms();
+        self.unsure || self.next_due.is_some_and(|due| due <= now || due > now + self.horizon)
     }
 
     /// Time until the next message is due, if there is one.
@@ -95,30 +101,32 @@ impl Embedded {
         let replaced = self.doorbell.is_heard() && self.doorbell.listen();
         let queue = self.name.clone();
         let next_due = within(self.file.read(move |connection| Ok(next_due(connection, &queue)?))).await?;
-        *self.known() = Known { unsure: replaced, next_due };
+        let mut known = self.known();
+        (known.unsure, known.next_due) = (replaced, next_due);
         Ok(())
     }
 
     /// Delivers up to `max` messages that are due, the oldest first.
     async fn take(&self, max: usize) -> Result<Vec<Delivery>, QueueError> {
         let (queue, visibility_timeout) = (self.name.clone(), millis(self.visibility_timeout));
+        let horizon = horizon(self.visibility_timeout);
         // What fails here may be due all the same.
         self.known().unsure = true;
         let taking = self.file.write(move |connection| {
             let (now, token) = (now_ms(), uuid::Uuid::now_v7().to_string());
             let limit = i64::try_from(max).unwrap_or(i64::MAX);
             let mut statement = connection.prepare_cached(TAKE)?;
-            let taken = statement
-                .query_map(params![now + visibility_timeout, token, queue, now, limit], |row| {
-                    delivery(row, &token)
-                })?;
+            let taken = statement.query_map(
+                params![now + visibility_timeout, token, queue, now, now + horizon, limit],
+                |row| delivery(row, &token),
+            )?;
             let mut taken: Vec<(i64, Delivery)> = taken.collect::<rusqlite::Result<_>>()?;
             // RETURNING promises no order.
             taken.sort_by_key(|(seq, _)| *seq);
             // A full batch has probably left some.
             let unsure = taken.len() >= max;
             let next_due = if unsure { None } else { next_due(connection, &queue)? };
-            Ok((taken, Known { unsure, next_due }))
+            Ok((taken, Known { unsure, next_due, horizon }))
         });
         let (taken, known) = within(taking).await?;
         *self.known() = known;
@@ -128,6 +136,11 @@ impl Embedded {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The furthest ahead, in milliseconds, that a message can be due.
+fn horizon(visibility_timeout: Duration) -> i64 {
+    millis(visibility_timeout.max(LONGEST_RETRY))
 }
 
 fn next_due(connection: &Connection, queue: &str) -> rusqlite::Result<Option<i64>> {

@@ -132,6 +132,24 @@ async fn what_another_program_puts_into_the_file_is_found_although_it_rings_no_b
 }
 
 #[tokio::test]
+async fn what_waits_or_is_in_flight_comes_again_after_the_clock_was_set_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = queue(folder.path());
+    queue
+        .publish(&[message("retried", "k"), message("in flight", "l"), message("first", "m")])
+        .await
+        .unwrap();
+    let first = receive(&*queue, 3).await;
+    queue.retry(&first[0], Duration::from_secs(1)).await.unwrap();
+    // As if all of this had happened before the clock went back by a day.
+    let file = Connection::open(folder.path().join("new/folder").join(FILE_NAME)).unwrap();
+    assert_eq!(file.execute("UPDATE messages SET due = due + 86400000", []).unwrap(), 3);
+    let again: Vec<_> =
+        receive(&*queue, 3).await.into_iter().map(|one| (one.message.id, one.attempt)).collect();
+    assert_eq!(again, ["retried", "in flight", "first"].map(|id| (id.to_owned(), 2)));
+}
+
+#[tokio::test]
 async fn a_second_message_of_a_key_comes_to_another_consumer_as_soon_as_the_first_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (queue(folder.path()), queue(folder.path()));

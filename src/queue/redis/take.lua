@@ -1,8 +1,14 @@
 -- Moves what waited for its time into the stream, and takes over what dead consumers left in flight. Returns
 -- {{id, count, fields}, ...} and the milliseconds until the next one is due, -1 without one.
-local max, idle_ms = tonumber(ARGV[4]), ARGV[5]
+local max, idle_ms, longest_retry_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 local now = now_ms()
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 100)) do
+local past = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 100)
+-- Later than any retry can be: from before the server's clock was set back.
+local lost = redis.call('ZRANGEBYSCORE', due, now + longest_retry_ms + 1000, '+inf', 'LIMIT', 0, 100)
+for _, id in ipairs(lost) do
+    past[#past + 1] = id
+end
+for _, id in ipairs(past) do
     local entry = redis.call('XRANGE', delayed, id, id)[1]
     -- A full memory refuses it: then it stays due, and what is in the stream is delivered all the same,
     -- for that is what makes room.

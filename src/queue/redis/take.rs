@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Redis;
 use super::entry::{EntryFields, delivery};
 use super::script::{GROUP, JOIN, TAKE};
+use crate::queue::worker::LONGEST_RETRY;
 use crate::queue::{Delivery, QueueError};
 
 /// Longest time between two polls for what is due and for what dead consumers left. Also bounds one
@@ -38,7 +39,8 @@ impl Redis {
 
     /// What is due goes into the stream, what dead consumers had in flight comes here.
     async fn poll(&self, max: usize) -> Result<Vec<Delivery>, QueueError> {
-        let args = [max.to_string(), self.visibility_timeout.as_millis().to_string()];
+        let times = [self.visibility_timeout, LONGEST_RETRY].map(|time| time.as_millis().to_string());
+        let args = std::iter::once(max.to_string()).chain(times);
         let (claimed, due_in): (Vec<(String, u32, EntryFields)>, i64) = self.run(&TAKE, args).await?;
         if claimed.is_empty() {
             let due_in = u64::try_from(due_in).map_or(POLL_INTERVAL, Duration::from_millis);

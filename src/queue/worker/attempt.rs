@@ -21,7 +21,7 @@ const HANDLER_LIMIT: Duration = Duration::from_secs(300);
 /// consumer. Crashes it did not cause cost deliveries too, so this is generous.
 const DELIVERIES_TO_SPARE: u32 = 15;
 /// Longest wait before a retry.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+pub(in crate::queue) const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// What every attempt needs.
 pub(super) struct Attempts {

@@ -4,11 +4,10 @@
 //! did this in earlier versions: their databases are taken over, and none of them migrates at the
 //! same time.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use flate2::Crc;
 use sha2::{Digest, Sha384};
-use sqlx::postgres::PgConnection;
 
 use super::{Step, steps};
 use crate::schema::Service;
@@ -47,16 +46,10 @@ async fn is_complete(tx: &mut Tx<'_>, service: &'static Service) -> Result<bool,
     Ok(tables > 0 && missing(tx, service, Engine::Sqlite).await?.is_empty())
 }
 
-/// Migrates a server's schema, which is made if there is none. One process at a time: the others
-/// wait, at most so long as `limit` says.
-pub(super) async fn to_server(
-    connection: &mut PgConnection,
-    service: &'static Service,
-    limit: Duration,
-) -> Result<(), DbError> {
-    let mut tx = Tx::Postgres(connection);
-    tx.script(format!("SET statement_timeout = {}", limit.as_millis())).await?;
-    tx.script("BEGIN".to_owned()).await?;
+/// Migrates a server's schema, which is made if there is none, in the transaction that has begun. One
+/// process at a time: the others wait, at most so long as a statement may take. The lock is the
+/// transaction's, not the session's, which may be a pooler's.
+pub(super) async fn to_server(mut tx: Tx<'_>, service: &'static Service) -> Result<(), DbError> {
     let database = Statement::new("SELECT CAST(current_database() AS TEXT)");
     let database: String = tx.one(database, |row| row.get(0)).await?;
     let lock = Statement::new("SELECT pg_advisory_xact_lock($1)").bind(lock_number(&database));
@@ -68,8 +61,7 @@ pub(super) async fn to_server(
     if schemas == 0 {
         tx.script(format!("CREATE SCHEMA \"{schema}\"")).await?;
     }
-    apply(&mut tx, service, Engine::Postgres).await?;
-    tx.script("COMMIT".to_owned()).await
+    apply(&mut tx, service, Engine::Postgres).await
 }
 
 /// Runs what is missing, in the transaction that has begun.

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod brokers;
 pub mod dashboards;
 pub mod http;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod proc;
 pub mod process;
@@ -26,7 +27,8 @@ use o11y_lab::schema::{Endpoint, Ports, Role};
 use serde_json::{Value, json};
 
 pub use http::{Answer, get, post, send};
-pub use postgres::Postgres;
+pub use pgbouncer::PgBouncer;
+pub use postgres::{Database, Postgres};
 pub use process::{Process, bin};
 
 /// The longest a test waits for anything.

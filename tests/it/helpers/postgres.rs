@@ -120,6 +120,11 @@ impl Database<'_> {
         Self { server: self.server, url, name: self.name.clone() }
     }
 
+    /// The same database by another way, such as a pooler.
+    pub fn at(&self, url: &str) -> Self {
+        Self { server: self.server, url: url.to_owned(), name: self.name.clone() }
+    }
+
     /// The URL with TLS required and the server checked against `ca_file`.
     pub fn verified_by(&self, ca_file: &Path) -> String {
         format!("{}?sslmode=verify-full&sslrootcert={}", self.url, ca_file.display())
