@@ -11,6 +11,7 @@
 
 mod error;
 mod limit;
+mod log;
 mod mailbox;
 mod open;
 mod thread;

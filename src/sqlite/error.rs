@@ -40,6 +40,11 @@ impl SqliteError {
         Self::new(Kind::Code(ffi::SQLITE_BUSY), "too many operations wait")
     }
 
+    /// The log cannot be written back while another connection reads an old state: as busy as a lock.
+    pub(super) fn log_too_large() -> Self {
+        Self::new(Kind::Code(ffi::SQLITE_BUSY), "the write-ahead log is too large, and in use")
+    }
+
     /// A folder or file that cannot be made, a thread that cannot be started.
     pub(super) fn io(error: &std::io::Error) -> Self {
         Self::new(Kind::Code(ffi::SQLITE_CANTOPEN), error.to_string())

@@ -1,7 +1,8 @@
 //! Opening a file, and whether it is still the one that was opened.
 
+use std::fs::Permissions;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,7 @@ pub(super) fn open(options: &FileOptions) -> Result<Connection, SqliteError> {
 
 fn try_open(options: &FileOptions) -> Result<Connection, SqliteError> {
     make_file(&options.path).map_err(|error| SqliteError::io(&error))?;
+    make_private(&options.path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&options.path, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -52,6 +54,19 @@ fn try_open(options: &FileOptions) -> Result<Connection, SqliteError> {
     connection.execute_batch(PRAGMAS)?;
     (options.prepare)(&mut connection)?;
     Ok(connection)
+}
+
+/// Takes from others what an earlier version left them of a file and its logs. Where the file is not ours
+/// to change, it stays as its owner wants it.
+fn make_private(path: &Path) {
+    for ending in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(ending);
+        let open = std::fs::metadata(&file).is_ok_and(|meta| meta.mode() & 0o077 != 0);
+        if open && let Err(error) = std::fs::set_permissions(&file, Permissions::from_mode(0o600)) {
+            tracing::debug!(%error, "A file of the data folder stays readable by others");
+        }
+    }
 }
 
 /// Makes a file and its folder if missing, readable by this user alone: SQLite gives the logs beside a

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::limit::RunLimit;
+use super::log::LogBound;
 use super::mailbox::{Job, MAX_WAITING, Mailbox, Ran, Work};
 use super::open::{identity, open};
 use super::{FileOptions, SqliteError};
@@ -47,6 +48,7 @@ impl Drop for Crash {
 struct Worker {
     options: FileOptions,
     open: Option<Open>,
+    log: LogBound,
     /// Writes and when they came.
     writes: VecDeque<(Instant, Work)>,
     /// Until the next attempt to begin a transaction for them.
@@ -62,7 +64,8 @@ struct Open {
 
 impl Worker {
     fn new(options: FileOptions) -> Self {
-        Self { options, open: None, writes: VecDeque::new(), pause: Duration::ZERO }
+        let log = LogBound::of(&options.path);
+        Self { options, open: None, log, writes: VecDeque::new(), pause: Duration::ZERO }
     }
 
     /// Ends when the mailbox says so and every write is settled. The answer is to be dropped when the
@@ -125,9 +128,10 @@ impl Worker {
 
     fn begin(&mut self) -> Result<(), SqliteError> {
         let busy_timeout = self.options.busy_timeout;
-        let connection = &self.current()?.connection;
+        self.current()?;
+        let Some(Open { connection, .. }) = &self.open else { return Ok(()) };
         connection.busy_timeout(Duration::ZERO)?;
-        let begun = execute(connection, "BEGIN IMMEDIATE");
+        let begun = self.log.keep(connection).and_then(|()| execute(connection, "BEGIN IMMEDIATE"));
         connection.busy_timeout(busy_timeout)?;
         begun
     }
@@ -151,7 +155,10 @@ impl Worker {
         }
         match &outcome {
             // Whatever state it is in: closing it undoes what was not committed.
-            Err(_) => self.open = None,
+            Err(error) => {
+                self.log.failed(error);
+                self.open = None;
+            }
             Ok(()) => ran.iter().for_each(|one| self.give_up_if_ruined(one.failure.as_ref())),
         }
         for one in ran {
