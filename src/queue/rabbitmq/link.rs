@@ -9,6 +9,7 @@ use lapin::tcp::RustlsConnector;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, Error, ErrorKind, runtime};
 use tokio::sync;
+use url::{Host, Url};
 
 use crate::config::BrokerConfig;
 use crate::queue::QueueError;
@@ -19,8 +20,16 @@ use crate::queue::broker::{CALL_TIMEOUT, tls, unavailable, within};
 const HEARTBEAT: u16 = 10;
 /// AMQP's code for an orderly end.
 const SUCCESS: u16 = 200;
-/// AMQP's code for a login or a permission that is wrong.
-const ACCESS_REFUSED: u16 = 403;
+/// What AMQP's codes mean here, in words that follow "the broker". Where the client has an error by one of
+/// them, its text may quote names and addresses.
+const REFUSALS: [(u16, &str); 6] = [
+    (403, "refused the login or lacks a permission for it (ACCESS_REFUSED)"),
+    (404, "does not have the queue (NOT_FOUND)"),
+    (405, "has the queue for one connection alone, which is not ours (RESOURCE_LOCKED)"),
+    (406, "has the queue with other arguments than ours (PRECONDITION_FAILED)"),
+    (530, "does not have the virtual host of AMQP_URL, or not for this login (NOT_ALLOWED)"),
+    (540, "has the queue as a type that cannot do this (NOT_IMPLEMENTED)"),
+];
 
 /// AmqpAddress of the broker, and how to trust it.
 pub(super) struct AmqpAddress {
@@ -33,6 +42,15 @@ impl AmqpAddress {
         let url = config.amqp_url.as_ref().map(|url| url.expose()).unwrap_or_default();
         let mut uri: AMQPUri =
             url.parse().map_err(|_| unavailable("cannot be found: AMQP_URL is not an AMQP URL"))?;
+        // The client's parser takes a host in brackets for none, and then the one it needs for localhost.
+        if let Some(Host::Ipv6(host)) = Url::parse(url).ok().as_ref().and_then(Url::host) {
+            uri.authority.host = host.to_string();
+        }
+        // A URL that ends in a slash names the virtual host "" by the letter of RabbitMQ's rules, and nobody
+        // has that one; most clients take it for the default one.
+        if uri.vhost.is_empty() {
+            uri.vhost = "/".to_owned();
+        }
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         let tls = match uri.scheme {
             AMQPScheme::AMQP => None,
@@ -175,10 +193,10 @@ pub(super) fn failed(error: Error) -> QueueError {
         | ErrorKind::MissingHeartbeatError
         | ErrorKind::InvalidConnectionState(_)
         | ErrorKind::InvalidChannelState(..) => "cannot be reached",
-        ErrorKind::ProtocolError(error) if error.get_id() == ACCESS_REFUSED => {
-            "refused the login or lacks a permission for it"
+        ErrorKind::ProtocolError(error) => {
+            let known = REFUSALS.iter().find(|(code, _)| *code == error.get_id());
+            known.map_or("refused the call", |(_, why)| why)
         }
-        ErrorKind::ProtocolError(_) => "refused the call",
         _ => "failed",
     })
 }
@@ -189,6 +207,16 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Parse {
+        #[command(flatten)]
+        broker: BrokerConfig,
+    }
+
+    fn config(url: &str) -> BrokerConfig {
+        <Parse as clap::Parser>::parse_from(["test", "--amqp-url", url]).broker
+    }
 
     fn threads_of_the_client() -> usize {
         let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
@@ -214,15 +242,24 @@ mod tests {
     }
 
     #[test]
+    fn a_host_in_brackets_is_that_host_and_a_slash_at_the_end_the_default_virtual_host() {
+        let address = |url: &str| AmqpAddress::of(&config(url)).ok().unwrap().uri;
+        for (url, host, port) in [
+            ("amqp://u:p@[::1]:5672/%2f", "::1", 5672),
+            ("amqp://[2001:db8::5]", "2001:db8::5", 5672),
+            ("amqps://[::1]/lab", "::1", 5671),
+            ("amqp://127.0.0.1", "127.0.0.1", 5672),
+            ("amqp://broker.internal:1/", "broker.internal", 1),
+        ] {
+            let authority = address(url).authority;
+            assert_eq!((authority.host.as_str(), authority.port), (host, port), "{url}");
+        }
+        let vhosts = ["amqp://h", "amqp://h/", "amqp://h/%2f", "amqp://h/lab"].map(|url| address(url).vhost);
+        assert_eq!(vhosts, ["/", "/", "/", "lab"]);
+    }
+
+    #[test]
     fn an_address_that_is_none_is_one_reason_without_its_text() {
-        let config = |url: &str| {
-            #[derive(clap::Parser)]
-            struct Parse {
-                #[command(flatten)]
-                broker: BrokerConfig,
-            }
-            <Parse as clap::Parser>::parse_from(["test", "--amqp-url", url]).broker
-        };
         let said = AmqpAddress::of(&config("amqp://u:hunter2@h:port/")).err().unwrap().to_string();
         assert!(said.contains("AMQP_URL") && !said.contains("hunter2"), "{said}");
         assert_eq!(
