@@ -18,6 +18,7 @@ pub use self::attempt::CallDurations;
 pub use self::call::{Call, encode};
 use super::Problem;
 use super::propagation::inject_current_span;
+use super::redact::redacted;
 
 /// The largest answer that is read, in bytes: a page of 500 orders, each as large as a body may be,
 /// is 32 MiB and what the store adds to them.
@@ -158,7 +159,7 @@ impl HttpClient {
             http.request.resend_count = (attempt > 1).then(|| i64::from(attempt) - 1),
             http.response.status_code = Empty,
             url.template = call.template(),
-            url.full = url,
+            url.full = &*redacted(url),
             server.address = self.address,
             server.port = self.port,
             service.peer.name = self.peer,

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod oneshot;
 mod process;
 pub mod propagation;
+pub mod redact;
 pub mod shutdown;
 pub mod telemetry;
 pub mod writer;
@@ -178,6 +179,7 @@ impl Runtime {
             health: self.health.clone(),
             faults: self.faults.clone(),
             request_timeout: self.http.request_timeout,
+            hosts: http::KnownHosts::of(&self.http),
             in_flight: http::ServerInFlight::default(),
             on_answer: self.on_answer.clone(),
         };

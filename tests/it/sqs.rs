@@ -1,5 +1,7 @@
 //! What only Amazon SQS has: a chain of credentials, endpoints, a redrive policy.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use o11y_lab::lab::expect::ORDER_TRACE;
@@ -137,4 +139,47 @@ fn a_dead_letter_queue_that_is_gone_keeps_nothing_from_being_published_after_an_
     lab.wait_role(Role::Order);
     let consumer = http::get(&lab.url(Role::Notify, "/ready"));
     assert_eq!(consumer.status, 503, "its dead letters have nowhere to go: {consumer:?}");
+}
+
+/// A proxy that leads every CONNECT to where it asks to go, and remembers the first lines.
+fn proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let lines = asked.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let lines = lines.clone();
+            std::thread::spawn(move || lead(client, &lines));
+        }
+    });
+    (url, asked)
+}
+
+fn lead(client: TcpStream, asked: &std::sync::Mutex<Vec<String>>) -> Option<()> {
+    let mut head = BufReader::new(client.try_clone().ok()?).lines();
+    let first = head.next()?.ok()?;
+    asked.lock().expect("no poison").push(first.clone());
+    head.find(|line| line.as_ref().is_ok_and(String::is_empty))?.ok()?;
+    let server = TcpStream::connect(first.strip_prefix("CONNECT ")?.split(' ').next()?).ok()?;
+    (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    let there = std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+    let _ = std::io::copy(&mut &server, &mut &client);
+    let _ = there.join();
+    Some(())
+}
+
+#[test]
+fn https_goes_through_the_proxy_of_the_environment_and_past_it_where_no_proxy_says_so() {
+    let server = SqsServer::over_tls();
+    let settings = server.settings(&fresh_queue());
+    let (url, asked) = proxy();
+    let login = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("HTTPS_PROXY", url.as_str())];
+    depth(&settings, &[login.as_slice(), &[("NO_PROXY", "localhost,127.0.0.1")]].concat())
+        .expect("an answer");
+    assert_eq!(asked.lock().unwrap().len(), 0);
+    depth(&settings, &login).expect("an answer through the proxy");
+    let asked = asked.lock().unwrap().clone();
+    assert!(!asked.is_empty() && asked.iter().all(|line| line.starts_with("CONNECT ")), "{asked:?}");
 }

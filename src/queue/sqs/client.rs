@@ -7,7 +7,8 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{Builder, Credentials, SharedHttpClient};
 use aws_sdk_sqs::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
 
 use crate::config::BrokerConfig;
 use crate::queue::QueueError;
@@ -57,24 +58,33 @@ pub(super) async fn connect(
     Ok(aws_sdk_sqs::Client::from_conf(config))
 }
 
+/// Over TLS, and through the proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), if it does.
 fn https(config: &BrokerConfig) -> Result<SharedHttpClient, QueueError> {
-    let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-    let builder = aws_smithy_http_client::Builder::new().tls_provider(ring);
-    let Some(authority) = authority(config.queue_ca_file.as_deref())? else {
-        return Ok(builder.build_https());
+    let context = match authority(config.queue_ca_file.as_deref())? {
+        None => tls::TlsContext::default(),
+        Some(authority) => {
+            let trusted = tls::TrustStore::empty().with_pem_certificate(authority);
+            let context = tls::TlsContext::builder().with_trust_store(trusted).build();
+            context.map_err(|_| unavailable("cannot be asked over TLS"))?
+        }
     };
-    let trusted = tls::TrustStore::empty().with_pem_certificate(authority);
-    let context = tls::TlsContext::builder().with_trust_store(trusted).build();
-    let context = context.map_err(|_| unavailable("cannot be asked over TLS"))?;
-    Ok(builder.tls_context(context).build_https())
+    let client = aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, _| {
+        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let mut connector = Connector::builder()
+            .tls_provider(ring)
+            .tls_context(context.clone())
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.build()
+    });
+    Ok(client)
 }
 
 /// Where the API is, if not where the SDK would look for it: what a setting says, else where the
 /// queue is, unless that is AWS itself.
 fn endpoint(config: &BrokerConfig, queue_url: &str) -> Option<String> {
     let named = config.sqs_endpoint.as_ref().or(config.aws_endpoint.as_ref());
-    let on_aws = queue_url.starts_with("https://") && region(queue_url).is_some();
-    named.cloned().or_else(|| (!on_aws).then(|| origin(queue_url).to_owned()))
+    named.cloned().or_else(|| (!is_aws_s_own(queue_url)).then(|| origin(queue_url).to_owned()))
 }
 
 /// The URL without its path.
@@ -82,14 +92,30 @@ fn origin(url: &str) -> &str {
     url.match_indices('/').nth(2).map_or(url, |(end, _)| &url[..end])
 }
 
-/// The region in one of AWS's own names: `sqs.REGION.amazonaws.com`, or the older
-/// `REGION.queue.amazonaws.com`.
+/// Whether the SDK finds this queue's API by its region.
+fn is_aws_s_own(url: &str) -> bool {
+    let names = matches!(labels(url)[..], ["sqs", _, "amazonaws", ..] | [_, "queue", "amazonaws", ..]);
+    names && url.starts_with("https://")
+}
+
+/// The region in a name of AWS's: `sqs.REGION.amazonaws.com`, the older `REGION.queue.amazonaws.com` and
+/// `queue.amazonaws.com`, those for both versions of IP, for FIPS 140 and of VPC endpoints; stand-ins have
+/// `sqs.REGION.localhost.localstack.cloud`.
 fn region(url: &str) -> Option<&str> {
-    let host = origin(url).split_once("://")?.1;
-    match host.split('.').collect::<Vec<_>>()[..] {
-        ["sqs", region, "amazonaws", ..] | [region, "queue", "amazonaws", ..] => Some(region),
-        _ => None,
-    }
+    let labels = labels(url);
+    let after = |service: &str| labels.get(labels.iter().position(|label| *label == service)? + 1).copied();
+    let named = match labels[..] {
+        ["queue", "amazonaws", ..] => Some(DEFAULT_REGION),
+        [region, "queue", "amazonaws", ..] => Some(region),
+        _ => after("sqs").or_else(|| after("sqs-fips")),
+    };
+    named.filter(|name| name.contains('-') && name.ends_with(|last: char| last.is_ascii_digit()))
+}
+
+/// The parts of the host's name.
+fn labels(url: &str) -> Vec<&str> {
+    let host = origin(url).split_once("://").map_or("", |(_, host)| host);
+    host.split('.').collect()
 }
 
 /// Why a call failed: SQS's code, if SQS answered, and one sentence without addresses.
@@ -183,6 +209,26 @@ mod tests {
         assert_eq!(endpoint(&config, aws).as_deref(), Some("http://all"));
         config.sqs_endpoint = Some("http://sqs".to_owned());
         assert_eq!(endpoint(&config, aws).as_deref(), Some("http://sqs"));
+    }
+
+    #[test]
+    fn the_region_is_the_one_in_the_queue_s_name_wherever_it_stands() {
+        for (host, expected) in [
+            ("sqs.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("sqs.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("eu-west-1.queue.amazonaws.com", Some("eu-west-1")),
+            ("queue.amazonaws.com", Some("us-east-1")),
+            ("sqs.ap-southeast-2.api.aws", Some("ap-southeast-2")),
+            ("sqs-fips.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
+            ("vpce-0a1b-2c.sqs.eu-central-1.vpce.amazonaws.com", Some("eu-central-1")),
+            ("sqs.eu-west-1.localhost.localstack.cloud:4566", Some("eu-west-1")),
+            ("localhost:9324", None),
+            ("127.0.0.1:5000", None),
+            ("sqs.internal", None),
+        ] {
+            assert_eq!(region(&format!("https://{host}/1/q")), expected, "{host}");
+        }
+        assert!(!is_aws_s_own("https://sqs.eu-west-1.api.aws/1/q"), "the name itself is called");
     }
 
     #[test]

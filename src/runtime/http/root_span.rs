@@ -19,6 +19,7 @@ use super::routes::RouteRow;
 use super::{Destination, Surface};
 use crate::runtime::Problem;
 use crate::runtime::propagation::{HttpFields, extract};
+use crate::runtime::redact::redacted;
 use crate::schema::OTHER_METHOD;
 
 /// Builder of the root span; see the module.
@@ -67,7 +68,7 @@ fn span(request: &ServiceRequest, row: &RouteRow) -> Span {
         http.route = row.route.map(|route| route.path),
         http.response.status_code = Empty,
         url.path = request.path(),
-        url.query = Some(request.query_string()).filter(|query| !query.is_empty()),
+        url.query = Some(request.query_string()).filter(|query| !query.is_empty()).map(redacted).as_deref(),
         url.scheme = scheme,
         server.address = address,
         server.port = port,
