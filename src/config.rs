@@ -13,6 +13,7 @@ mod load;
 mod otel;
 mod queue;
 mod queue_command;
+mod retention;
 mod transport;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};
 pub use otel::OtelConfig;
 pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
+pub use retention::{DeadLetterConfig, RetentionConfig};
 pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
 };
@@ -40,6 +42,9 @@ pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
 pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
 /// `PORT` and its kind must not leak from one child of `up` into another.
 pub const PORT_VARIABLE: &str = "PORT";
+/// A file beside `orders.db` that `up --fresh` leaves where the queue is elsewhere and may still hold messages:
+/// the last order's id, after which those of a new file begin.
+pub const LAST_ORDER_FILE: &str = "orders.last-id";
 /// The search path of programs.
 pub const PATH_VARIABLE: &str = "PATH";
 /// A person who set this (to anything but nothing) wants no colour: <https://no-color.org>.
@@ -54,6 +59,7 @@ pub mod child {
     pub const LOG_FORMAT: &str = "LOG_FORMAT";
     pub const DATA_DIR: &str = "DATA_DIR";
     pub const PORT_BASE: &str = "PORT_BASE";
+    pub const QUEUE_TRANSPORT: &str = "QUEUE_TRANSPORT";
     pub const USER_SERVICE_URL: &str = "USER_SERVICE_URL";
     pub const ORDER_SERVICE_URL: &str = "ORDER_SERVICE_URL";
     pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
@@ -125,6 +131,15 @@ pub struct HttpConfig {
     /// Port to listen on; 0 takes a free one [default: the role's own, 3000 to 3004]
     #[arg(long, env = "PORT")]
     pub port: Option<u16>,
+    /// Names that a role on a loopback address answers to, beside localhost, addresses and names without a dot; separated by commas
+    #[arg(
+        long,
+        env = "ALLOWED_HOSTS",
+        value_name = "LIST",
+        default_value = "host.docker.internal",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<String>,
     /// HTTP worker threads
     #[arg(long, env = "HTTP_WORKERS", default_value_t = 2, value_parser = at_least_one)]
     pub http_workers: usize,
@@ -203,6 +218,9 @@ pub struct StoreConfig {
     /// Longest time one database operation may take, waiting for a connection included, in milliseconds
     #[arg(long, env = "DATABASE_TIMEOUT_MS", default_value = "1500", value_parser = milliseconds)]
     pub database_timeout: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub retention: RetentionConfig,
 }
 
 impl StoreConfig {

@@ -31,7 +31,7 @@ pub struct UpConfig {
     /// Folder of databases and queue [default: the user's state folder]
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Empty the data folder first
+    /// Empty the data folder first; a queue elsewhere keeps its messages, and then no order id is given again
     #[arg(long, env = "UP_FRESH")]
     pub fresh: bool,
     /// Start only these roles (repeatable); the console always runs

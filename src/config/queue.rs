@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{BrokerConfig, Transport, at_least_one, milliseconds};
+use super::{BrokerConfig, DeadLetterConfig, Transport, at_least_one, milliseconds};
 
 /// The queue, for the side that publishes and the side that consumes.
 #[derive(Args, Clone, Debug)]
@@ -31,6 +31,9 @@ pub struct QueueConfig {
     /// The consumer's span continues the producer's trace, or starts its own and links to it
     #[arg(long, env = "QUEUE_TRACE_MODE", default_value = "child")]
     pub queue_trace_mode: TraceMode,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub dead_letters: DeadLetterConfig,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub broker: BrokerConfig,

@@ -1,7 +1,5 @@
 //! The console's own routes, the embedded page, and the headers that keep both safe.
 
-use std::net::IpAddr;
-
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
@@ -11,6 +9,7 @@ use serde_json::json;
 
 use super::live::{self, Feeds};
 use super::{jaeger, v3, views};
+use crate::runtime::http::is_local;
 
 const INDEX: &str = include_str!("ui/index.html");
 
@@ -101,25 +100,12 @@ async fn known_host<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    if host.is_none_or(is_known) {
+    if host.is_none_or(is_local) {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
     let refusal =
         jaeger::error(StatusCode::MISDIRECTED_REQUEST, "unknown host name; use localhost or an address");
     Ok(request.into_response(refusal).map_into_right_body())
-}
-
-/// Addresses, `localhost`, and names without a dot (another container's): a foreign page can only
-/// have a name with one.
-fn is_known(host: &str) -> bool {
-    if let Some((inside, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return inside.parse::<IpAddr>().is_ok();
-    }
-    let name =
-        host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.').to_ascii_lowercase();
-    name.parse::<IpAddr>().is_ok()
-        || name.ends_with(".localhost")
-        || (!name.is_empty() && !name.contains('.'))
 }
 
 #[cfg(test)]

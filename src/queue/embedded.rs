@@ -27,7 +27,7 @@ use self::take::Known;
 use super::ack_batch::{AckBatcher, FailedAcks};
 use super::wire::{self, now_ms};
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError};
-use crate::config::Transport;
+use crate::config::{DeadLetterConfig, Transport};
 use crate::sqlite::SqliteFile;
 
 /// Name of the file in the data folder.
@@ -55,6 +55,7 @@ const COUNT: &str = "
 pub struct Embedded {
     name: Arc<str>,
     visibility_timeout: Duration,
+    dead_letters: Option<DeadLetterConfig>,
     file: SqliteFile,
     doorbell: Doorbell,
     /// What `receive` knows, so that it asks the file only when there is something.
@@ -70,12 +71,18 @@ impl Embedded {
         Self {
             name: name.into(),
             visibility_timeout,
+            dead_letters: None,
             doorbell: Doorbell::of(&path),
             file: file::file(path),
             known: Mutex::new(Known::nothing(visibility_timeout)),
             acks: AckBatcher::new(BATCH),
             stopped: CancellationToken::new(),
         }
+    }
+
+    /// With these bounds of the dead letters; without them all are kept.
+    pub fn keeping(self, dead_letters: DeadLetterConfig) -> Self {
+        Self { dead_letters: Some(dead_letters), ..self }
     }
 
     /// Acknowledges those deliveries that are still ours.

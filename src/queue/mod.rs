@@ -29,17 +29,19 @@ mod transport;
 mod wire;
 pub mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use self::message::{DeadLetter, Delivery, Depth, MAX_MESSAGE_BYTES, Message};
 pub use self::transport::{Deliver, Describe, Inspect, Queue, QueueError};
 use crate::config::{QueueConfig, Transport};
-use crate::runtime::{Runtime, Shutdown};
+use crate::runtime::{Health, Runtime, Shutdown};
 use crate::schema::QueueUse;
 
 /// Time between two counts of the queue's messages.
 const DEPTH_INTERVAL: Duration = Duration::from_secs(2);
+/// Time between two questions for what the broker's configuration may cost.
+const RISK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Opens the configured transport. A broker that is down is no error here: the calls say so.
 ///
@@ -47,11 +49,11 @@ const DEPTH_INTERVAL: Duration = Duration::from_secs(2);
 /// Settings that can never work.
 pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Arc<dyn Queue>, QueueError> {
     match config.queue_transport {
-        Transport::Embedded => Ok(Arc::new(embedded::Embedded::new(
-            data_dir.join(embedded::FILE_NAME),
-            &config.queue_name,
-            config.queue_visibility_timeout,
-        ))),
+        Transport::Embedded => {
+            let path = data_dir.join(embedded::FILE_NAME);
+            let queue = embedded::Embedded::new(path, &config.queue_name, config.queue_visibility_timeout);
+            Ok(Arc::new(queue.keeping(config.dead_letters)))
+        }
         Transport::Redis => Ok(Arc::new(redis::Redis::open(config)?)),
         Transport::Sqs => Ok(Arc::new(sqs::Sqs::open(config).await?)),
         Transport::Rabbitmq => Ok(Arc::new(rabbitmq::RabbitMq::open(config)?)),
@@ -65,6 +67,7 @@ pub async fn open(config: &QueueConfig, data_dir: &std::path::Path) -> Result<Ar
 /// Makes readiness depend on what this side needs of the queue, and counts the queue's messages.
 pub fn watch(queue: &Arc<dyn Queue>, side: QueueUse, runtime: &mut Runtime) {
     runtime.spawn(watch_depth(queue.clone(), side, runtime.shutdown().clone()));
+    runtime.spawn(watch_risk(queue.clone(), runtime.health().clone(), runtime.shutdown().clone()));
     let queue = queue.clone();
     runtime.health().require("queue", move || {
         let queue = queue.clone();
@@ -94,5 +97,31 @@ async fn watch_depth(queue: Arc<dyn Queue>, side: QueueUse, shutdown: Shutdown) 
             }
         }
         tokio::select! { () = tokio::time::sleep(DEPTH_INTERVAL) => {}, () = shutdown.wait() => {} }
+    }
+}
+
+/// Says in the log and, beside what decides, on `/ready` what the broker's configuration may cost. From the
+/// first time that there is something on: most brokers have nothing to say, and then no line.
+async fn watch_risk(queue: Arc<dyn Queue>, health: Health, shutdown: Shutdown) {
+    let told = Arc::new(Mutex::new(None));
+    let mut shown = false;
+    while !shutdown.begun() {
+        // While the broker is away, what was known of it stands.
+        if let Ok(risk) = queue.risk().await {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(reason) = risk.as_deref().filter(|_| *told != risk) {
+                tracing::warn!(reason, "Messages that the broker has confirmed are not safe");
+            }
+            *told = risk;
+        }
+        if !shown && told.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            shown = true;
+            let told = told.clone();
+            health.prefer("queue durability", move || {
+                let risk = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Box::pin(std::future::ready(risk.map_or(Ok(()), Err)))
+            });
+        }
+        tokio::select! { () = tokio::time::sleep(RISK_INTERVAL) => {}, () = shutdown.wait() => {} }
     }
 }

@@ -6,10 +6,11 @@
 //! A retry takes its message out of the stream and back in when it is due, the attempts so far in a
 //! field. Every such step is one script, so a death in the middle leaves it done or not begun.
 //!
-//! What Redis confirmed is as safe as its persistence and replication are.
+//! What Redis confirmed is as safe as its persistence and replication are: `risk` says where they are not.
 
 mod entry;
 mod link;
+mod risk;
 mod script;
 mod take;
 
@@ -29,7 +30,7 @@ use self::script::{GROUP, QueueKeys};
 use super::ack_batch::AckBatcher;
 use super::broker::unavailable;
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
-use crate::config::{QueueConfig, Transport};
+use crate::config::{DeadLetterConfig, QueueConfig, Transport};
 
 /// Messages in one step: a bound for what is in memory, and for how long Redis is busy.
 const PAGE: usize = 100;
@@ -45,6 +46,7 @@ pub struct Redis {
     /// This handle among the group's consumers.
     consumer: String,
     visibility_timeout: Duration,
+    dead_letters: DeadLetterConfig,
     /// For everything that answers at once.
     work: RedisLink,
     /// For the read that waits: nothing else could pass it.
@@ -74,6 +76,7 @@ impl Redis {
             first_words: script::first_words(&consumer),
             consumer,
             visibility_timeout: config.queue_visibility_timeout,
+            dead_letters: config.dead_letters,
             work: RedisLink::new(link.clone()),
             read: RedisLink::new(link),
             joined: AtomicBool::new(false),
@@ -155,7 +158,8 @@ impl Deliver for Redis {
     }
 
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
-        let mut words = Vec::new();
+        let DeadLetterConfig { dead_letter_age: age, dead_letter_rows: rows, .. } = self.dead_letters;
+        let mut words = vec![rows.to_string(), age.as_millis().to_string()];
         for (name, value) in wire::dead_fields(delivery, reason) {
             words.extend([name.to_owned(), value]);
         }
@@ -179,6 +183,11 @@ impl Inspect for Redis {
     async fn depth(&self) -> Result<Depth, QueueError> {
         let (waiting, in_flight, dead) = self.run(&script::DEPTH, []).await?;
         Ok(Depth { waiting, in_flight, dead })
+    }
+
+    async fn risk(&self) -> Result<Option<String>, QueueError> {
+        let info: String = self.run(&script::RISKS, []).await?;
+        Ok(risk::of(&info))
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {

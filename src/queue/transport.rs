@@ -97,6 +97,12 @@ pub trait Inspect: Send + Sync {
         self.depth().await.map(drop)
     }
 
+    /// What the broker's own configuration may cost of the messages that it has confirmed, in a sentence
+    /// for people; `None` where there is nothing, or nothing to be known.
+    async fn risk(&self) -> Result<Option<String>, QueueError> {
+        Ok(None)
+    }
+
     /// Dead letters, oldest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError>;
 

@@ -38,6 +38,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Notify, &config, ROUTES)?;
     let db = open_store(Role::Notify, &config, &mut runtime).await?;
     let notifications = Notifications::new(db);
+    runtime.spawn(notifications.clone().forget(config.store.retention, runtime.shutdown().clone()));
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, Role::Notify.service().queue, &mut runtime);
     let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);

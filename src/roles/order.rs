@@ -44,6 +44,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let mut runtime = Runtime::start(Role::Order, &config, ROUTES)?;
     let db = open_store(Role::Order, &config, &mut runtime).await?;
     let orders = Orders::new(db);
+    runtime.spawn(orders.clone().forget_keys(config.store.retention, runtime.shutdown().clone()));
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, Role::Order.service().queue, &mut runtime);
     runtime.prefer(Role::User, &config.upstream.user_service_url);

@@ -2,6 +2,7 @@
 //! the routes every role has.
 
 mod drain;
+mod host;
 mod observe;
 mod root_span;
 mod routes;
@@ -20,6 +21,7 @@ use serde_json::json;
 use tracing_actix_web::TracingLogger;
 
 pub use drain::{ServerInFlight, stop};
+pub use host::{KnownHosts, is_local};
 pub use routes::RouteTable;
 
 use super::{Faults, Health, Problem, metrics::Recorder};
@@ -48,6 +50,8 @@ pub struct Surface {
     pub faults: Faults,
     /// The longest one request may take.
     pub request_timeout: Duration,
+    /// Names it answers to.
+    pub hosts: KnownHosts,
     /// Connections and requests being served.
     pub in_flight: ServerInFlight,
     /// The role's own counters.
@@ -104,6 +108,7 @@ where
     let server = HttpServer::new(move || {
         App::new()
             .app_data(surface.clone())
+            .wrap(from_fn(host::known))
             .wrap(from_fn(observe::observe))
             .wrap(TracingLogger::<root_span::ServerSpan>::new())
             .service(web::resource("/health").get(health))

@@ -9,8 +9,10 @@ use super::statement::{Row, Statement};
 use super::{Notifications, StoreError};
 use crate::api::now;
 
-/// The most alerts kept; the oldest go first.
+/// The most alerts kept, and the most bytes of their labels and annotations; the oldest go first. They are
+/// answered all at once.
 const MOST: i64 = 1_000;
+const MOST_BYTES: i64 = 8 << 20;
 
 const UPSERT: &str = "INSERT INTO alerts (fingerprint, starts_at, ends_at, status, labels, annotations, \
                       updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fingerprint, starts_at) \
@@ -18,6 +20,10 @@ const UPSERT: &str = "INSERT INTO alerts (fingerprint, starts_at, ends_at, statu
                       annotations = excluded.annotations, updated_at = excluded.updated_at";
 const TRIM: &str =
     "DELETE FROM alerts WHERE id <= (SELECT id FROM alerts ORDER BY id DESC LIMIT 1 OFFSET $1)";
+// Where the bytes of the newest ones, added up, are too many.
+const TRIM_BYTES: &str = "DELETE FROM alerts WHERE id <= (SELECT id FROM \
+     (SELECT id, SUM(length(labels) + length(annotations)) OVER (ORDER BY id DESC) AS bytes FROM alerts) AS sized \
+     WHERE bytes > $1 ORDER BY id DESC LIMIT 1)";
 const SELECT: &str = "SELECT fingerprint, starts_at, ends_at, status, labels, annotations, updated_at \
                       FROM alerts ORDER BY id DESC LIMIT $1";
 
@@ -70,7 +76,8 @@ impl Notifications {
         let recorded = self.db.transaction(&RECORD, |mut tx| {
             Box::pin(async move {
                 tx.execute(upsert).await?;
-                tx.execute(Statement::new(TRIM).bind(MOST)).await
+                tx.execute(Statement::new(TRIM).bind(MOST)).await?;
+                tx.execute(Statement::new(TRIM_BYTES).bind(MOST_BYTES)).await
             })
         });
         recorded.await.map(drop)

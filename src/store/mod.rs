@@ -18,6 +18,7 @@ mod op;
 pub mod orders;
 pub mod outbox;
 mod pool;
+mod retention;
 mod session;
 mod statement;
 mod tx;

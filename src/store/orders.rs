@@ -66,7 +66,7 @@ enum Changed {
 /// The orders of order-service.
 #[derive(Clone)]
 pub struct Orders {
-    db: Db,
+    pub(super) db: Db,
     committed: Arc<Notify>,
 }
 

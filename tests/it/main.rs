@@ -21,6 +21,7 @@ mod deploy;
 mod docs;
 mod faults;
 mod helpers;
+mod hosts;
 mod lambda;
 mod load;
 mod log_output;

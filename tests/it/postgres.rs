@@ -364,3 +364,20 @@ fn killing_order_and_notify_during_100_orders_on_postgresql_loses_and_doubles_no
     eventually("every order is notified", || (notified(&lab).len() >= 100).then_some(()));
     assert_eq!(notified(&lab), accepted, "each order is notified once, after {kills} kills");
 }
+
+#[test]
+fn what_is_too_old_is_forgotten_on_postgresql_too() {
+    let database = Postgres::shared().database();
+    let mut lab = Lab::start_with(&[("DATABASE_URL", &database.url)]);
+    let order = lab.order(lab.user()).id();
+    lab.wait_notifications(order, 1);
+    assert!(lab.up.stop().success());
+    database.sql(
+        "UPDATE notification_service.notifications SET sent_at = '2020-01-01T00:00:00.000Z';
+         UPDATE order_service.orders SET created_at = '2020-01-01T00:00:00.000Z', idempotency_key = 'old'",
+    );
+    let _running = [Role::Order, Role::Notify].map(|role| single(role, &[("DATABASE_URL", &database.url)]));
+    let left = "SELECT (SELECT COUNT(*) FROM notification_service.notifications) \
+                + (SELECT COUNT(idempotency_key) FROM order_service.orders)";
+    eventually("they are forgotten", || (database.sql(left) == ["0"]).then_some(()));
+}

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use o11y_lab::queue::{self, DeadLetter, Delivery, Depth, Queue, QueueError};
+use o11y_lab::schema::Role;
+use serde_json::json;
 
 use crate::conformance::cases::{message, receive};
 use crate::conformance::row::{Row, config};
 use crate::helpers::process::{Process, clean};
-use crate::helpers::{DEADLINE, block_on, eventually, free_port_base};
+use crate::helpers::{DEADLINE, block_on, eventually, free_port_base, get, single};
 
 const STREAM: &str = "o11y-lab:{q}";
 
@@ -241,4 +243,71 @@ fn a_retry_from_before_the_clock_of_the_server_was_set_back_comes_all_the_same()
         let again = one(&*queue).await;
         assert_eq!((again.message.id.as_str(), again.attempt), ("m-1", 2));
     });
+}
+
+/// The rule of docs/queue.md, as Redis is told it.
+fn documented_rule() -> &'static str {
+    let document = include_str!("../../docs/queue.md");
+    document.lines().find(|line| line.starts_with("ACL SETUSER ")).expect("a rule in docs/queue.md")
+}
+
+#[test]
+fn a_user_with_the_documented_rules_can_do_all_and_one_that_lacks_a_command_is_told_which() {
+    let server = Server::plain();
+    server.ask(documented_rule());
+    let user = documented_rule().split(' ').nth(2).unwrap();
+    let url = format!("redis://{user}:PASSWORD@127.0.0.1:{}", server.port);
+    block_on(async {
+        whole_way(&*open(&url).await).await;
+        assert!(open(&url).await.risk().await.unwrap().is_some(), "INFO may be asked");
+        for (command, said) in [("xadd", "XADD"), ("evalsha", "EVALSHA"), ("xreadgroup", "XREADGROUP")] {
+            server.ask(&format!("ACL SETUSER {user} -{command}"));
+            let queue = open(&url).await;
+            let refused = match command {
+                "xadd" => queue.publish(&[message("m-1", "k")]).await.unwrap_err(),
+                _ => queue.receive(1, Duration::ZERO).await.unwrap_err(),
+            };
+            let expected =
+                format!("the queue is unavailable: the broker does not let this user run {said} (NOPERM)");
+            assert_eq!(refused.to_string(), expected);
+            server.ask(&format!("ACL SETUSER {user} +{command}"));
+        }
+        server.ask(&format!("ACL SETUSER {user} resetkeys ~other:*"));
+        let refused = open(&url).await.publish(&[message("m-1", "k")]).await.unwrap_err().to_string();
+        assert!(refused.ends_with("does not let this user have the keys o11y-lab:* (NOPERM)"), "{refused}");
+    });
+}
+
+#[test]
+fn a_consumer_that_may_not_see_what_is_in_flight_is_told_so_and_does_not_take_its_message_for_lost() {
+    let server = Server::plain();
+    server.ask(documented_rule());
+    let user = documented_rule().split(' ').nth(2).unwrap();
+    block_on(async {
+        let queue = open(&format!("redis://{user}:PASSWORD@127.0.0.1:{}", server.port)).await;
+        queue.publish(&[message("m-1", "k")]).await.unwrap();
+        let delivery = one(&*queue).await;
+        server.ask(&format!("ACL SETUSER {user} -xpending"));
+        let refused = queue.ack(&delivery).await.unwrap_err().to_string();
+        assert!(refused.ends_with("run XPENDING (NOPERM)"), "{refused}");
+    });
+}
+
+#[test]
+fn a_configuration_that_can_lose_what_waits_is_said_on_ready_and_in_the_log_until_it_is_mended() {
+    let server = Server::plain();
+    let url = format!("redis://127.0.0.1:{}", server.port);
+    let env = [("QUEUE_TRANSPORT", "redis"), ("REDIS_URL", url.as_str())];
+    let (process, role, _temp) = single(Role::Order, &env);
+    let durability = || {
+        let ready = get(&format!("{role}/ready")).json;
+        let checks = ready["checks"].as_array()?;
+        checks.iter().find(|check| check["name"] == "queue durability").cloned()
+    };
+    let check = eventually("it says so", durability);
+    assert_eq!((&check["ok"], &check["required"]), (&json!(false), &json!(false)), "{check}");
+    assert!(check["reason"].as_str().unwrap().contains("appendonly yes"), "{check}");
+    eventually("the log says so", || process.stdout().contains("appendonly yes").then_some(()));
+    server.ask("CONFIG SET appendonly yes");
+    eventually("it is mended", || durability().filter(|check| check["ok"] == true));
 }

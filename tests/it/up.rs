@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use o11y_lab::schema::{Endpoint, Ports, Role, SERVICES};
 use serde_json::{Value, json};
 
+use crate::helpers::brokers::{RedisServer, fresh_queue};
 use crate::helpers::process::{child_named, children, clean, is_alive, signal_pid};
 use crate::helpers::{Lab, Process, bin, eventually, free_port, free_port_base, get, http, post, single};
 
@@ -399,4 +400,23 @@ fn a_tied_program_that_ends_by_itself_ends_its_wrapper_too() {
     command.args(["until-eof", "--", "false"]);
     // Its standard input stays open.
     assert_eq!(Process::spawn(command).wait().code(), Some(1));
+}
+
+#[test]
+fn fresh_beside_a_queue_that_keeps_its_messages_never_gives_an_order_id_twice() {
+    let server = RedisServer::boxed();
+    let settings = server.settings(&fresh_queue());
+    let env: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("data");
+    let order = |fresh: &str| {
+        let more = [env.as_slice(), &[("UP_FRESH", fresh)]].concat();
+        let mut lab = Lab::start_in(&dir, free_port_base(), &more);
+        let id = lab.order(lab.user()).id();
+        lab.wait_notifications(id, 1);
+        assert!(lab.up.stop().success());
+        id
+    };
+    // Twice in a row: what was left for a new file is not forgotten with it.
+    assert_eq!(["false", "true", "true", "false"].map(order), [1, 2, 3, 4]);
 }

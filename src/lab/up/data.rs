@@ -6,6 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::config::LAST_ORDER_FILE;
 
 /// Held for the whole run; holds the pid and the port base of who holds it.
 const LOCK: &str = "up.lock";
@@ -49,8 +52,30 @@ impl DataDir {
         &self.path
     }
 
-    /// Removes everything but the lock and the marker; refuses in a folder that is not the lab's.
-    pub(super) fn empty(&self) -> anyhow::Result<()> {
+    /// Removes everything but the lock and the marker; refuses in a folder that is not the lab's. Where the
+    /// queue is elsewhere and may still tell of orders, their ids are not used again.
+    pub(super) fn empty(&self, queue_is_elsewhere: bool) -> anyhow::Result<()> {
+        let last = if queue_is_elsewhere { self.last_order() } else { None };
+        self.remove_all()?;
+        if let Some(last) = last {
+            let file = self.path.join(LAST_ORDER_FILE);
+            fs::write(&file, last.to_string()).with_context(|| format!("writing {}", file.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The highest id that was given to an order, or left by an earlier call; `None` where none is known.
+    fn last_order(&self) -> Option<i64> {
+        let left = fs::read_to_string(self.path.join(LAST_ORDER_FILE)).ok();
+        let left = left.and_then(|text| text.trim().parse().ok());
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let orders = Connection::open_with_flags(self.path.join("orders.db"), flags).ok();
+        let select = "SELECT seq FROM sqlite_sequence WHERE name = 'orders'";
+        let given = orders.and_then(|orders| orders.query_row(select, [], |row| row.get(0)).ok());
+        left.max(given)
+    }
+
+    fn remove_all(&self) -> anyhow::Result<()> {
         let named = || format!("emptying the data folder {}", self.path.display());
         if !self.ours {
             bail!(
@@ -127,12 +152,12 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(path.join("orders.db"), "rows").unwrap();
         fs::create_dir_all(path.join("deep/er")).unwrap();
-        data.empty().unwrap();
+        data.empty(false).unwrap();
         assert!(!path.join("orders.db").exists() && !path.join("deep").exists());
         assert!(DataDir::lock(&path, false, 3000).is_err());
         drop(data);
         fs::write(path.join("orders.db"), "rows").unwrap();
-        lock_again(&path, false).empty().unwrap();
+        lock_again(&path, false).empty(false).unwrap();
         assert!(!path.join("orders.db").exists());
     }
 
@@ -151,11 +176,11 @@ mod tests {
         let thesis = temp.path().join("thesis.txt");
         fs::write(&thesis, "years of work").unwrap();
         for _ in 0..2 {
-            let message = lock_again(temp.path(), false).empty().unwrap_err().to_string();
+            let message = lock_again(temp.path(), false).empty(false).unwrap_err().to_string();
             assert!(message.contains("--fresh will not empty"), "{message}");
         }
         assert!(thesis.exists());
-        lock_again(temp.path(), true).empty().unwrap();
+        lock_again(temp.path(), true).empty(false).unwrap();
         assert!(!thesis.exists());
     }
 
@@ -166,7 +191,7 @@ mod tests {
         fs::write(&kept, "").unwrap();
         let data = DataDir::lock(temp.path(), false, 3000).unwrap();
         symlink(elsewhere.path(), temp.path().join("link")).unwrap();
-        data.empty().unwrap();
+        data.empty(false).unwrap();
         assert!(kept.exists() && !temp.path().join("link").exists());
     }
 }

@@ -33,7 +33,7 @@ use anyhow::Context as _;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
-use crate::config::{UpConfig, default_data_dir};
+use crate::config::{Transport, UpConfig, child as child_variables, default_data_dir};
 use crate::runtime::Shutdown;
 use child::{Supervised, SupervisorContext};
 use data::DataDir;
@@ -66,7 +66,7 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
     plan.check_ports()?;
     let programs = backends::programs(&plan)?;
     if config.fresh {
-        data.empty()?;
+        data.empty(queue_is_elsewhere(&inherited))?;
     }
     let mut children = spec::children(&plan, &inherited);
     children.extend(backends::children(programs, &plan)?);
@@ -88,6 +88,11 @@ fn open_data(config: &UpConfig) -> anyhow::Result<DataDir> {
     // By its name the default is the lab's own; without a home it is just a folder here.
     let known_ours = *path == default && default.is_absolute();
     DataDir::lock(path, known_ours, config.ports.port_base)
+}
+
+/// Whether the queue outlives the data folder.
+fn queue_is_elsewhere(inherited: environment::Inherited<'_>) -> bool {
+    inherited(child_variables::QUEUE_TRANSPORT).is_some_and(|name| name != Transport::Embedded.as_str())
 }
 
 fn inherited(name: &str) -> Option<String> {

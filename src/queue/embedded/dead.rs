@@ -1,10 +1,11 @@
 //! Into the dead letters and back, each move one transaction.
 
-use rusqlite::{named_params, params};
+use rusqlite::{Connection, named_params, params};
 
 use super::Embedded;
 use super::file::within;
-use super::row::{dead_letter, receipt};
+use super::row::{dead_letter, millis, receipt};
+use crate::config::DeadLetterConfig;
 use crate::queue::wire::{kept_of, now_ms};
 use crate::queue::{DeadLetter, Delivery, QueueError};
 
@@ -22,16 +23,43 @@ const COPY_BACK: &str = "
     WHERE queue = ?1 AND (?2 IS NULL OR id = ?2) ORDER BY seq";
 const REMOVE_LETTERS: &str = "DELETE FROM dead_letters WHERE queue = ?1 AND (?2 IS NULL OR id = ?2)";
 
+/// To count all of them takes a while where there are many.
+const TRIM_EVERY: i64 = 16;
+const TRIM: &str = "
+    DELETE FROM dead_letters WHERE queue = :queue AND (died_at < :oldest OR seq <= (
+        SELECT seq FROM (
+            SELECT seq, row_number() OVER newest AS place,
+                   sum(octet_length(headers) + octet_length(body)) OVER newest AS bytes
+            FROM dead_letters WHERE queue = :queue WINDOW newest AS (ORDER BY seq DESC)
+        ) WHERE place > :rows OR bytes > :bytes ORDER BY seq DESC LIMIT 1
+    ))";
+
+/// Forgets the oldest dead letters where they are too many, too large or too old.
+fn trim(connection: &Connection, queue: &str, limits: &DeadLetterConfig) -> rusqlite::Result<()> {
+    let oldest = now_ms() - millis(limits.dead_letter_age);
+    let (rows, bytes) = (limits.dead_letter_rows, limits.dead_letter_bytes);
+    let values = named_params! { ":queue": queue, ":oldest": oldest, ":rows": rows, ":bytes": bytes };
+    let forgotten = connection.prepare_cached(TRIM)?.execute(values)?;
+    if forgotten > 0 {
+        tracing::warn!(messages = forgotten, "Dead letters were forgotten: too many, too large or too old");
+    }
+    Ok(())
+}
+
 impl Embedded {
     pub(super) async fn move_to_dead(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         let Some((seq, token)) = receipt(delivery) else { return Ok(()) };
-        let reason = kept_of(reason);
+        let (reason, queue, limits) = (kept_of(reason), self.name.clone(), self.dead_letters);
         let moving = self.file.write(move |connection| {
             connection.execute(
                 COPY,
                 named_params! { ":reason": reason, ":now": now_ms(), ":seq": seq, ":token": token },
             )?;
+            let place = connection.last_insert_rowid();
             connection.execute(REMOVE, params![seq, token])?;
+            if let Some(limits) = limits.filter(|_| place % TRIM_EVERY == 0) {
+                trim(connection, &queue, &limits)?;
+            }
             Ok(())
         });
         within(moving).await?;

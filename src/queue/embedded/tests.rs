@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::*;
+use crate::config::DeadLetterConfig;
 use crate::queue::Queue;
 use crate::queue::testing::{message, receive};
 
@@ -173,4 +174,35 @@ async fn the_file_and_its_logs_are_readable_by_their_owner_alone() {
     modes.sort();
     let expected = ["queue.db", "queue.db-shm", "queue.db-wal"].map(|name| (name.into(), 0o600));
     assert_eq!(modes, expected);
+}
+
+#[tokio::test]
+async fn dead_letters_that_are_too_many_too_large_or_too_old_are_forgotten_oldest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE_NAME);
+    let limits = |rows, bytes| DeadLetterConfig {
+        dead_letter_age: Duration::from_secs(3600),
+        dead_letter_rows: rows,
+        dead_letter_bytes: bytes,
+    };
+    let kept = async |limits: DeadLetterConfig, expected: &str| {
+        let queue = Embedded::new(file.clone(), "test", VISIBILITY).keeping(limits);
+        let messages: Vec<_> = (0..16).map(|n| message(&format!("m-{n:02}"), &n.to_string())).collect();
+        queue.publish(&messages).await.unwrap();
+        for delivery in receive(&queue, 16).await {
+            queue.dead_letter(&delivery, "why").await.unwrap();
+        }
+        let letters = queue.dead_letters(100).await.unwrap();
+        assert_eq!(
+            letters.iter().map(|letter| letter.message.id.as_str()).collect::<Vec<_>>().join(" "),
+            expected
+        );
+    };
+    kept(limits(2, 1 << 20), "m-14 m-15").await;
+    // One has some ninety bytes of headers and body.
+    kept(limits(1000, 160), "m-15").await;
+    let raw = Connection::open(&file).unwrap();
+    raw.execute("UPDATE dead_letters SET died_at = 1", []).unwrap();
+    let all: Vec<_> = (0..16).map(|n| format!("m-{n:02}")).collect();
+    kept(limits(1000, 1 << 20), &all.join(" ")).await;
 }

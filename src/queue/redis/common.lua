@@ -44,6 +44,9 @@ end
 -- Whether this very delivery is still this consumer's: redelivered, its count is another.
 local function held(id, count)
     local pending = redis.pcall('XPENDING', stream, group, id, id, 1, consumer)
+    if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then
+        error(pending.err)
+    end
     return not pending.err and pending[1] and pending[1][4] == tonumber(count)
 end
 

@@ -127,6 +127,9 @@ fn connection() -> ConnectionConfig {
 /// What may be shown of an error: the client's texts name addresses.
 fn reason(error: &Error) -> QueueError {
     tracing::debug!(error = %error, "Redis call failed");
+    if let Some(denied) = denied(error.details()) {
+        return unavailable(&denied);
+    }
     let said = match error.kind() {
         _ if error.details().contains("certificate") => "has a certificate that is not trusted",
         ErrorKind::Auth => "did not accept the login",
@@ -137,6 +140,17 @@ fn reason(error: &Error) -> QueueError {
         _ => return unavailable(&format!("answered with {}", code(error.details()))),
     };
     unavailable(said)
+}
+
+/// What the rules of this user do not allow, if that is the error: a command, else a key.
+fn denied(details: &str) -> Option<String> {
+    let (_, rest) = details.split_once("NOPERM")?;
+    let quoted = rest.split('\'').nth(1).unwrap_or_default();
+    let command: String = quoted.chars().filter(|c| c.is_ascii_alphabetic() || *c == '|').take(40).collect();
+    Some(match command.is_empty() {
+        true => "does not let this user have the keys o11y-lab:* (NOPERM)".to_owned(),
+        false => format!("does not let this user run {} (NOPERM)", command.to_ascii_uppercase()),
+    })
 }
 
 /// The code an error of the server starts with, such as `READONLY` or `OOM`.
@@ -181,6 +195,12 @@ mod tests {
         assert!(said(ErrorKind::IO, "10.1.2.3:6379 refused").ends_with("the broker cannot be reached"));
         assert!(said(ErrorKind::Unknown, "READONLY You can't write").ends_with("answered with READONLY"));
         assert!(said(ErrorKind::Unknown, "h:1 is odd").ends_with("answered with an error"));
+        let run = "NOPERM this user has no permissions to run the 'evalsha' command or its subcommand";
+        assert!(said(ErrorKind::Unknown, run).ends_with("does not let this user run EVALSHA (NOPERM)"));
+        let within = "NOPERM ACL failure in script: User lab has no permissions to run the 'xadd' command";
+        assert!(said(ErrorKind::Unknown, within).ends_with("run XADD (NOPERM)"));
+        let key = "NOPERM No permissions to access a key";
+        assert!(said(ErrorKind::Unknown, key).ends_with("have the keys o11y-lab:* (NOPERM)"));
         let no_service = made_of("redis-sentinel://u:hunter2@h:26379").unwrap_err().to_string();
         assert!(!no_service.contains("hunter2") && no_service.contains("REDIS_URL"), "{no_service}");
     }

@@ -48,6 +48,7 @@ scripts! {
     pub(super) RELEASE = "release.lua";
     pub(super) DEPTH = "depth.lua";
     pub(super) REPLAY = "replay.lua";
+    pub(super) RISKS = "risks.lua";
 }
 
 /// Name of the one consumer group.

@@ -4,13 +4,15 @@
 //! did this in earlier versions: their databases are taken over, and none of them migrates at the
 //! same time.
 
+use std::path::Path;
 use std::time::Instant;
 
 use flate2::Crc;
 use sha2::{Digest, Sha384};
 
 use super::{Step, steps};
-use crate::schema::Service;
+use crate::config::LAST_ORDER_FILE;
+use crate::schema::{Role, Service};
 use crate::sqlite::SqliteError;
 use crate::store::engine::{Engine, schema};
 use crate::store::failure::DbError;
@@ -37,7 +39,22 @@ pub(super) fn to_file(
     run_on_sqlite(connection, |mut tx| {
         Box::pin(async move { apply(&mut tx, service, Engine::Sqlite).await })
     })?;
+    if service.role == Role::Order {
+        begin_after_last_order(connection)?;
+    }
     Ok(connection.execute_batch("COMMIT")?)
+}
+
+/// Lets a new file's ids begin after those of the one before it, where that left its last one.
+fn begin_after_last_order(connection: &rusqlite::Connection) -> Result<(), SqliteError> {
+    let file = connection.path().map(|path| Path::new(path).with_file_name(LAST_ORDER_FILE));
+    let last = file.and_then(|file| std::fs::read_to_string(file).ok());
+    if let Some(last) = last.and_then(|text| text.trim().parse::<i64>().ok()) {
+        let begin = "INSERT INTO sqlite_sequence (name, seq) SELECT 'orders', ?1 \
+                     WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'orders')";
+        connection.execute(begin, [last])?;
+    }
+    Ok(())
 }
 
 async fn is_complete(tx: &mut Tx<'_>, service: &'static Service) -> Result<bool, DbError> {

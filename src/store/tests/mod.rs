@@ -2,6 +2,7 @@
 
 mod cases;
 mod migrations;
+mod retention;
 mod spans;
 mod trouble;
 
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 // What `cases` is written against, by the names an outside crate sees.
-use crate::config::StoreConfig;
+use crate::config::{RetentionConfig, StoreConfig};
 use crate::schema::Role;
 use crate::store::Db;
 use crate::{api, queue, store};
@@ -20,7 +21,12 @@ fn config(folder: &Path) -> StoreConfig {
         data_dir: Some(folder.to_owned()),
         database_max_connections: 4,
         database_timeout: Duration::from_secs(20),
+        retention: retention(7 * 86_400, 1000, 1 << 30),
     }
+}
+
+fn retention(seconds: u64, retention_rows: i64, retention_bytes: i64) -> RetentionConfig {
+    RetentionConfig { retention_age: Duration::from_secs(seconds), retention_rows, retention_bytes }
 }
 
 async fn open(role: Role, folder: &Path) -> Db {
