@@ -48,17 +48,18 @@ impl LogBound {
         if !self.disk_failed && self.seen.is_some_and(|seen| seen.elapsed() < INTERVAL) {
             return Ok(());
         }
-        self.seen = Some(Instant::now());
+        // A refusal is no view: the next attempt sees for itself.
+        self.seen = None;
         let size = std::fs::metadata(&self.log).map_or(0, |log| log.len());
-        if !self.disk_failed && size <= LARGE {
-            return Ok(());
+        if self.disk_failed || size > LARGE {
+            // After that the next commit begins the log anew, and cuts it to the size it has in peace.
+            let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+            self.disk_failed = false;
+            if busy != 0 && size > LARGEST {
+                return Err(SqliteError::log_too_large());
+            }
         }
-        // After that the next commit begins the log anew, and cuts it to the size it has in peace.
-        let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
-        self.disk_failed = false;
-        if busy != 0 && size > LARGEST {
-            return Err(SqliteError::log_too_large());
-        }
+        self.seen = Some(Instant::now());
         Ok(())
     }
 }

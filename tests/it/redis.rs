@@ -289,7 +289,9 @@ fn a_consumer_that_may_not_see_what_is_in_flight_is_told_so_and_does_not_take_it
         let delivery = one(&*queue).await;
         server.ask(&format!("ACL SETUSER {user} -xpending"));
         let refused = queue.ack(&delivery).await.unwrap_err().to_string();
-        assert!(refused.ends_with("run XPENDING (NOPERM)"), "{refused}");
+        // Redis 7.0 does not say which one.
+        let said = ["run XPENDING (NOPERM)", "run a command of a script (NOPERM)"];
+        assert!(said.iter().any(|said| refused.ends_with(said)), "{refused}");
     });
 }
 

@@ -144,7 +144,14 @@ fn reason(error: &Error) -> QueueError {
 
 /// What the rules of this user do not allow, if that is the error: a command, else a key.
 fn denied(details: &str) -> Option<String> {
-    let (_, rest) = details.split_once("NOPERM")?;
+    // Redis 7.0 says of a script neither the code nor the command.
+    if details.contains("The user executing the script can't run") {
+        return Some("does not let this user run a command of a script (NOPERM)".to_owned());
+    }
+    let rest = match details.contains("The user executing the script can't access") {
+        true => "",
+        false => details.split_once("NOPERM")?.1,
+    };
     let quoted = rest.split('\'').nth(1).unwrap_or_default();
     let command: String = quoted.chars().filter(|c| c.is_ascii_alphabetic() || *c == '|').take(40).collect();
     Some(match command.is_empty() {
@@ -199,6 +206,8 @@ mod tests {
         assert!(said(ErrorKind::Unknown, run).ends_with("does not let this user run EVALSHA (NOPERM)"));
         let within = "NOPERM ACL failure in script: User lab has no permissions to run the 'xadd' command";
         assert!(said(ErrorKind::Unknown, within).ends_with("run XADD (NOPERM)"));
+        let old = "ERR user_script:1: ERR The user executing the script can't run this command or subcommand";
+        assert!(said(ErrorKind::Unknown, old).ends_with("run a command of a script (NOPERM)"));
         let key = "NOPERM No permissions to access a key";
         assert!(said(ErrorKind::Unknown, key).ends_with("have the keys o11y-lab:* (NOPERM)"));
         let no_service = made_of("redis-sentinel://u:hunter2@h:26379").unwrap_err().to_string();
