@@ -18,6 +18,7 @@ mod envelope;
 mod incoming;
 mod link;
 mod outgoing;
+mod refusal;
 mod topology;
 
 use std::sync::Arc;

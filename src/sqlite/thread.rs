@@ -187,7 +187,9 @@ impl Worker {
     }
 
     fn give_up_if_ruined(&mut self, failure: Option<&SqliteError>) {
-        if failure.is_some_and(SqliteError::ruins_connection) {
+        let Some(failure) = failure else { return };
+        self.log.failed(failure);
+        if failure.ruins_connection() {
             self.open = None;
         }
     }

@@ -14,8 +14,8 @@ use lapin::{Acker, Channel};
 use tokio::time::{Instant, timeout_at};
 
 use super::envelope;
-use super::link::failed;
 use super::outgoing::PublishSession;
+use super::refusal::failed;
 use super::topology::{Topology, count};
 use crate::queue::broker::{CALL_TIMEOUT, unavailable, within};
 use crate::queue::{DeadLetter, QueueError};

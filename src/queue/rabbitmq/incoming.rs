@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::envelope;
-use super::link::{AmqpAddress, BrokerLink, BrokerSession, failed};
+use super::link::{AmqpAddress, BrokerLink, BrokerSession};
+use super::refusal::failed;
 use super::topology::Topology;
 use crate::queue::broker::{CALL_TIMEOUT, unavailable, within};
 use crate::queue::{Delivery, QueueError};

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lapin::tcp::RustlsConnector;
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, Error, ErrorKind, runtime};
+use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, runtime};
 use tokio::sync;
 use url::{Host, Url};
 
+use super::refusal::failed;
 use crate::config::BrokerConfig;
 use crate::queue::QueueError;
 use crate::queue::broker::{CALL_TIMEOUT, tls, unavailable, within};
@@ -20,17 +21,6 @@ use crate::queue::broker::{CALL_TIMEOUT, tls, unavailable, within};
 const HEARTBEAT: u16 = 10;
 /// AMQP's code for an orderly end.
 const SUCCESS: u16 = 200;
-/// What AMQP's codes mean here, in words that follow "the broker". Where the client has an error by one of
-/// them, its text may quote names and addresses.
-const REFUSALS: [(u16, &str); 6] = [
-    (403, "refused the login or lacks a permission for it (ACCESS_REFUSED)"),
-    (404, "does not have the queue (NOT_FOUND)"),
-    (405, "has the queue for one connection alone, which is not ours (RESOURCE_LOCKED)"),
-    (406, "has the queue with other arguments than ours (PRECONDITION_FAILED)"),
-    (530, "does not have the virtual host of AMQP_URL, or not for this login (NOT_ALLOWED)"),
-    (540, "has the queue as a type that cannot do this (NOT_IMPLEMENTED)"),
-];
-
 /// AmqpAddress of the broker, and how to trust it.
 pub(super) struct AmqpAddress {
     uri: AMQPUri,
@@ -180,25 +170,6 @@ impl<S: BrokerSession> SessionSlot<S> {
     pub(super) async fn take(&self) -> Option<Arc<S>> {
         self.0.lock().await.take()
     }
-}
-
-/// What the client says, in words that name no address.
-pub(super) fn failed(error: Error) -> QueueError {
-    tracing::debug!(reason = %error, "RabbitMQ call failed");
-    unavailable(match error.kind() {
-        ErrorKind::IOError(error) if error.kind() == io::ErrorKind::InvalidData => {
-            "is not to be trusted: its certificate does not fit"
-        }
-        ErrorKind::IOError(_)
-        | ErrorKind::MissingHeartbeatError
-        | ErrorKind::InvalidConnectionState(_)
-        | ErrorKind::InvalidChannelState(..) => "cannot be reached",
-        ErrorKind::ProtocolError(error) => {
-            let known = REFUSALS.iter().find(|(code, _)| *code == error.get_id());
-            known.map_or("refused the call", |(_, why)| why)
-        }
-        _ => "failed",
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
 
-use super::link::{AmqpAddress, BrokerLink, BrokerSession, failed};
+use super::link::{AmqpAddress, BrokerLink, BrokerSession};
+use super::refusal::failed;
 use super::topology::{Topology, count};
 use crate::queue::QueueError;
 use crate::queue::broker::unavailable;

@@ -7,7 +7,8 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind};
 
-use super::link::{BrokerLink, failed};
+use super::link::BrokerLink;
+use super::refusal::failed;
 use crate::queue::QueueError;
 use crate::queue::broker::unavailable;
 
