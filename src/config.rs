@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-pub use broker::{BrokerConfig, KafkaMechanism, KafkaSecurity, Secret};
+pub use broker::{BrokerConfig, KafkaGroupProtocol, KafkaMechanism, KafkaSecurity, Secret};
 pub(crate) use duration::{BareUnit, duration};
 pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
 pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};

@@ -41,6 +41,9 @@ pub struct BrokerConfig {
     /// Partitions of a Kafka topic that is not there yet: the most consumers that can share the work
     #[arg(long, env = "KAFKA_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub kafka_partitions: u16,
+    /// Protocol of Kafka's consumer group; `consumer` (KIP-848) needs Kafka 4.0 or newer
+    #[arg(long, env = "KAFKA_GROUP_PROTOCOL", default_value = "classic")]
+    pub kafka_group_protocol: KafkaGroupProtocol,
     /// PEM file with the certificate authority of the broker, whichever it is [default: the system's]
     #[arg(long, env = "QUEUE_CA_FILE", value_name = "FILE")]
     pub queue_ca_file: Option<PathBuf>,
@@ -97,6 +100,17 @@ impl KafkaSecurity {
             Self::SaslSsl => "sasl_ssl",
         }
     }
+}
+
+/// Kafka's `group.protocol`: who shares the partitions out, a member or the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names are Kafka's")]
+pub enum KafkaGroupProtocol {
+    #[default]
+    #[value(name = "classic")]
+    Classic,
+    #[value(name = "consumer")]
+    Consumer,
 }
 
 /// Kafka's `sasl.mechanism`.

@@ -9,7 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
-use crate::config::{BrokerConfig, KafkaSecurity};
+use crate::config::{BrokerConfig, KafkaGroupProtocol, KafkaSecurity};
 use crate::queue::QueueError;
 use crate::queue::broker::{CALL_TIMEOUT, authority, unavailable, within};
 
@@ -29,7 +29,10 @@ impl Topics {
 }
 
 /// Where the brokers are and how to be let in.
-pub(super) struct Access(ClientConfig);
+pub(super) struct Access {
+    client: ClientConfig,
+    pub(super) group_protocol: KafkaGroupProtocol,
+}
 
 impl Access {
     pub(super) fn of(config: &BrokerConfig) -> Result<Self, QueueError> {
@@ -58,12 +61,12 @@ impl Access {
                 .set("sasl.username", config.kafka_sasl_username.as_deref().unwrap_or_default())
                 .set("sasl.password", password.unwrap_or_default());
         }
-        Ok(Self(client))
+        Ok(Self { client, group_protocol: config.kafka_group_protocol })
     }
 
     /// To be completed where a client is made.
     pub(super) fn config(&self) -> ClientConfig {
-        self.0.clone()
+        self.client.clone()
     }
 }
 

@@ -18,6 +18,7 @@ use super::answers::failed;
 use super::client::{Access, Quiet, Topics};
 use super::incoming::{Desk, Owned, State};
 use super::{commit, record};
+use crate::config::KafkaGroupProtocol;
 use crate::queue::QueueError;
 use crate::queue::broker::{CALL_TIMEOUT, unavailable};
 
@@ -38,15 +39,20 @@ pub(super) fn start(access: &Access, topics: &Topics, desk: Arc<Desk>) -> Result
     let mut config = access.config();
     config
         .set("group.id", &topics.main)
-        .set("session.timeout.ms", session.to_string())
-        .set("heartbeat.interval.ms", (session / 6).min(3000).to_string())
         .set("max.poll.interval.ms", session.max(300_000).to_string())
-        .set("partition.assignment.strategy", "cooperative-sticky")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
         // What the client fetches ahead, beside the windows.
         .set("queued.max.messages.kbytes", "8192");
+    match access.group_protocol {
+        KafkaGroupProtocol::Classic => config
+            .set("session.timeout.ms", session.to_string())
+            .set("heartbeat.interval.ms", (session / 6).min(3000).to_string())
+            .set("partition.assignment.strategy", "cooperative-sticky"),
+        // The broker shares the partitions out, and says how long a member may be silent.
+        KafkaGroupProtocol::Consumer => config.set("group.protocol", "consumer"),
+    };
     let consumer: Member = config.create_with_context(Context(desk.clone())).map_err(failed)?;
     consumer.subscribe(&[&topics.main]).map_err(failed)?;
     let topic = topics.main.clone();

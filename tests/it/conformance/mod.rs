@@ -30,27 +30,31 @@ macro_rules! transport {
             pub(crate) static SHARED: OnceLock<Box<dyn brokers::Broker>> = OnceLock::new();
             pub(crate) static ROW: Row = Row { shared: &SHARED, ..$row };
 
-            transport!(@on pairs: cases =>
-                headers_and_body_arrive_as_they_were_sent,
-                a_message_of_a_consumer_that_died_comes_again,
-                a_heartbeat_keeps_a_message_from_coming_again,
-                a_retry_waits_its_delay_and_counts,
-                two_consumers_share_the_work_without_double_delivery,
-                a_dead_letter_keeps_headers_and_reason_and_comes_back_by_replay,
-                one_dead_letter_can_be_replayed_by_its_id,
-                depth_counts_waiting_in_flight_and_dead,
-                a_message_that_is_too_large_is_refused,
-                a_receive_ends_with_its_wait);
-            transport!(@on pairs: worker =>
-                a_poison_message_goes_straight_to_the_dead_letters,
-                a_failing_message_is_retried_and_then_given_up,
-                a_drain_in_the_middle_of_a_message_neither_loses_nor_leaves_it);
+            transport!(@promise by_handles);
             transport!(@on rows: lab =>
                 a_consumer_killed_with_messages_in_hand_loses_and_doubles_none,
                 the_trace_of_an_order_goes_through_the_broker,
                 the_queue_command_counts_lists_shows_and_replays);
             $(transport!(@promise $promise);)*
         }
+    };
+    // What handles of the queue can tell by themselves.
+    (@promise by_handles) => {
+        transport!(@on pairs: cases =>
+            headers_and_body_arrive_as_they_were_sent,
+            a_message_of_a_consumer_that_died_comes_again,
+            a_heartbeat_keeps_a_message_from_coming_again,
+            a_retry_waits_its_delay_and_counts,
+            two_consumers_share_the_work_without_double_delivery,
+            a_dead_letter_keeps_headers_and_reason_and_comes_back_by_replay,
+            one_dead_letter_can_be_replayed_by_its_id,
+            depth_counts_waiting_in_flight_and_dead,
+            a_message_that_is_too_large_is_refused,
+            a_receive_ends_with_its_wait);
+        transport!(@on pairs: worker =>
+            a_poison_message_goes_straight_to_the_dead_letters,
+            a_failing_message_is_retried_and_then_given_up,
+            a_drain_in_the_middle_of_a_message_neither_loses_nor_leaves_it);
     };
     // None of a key comes while an earlier one is in the queue, retries included.
     (@promise ordered_through_retries) => {
@@ -141,3 +145,13 @@ const KAFKA: Row = Row {
 
 #[cfg(feature = "kafka")]
 transport!(kafka: [ordered_through_retries, guarded, stoppable], KAFKA);
+
+/// The same broker with the newer protocol of groups (KIP-848).
+#[cfg(feature = "kafka")]
+mod kafka_by_the_consumer_protocol {
+    use super::*;
+
+    static ROW: Row = Row { shared: &kafka::SHARED, more: &[("KAFKA_GROUP_PROTOCOL", "consumer")], ..KAFKA };
+    transport!(@promise by_handles);
+    transport!(@promise ordered_through_retries);
+}

@@ -88,6 +88,11 @@ fn configuration(folder: &Path, port: u16, certificates: &Certificates) -> Strin
         ("transaction.state.log.min.isr", "1"),
         ("share.coordinator.state.topic.replication.factor", "1"),
         ("share.coordinator.state.topic.min.isr", "1"),
+        // A member of the newer protocol that is dead is noticed as soon as one of the classic may be.
+        ("group.consumer.min.session.timeout.ms", "6000"),
+        ("group.consumer.session.timeout.ms", "6000"),
+        ("group.consumer.min.heartbeat.interval.ms", "500"),
+        ("group.consumer.heartbeat.interval.ms", "500"),
         // The first member of a group does not wait for others.
         ("group.initial.rebalance.delay.ms", "0"),
     ] {
