@@ -12,7 +12,7 @@ use crate::schema::{Endpoint, JAEGER_PORT};
 
 /// What a backend may take to answer, and spans to arrive there after the last request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
-const ARRIVED_WITHIN: Duration = Duration::from_secs(3);
+const ARRIVED_WITHIN: Duration = Duration::from_secs(5);
 /// A trace has some ten kilobytes.
 const LARGEST_TRACE: usize = 4 << 20;
 

@@ -21,24 +21,23 @@ fn reported(lab: &Lab, env: &[(&str, &str)], args: &[&str]) -> Value {
     report(&process)
 }
 
-/// The traces of a service, as many as there are.
-fn traces(lab: &Lab, service: &str) -> Vec<Trace> {
+/// The traces of a service with their ids, as many as there are.
+fn traces(lab: &Lab, service: &str) -> Vec<(String, Trace)> {
     let found = get(&lab.console(&format!("/api/traces?service={service}&limit=1000&lookback=1h")));
     let ids = found.json["data"].as_array().into_iter().flatten();
-    let ids = ids.filter_map(|trace| trace["traceID"].as_str().map(str::to_owned)).collect::<Vec<_>>();
-    ids.iter().map(|id| lab.trace_now(id)).collect()
+    let ids = ids.filter_map(|trace| trace["traceID"].as_str().map(str::to_owned));
+    ids.map(|id| (id.clone(), lab.trace_now(&id))).collect()
 }
 
 #[test]
 fn an_order_that_load_sends_has_one_more_span_and_it_is_the_only_root() {
-    let lab = Lab::shared();
-    let report = reported(lab, &[], &["--mix", "checkout", "--rps", "20", "--duration", "3s"]);
-    let slowest = report["slowest"].as_array().unwrap();
-    let order = |slow: &&Value| slow["route"] == "POST /api/orders" && slow["answer"] == "201";
-    let order =
-        slowest.iter().find(order).unwrap_or_else(|| panic!("no order among the slowest: {report:#}"));
-    let id = order["traceId"].as_str().unwrap();
-    let trace = lab.trace(id, ORDER_TRACE.len() + 1);
+    let lab = Lab::start();
+    let report = reported(&lab, &[], &["--mix", "checkout", "--rps", "20", "--duration", "3s"]);
+    let (id, _) = eventually("the trace of an order", || {
+        let mut all = traces(&lab, "notification-service").into_iter();
+        all.find(|(_, trace)| trace.span("notification-service", "send email").is_ok())
+    });
+    let trace = lab.trace(&id, ORDER_TRACE.len() + 1);
     let (drawing, roots) = (trace.drawing(), trace.roots());
     assert_eq!((trace.spans.len(), roots.len()), (ORDER_TRACE.len() + 1, 1), "{drawing}");
     let root = roots[0];
@@ -51,7 +50,7 @@ fn an_order_that_load_sends_has_one_more_span_and_it_is_the_only_root() {
     assert_eq!(gateway.parent, root.id, "{drawing}");
 
     // The page that the report names is there, and so are the parts of the latencies.
-    for slow in slowest {
+    for slow in report["slowest"].as_array().unwrap() {
         let url = slow["traceUrl"].as_str().unwrap_or_else(|| panic!("no URL: {slow}"));
         assert_eq!(url, lab.console(&format!("/trace/{}", slow["traceId"].as_str().unwrap())));
         assert_eq!(get(url).status, 200, "{url}");
@@ -60,7 +59,7 @@ fn an_order_that_load_sends_has_one_more_span_and_it_is_the_only_root() {
     let connections = report["connections"].as_u64().unwrap();
     let max = |part: &str| report[part]["max"].as_f64().unwrap();
     assert_eq!(max("connectMs") > 0.0, connections > 0, "{report:#}");
-    assert!(connections <= 16 && max("answerMs") > 0.0, "{report:#}");
+    assert!(max("answerMs") > 0.0, "{report:#}");
 }
 
 #[test]
@@ -74,7 +73,7 @@ fn head_sampling_is_decided_by_loads_own_sampler_and_no_trace_lacks_its_root() {
     // 200 requests and the 16 of the set-up: a tenth, give or take five standard deviations.
     let whole = eventually("the sampled traces", || {
         let (loads, gateways) = (traces(&lab, "o11y-lab-load"), traces(&lab, "api-gateway"));
-        let whole = loads.iter().all(|trace| trace.roots().len() == 1 && trace.spans.len() > 1);
+        let whole = loads.iter().all(|(_, trace)| trace.roots().len() == 1 && trace.spans.len() > 1);
         (whole && loads.len() > 1 && loads.len() == gateways.len()).then_some(loads.len())
     });
     assert!((2..=44).contains(&whole), "{whole} of 216 at a ratio of 0.1");
