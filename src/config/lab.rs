@@ -69,6 +69,9 @@ pub struct ConsoleConfig {
     /// Address to listen on, for the page and for OTLP
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
     pub host: std::net::IpAddr,
+    /// Port that takes OTLP/HTTP, 0 for none [default: 4318, or N+6 with --port-base N]
+    #[arg(long, env = "CONSOLE_OTLP_PORT", value_name = "PORT")]
+    pub otlp_port: Option<u16>,
     /// Most spans kept; the oldest traces go first
     #[arg(long, env = "CONSOLE_MAX_SPANS", default_value_t = 50_000, value_parser = at_least_one)]
     pub max_spans: usize,
@@ -81,6 +84,14 @@ pub struct ConsoleConfig {
     /// Interval between two scrapes of the services' /metrics, in seconds
     #[arg(long, env = "CONSOLE_SCRAPE_INTERVAL", default_value = "5", value_parser = seconds)]
     pub scrape_interval: Duration,
+}
+
+impl ConsoleConfig {
+    /// The port that takes OTLP, where one does.
+    pub fn otlp(&self) -> Option<u16> {
+        let port = self.otlp_port.unwrap_or(self.ports.ports().at(crate::schema::Endpoint::Otlp));
+        (port != 0).then_some(port)
+    }
 }
 
 /// A health check for containers without a shell.

@@ -16,6 +16,32 @@ pub(super) fn rank(level: &str) -> usize {
     LEVELS.iter().position(|known| known.eq_ignore_ascii_case(level)).unwrap_or(2)
 }
 
+/// Names of the levels in other logging systems, among them syslog, Python and .NET.
+const OTHER_LEVELS: [(&str, &str); 14] = [
+    ("verbose", "trace"),
+    ("finest", "trace"),
+    ("fine", "debug"),
+    ("information", "info"),
+    ("notice", "info"),
+    ("warning", "warn"),
+    ("err", "error"),
+    ("severe", "error"),
+    ("critical", "fatal"),
+    ("crit", "fatal"),
+    ("alert", "fatal"),
+    ("emergency", "fatal"),
+    ("emerg", "fatal"),
+    ("panic", "fatal"),
+];
+
+/// The level that a severity of any logging system names; OpenTelemetry's `DEBUG3` is `debug`. Unknown
+/// ones are `info`.
+pub(super) fn level_in(text: &str) -> &'static str {
+    let name = text.trim().trim_end_matches(['1', '2', '3', '4']);
+    let other = OTHER_LEVELS.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+    LEVELS[rank(other.map_or(name, |(_, level)| level))]
+}
+
 /// The fields that log lines are searched by.
 #[derive(Debug, PartialEq)]
 pub(super) struct LineHead<'a> {

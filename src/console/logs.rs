@@ -8,6 +8,8 @@ use super::line_head::{LineHead, rank};
 
 /// Longest line, in bytes; a longer one is counted and forgotten.
 pub(super) const MAX_LINE: usize = 64 * 1024;
+/// Why a longer OTLP record is refused.
+pub(super) const TOO_LARGE: &str = "a log record must not exceed 64 KiB";
 
 /// One log line, shared with the answers that show it.
 #[derive(Debug)]

@@ -4,30 +4,33 @@
 //! what was kept and answers Jaeger's read-only query API, so that tools written for Jaeger work
 //! here too. Neither of them traces or measures itself: watching must not add to what is watched.
 //!
-//! What comes in: [`receive`] (OTLP: [`export`], [`weigh`]), [`stdin`] (log lines), [`scrape`] (metrics).
+//! What comes in: [`receive`] (its [`body`], [`otlp`], [`record`]), [`stdin`] (log lines), [`scrape`] (metrics).
 //! Where it stays: [`traces`] and [`logs`], both bounded, joined in [`state`].
 //! What goes out: [`jaeger`], [`v3`], [`views`] (the page's own), [`live`] (changes), [`page`].
 
 mod attributes;
+mod body;
 mod critical;
-mod export;
 mod ids;
 mod jaeger;
 mod line_head;
 mod live;
 mod logs;
+mod origin;
+mod otlp;
 mod page;
 mod params;
 mod query;
 mod receive;
+mod record;
 mod red;
 mod scrape;
+mod span;
 mod state;
 mod stdin;
 mod traces;
 mod v3;
 mod views;
-mod weigh;
 
 #[cfg(test)]
 mod sample;
@@ -36,12 +39,14 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 
 use crate::config::ConsoleConfig;
 use crate::runtime::Shutdown;
 use crate::schema::Endpoint;
+pub use otlp::json_to_protobuf;
 use state::Console;
 
 /// Connections the receiver keeps open at once; with the limit of one body this bounds its memory.
@@ -56,41 +61,44 @@ const PAGE_CONNECTIONS: usize = 256;
 pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     let ports = config.ports.ports();
     let page = bind(SocketAddr::new(config.host, ports.at(Endpoint::Console)), "the console")?;
-    let otlp = bind(SocketAddr::new(config.host, ports.at(Endpoint::Otlp)), "OTLP")?;
+    let otlp = config.otlp().map(|port| bind(SocketAddr::new(config.host, port), "OTLP")).transpose()?;
     let shutdown = Shutdown::new(Duration::from_secs(1));
     shutdown.listen().context("cannot listen for signals")?;
     let console = web::Data::new(Console::new(&config));
     stdin::follow(console.clone().into_inner(), shutdown.clone());
     scrape::start(console.clone().into_inner(), config.scrape_interval);
-    announce(page.local_addr()?, otlp.local_addr()?);
+    announce(page.local_addr()?, otlp.as_ref().map(TcpListener::local_addr).transpose()?);
 
-    let receiver = {
-        let console = console.clone();
-        HttpServer::new(move || App::new().app_data(console.clone()).configure(receive::routes))
-            .max_connections(OTLP_CONNECTIONS)
-    };
+    let receiver = otlp.map(|listener| receiver(console.clone(), listener)).transpose()?;
     let stop = web::Data::new(shutdown.clone());
     let pages = HttpServer::new(move || {
         App::new().app_data(console.clone()).app_data(stop.clone()).configure(page::routes)
     })
     .max_connections(PAGE_CONNECTIONS);
 
-    // One worker each: a large export may keep the receiver busy while the page stays quick.
-    let receiver = receiver.workers(1).disable_signals().listen(otlp)?.run();
     let pages = pages.workers(1).disable_signals().listen(page)?.run();
-    let handles = [receiver.handle(), pages.handle()];
+    let servers: Vec<_> = receiver.into_iter().chain([pages]).collect();
+    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
     let stopped = async {
         shutdown.wait().await;
         // Not gracefully: there is nothing to finish, and open pages would hold it up.
         futures_util::future::join_all(handles.iter().map(|server| server.stop(false))).await;
     };
     tokio::select! {
-        served = futures_util::future::try_join(receiver, pages) => {
+        served = futures_util::future::try_join_all(servers) => {
             served.context("the console stopped serving")?;
         }
         () = stopped => {}
     }
     Ok(())
+}
+
+/// One worker each: a large export may keep the receiver busy while the page stays quick, and one export
+/// at a time is decoded.
+fn receiver(console: web::Data<Console>, listener: TcpListener) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || App::new().app_data(console.clone()).configure(receive::routes))
+        .max_connections(OTLP_CONNECTIONS);
+    Ok(server.workers(1).disable_signals().listen(listener)?.run())
 }
 
 fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
@@ -104,8 +112,9 @@ fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
 }
 
 /// Talk goes to standard error, one line; a closed one is no reason to stop.
-fn announce(page: SocketAddr, otlp: SocketAddr) {
-    let _ = writeln!(std::io::stderr(), "console on http://{page}  OTLP/HTTP on http://{otlp}");
+fn announce(page: SocketAddr, otlp: Option<SocketAddr>) {
+    let otlp = otlp.map(|otlp| format!("  OTLP/HTTP on http://{otlp}")).unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "console on http://{page}{otlp}");
 }
 
 #[cfg(test)]

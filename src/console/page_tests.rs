@@ -49,8 +49,8 @@ fn filled() -> web::Data<Console> {
         span_id: 6u64.to_be_bytes().to_vec(),
         ..Link::default()
     }];
-    console.take_spans(sample::export("api-gateway", vec![root]));
-    console.take_spans(sample::export("order-service", vec![sample::span(0xab, 2, 1)]));
+    console.take_spans(sample::received(&sample::export("api-gateway", vec![root])));
+    console.take_spans(sample::received(&sample::export("order-service", vec![sample::span(0xab, 2, 1)])));
     console.take_line(Some(
         r#"{"level":"info","service":"order-service","traceId":"AB","message":"</script>"}"#,
     ));

@@ -1,43 +1,32 @@
-//! OTLP over HTTP: protobuf or JSON, plain or gzip, one path for the signals.
+//! OTLP over HTTP: protobuf or JSON, plain or packed, one path for each signal.
 //!
 //! Spans and log records are kept. Metrics are answered with success and dropped: the console reads
 //! the services' `/metrics` itself, and an SDK that also sends metrics should not log errors for it.
 //! A page in a browser is refused: whatever site a person visits must not write into their console.
-
-use std::io::Read;
-use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, web};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use serde::Serialize;
 use serde_json::json;
 
-use super::export::{OtlpExport, UnreadableExport};
+use super::body::{BodyBudget, OtlpRefusal, unpack};
+use super::otlp::{LOGS, OtlpExport, Signal, TRACES, UnreadableExport};
 use super::state::Console;
 
-/// The largest body taken, as sent and unpacked, in bytes.
-const MOST_SENT: usize = 8 << 20;
-const MOST_UNPACKED: usize = 16 << 20;
-/// The longest a client may take to send it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The receiver's routes.
+/// The receiver's routes, each also with a slash at its end.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     let all = web::scope("")
         .wrap(from_fn(no_page))
-        .route("/v1/traces", web::post().to(spans))
-        .route("/v1/logs", web::post().to(records))
-        .route("/v1/metrics", web::post().to(dropped))
+        .service(web::resource(["/v1/traces", "/v1/traces/"]).route(web::post().to(spans)))
+        .service(web::resource(["/v1/logs", "/v1/logs/"]).route(web::post().to(records)))
+        .service(web::resource(["/v1/metrics", "/v1/metrics/"]).route(web::post().to(dropped)))
         .default_service(web::to(HttpResponse::NotFound));
-    app.service(all);
+    app.app_data(web::Data::new(BodyBudget::default())).service(all);
 }
 
 /// A browser puts `Origin` on every POST of a page, also where the page has made its own name point
@@ -54,12 +43,22 @@ async fn no_page<B: MessageBody + 'static>(
     Ok(request.into_response(refusal).map_into_right_body())
 }
 
-async fn spans(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
-    receive(&request, body, |export: ExportTraceServiceRequest| console.take_spans(export)).await
+async fn spans(
+    console: web::Data<Console>,
+    budget: web::Data<BodyBudget>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> HttpResponse {
+    receive(&TRACES, &budget, &request, body, |export| console.take_spans(export)).await
 }
 
-async fn records(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
-    receive(&request, body, |export: ExportLogsServiceRequest| console.take_records(export)).await
+async fn records(
+    console: web::Data<Console>,
+    budget: web::Data<BodyBudget>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> HttpResponse {
+    receive(&LOGS, &budget, &request, body, |export| console.take_records(export)).await
 }
 
 async fn dropped(request: HttpRequest) -> HttpResponse {
@@ -67,6 +66,8 @@ async fn dropped(request: HttpRequest) -> HttpResponse {
     // An export response without a partial success is the same for every signal.
     encoding.answer(&ExportTraceServiceResponse::default())
 }
+
+const PROTOBUF: &str = "application/x-protobuf";
 
 /// How the client writes, and wants to be answered.
 #[derive(Clone, Copy)]
@@ -79,14 +80,14 @@ impl OtlpEncoding {
     fn of(request: &HttpRequest) -> Option<Self> {
         let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
         match value.split(';').next()?.trim().to_ascii_lowercase().as_str() {
-            "application/x-protobuf" => Some(Self::Protobuf),
+            PROTOBUF => Some(Self::Protobuf),
             "application/json" => Some(Self::Json),
             _ => None,
         }
     }
 
-    fn decode<T: OtlpExport>(self, body: &[u8]) -> Result<T, OtlpRefusal> {
-        T::read(body, matches!(self, Self::Json)).map_err(|why| match why {
+    fn decode(self, signal: &'static Signal, body: web::Bytes) -> Result<OtlpExport, OtlpRefusal> {
+        OtlpExport::read(signal, body, matches!(self, Self::Json)).map_err(|why| match why {
             UnreadableExport::Malformed(why) => {
                 OtlpRefusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}"))
             }
@@ -99,28 +100,30 @@ impl OtlpEncoding {
 
     fn answer<T: Message + Serialize>(self, answer: &T) -> HttpResponse {
         match self {
-            Self::Protobuf => protobuf(StatusCode::OK, answer.encode_to_vec()),
+            Self::Protobuf => HttpResponse::Ok().content_type(PROTOBUF).body(answer.encode_to_vec()),
             Self::Json => HttpResponse::Ok().json(answer),
         }
     }
 
     /// A `google.rpc.Status` with only its message (field 2), as OTLP has errors.
     fn refuse(self, OtlpRefusal(status, message): OtlpRefusal) -> HttpResponse {
+        let mut answer = HttpResponse::build(status);
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => _ = answer.insert_header((header::RETRY_AFTER, "1")),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                answer.insert_header((header::ACCEPT_ENCODING, "gzip, deflate"));
+            }
+            _ => {}
+        }
         match self {
             Self::Protobuf => {
                 let mut body = Vec::new();
                 prost::encoding::string::encode(2, &message, &mut body);
-                protobuf(status, body)
+                answer.content_type(PROTOBUF).body(body)
             }
-            Self::Json => HttpResponse::build(status).json(json!({"message": message})),
+            Self::Json => answer.json(json!({"message": message})),
         }
     }
-}
-
-struct OtlpRefusal(StatusCode, String);
-
-fn protobuf(status: StatusCode, body: Vec<u8>) -> HttpResponse {
-    HttpResponse::build(status).content_type("application/x-protobuf").body(body)
 }
 
 fn unsupported() -> HttpResponse {
@@ -129,54 +132,21 @@ fn unsupported() -> HttpResponse {
 }
 
 /// Reads, unpacks, decodes, hands over and answers: the same for every signal.
-async fn receive<Q, A>(request: &HttpRequest, body: web::Payload, take: impl FnOnce(Q) -> A) -> HttpResponse
-where
-    Q: OtlpExport,
-    A: Message + Serialize,
-{
+async fn receive<A: Message + Serialize>(
+    signal: &'static Signal,
+    budget: &BodyBudget,
+    request: &HttpRequest,
+    body: web::Payload,
+    take: impl FnOnce(OtlpExport) -> A,
+) -> HttpResponse {
     let Some(encoding) = OtlpEncoding::of(request) else { return unsupported() };
-    let export = match read(request, body).await {
-        Ok(bytes) => unpack(request, bytes).and_then(|bytes| encoding.decode(&bytes)),
-        Err(refusal) => Err(refusal),
+    let (body, _share) = match budget.read(request, body).await {
+        Ok(read) => read,
+        Err(refusal) => return encoding.refuse(refusal),
     };
-    match export {
+    match unpack(request, body).and_then(|body| encoding.decode(signal, body)) {
         Ok(export) => encoding.answer(&take(export)),
         Err(refusal) => encoding.refuse(refusal),
-    }
-}
-
-async fn read(request: &HttpRequest, body: web::Payload) -> Result<web::Bytes, OtlpRefusal> {
-    let too_large = || OtlpRefusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 8 MiB".into());
-    let told =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if told.is_some_and(|length| length > MOST_SENT) {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, body.to_bytes_limited(MOST_SENT)).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(_))) => Err(OtlpRefusal(StatusCode::BAD_REQUEST, "the body did not arrive whole".into())),
-        Ok(Err(_)) => Err(too_large()),
-        Err(_) => Err(OtlpRefusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in 10 s".into())),
-    }
-}
-
-fn unpack(request: &HttpRequest, body: web::Bytes) -> Result<web::Bytes, OtlpRefusal> {
-    let coding = request.headers().get(header::CONTENT_ENCODING).map_or(&b""[..], |v| v.as_bytes());
-    if coding.is_empty() || coding.eq_ignore_ascii_case(b"identity") {
-        return Ok(body);
-    }
-    if !coding.eq_ignore_ascii_case(b"gzip") {
-        let why = "Content-Encoding must be gzip or identity";
-        return Err(OtlpRefusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
-    }
-    let mut unpacked = Vec::new();
-    let mut reader = flate2::read::MultiGzDecoder::new(&body[..]).take(MOST_UNPACKED as u64 + 1);
-    match reader.read_to_end(&mut unpacked) {
-        Err(_) => Err(OtlpRefusal(StatusCode::BAD_REQUEST, "the body is not valid gzip".into())),
-        Ok(size) if size > MOST_UNPACKED => {
-            Err(OtlpRefusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 16 MiB unpacked".into()))
-        }
-        Ok(_) => Ok(unpacked.into()),
     }
 }
 

@@ -8,9 +8,9 @@ use actix_web::{App, web};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 
 use super::*;
+use crate::console::body::{MOST_SENT, MOST_UNPACKED};
 use crate::console::sample;
 
-const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
 
 async fn post(
@@ -33,6 +33,16 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(body).unwrap();
     packer.finish().unwrap()
+}
+
+fn zlib(body: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(body).unwrap();
+    packer.finish().unwrap()
+}
+
+fn header<'a, B>(answer: &'a ServiceResponse<B>, name: &str) -> &'a str {
+    answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// As the OTLP specification's example: hex ids, camel case, numbers as strings or numbers, fields
@@ -80,6 +90,75 @@ async fn both_encodings_are_taken_plain_and_packed_and_answered_in_kind() {
             }
         }
     }
+}
+
+#[actix_web::test]
+async fn deflate_is_taken_in_both_of_its_forms_and_what_is_not_says_what_is() {
+    let raw = |body: &[u8]| {
+        let mut packer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(body).unwrap();
+        packer.finish().unwrap()
+    };
+    let body = sample::export("a", vec![sample::span(9, 1, 0)]).encode_to_vec();
+    for (coding, sent) in [("deflate", zlib(&body)), ("Deflate", raw(&body)), ("x-gzip", gzip(&body))] {
+        let console = sample::console();
+        let (status, answer) = post(&console, "/v1/traces", PROTOBUF, coding, sent).await;
+        assert_eq!((status, console.traces().len()), (200, 1), "{coding} {answer:?}");
+    }
+    let app = init_service(App::new().app_data(sample::console()).configure(routes)).await;
+    let request = TestRequest::post().uri("/v1/logs").insert_header(("content-encoding", "br"));
+    let answer = call_service(&app, request.insert_header(("content-type", JSON)).to_request()).await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "accept-encoding")), (415, "gzip, deflate"));
+}
+
+#[actix_web::test]
+async fn each_path_may_end_in_a_slash_and_another_method_is_told_which_one_is_allowed() {
+    let console = sample::console();
+    for path in ["/v1/traces", "/v1/logs", "/v1/metrics"] {
+        let (status, answer) = post(&console, &format!("{path}/"), JSON, "", b"{}".to_vec()).await;
+        assert_eq!((status, &answer[..]), (200, &b"{\"partialSuccess\":null}"[..]), "{path}/");
+        let app = init_service(App::new().app_data(console.clone()).configure(routes)).await;
+        for slash in ["", "/"] {
+            let request = TestRequest::get().uri(&format!("{path}{slash}")).to_request();
+            let answer = call_service(&app, request).await;
+            assert_eq!((answer.status().as_u16(), header(&answer, "allow")), (405, "POST"), "{path}{slash}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn each_span_and_record_is_refused_for_its_own_reason_and_its_neighbours_are_kept() {
+    let console = sample::console();
+    let mut spans = vec![sample::span(1, 2, 0); 4];
+    spans[1].trace_id = vec![1];
+    spans[2].name = "\u{1f600}".into();
+    (spans[3].start_time_unix_nano, spans[3].end_time_unix_nano) = (0, 0);
+    let mut protobuf = sample::export("a", spans.clone()).encode_to_vec();
+    // The same length, and no UTF-8.
+    let name = protobuf.windows(4).position(|part| part == "\u{1f600}".as_bytes()).unwrap();
+    protobuf[name] = 0xff;
+    let mut json = serde_json::to_value(sample::export("a", spans)).unwrap();
+    json["resourceSpans"][0]["scopeSpans"][0]["spans"][2]["name"] = json!([]);
+    for (kind, body, unread) in [
+        (PROTOBUF, protobuf, "Span.name: invalid string value: data is not UTF-8 encoded"),
+        (JSON, json.to_string().into_bytes(), "1: name: [] is not a text"),
+    ] {
+        let (status, answer) = post(&console, "/v1/traces", kind, "", body).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        for why in [unread, "1: a trace id must be 16 bytes", "1: a span must have a start or an end"] {
+            assert!(status == 200 && answer.contains(why), "{why} in {answer}");
+        }
+    }
+    let stats = console.traces().stats;
+    assert_eq!((stats.spans, stats.received, stats.rejected), (1, 8, 6));
+    let records = json!([{"body": {"stringValue": "kept"}}, {"severityNumber": []}, {"body": {"stringValue": "x".repeat(70_000)}}]);
+    let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).to_string();
+    let (_, answer) = post(&console, "/v1/logs", JSON, "", body.into_bytes()).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.contains("1: severityNumber: [] is not a whole number"), "{answer}");
+    assert!(answer.contains("1: a log record must not exceed 64 KiB"), "{answer}");
+    let logs = console.logs();
+    assert_eq!((logs.len(), logs.received, logs.rejected), (1, 3, 2));
 }
 
 #[actix_web::test]

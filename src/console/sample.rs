@@ -10,9 +10,11 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message as _;
 
+use super::origin::{Origin, SchemaUrls};
+use super::otlp::{OtlpExport, TRACES};
 use super::state::Console;
-use super::traces::Origin;
 use crate::config::{ConsoleConfig, PortBase};
 
 /// When the sample spans start, in nanoseconds.
@@ -50,7 +52,7 @@ pub(super) fn resource(service: &str) -> Resource {
 }
 
 pub(super) fn origin(service: &str) -> Arc<Origin> {
-    Arc::new(Origin::new(Arc::new(resource(service)), InstrumentationScope::default()))
+    Arc::new(Origin::new(Arc::new(resource(service)), InstrumentationScope::default(), SchemaUrls::default()))
 }
 
 pub(super) fn export(service: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
@@ -59,10 +61,16 @@ pub(super) fn export(service: &str, spans: Vec<Span>) -> ExportTraceServiceReque
     ExportTraceServiceRequest { resource_spans: vec![group] }
 }
 
+/// The same as it comes in.
+pub(super) fn received(export: &ExportTraceServiceRequest) -> OtlpExport {
+    OtlpExport::read(&TRACES, export.encode_to_vec().into(), false).expect("an export")
+}
+
 pub(super) fn console() -> web::Data<Console> {
     web::Data::new(Console::new(&ConsoleConfig {
         ports: PortBase { port_base: 7000 },
         host: "127.0.0.1".parse().expect("an address"),
+        otlp_port: None,
         max_spans: 1_000,
         max_logs: 1_000,
         max_memory_mib: 8,

@@ -1,65 +1,19 @@
 //! The traces kept in memory: bounded by spans and by bytes, the least recently updated go first.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
+use opentelemetry_proto::tonic::trace::v1::Span;
 
-use super::attributes::{self, find_text};
-use super::ids::{self, SpanId, TraceId};
+use super::ids::{SpanId, TraceId};
+use super::origin::Origin;
+pub(super) use super::span::StoredSpan;
 
 /// Most spans of one trace: a runaway loop in one request must not push out everything else.
 pub(super) const MAX_SPANS_PER_TRACE: usize = 5_000;
 /// What a trace takes before its first span, in bytes.
 const TRACE_BYTES: usize = 512;
-/// Largest single span, in bytes.
-const MAX_SPAN_BYTES: usize = 1 << 20;
-
-/// The resource and scope of a span.
-#[derive(Debug, PartialEq)]
-pub(super) struct Origin {
-    /// Shared by the scopes of one export.
-    pub(super) resource: Arc<Resource>,
-    pub(super) scope: InstrumentationScope,
-    /// `service.name`, or `unknown_service` as the specification has it.
-    pub(super) service: String,
-    weight: usize,
-}
-
-impl Origin {
-    pub(super) fn new(resource: Arc<Resource>, scope: InstrumentationScope) -> Self {
-        let service = find_text(&resource.attributes, "service.name").filter(|name| !name.is_empty());
-        let weight = attributes::origin_weight(&resource, &scope);
-        Self { service: service.unwrap_or_else(|| "unknown_service".into()), resource, scope, weight }
-    }
-}
-
-/// One stored span, its ids parsed.
-#[derive(Debug)]
-pub(super) struct StoredSpan {
-    pub(super) id: SpanId,
-    /// Zero for a root.
-    pub(super) parent: SpanId,
-    /// Nanoseconds since the epoch; `end` is never before `start`.
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) span: Span,
-    origin: usize,
-    weight: usize,
-}
-
-impl StoredSpan {
-    /// Nanoseconds.
-    pub(super) fn duration(&self) -> u64 {
-        self.end - self.start
-    }
-
-    pub(super) fn is_error(&self) -> bool {
-        self.span.status.as_ref().is_some_and(|s| s.code == StatusCode::Error as i32)
-    }
-}
 
 /// One trace, in the order its spans arrived. Its parts are shared with the answers that show it, so
 /// that they can be rendered without the store's lock.
@@ -68,7 +22,8 @@ pub(super) struct StoredTrace {
     pub(super) id: TraceId,
     pub(super) origins: Vec<Arc<Origin>>,
     pub(super) spans: Vec<Arc<StoredSpan>>,
-    index: HashMap<SpanId, usize>,
+    /// By kind as well: a client's span and its server's may have one id, as Zipkin's tracers write them.
+    index: BTreeMap<(SpanId, i32), usize>,
     /// Nanoseconds since the epoch, over all spans.
     pub(super) start: u64,
     pub(super) end: u64,
@@ -84,7 +39,8 @@ impl StoredTrace {
     }
 
     pub(super) fn span(&self, id: SpanId) -> Option<&StoredSpan> {
-        self.index.get(&id).map(|place| &*self.spans[*place])
+        let (_, place) = self.index.range((id, i32::MIN)..=(id, i32::MAX)).next()?;
+        Some(&self.spans[*place])
     }
 
     /// Where in `spans` the span is that stands for the trace: the first without a parent, else the
@@ -92,7 +48,7 @@ impl StoredTrace {
     pub(super) fn root(&self) -> usize {
         let rank = |kept: &StoredSpan| match kept.parent {
             0 => 0,
-            parent if !self.index.contains_key(&parent) => 1,
+            parent if self.span(parent).is_none() => 1,
             _ => 2,
         };
         let by = |place: &usize| (rank(&self.spans[*place]), self.spans[*place].start);
@@ -143,6 +99,12 @@ impl TraceStore {
         self.traces.len()
     }
 
+    /// Counts spans that could not even be read.
+    pub(super) fn reject(&mut self, spans: u64) {
+        self.stats.received += spans;
+        self.stats.rejected += spans;
+    }
+
     /// Keeps a span, or says why not. A span that was sent before replaces what was kept, because
     /// exporters repeat an export whose answer they did not see.
     pub(super) fn insert(&mut self, origin: &Arc<Origin>, span: Span) -> Result<(), &'static str> {
@@ -154,22 +116,14 @@ impl TraceStore {
     }
 
     fn admit(&mut self, origin: &Arc<Origin>, span: Span) -> Result<(), &'static str> {
-        let trace_id = ids::trace_id(&span.trace_id).ok_or("a trace id must be 16 bytes, not all zero")?;
-        let id = ids::span_id(&span.span_id).ok_or("a span id must be 8 bytes, not all zero")?;
-        let weight = attributes::span_weight(&span);
-        if weight > MAX_SPAN_BYTES {
-            return Err("a span must not be larger than 1 MiB");
-        }
+        let (trace_id, kept) = StoredSpan::new(span)?;
         let room = self.max_bytes / 4;
         if let Some(trace) = self.traces.get(&trace_id)
-            && !trace.index.contains_key(&id)
-            && (trace.spans.len() >= MAX_SPANS_PER_TRACE || trace.bytes + weight > room)
+            && !trace.index.contains_key(&(kept.id, kept.span.kind))
+            && (trace.spans.len() >= MAX_SPANS_PER_TRACE || trace.bytes + kept.weight > room)
         {
             return Err("the trace is full: a single trace may not take all the room");
         }
-        let parent = ids::span_id(&span.parent_span_id).filter(|parent| *parent != id).unwrap_or(0);
-        let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
-        let kept = StoredSpan { id, parent, start, end: end.max(start), span, origin: 0, weight };
         self.place(trace_id, origin, kept);
         Ok(())
     }
@@ -184,13 +138,15 @@ impl TraceStore {
         trace.end = trace.end.max(kept.end);
         kept.origin = trace.origin_place(origin);
         trace.bytes += kept.weight;
-        match trace.index.get(&kept.id) {
-            Some(place) => {
-                trace.bytes -= trace.spans[*place].weight;
-                trace.spans[*place] = kept.into();
+        match trace.index.entry((kept.id, kept.span.kind)) {
+            Entry::Occupied(place) => {
+                let place = *place.get();
+                let corrected = std::mem::replace(&mut trace.spans[place], kept.into());
+                trace.bytes -= corrected.weight;
+                trace.shrink_from(&corrected);
             }
-            None => {
-                trace.index.insert(kept.id, trace.spans.len());
+            Entry::Vacant(place) => {
+                place.insert(trace.spans.len());
                 trace.spans.push(kept.into());
             }
         }
@@ -218,6 +174,16 @@ impl StoredTrace {
     fn empty(id: TraceId) -> Self {
         let (origins, spans, index) = Default::default();
         Self { id, origins, spans, index, start: u64::MAX, end: 0, bytes: 0, order: 0 }
+    }
+
+    /// Its extent without a span that was replaced; the others are asked only where it was at an end.
+    fn shrink_from(&mut self, gone: &StoredSpan) {
+        if gone.start == self.start {
+            self.start = self.spans.iter().map(|kept| kept.start).min().unwrap_or(gone.start);
+        }
+        if gone.end == self.end {
+            self.end = self.spans.iter().map(|kept| kept.end).max().unwrap_or(gone.end);
+        }
     }
 
     /// Its place among the trace's origins, added if it is new. It is charged to every trace that

@@ -68,3 +68,49 @@ fn a_span_that_is_its_own_parent_is_a_root() {
     store.insert(&sample::origin("a"), sample::span(1, 5, 5)).unwrap();
     assert_eq!(store.get(1).unwrap().spans[0].parent, 0);
 }
+
+#[test]
+fn two_spans_with_one_id_and_different_kind_are_both_kept_and_each_is_corrected_for_itself() {
+    let mut store = TraceStore::new(10, 1 << 20);
+    let origin = sample::origin("a");
+    let client = || Span { kind: 3, name: "client".into(), ..sample::span(1, 2, 1) };
+    for span in [client(), sample::span(1, 2, 1), client(), sample::span(1, 3, 2)] {
+        store.insert(&origin, span).unwrap();
+    }
+    let trace = store.get(1).unwrap();
+    let names: Vec<_> = trace.spans.iter().map(|kept| kept.span.name.as_str()).collect();
+    assert_eq!(names, ["client", "span 2", "span 3"]);
+    assert_eq!((trace.span(2).unwrap().id, trace.root()), (2, 0), "the third is their child");
+}
+
+#[test]
+fn a_corrected_span_moves_the_extent_of_its_trace() {
+    let mut store = TraceStore::new(10, 1 << 20);
+    let mut take = |id, from, to| {
+        store.insert(&sample::origin("a"), sample::timed(id, 0, from, to)).unwrap();
+        let trace = store.get(1).unwrap();
+        ((trace.start - sample::START) / 1_000_000, (trace.end - sample::START) / 1_000_000)
+    };
+    assert_eq!(take(1, 0, 500), (0, 500));
+    assert_eq!(take(2, 20, 30), (0, 500));
+    assert_eq!(take(1, 10, 40), (10, 40));
+    assert_eq!(take(1, 25, 28), (20, 30));
+}
+
+#[test]
+fn what_has_no_time_is_placed_by_the_time_it_has_or_refused() {
+    let mut store = TraceStore::new(10, 1 << 20);
+    let mut take = |start_time_unix_nano, end_time_unix_nano| {
+        let mut span = Span { start_time_unix_nano, end_time_unix_nano, ..sample::span(1, 1, 0) };
+        span.events.push(Default::default());
+        store.insert(&sample::origin("a"), span)?;
+        let trace = store.get(1).unwrap();
+        let span = &trace.spans[0].span;
+        assert_eq!((trace.start, trace.end), (span.start_time_unix_nano, span.end_time_unix_nano));
+        Ok::<_, &str>((trace.start, trace.end, span.events[0].time_unix_nano))
+    };
+    assert_eq!(take(0, 7), Ok((7, 7, 7)));
+    assert_eq!(take(5, 0), Ok((5, 5, 5)));
+    assert_eq!(take(5, 7), Ok((5, 7, 5)));
+    assert_eq!(take(0, 0), Err("a span must have a start or an end"));
+}

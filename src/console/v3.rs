@@ -78,11 +78,12 @@ fn otlp(trace: &StoredTrace) -> impl Iterator<Item = ResourceSpans> + '_ {
     trace.origins.iter().map(|origin| {
         let own = trace.spans.iter().filter(|kept| std::ptr::eq(trace.origin(kept), &**origin));
         let spans = own.map(|kept| kept.span.clone()).collect();
-        let scoped = ScopeSpans { scope: Some(origin.scope.clone()), spans, ..ScopeSpans::default() };
+        let schema_url = origin.schemas.scope.clone();
+        let scoped = ScopeSpans { scope: Some(origin.scope.clone()), spans, schema_url };
         ResourceSpans {
             resource: Some(Resource::clone(&origin.resource)),
             scope_spans: vec![scoped],
-            ..ResourceSpans::default()
+            schema_url: origin.schemas.resource.clone(),
         }
     })
 }

@@ -157,6 +157,6 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         "logs": logs,
         "maxBytes": console.max_bytes,
         "gatewayPort": console.ports.of(crate::schema::Role::Gateway),
-        "otlpPort": console.ports.at(crate::schema::Endpoint::Otlp),
+        "otlpPort": console.otlp_port,
     }))
 }

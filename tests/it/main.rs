@@ -28,6 +28,7 @@ mod log_output;
 mod logs;
 mod metrics;
 mod otlp;
+mod otlp_memory;
 mod pgbouncer;
 mod postgres;
 mod queue;

@@ -15,17 +15,17 @@ use serde_json::Value;
 use crate::helpers::http::try_send;
 use crate::helpers::{Answer, Process, bin, eventually, free_port_base, get, send};
 
-const PROTOBUF: &str = "application/x-protobuf";
-const JSON: &str = "application/json";
+pub const PROTOBUF: &str = "application/x-protobuf";
+pub const JSON: &str = "application/json";
 
 /// A console by itself.
-struct Console {
+pub struct Console {
     process: Process,
-    base: u16,
+    pub base: u16,
 }
 
 impl Console {
-    fn start(env: &[(&str, &str)]) -> Self {
+    pub fn start(env: &[(&str, &str)]) -> Self {
         let base = free_port_base();
         let mut command = bin();
         command.args(["console", "--port-base", &base.to_string()]).envs(env.iter().copied());
@@ -34,24 +34,29 @@ impl Console {
         console
     }
 
-    fn page(&self, path: &str) -> String {
+    pub fn page(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.base + 5)
     }
 
+    /// A URL of the receiver.
+    pub fn otlp(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.base + 6)
+    }
+
     fn send(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        send("POST", &format!("http://127.0.0.1:{}{path}", self.base + 6), headers, Some(body))
+        send("POST", &self.otlp(path), headers, Some(body))
     }
 
     fn status(&self, trace: u128) -> u16 {
         get(&self.page(&format!("/api/traces/{trace:032x}"))).status
     }
 
-    fn overview(&self) -> Value {
+    pub fn overview(&self) -> Value {
         get(&self.page("/api/overview")).json
     }
 
     /// The most memory it has had since it started, in MiB.
-    fn peak_mib(&self) -> u64 {
+    pub fn peak_mib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.pid());
         let text = std::fs::read_to_string(path).expect("a process of ours");
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
@@ -60,7 +65,7 @@ impl Console {
 }
 
 /// An export as a client in another language would make it: `spans` spans of one trace.
-fn export(trace: u128, spans: u64) -> ExportTraceServiceRequest {
+pub fn export(trace: u128, spans: u64) -> ExportTraceServiceRequest {
     let name = AnyValue { value: Some(Any::StringValue("a foreign service".into())) };
     let pair = KeyValue { key: "service.name".into(), value: Some(name), ..KeyValue::default() };
     let resource = Some(Resource { attributes: vec![pair], ..Resource::default() });

@@ -61,7 +61,7 @@ async function ingest() {
     part("spans", lost(now.traces), "evicted: pushed out by newer ones; rejected: invalid or too many"),
     part("lines", lost(now.logs)),
     part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes)} of ${mebibytes(now.maxBytes)}`),
-    part("OTLP port", String(now.otlpPort)),
+    part("OTLP port", String(now.otlpPort ?? "none")),
   );
 }
 

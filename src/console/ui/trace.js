@@ -33,6 +33,7 @@ export function traceView(root, { id, go }) {
   function draw({ trace, criticalPath, log }) {
     const focused = document.activeElement?.dataset?.spanId;
     const top = document.documentElement.scrollTop;
+    tellApart(trace.spans);
     const model = build(trace, criticalPath);
     const lines = h("div", { class: "logs", role: "list" }, log.logs.map((line) => logLine(line, { withTrace: false, onspan: reveal })));
     root.replaceChildren(heading(model), waterfall(model), h("section", { class: "trace-logs", "aria-label": "Logs of this trace" },
@@ -167,6 +168,16 @@ export function traceView(root, { id, go }) {
   }
 
   return { update: (what) => (what.traces || what.logs) && load(), navigated: load, key };
+}
+
+// A client's span and its server's may have one id: on the page each has a row, so it needs an id of its own.
+function tellApart(spans) {
+  const seen = new Set();
+  for (const span of spans) {
+    const id = span.spanID;
+    for (let n = 2; seen.has(span.spanID); n++) span.spanID = `${id}-${n}`;
+    seen.add(span.spanID);
+  }
 }
 
 // The tree in the order it is drawn: a child under its parent, by start. Spans whose parent is

@@ -133,7 +133,7 @@ async function teach(list) {
   list.append(empty("No traces yet",
     h("p", {}, "Send a request through the gateway and watch it travel:"),
     h("pre", {}, `curl -s http://127.0.0.1:${now.gatewayPort}/api/users`),
-    h("p", {}, "Or point anything that speaks OTLP over HTTP here:"),
-    h("pre", {}, `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${now.otlpPort}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf`),
+    now.otlpPort && h("p", {}, "Or point anything that speaks OTLP over HTTP here:"),
+    now.otlpPort && h("pre", {}, `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${now.otlpPort}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf`),
     h("p", {}, "New traces appear by themselves.")));
 }

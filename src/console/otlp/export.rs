@@ -1,0 +1,126 @@
+//! An export: its frame decoded at once, its items one after the other as they are taken.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::{DecodeError, Message};
+
+use super::fields::Signal;
+use super::refused::RefusedItems;
+use super::{json, weigh};
+use crate::console::origin::{Origin, SchemaUrls};
+
+/// The most memory the structs of one export may take, in bytes; texts come on top and are bounded
+/// by the body. About 15,000 spans of twenty attributes each.
+const MOST_DECODED: usize = 64 << 20;
+/// The same for one item of it.
+const MOST_OF_ITEM: usize = 1 << 20;
+
+/// Why an export was not read.
+#[derive(Debug)]
+pub(in crate::console) enum UnreadableExport {
+    /// It holds more than is taken at once.
+    TooMuch,
+    /// It is not what its content type says.
+    Malformed(String),
+}
+
+impl UnreadableExport {
+    fn malformed(why: impl std::fmt::Display) -> Self {
+        Self::Malformed(why.to_string())
+    }
+}
+
+/// The frame that the exports of every signal have, with the items still bytes of the body.
+#[derive(Clone, PartialEq, Message)]
+struct Frame {
+    #[prost(message, repeated, tag = "1")]
+    groups: Vec<Group>,
+}
+
+/// What one resource sent.
+#[derive(Clone, PartialEq, Message)]
+struct Group {
+    #[prost(message, optional, tag = "1")]
+    resource: Option<Resource>,
+    #[prost(message, repeated, tag = "2")]
+    scoped: Vec<Scoped>,
+    #[prost(string, tag = "3")]
+    schema_url: String,
+}
+
+/// What one of its scopes sent.
+#[derive(Clone, PartialEq, Message)]
+struct Scoped {
+    #[prost(message, optional, tag = "1")]
+    scope: Option<InstrumentationScope>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    items: Vec<Bytes>,
+    #[prost(string, tag = "3")]
+    schema_url: String,
+}
+
+/// An export whose frame is known to be right.
+pub(in crate::console) struct OtlpExport {
+    signal: &'static Signal,
+    frame: Frame,
+    /// What the reading of the frame had to leave out.
+    refused: RefusedItems,
+}
+
+impl OtlpExport {
+    /// Reads it from either encoding, unless it would take too much memory.
+    pub(in crate::console) fn read(
+        signal: &'static Signal,
+        body: Bytes,
+        is_json: bool,
+    ) -> Result<Self, UnreadableExport> {
+        let mut refused = RefusedItems::default();
+        let body = if is_json {
+            let text = std::str::from_utf8(&body).map_err(UnreadableExport::malformed)?;
+            let wire = json::to_protobuf(text, signal.export, &mut refused);
+            wire.map_err(UnreadableExport::malformed)?.into()
+        } else {
+            body
+        };
+        if !weigh::fits(&body, signal.export, MOST_DECODED) {
+            return Err(UnreadableExport::TooMuch);
+        }
+        let frame = Frame::decode(body).map_err(UnreadableExport::malformed)?;
+        Ok(Self { signal, frame, refused })
+    }
+
+    /// Hands over every item that can be read, with its origin; what was refused, by `take` too.
+    pub(in crate::console) fn each<T: Message + Default>(
+        self,
+        mut take: impl FnMut(&Arc<Origin>, T) -> Result<(), &'static str>,
+    ) -> RefusedItems {
+        let Self { signal, frame, mut refused } = self;
+        for group in frame.groups {
+            let resource = Arc::new(group.resource.unwrap_or_default());
+            for scoped in group.scoped {
+                let schemas = SchemaUrls { resource: group.schema_url.clone(), scope: scoped.schema_url };
+                let scope = scoped.scope.unwrap_or_default();
+                let origin = Arc::new(Origin::new(resource.clone(), scope, schemas));
+                for item in scoped.items {
+                    match signal.decode(item) {
+                        Ok(item) => take(&origin, item).unwrap_or_else(|why| refused.note(why)),
+                        Err(why) => refused.note(&why),
+                    }
+                }
+            }
+        }
+        refused
+    }
+}
+
+impl Signal {
+    fn decode<T: Message + Default>(&self, item: Bytes) -> Result<T, String> {
+        if !weigh::fits(&item, self.item, MOST_OF_ITEM) {
+            return Err(self.too_large.to_owned());
+        }
+        T::decode(item).map_err(|why: DecodeError| why.to_string())
+    }
+}

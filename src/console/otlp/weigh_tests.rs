@@ -1,0 +1,54 @@
+//! The walk against what the decoder makes.
+#![allow(clippy::unwrap_used)]
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+use prost::Message;
+
+use super::super::fields::{LOGS, TRACES};
+use super::*;
+use crate::console::sample;
+
+/// One span with every kind of part, several levels deep.
+fn export() -> Vec<u8> {
+    let list = (0..10).map(|_| AnyValue { value: None }).collect();
+    let value = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values: list })) };
+    let pair = KeyValue { key: "list".into(), value: Some(value), ..KeyValue::default() };
+    let mut span = sample::span(1, 1, 0);
+    span.events.push(Event { attributes: vec![pair.clone()], ..Event::default() });
+    span.links.push(Link { attributes: vec![pair.clone()], ..Link::default() });
+    span.attributes.push(pair);
+    sample::export("a", vec![span]).encode_to_vec()
+}
+
+#[test]
+fn the_walk_counts_what_the_decoder_would_make() {
+    let pairs = 4 * size_of::<KeyValue>() + 34 * size_of::<AnyValue>();
+    let parts = size_of::<Event>() + size_of::<Link>() + size_of::<Span>() + pairs;
+    let least = parts + size_of::<Resource>() + size_of::<ScopeSpans>() + size_of::<ResourceSpans>();
+    let protobuf = export();
+    assert!(fits(&protobuf, TRACES.export, least) && !fits(&protobuf, TRACES.export, least - 1));
+}
+
+#[test]
+fn bad_protobuf_is_left_to_its_decoder() {
+    for bytes in [&[0xff; 40][..], &[0x0a, 0x7f], &[0x0a]] {
+        assert!(fits(bytes, TRACES.export, 1 << 20), "{bytes:?}");
+    }
+}
+
+#[test]
+fn no_message_is_larger_than_the_largest() {
+    fn check(of: &'static MessageType, depth: usize) {
+        assert!(of.size <= LARGEST);
+        for field in of.fields {
+            if let (FieldType::Message(inner) | FieldType::Item(inner), 0..8) = (field.of, depth) {
+                check(inner, depth + 1);
+            }
+        }
+    }
+    check(TRACES.export, 0);
+    check(LOGS.export, 0);
+}
