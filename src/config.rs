@@ -60,6 +60,7 @@ pub mod child {
     pub const DATA_DIR: &str = "DATA_DIR";
     pub const PORT_BASE: &str = "PORT_BASE";
     pub const QUEUE_TRANSPORT: &str = "QUEUE_TRANSPORT";
+    pub const CONSOLE_OTLP_PORT: &str = "CONSOLE_OTLP_PORT";
     pub const USER_SERVICE_URL: &str = "USER_SERVICE_URL";
     pub const ORDER_SERVICE_URL: &str = "ORDER_SERVICE_URL";
     pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";

@@ -29,6 +29,7 @@ mod logs;
 mod metrics;
 mod otlp;
 mod otlp_memory;
+mod otlp_port;
 mod pgbouncer;
 mod postgres;
 mod queue;

@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use actix_web::http::Uri;
-
 use super::plan::{LabPlan, local};
 use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, child as var};
-use crate::schema::{Endpoint, Role};
+use crate::schema::Role;
 
 /// Reads a variable of our own environment; a set but empty one counts as not set.
 pub(super) type Inherited<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -25,6 +23,7 @@ impl Environment {
         let mut env = Self::common(plan);
         env.set(LIFELINE_VARIABLE, "stdin-logs");
         env.set(var::PORT_BASE, plan.ports.of(Role::Gateway).to_string());
+        env.set(var::CONSOLE_OTLP_PORT, plan.otlp.port.unwrap_or(0).to_string());
         env
     }
 
@@ -38,8 +37,10 @@ impl Environment {
         if role.service().needs.contains(&Role::Lambda) {
             env.call_lambda(plan, inherited);
         }
+        if let Some(port) = plan.otlp.port {
+            env.set(var::OTLP_ENDPOINT, inherited(var::OTLP_ENDPOINT).unwrap_or(local(port)));
+        }
         for (name, value) in [
-            (var::OTLP_ENDPOINT, local(plan.ports.at(Endpoint::Otlp))),
             // Traces show up in the console half a second after they happen, not five.
             (var::BSP_SCHEDULE_DELAY, "500".to_owned()),
             (var::FAULTS_ENABLED, "true".to_owned()),
@@ -106,24 +107,15 @@ fn upstream(plan: &LabPlan, role: Role, variable: &str, inherited: Inherited<'_>
     elsewhere.unwrap_or_else(|| local(plan.ports.of(role)))
 }
 
-/// One sentence if the user's own settings keep traces away from the console.
-pub(super) fn traces_elsewhere(plan: &LabPlan, inherited: Inherited<'_>) -> Option<String> {
+/// One sentence if the user's own settings keep traces from being sent at all.
+pub(super) fn no_traces(inherited: Inherited<'_>) -> Option<String> {
     if inherited(var::OTEL_SDK_DISABLED).is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Some(format!("there are no traces: {} is true", var::OTEL_SDK_DISABLED));
     }
     if inherited(var::OTEL_TRACES_EXPORTER).is_some_and(|v| v == "none") {
         return Some(format!("there are no traces: {} is none", var::OTEL_TRACES_EXPORTER));
     }
-    let variable =
-        [var::OTLP_TRACES_ENDPOINT, var::OTLP_ENDPOINT].into_iter().find(|v| inherited(v).is_some())?;
-    let uri: Option<Uri> = inherited(variable)?.parse().ok();
-    let (host, port) = uri.as_ref().map_or(("", None), |u| (u.host().unwrap_or_default(), u.port_u16()));
-    if matches!(host, "localhost" | "127.0.0.1") && port == Some(plan.ports.at(Endpoint::Otlp)) {
-        return None;
-    }
-    // Host and port only: an endpoint's user part or query may hold a token.
-    let place = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
-    Some(format!("traces go to {place} and not to the console, because {variable} is set"))
+    None
 }
 
 #[cfg(test)]
@@ -132,6 +124,7 @@ mod tests {
     use clap::Args as _;
 
     use super::*;
+    use crate::lab::up::otlp::choose;
 
     fn plan(roles: &[Role]) -> LabPlan {
         LabPlan::example(7000, roles)
@@ -187,18 +180,21 @@ mod tests {
         };
         let env = Environment::of_role(&plan(&[]), Role::User, &theirs);
         assert_eq!(value(&env, "OTEL_EXPORTER_OTLP_ENDPOINT"), theirs("OTEL_EXPORTER_OTLP_ENDPOINT"));
-        let said = traces_elsewhere(&plan(&[]), &theirs).unwrap();
+        let choice = choose(7000, &theirs);
+        let said = choice.note.unwrap();
         assert!(
             said.contains("collector:4318") && !said.contains("token") && !said.contains("key"),
             "{said}"
         );
-        assert_eq!(traces_elsewhere(&plan(&[]), &|_| None), None);
+        assert_eq!(choice.port, None);
     }
 
     #[test]
     fn every_variable_up_sets_is_one_that_the_children_read() {
         let command = crate::config::RoleConfig::augment_args(clap::Command::new("role"));
         let mut known: Vec<_> = command.get_arguments().filter_map(|a| a.get_env()).collect();
+        let console = crate::config::ConsoleConfig::augment_args(clap::Command::new("console"));
+        known.extend(console.get_arguments().filter_map(|a| a.get_env()));
         known.extend([OsStr::new("PORT_BASE"), LIFELINE_VARIABLE.as_ref(), ROLE_VARIABLE.as_ref()]);
         let ours = Environment::of_role(&plan(&[]), Role::Gateway, &|_| None);
         let console = Environment::of_console(&plan(&[]));

@@ -1,6 +1,6 @@
 //! `o11y-lab up`: the whole lab on this machine, from one executable.
 //!
-//! 1. lock the data folder, check the ports, empty the folder if asked: `data`, `plan`, `ports`
+//! 1. lock the data folder, check the ports, empty the folder if asked: `data`, `plan`, `ports`, `otlp`
 //! 2. start the console and the roles as children of this program: `spec`, `environment`, `child`, `process`;
 //!    and, if asked, Prometheus and Alertmanager with the lab's rules: `backends`, `until_eof`
 //! 3. wait until they are ready, print one table: `probe`, `table`
@@ -14,6 +14,7 @@ mod environment;
 mod lines;
 mod links;
 mod machine;
+mod otlp;
 mod output;
 mod plan;
 mod ports;
@@ -58,6 +59,7 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
     let data = open_data(&config)?;
     let plan = LabPlan {
         ports: config.ports.ports(),
+        otlp: otlp::choose(config.ports.port_base, &inherited),
         roles: config.roles.clone(),
         with: backends::wanted(&config.with),
         data_dir: data.path().to_owned(),
@@ -177,7 +179,7 @@ async fn announce(children: &[Supervised], outputs: &Outputs, plan: &LabPlan, wi
         let names = waiting.collect::<Vec<_>>().join(", ");
         outputs.say(&format!("not ready after {} s: {names}; the rest works", within.as_secs()));
     }
-    if let Some(elsewhere) = environment::traces_elsewhere(plan, &inherited) {
-        outputs.say(&elsewhere);
+    if let Some(note) = environment::no_traces(&inherited).as_ref().or(plan.otlp.note.as_ref()) {
+        outputs.say(note);
     }
 }

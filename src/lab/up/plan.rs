@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::otlp::OtlpChoice;
 use crate::config::BackendProgram;
 use crate::schema::{Ports, Role};
 
 /// The settings of this `up` that decide about its children.
 pub(super) struct LabPlan {
     pub(super) ports: Ports,
+    pub(super) otlp: OtlpChoice,
     /// Empty means all.
     pub(super) roles: Vec<Role>,
     pub(super) with: Vec<BackendProgram>,
@@ -28,6 +30,7 @@ impl LabPlan {
     pub(super) fn example(base: u16, roles: &[Role]) -> Self {
         Self {
             ports: Ports::from_base(base),
+            otlp: OtlpChoice::expected(Ports::from_base(base)),
             roles: roles.to_vec(),
             with: Vec::new(),
             data_dir: "/data".into(),

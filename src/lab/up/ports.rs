@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use super::backends;
+use super::otlp::OtlpChoice;
 use super::plan::LabPlan;
 use super::spec::CONSOLE;
 use crate::schema::{Endpoint, PORT_BASE, Ports, SERVICES};
@@ -17,9 +18,9 @@ impl LabPlan {
         let roles = SERVICES.iter().filter(|s| self.runs(s.role)).map(|s| (self.ports.of(s.role), s.name));
         let backends =
             self.with.iter().map(|backend| (backends::port(*backend, self.ports), backends::name(*backend)));
-        let console =
-            [(self.ports.at(Endpoint::Console), CONSOLE), (self.ports.at(Endpoint::Otlp), "console, OTLP")];
-        roles.chain(console).chain(backends).collect()
+        let console = [(self.ports.at(Endpoint::Console), CONSOLE)];
+        let otlp = self.otlp.port.map(|port| (port, "console, OTLP"));
+        roles.chain(console).chain(otlp).chain(backends).collect()
     }
 
     /// An error that names every port which cannot be had, before anything is started.
@@ -42,8 +43,10 @@ impl LabPlan {
     }
 
     fn all_free(&self, base: u16) -> bool {
+        let ports = Ports::from_base(base);
         let moved = Self {
-            ports: Ports::from_base(base),
+            ports,
+            otlp: OtlpChoice::expected(ports),
             roles: self.roles.clone(),
             with: self.with.clone(),
             data_dir: PathBuf::new(),
@@ -51,6 +54,11 @@ impl LabPlan {
         };
         moved.ports_needed().iter().all(|(port, _)| bind(*port).is_ok())
     }
+}
+
+/// Whether a child could listen there.
+pub(super) fn is_free(port: u16) -> bool {
+    bind(port).is_ok()
 }
 
 fn bind(port: u16) -> io::Result<()> {

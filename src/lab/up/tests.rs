@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::output::{Stream, Terminal};
 use super::render::Style;
 use super::*;
-use crate::schema::{Ports, Role};
+use crate::schema::Role;
 
 /// Says that it runs, notes in `order` how it ended, drains on SIGTERM and on the end of its
 /// standard input. The console notes the lines it is given.
@@ -67,11 +67,9 @@ impl Stage {
     async fn new(ready: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let plan = LabPlan {
-            ports: Ports::from_base(3000),
-            roles: vec![Role::Gateway, Role::Order, Role::Notify],
-            with: Vec::new(),
             data_dir: folder.path().to_owned(),
             grace: Duration::from_secs(20),
+            ..LabPlan::example(3000, &[Role::Gateway, Role::Order, Role::Notify])
         };
         let ready = answering(ready).await;
         let (out, err) = (Screen::default(), Screen::default());

@@ -1,0 +1,121 @@
+//! Where the console takes OTLP. It is a convenience: it never keeps the lab from starting.
+
+use actix_web::http::Uri;
+
+use super::environment::Inherited;
+use super::plan::local;
+use super::ports::is_free;
+use crate::config::child as var;
+use crate::schema::{Endpoint, Ports};
+
+/// What was decided.
+#[derive(Clone, Debug)]
+pub(super) struct OtlpChoice {
+    /// `None`: the console takes none.
+    pub(super) port: Option<u16>,
+    /// What a person has to know of it, in one sentence.
+    pub(super) note: Option<String>,
+}
+
+impl OtlpChoice {
+    /// The port that clients expect.
+    pub(super) fn expected(ports: Ports) -> Self {
+        Self { port: Some(ports.at(Endpoint::Otlp)), note: None }
+    }
+}
+
+/// The port that clients expect, unless telemetry goes elsewhere or a stranger has it: then another one.
+pub(super) fn choose(base: u16, inherited: Inherited<'_>) -> OtlpChoice {
+    let ports = Ports::from_base(base);
+    let expected = ports.at(Endpoint::Otlp);
+    let variable =
+        [var::OTLP_TRACES_ENDPOINT, var::OTLP_ENDPOINT].into_iter().find(|v| inherited(v).is_some());
+    let theirs = variable.and_then(|variable| Some((variable, place(&inherited(variable)?))));
+    match (theirs, is_free(expected)) {
+        (Some((_, place)), true) if is_here(&place, expected) => OtlpChoice::expected(ports),
+        (Some((variable, place)), _) => OtlpChoice {
+            port: None,
+            note: Some(format!("traces go to {place} and not to the console, because {variable} is set")),
+        },
+        (None, true) => OtlpChoice::expected(ports),
+        (None, false) => another(base, expected),
+    }
+}
+
+/// Another port of the lab's own ten, else any.
+fn another(base: u16, taken: u16) -> OtlpChoice {
+    let own = [6, 9].into_iter().map(|offset| base.saturating_add(offset)).find(|port| is_free(*port));
+    let port = own.or_else(any_free);
+    let instead = port.map_or("nowhere".into(), |port| format!("on {}", local(port)));
+    let note = format!("port {taken} is another program's: the console takes OTLP {instead}");
+    OtlpChoice { port, note: Some(note) }
+}
+
+fn any_free() -> Option<u16> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    listener.local_addr().ok().map(|address| address.port())
+}
+
+/// Host and port only: an endpoint's user part or query may hold a token.
+fn place(endpoint: &str) -> String {
+    let uri: Option<Uri> = endpoint.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    uri.as_ref().and_then(Uri::port_u16).map_or(host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_here(place: &str, port: u16) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| *place == format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// A port that something else listens on.
+    fn taken() -> (TcpListener, u16) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    fn set(name: &str, value: String) -> impl Fn(&str) -> Option<String> {
+        move |asked: &str| (asked == name).then(|| value.clone())
+    }
+
+    #[test]
+    fn a_free_port_is_taken_and_nothing_is_said() {
+        let free = any_free().unwrap();
+        for inherited in [String::new(), format!("http://localhost:{free}")] {
+            let ours = set("OTEL_EXPORTER_OTLP_ENDPOINT", inherited.clone());
+            let ours = |name: &str| ours(name).filter(|value| !value.is_empty());
+            let choice = choose(free - 6, &ours);
+            assert_eq!((choice.port, choice.note), (Some(free), None), "{inherited}");
+        }
+    }
+
+    #[test]
+    fn a_strangers_port_is_left_to_it_and_another_one_is_named() {
+        let (_stranger, port) = taken();
+        let choice = choose(port - 6, &|_| None);
+        let other = choice.port.unwrap();
+        let note = choice.note.unwrap();
+        assert!(other != port && is_free(other), "{other}");
+        assert!(note.contains(&port.to_string()) && note.contains(&local(other)), "{note}");
+    }
+
+    #[test]
+    fn telemetry_for_another_place_or_for_the_strangers_port_opens_none() {
+        let (_stranger, port) = taken();
+        for endpoint in [format!("http://127.0.0.1:{port}"), "http://me:token@collector:4318/x?key=1".into()]
+        {
+            let theirs = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint);
+            let choice = choose(port - 6, &theirs);
+            let note = choice.note.unwrap();
+            assert_eq!(choice.port, None, "{note}");
+            assert!(note.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") && !note.contains("token"), "{note}");
+        }
+    }
+}
