@@ -19,6 +19,7 @@ mod console;
 mod dashboards;
 mod deploy;
 mod docs;
+mod exporters;
 mod faults;
 mod helpers;
 mod hosts;

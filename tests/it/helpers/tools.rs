@@ -1,7 +1,15 @@
-//! The Python tools of tests/tools, with the interpreter that scripts/provision installs.
+//! The tools of tests/tools in Python and JavaScript, with the interpreters that scripts/provision installs.
 
 use std::path::Path;
 use std::process::Command;
+
+/// A tool in JavaScript, to be given its arguments.
+#[track_caller]
+pub fn node(name: &str) -> Command {
+    let mut command = tool("node.py");
+    command.arg(name);
+    command
+}
 
 /// A tool, to be given its arguments. Where it is not installed the test fails and says how to get it.
 #[track_caller]
