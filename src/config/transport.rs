@@ -76,6 +76,8 @@ pub struct Guarantees {
     pub redelivered: &'static str,
     /// Whether a delivery that ended in a crash counts as an attempt.
     pub crashes_count: bool,
+    /// Whether a delivery that a drain has cut short counts as an attempt.
+    pub drains_count: bool,
     /// How a client proves who it is, and how the wire is protected.
     pub login: &'static str,
 }
@@ -120,6 +122,7 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::ThroughRetries,
             redelivered: "after the visibility timeout",
             crashes_count: true,
+            drains_count: false,
             login: "file permissions",
         },
     },
@@ -143,6 +146,7 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::FirstDeliveries,
             redelivered: "after the visibility timeout",
             crashes_count: true,
+            drains_count: false,
             login: "`rediss://`, ACL user",
         },
     },
@@ -166,6 +170,7 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::None,
             redelivered: "after the visibility timeout",
             crashes_count: true,
+            drains_count: true,
             login: "the AWS SDK's chain, https",
         },
     },
@@ -201,6 +206,7 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::ThroughRetries,
             redelivered: "when the group notices",
             crashes_count: false,
+            drains_count: false,
             login: "SASL, TLS",
         },
     },
@@ -225,6 +231,7 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::FirstDeliveries,
             redelivered: "when its connection ends",
             crashes_count: true,
+            drains_count: false,
             login: "`amqps://`",
         },
     },

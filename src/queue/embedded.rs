@@ -44,6 +44,8 @@ const DELETE: &str = "
         WHERE seq = given.value ->> 0 AND receipt = given.value ->> 1
     )";
 const RETRY: &str = "UPDATE messages SET receipt = NULL, due = ?3 WHERE seq = ?1 AND receipt = ?2";
+const REQUEUE: &str =
+    "UPDATE messages SET receipt = NULL, due = ?3, attempt = attempt - 1 WHERE seq = ?1 AND receipt = ?2";
 const EXTEND: &str = "UPDATE messages SET due = ?3 WHERE seq = ?1 AND receipt = ?2";
 const COUNT: &str = "
     SELECT (SELECT count(*) FROM messages WHERE queue = :queue),
@@ -163,6 +165,12 @@ impl Deliver for Embedded {
         // 0 rather than now: "at once" must not depend on the clock.
         let due = if delay.is_zero() { 0 } else { now_ms() + millis(delay) };
         self.settle(delivery, RETRY, due).await?;
+        self.doorbell.ring();
+        Ok(())
+    }
+
+    async fn requeue(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        self.settle(delivery, REQUEUE, 0).await?;
         self.doorbell.ring();
         Ok(())
     }

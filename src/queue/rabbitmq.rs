@@ -185,6 +185,13 @@ impl Deliver for RabbitMq {
         self.move_to(delivery, queue, properties).await
     }
 
+    /// By a copy: the broker counts what it takes back.
+    async fn requeue(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        let attempt = (wire::ATTEMPT, delivery.attempt.saturating_sub(1).to_string());
+        let properties = envelope::properties(&delivery.message, [attempt]);
+        self.move_to(delivery, &self.topology.main, properties).await
+    }
+
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         let properties = envelope::properties(&delivery.message, wire::dead_fields(delivery, reason));
         self.move_to(delivery, &self.topology.dead, properties).await

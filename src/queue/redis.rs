@@ -152,9 +152,13 @@ impl Deliver for Redis {
     }
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
-        self.settle(&script::RETRY, delivery, [delay.as_millis().to_string()]).await?;
+        self.settle(&script::RETRY, delivery, [delay.as_millis().to_string(), "1".to_owned()]).await?;
         self.poll_in(delay);
         Ok(())
+    }
+
+    async fn requeue(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        self.settle(&script::RETRY, delivery, ["0".to_owned(), "0".to_owned()]).await
     }
 
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {

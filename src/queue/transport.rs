@@ -53,6 +53,12 @@ pub trait Deliver: Send + Sync {
     /// Settles a delivery: redeliver it after `delay`, attempt count kept.
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError>;
 
+    /// Settles a delivery that a drain has cut short: redeliver it at once. It was no failure of the
+    /// message, so it is no attempt either, where the broker lets us say so.
+    async fn requeue(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        self.retry(delivery, Duration::ZERO).await
+    }
+
     /// Settles a delivery: keep it with its headers and the reason in the dead-letter queue. It
     /// leaves the queue only once it is safe there.
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError>;

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt;
 use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{Handler, HandlerError, Policy};
 use crate::queue::metrics::{Settled, WorkerMetrics};
 use crate::queue::span::{self, QueueSpans};
-use crate::queue::{Delivery, Queue, QueueError};
+use crate::queue::{Delivery, Queue};
 
 /// Longest time a handler may take; heartbeats keep its message in flight so long.
 const HANDLER_LIMIT: Duration = Duration::from_secs(300);
@@ -38,6 +40,14 @@ enum Outcome {
     Done,
     Failed { kind: &'static str, reason: String, again: bool },
     Abandoned,
+}
+
+/// What the broker is to be told.
+enum End {
+    Ack,
+    Retry(Duration),
+    Requeue,
+    DeadLetter(String),
 }
 
 impl Attempts {
@@ -67,14 +77,18 @@ impl Attempts {
 
     /// `producer` is the context of the span that sent the message, `received` that of the call that
     /// brought it.
+    ///
+    /// The span of the attempt ends with the handler: how long the broker takes to be told is no part of
+    /// it.
     pub(super) async fn process(self: Arc<Self>, delivery: Delivery, producer: Context, received: Context) {
         let span = self.spans.process(&delivery, producer, self.policy.trace_mode);
-        async {
+        let own = Context::new().with_remote_span_context(span.context().span().span_context().clone());
+        let end = async {
             let outcome = self.handle(&delivery).await;
-            self.settle(&delivery, outcome, &received).await;
-        }
-        .instrument(span)
-        .await;
+            self.judge(&delivery, outcome)
+        };
+        let end = end.instrument(span).await;
+        self.settle(&delivery, end, &received, &own).await;
     }
 
     async fn handle(&self, delivery: &Delivery) -> Outcome {
@@ -117,64 +131,66 @@ impl Attempts {
         let _: Result<(), _> = tokio::time::timeout(HANDLER_LIMIT, beats).await;
     }
 
-    async fn settle(&self, delivery: &Delivery, outcome: Outcome, received: &Context) {
-        let (how, status) = match &outcome {
-            Outcome::Done => ("ack", Some(Settled::Success)),
-            Outcome::Failed { again: true, .. } if delivery.attempt < self.policy.max_attempts => {
-                ("retry", Some(Settled::Retried))
+    /// What is to become of the delivery, said on its span and in the log.
+    fn judge(&self, delivery: &Delivery, outcome: Outcome) -> End {
+        let span = Span::current();
+        let (id, attempt) = (delivery.message.id.as_str(), delivery.attempt);
+        match outcome {
+            Outcome::Done => End::Ack,
+            Outcome::Failed { kind, reason, again: true } if attempt < self.policy.max_attempts => {
+                span::fail(&span, kind, &reason);
+                let delay = backoff(self.policy.retry_base, attempt);
+                let wait = delay.as_millis() as u64;
+                tracing::warn!(
+                    messageId = id,
+                    attempt,
+                    retryInMs = wait,
+                    reason,
+                    "Message failed and will be retried"
+                );
+                End::Retry(delay)
             }
-            Outcome::Failed { .. } => ("dead_letter", Some(Settled::Dead)),
-            Outcome::Abandoned => ("retry", None),
+            Outcome::Failed { kind, reason, .. } => {
+                span::fail(&span, kind, &reason);
+                tracing::error!(messageId = id, attempt, reason, "Message goes to the dead letters");
+                End::DeadLetter(reason)
+            }
+            Outcome::Abandoned => {
+                span::fail(&span, "shutdown", "requeued at shutdown");
+                End::Requeue
+            }
+        }
+    }
+
+    /// Tells the broker; `own` is the context of the attempt's span.
+    async fn settle(&self, delivery: &Delivery, end: End, received: &Context, own: &Context) {
+        let (how, status) = match &end {
+            End::Ack => ("ack", Some(Settled::Success)),
+            End::Retry(_) => ("retry", Some(Settled::Retried)),
+            End::Requeue => ("retry", None),
+            End::DeadLetter(_) => ("dead_letter", Some(Settled::Dead)),
         };
-        // Beside the message's own trace, and so not the current span while the broker is told.
         let settling = self.spans.settle(delivery, how, received);
-        let settled = match (outcome, status) {
-            (Outcome::Done, _) => self.queue.ack(delivery).await,
-            (Outcome::Failed { kind, reason, .. }, Some(Settled::Retried)) => {
-                span::fail(&Span::current(), kind, &reason);
-                self.try_again(delivery, &reason).await
-            }
-            (Outcome::Failed { kind, reason, .. }, _) => {
-                span::fail(&Span::current(), kind, &reason);
-                self.dead_letter(delivery, &reason).await
-            }
-            (Outcome::Abandoned, _) => {
-                span::fail(&Span::current(), "shutdown", "requeued at shutdown");
-                self.queue.retry(delivery, Duration::ZERO).await
-            }
+        let settled = match end {
+            End::Ack => self.queue.ack(delivery).await,
+            End::Retry(delay) => self.queue.retry(delivery, delay).await,
+            End::Requeue => self.queue.requeue(delivery).await,
+            End::DeadLetter(reason) => self.queue.dead_letter(delivery, &reason).await,
         };
         settling.end(&settled);
         match settled {
             Ok(()) => status.into_iter().for_each(|status| self.metrics.processed(status)),
-            Err(error) => tracing::warn!(
-                messageId = delivery.message.id,
-                attempt = delivery.attempt,
-                reason = %error,
-                "Message could not be settled and will be redelivered"
-            ),
+            Err(error) => {
+                // The line belongs to the message's trace, whose span has ended.
+                let _own = own.clone().attach();
+                tracing::warn!(
+                    messageId = delivery.message.id,
+                    attempt = delivery.attempt,
+                    reason = %error,
+                    "Message could not be settled and will be redelivered"
+                );
+            }
         }
-    }
-
-    async fn try_again(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
-        let delay = backoff(self.policy.retry_base, delivery.attempt);
-        tracing::warn!(
-            messageId = delivery.message.id,
-            attempt = delivery.attempt,
-            retryInMs = delay.as_millis() as u64,
-            reason,
-            "Message failed and will be retried"
-        );
-        self.queue.retry(delivery, delay).await
-    }
-
-    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
-        tracing::error!(
-            messageId = delivery.message.id,
-            attempt = delivery.attempt,
-            reason,
-            "Message goes to the dead letters"
-        );
-        self.queue.dead_letter(delivery, reason).await
     }
 }
 

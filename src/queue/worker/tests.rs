@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::queue::testing::{Spans, VISIBILITY, attribute, eventually, message, queue};
-use crate::queue::{Depth, watch_depth};
+use crate::queue::{DeadLetter, Deliver, Depth, Describe, Inspect, watch_depth};
 use crate::schema::QueueUse;
 
 const POLICY: Policy = Policy {
@@ -32,6 +32,69 @@ where
 {
     async fn handle(&self, message: &Message) -> Result<(), HandlerError> {
         (self.0)(message.clone()).await
+    }
+}
+
+/// A queue whose broker answers an acknowledgement only when it is told to.
+struct SilentBroker {
+    broker: Arc<dyn Queue>,
+    settled: Arc<Notify>,
+}
+
+#[async_trait]
+impl Deliver for SilentBroker {
+    async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
+        self.broker.publish(batch).await
+    }
+
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        self.broker.receive(max, wait).await
+    }
+
+    async fn ack(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        self.settled.notified().await;
+        self.broker.ack(delivery).await
+    }
+
+    async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
+        self.broker.retry(delivery, delay).await
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
+        self.broker.dead_letter(delivery, reason).await
+    }
+
+    async fn heartbeat(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        self.broker.heartbeat(delivery).await
+    }
+
+    async fn close(&self) {
+        self.broker.close().await;
+    }
+}
+
+impl Describe for SilentBroker {
+    fn system(&self) -> &'static str {
+        self.broker.system()
+    }
+
+    fn name(&self) -> &str {
+        self.broker.name()
+    }
+}
+
+#[async_trait]
+impl Inspect for SilentBroker {
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        self.broker.depth().await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        self.broker.dead_letters(limit).await
+    }
+
+    async fn replay(&self, id: Option<&str>) -> Result<u64, QueueError> {
+        self.broker.replay(id).await
     }
 }
 
@@ -214,6 +277,47 @@ async fn what_does_not_finish_within_the_grace_is_given_back_at_once() {
     started.notified().await;
     let (queue, _folder) = bench.stop().await;
     assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 1, in_flight: 0, dead: 0 });
+}
+
+#[tokio::test]
+async fn deliveries_that_drains_cut_short_use_up_no_attempts() {
+    let folder = tempfile::tempdir().unwrap();
+    let published = queue(folder.path());
+    published.publish(&[message("m-1", "k")]).await.unwrap();
+    for _ in 0..POLICY.max_attempts + 2 {
+        let (started, shutdown) = (Arc::new(Notify::new()), Shutdown::new(Duration::from_millis(50)));
+        let begun = started.clone();
+        let handler = Do(move |_| -> BoxFuture<'static, Result<(), HandlerError>> {
+            begun.notify_one();
+            Box::pin(std::future::pending())
+        });
+        let worker = run(queue(folder.path()), Arc::new(handler), POLICY, shutdown.clone());
+        let worker = tokio::spawn(worker);
+        started.notified().await;
+        shutdown.begin();
+        worker.await.unwrap();
+    }
+    let delivery = crate::queue::testing::receive(&*published, 1).await.remove(0);
+    assert_eq!(delivery.attempt, 1);
+}
+
+#[tokio::test]
+async fn the_span_of_a_message_ends_with_its_handler_and_not_when_the_broker_has_been_told() {
+    let spans = Spans::recorded();
+    let folder = tempfile::tempdir().unwrap();
+    let (broker, settled) = (queue(folder.path()), Arc::new(Notify::new()));
+    broker.publish(&[message("m-1", "k")]).await.unwrap();
+    let delivery = crate::queue::testing::receive(&*broker, 1).await.remove(0);
+    // The broker does not answer until the test says so.
+    let silent = Arc::new(SilentBroker { broker, settled: settled.clone() });
+    let handler = Arc::new(Do(|_| -> BoxFuture<'static, _> { Box::pin(async { Ok(()) }) }));
+    let attempts = Arc::new(Attempts::new(silent, handler, POLICY, CancellationToken::new()));
+    let telling = async {
+        let ended = || spans.finished().iter().any(|span| span.name == "process notifications");
+        eventually("the span has ended", async || ended()).await;
+        settled.notify_one();
+    };
+    tokio::join!(attempts.process(delivery, Default::default(), Default::default()), telling);
 }
 
 #[tokio::test]

@@ -178,6 +178,21 @@ pub async fn an_acknowledgement_that_is_too_late_changes_nothing_for_one_made_wi
     depth_becomes(&*pair.two, Depth::default()).await;
 }
 
+pub async fn a_delivery_that_a_drain_cut_short_is_no_attempt(pair: &Pair) {
+    let sent = message("m-1", "k");
+    pair.one.publish(std::slice::from_ref(&sent)).await.unwrap();
+    // As a worker leaves that is told to stop: what it requeues is the next one's.
+    for drains in 0..2 {
+        let leaving = pair.open().await;
+        let got = receive(&*leaving, 1).await;
+        let counted = if pair.row.counts_drains { drains } else { 0 };
+        assert_eq!((&got[0].message, got[0].attempt), (&sent, 1 + counted));
+        leaving.stop_receiving().await;
+        leaving.requeue(&got[0]).await.unwrap();
+        leaving.close().await;
+    }
+}
+
 /// Where keys have owners, the consumers need a while to agree on them.
 async fn until_both_own_keys(pair: &Pair) {
     let (mut sent, mut settled) = (0, [0, 0]);

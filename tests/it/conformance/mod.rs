@@ -125,6 +125,8 @@ transport!(
         // Whole seconds; the moto server may take one of them for ten calls.
         visibility_ms: 2000,
         ordered: false,
+        // Its receive count is all there is, and nobody can lower it.
+        counts_drains: true,
         // Both are hidden, and SQS does not say why.
         retries_wait: false,
         ..Row::DEFAULT

@@ -27,6 +27,8 @@ pub struct Row {
     pub ordered: bool,
     /// Whether a delivery that ended in a crash counts as an attempt.
     pub counts_crashes: bool,
+    /// Whether a delivery that a drain has cut short counts as an attempt.
+    pub counts_drains: bool,
     /// Whether a handle counts what other consumers have in hand.
     pub sees_others_in_flight: bool,
     /// Whether a key belongs to one consumer for as long as that lives, so that no other gets its
@@ -48,6 +50,7 @@ impl Row {
         more: &[],
         ordered: true,
         counts_crashes: true,
+        counts_drains: false,
         sees_others_in_flight: true,
         keys_have_owners: false,
         retries_wait: true,
