@@ -144,7 +144,7 @@ pub struct HttpConfig {
     /// HTTP worker threads
     #[arg(long, env = "HTTP_WORKERS", default_value_t = 2, value_parser = at_least_one)]
     pub http_workers: usize,
-    /// Longest time one request may take, in seconds
+    /// Longest time one request may take, in seconds; its body has half of it to arrive, and its client so long to take each 32 KiB of the answer
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "10", value_parser = seconds)]
     pub request_timeout: Duration,
     /// Longest time to finish requests and messages in flight after SIGTERM, in seconds

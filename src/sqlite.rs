@@ -76,7 +76,7 @@ impl SqliteFile {
         F: FnOnce(&mut Connection) -> Result<T, SqliteError> + Send + 'static,
         T: Send + 'static,
     {
-        self.call(Job::Read, operation).await
+        self.call(Job::Read, operation, |_| {}).await
     }
 
     /// Runs an operation in a transaction that holds the write lock from its beginning. `Ok` is
@@ -94,7 +94,18 @@ impl SqliteFile {
         F: FnOnce(&mut Connection) -> Result<T, SqliteError> + Send + 'static,
         T: Send + 'static,
     {
-        self.call(Job::Write, operation).await
+        self.write_and(operation, |_| {}).await
+    }
+
+    /// As [`SqliteFile::write`]; `committed` is called with what was committed, on the file's thread, also
+    /// where the caller has gone away by then.
+    pub async fn write_and<T, F, C>(&self, operation: F, committed: C) -> Result<T, SqliteError>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, SqliteError> + Send + 'static,
+        C: FnOnce(&T) + Send + 'static,
+        T: Send + 'static,
+    {
+        self.call(Job::Write, operation, committed).await
     }
 
     /// Closes the file after what was asked for before; a later call opens it again.
@@ -102,13 +113,14 @@ impl SqliteFile {
         let _ = self.inner.mailbox.close().await;
     }
 
-    async fn call<T, F>(&self, kind: fn(Work) -> Job, operation: F) -> Result<T, SqliteError>
+    async fn call<T, F, C>(&self, kind: fn(Work) -> Job, operation: F, done: C) -> Result<T, SqliteError>
     where
         F: FnOnce(&mut Connection) -> Result<T, SqliteError> + Send + 'static,
+        C: FnOnce(&T) + Send + 'static,
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = kind(work(operation, answer));
+        let job = kind(work(operation, answer, done));
         let start = |mailbox| thread::start(self.inner.options.clone(), mailbox);
         self.inner.mailbox.put(job, start)?;
         answered.await.unwrap_or_else(|_| Err(SqliteError::other("the operation did not end")))
@@ -121,9 +133,10 @@ impl Drop for Inner {
     }
 }
 
-fn work<T, F>(operation: F, answer: oneshot::Sender<Result<T, SqliteError>>) -> Work
+fn work<T, F, C>(operation: F, answer: oneshot::Sender<Result<T, SqliteError>>, done: C) -> Work
 where
     F: FnOnce(&mut Connection) -> Result<T, SqliteError> + Send + 'static,
+    C: FnOnce(&T) + Send + 'static,
     T: Send + 'static,
 {
     Box::new(move |connection| {
@@ -132,8 +145,12 @@ where
         }
         let result = connection.and_then(operation);
         Ran::of(result.as_ref().err().cloned(), move |committed| {
+            let result = result.and_then(|value| committed.map(|()| value));
+            if let Ok(value) = &result {
+                done(value);
+            }
             // An error here: the caller has gone away meanwhile.
-            let _ = answer.send(result.and_then(|value| committed.map(|()| value)));
+            let _ = answer.send(result);
         })
     })
 }

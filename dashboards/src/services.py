@@ -35,7 +35,7 @@ routes = [
     panel("Duration by route, p95", "Time that 95 of 100 requests took at most, by route.", "s",
           query(f"histogram_quantile(0.95, sum by (job, http_request_method, http_route, le) "
                 f"(rate({SERVER}_bucket{{@}}[$i]))) >= 0", "{{job}} {{http_request_method}} {{http_route}}")),
-    panel("Answers by status", "Requests answered per second, by status code.", "reqps",
+    panel("Answers by status", "Requests per second, by status code; 499 is a client that went away before its answer.", "reqps",
           query(f"sum by (http_response_status_code) (rate({SERVER}_count{{@}}[$i])) > 0",
                 "{{http_response_status_code}}"), w=12, stack=True),
     panel("Requests in flight", "Requests being served now. A level that only grows is a service that hangs.", "short",

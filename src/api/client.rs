@@ -116,8 +116,11 @@ fn client(role: Role, base: &str, config: &UpstreamConfig) -> HttpClient {
     HttpClient::new(role.service().name, base, config.upstream_connect_timeout, config.upstream_timeout)
 }
 
+/// Only what is passed on says when to try again: a service that answers for itself would have its own
+/// callers repeat what it has repeated already.
 fn pass(reply: Reply, from: Role) -> Result<Passed, Problem> {
-    let reply = passable(reply, from)?;
+    let retry_after = reply.retry_after;
+    let reply = passable(reply, from).map_err(|problem| problem.with_retry_after(retry_after))?;
     let location = reply.location.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned);
     Ok(Passed { status: reply.status, location, body: reply.body })
 }

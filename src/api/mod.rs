@@ -13,7 +13,7 @@ pub use client::{OrderClient, Passed, UserClient};
 pub use event::{Event, EventKind};
 pub use money::Cents;
 pub use order::{NewOrder, Order, OrderWithUser, Status};
-pub use page::{Page, PageQuery};
+pub use page::{MAX_PAGE_BYTES, Page, PageQuery};
 pub use user::{NewUser, User};
 pub use validate::Verdict;
 

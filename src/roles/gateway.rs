@@ -25,11 +25,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 use self::validator::{ValidatorClient, ValidatorError, ValidatorSettings};
-use super::Answer;
+use super::{Answer, PAGE_COPIES};
 use crate::api::client::IDEMPOTENCY_KEY;
-use crate::api::{OrderClient, PageQuery, Passed, UserClient};
+use crate::api::{MAX_PAGE_BYTES, OrderClient, PageQuery, Passed, UserClient};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonText, id};
+use crate::runtime::http::room;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{OTHER_ROUTE, Role, Route, names};
 
@@ -123,6 +124,7 @@ async fn openapi() -> HttpResponse {
 
 async fn list_users(users: Data<UserClient>, request: HttpRequest) -> Answer {
     let page = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
+    let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     users.list(page).await.map(answer)
 }
 
@@ -137,6 +139,7 @@ async fn read_user(users: Data<UserClient>, path: Path<String>) -> Answer {
 
 async fn list_orders(orders: Data<OrderClient>, request: HttpRequest) -> Answer {
     let page = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
+    let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     orders.list(page).await.map(answer)
 }
 

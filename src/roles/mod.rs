@@ -14,6 +14,9 @@ use crate::runtime::{Problem, Runtime};
 use crate::schema::Role;
 use crate::store::{Db, StoreError};
 
+/// How often a page is in memory until it is an answer: rows, text, and the text's room to grow.
+const PAGE_COPIES: usize = 3;
+
 /// What a handler returns.
 type Answer = Result<actix_web::HttpResponse, Problem>;
 

@@ -12,15 +12,17 @@ mod handler;
 use std::sync::Arc;
 
 use actix_web::web::{self, Data, Query, ServiceConfig};
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use metrics::counter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, open_store, shared};
+use super::{Answer, PAGE_COPIES, open_store, shared};
+use crate::api::MAX_PAGE_BYTES;
 use crate::config::{RoleConfig, Transport};
 use crate::queue::{self, Queue, worker};
 use crate::runtime::body::JsonUpTo;
+use crate::runtime::http::room;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
 use crate::store::{NewAlert, Notifications};
@@ -76,7 +78,7 @@ struct Filter {
     limit: Option<String>,
 }
 
-async fn list(notifications: Data<Notifications>, filter: Query<Filter>) -> Answer {
+async fn list(notifications: Data<Notifications>, request: HttpRequest, filter: Query<Filter>) -> Answer {
     let number = |text: &Option<String>, name: &str| match text.as_deref().filter(|t| !t.is_empty()) {
         None => Ok(None),
         Some(text) => crate::runtime::body::id(text)
@@ -86,9 +88,9 @@ async fn list(notifications: Data<Notifications>, filter: Query<Filter>) -> Answ
     let order_id = number(&filter.order_id, "orderId")?;
     let before = number(&filter.before, "before")?.unwrap_or(i64::MAX);
     let limit = number(&filter.limit, "limit")?.unwrap_or(100).min(1_000);
-    let rows = notifications.list(order_id, before, limit).await?;
-    // A full page may be the last one; the one after it is then empty.
-    let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.id);
+    let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
+    let (rows, more) = notifications.list(order_id, before, limit).await?;
+    let next = rows.last().filter(|_| more).map(|row| row.id);
     Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "notifications": rows, "next": next })))
 }
 
@@ -103,12 +105,13 @@ async fn stats(state: Data<State>) -> Answer {
     })))
 }
 
-async fn receive_alerts(notifications: Data<Notifications>, body: JsonUpTo<MAX_WEBHOOK>) -> Answer {
-    let alerts = webhook(&body.0).ok_or_else(|| {
+async fn receive_alerts(notifications: Data<Notifications>, mut body: JsonUpTo<MAX_WEBHOOK>) -> Answer {
+    let alerts = webhook(body.take()).ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "body must be an Alertmanager webhook, version \"4\"")
     })?;
+    // All or none, and counted when that is known: Alertmanager sends all of a failed webhook again.
+    notifications.record_alerts(&alerts).await?;
     for alert in &alerts {
-        notifications.record_alert(alert).await?;
         let status = if alert.status == "firing" { "firing" } else { "resolved" };
         counter!(names::ALERTS_RECEIVED, "status" => status).increment(1);
         let label = |name: &str| alert.labels.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -123,30 +126,34 @@ async fn receive_alerts(notifications: Data<Notifications>, body: JsonUpTo<MAX_W
     Ok(HttpResponse::Ok().json(json!({ "received": alerts.len() })))
 }
 
-/// The alerts of a webhook message (Alertmanager configuration, `webhook_config`).
-fn webhook(body: &Value) -> Option<Vec<NewAlert>> {
+/// The alerts of a webhook message (Alertmanager configuration, `webhook_config`). What is large in it is
+/// moved and not copied.
+fn webhook(mut body: Value) -> Option<Vec<NewAlert>> {
     if body.get("version")?.as_str()? != "4" {
         return None;
     }
-    body.get("alerts")?.as_array()?.iter().map(alert).collect()
+    let Value::Array(alerts) = body.get_mut("alerts")?.take() else { return None };
+    alerts.into_iter().map(alert).collect()
 }
 
-fn alert(value: &Value) -> Option<NewAlert> {
+fn alert(mut value: Value) -> Option<NewAlert> {
+    let mut object = |name: &str| Some(value.get_mut(name)?.take()).filter(Value::is_object);
+    let (labels, annotations) = (object("labels")?, object("annotations").unwrap_or_else(|| json!({})));
     let printable = |text: &&str| text.len() <= 200 && !text.chars().any(char::is_control);
     let text = |name: &str| value.get(name).and_then(Value::as_str).filter(printable).map(str::to_owned);
-    let object = |name: &str| value.get(name).filter(|v| v.is_object()).cloned();
     let status = text("status").filter(|status| status == "firing" || status == "resolved")?;
     Some(NewAlert {
         fingerprint: text("fingerprint").unwrap_or_default(),
         status,
-        labels: object("labels")?,
-        annotations: object("annotations").unwrap_or_else(|| json!({})),
+        labels,
+        annotations,
         starts_at: text("startsAt").unwrap_or_default(),
         ends_at: text("endsAt"),
     })
 }
 
-async fn alerts(notifications: Data<Notifications>) -> Answer {
-    let rows = notifications.alerts().await?;
-    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "alerts": rows })))
+async fn alerts(notifications: Data<Notifications>, request: HttpRequest) -> Answer {
+    let _room = room(&request, MAX_WEBHOOK * PAGE_COPIES).await?;
+    let (rows, more) = notifications.alerts().await?;
+    Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "alerts": rows, "more": more })))
 }

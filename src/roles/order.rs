@@ -20,12 +20,15 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Answer, open_store, shared};
+use super::{Answer, PAGE_COPIES, open_store, shared};
 use crate::api::client::IDEMPOTENCY_KEY;
-use crate::api::{Event, EventKind, NewOrder, Order, OrderWithUser, PageQuery, Status, UserClient};
+use crate::api::{
+    Event, EventKind, MAX_PAGE_BYTES, NewOrder, Order, OrderWithUser, PageQuery, Status, UserClient,
+};
 use crate::config::RoleConfig;
 use crate::queue::{self, Message, relay};
 use crate::runtime::body::{JsonBody, id};
+use crate::runtime::http::room;
 use crate::runtime::propagation::fields_of_current_span;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
@@ -75,12 +78,9 @@ async fn create(
         Ok(false) => return Err(refuse("user_not_found", Problem::not_found("no such user"))),
         Err(problem) => return Err(refuse("user_unavailable", problem)),
     }
-    let stored = orders.create(&new, key.as_deref(), message(EventKind::OrderCreated)).await;
+    let stored = orders.create(&new, key.as_deref(), message(EventKind::OrderCreated), count).await;
     let order = match stored.map_err(store_failed)? {
         Created::Now(order) => {
-            counter!(names::ORDERS_CREATED).increment(1);
-            counter!(names::ORDERS_BY_STATUS, "status" => order.status.as_str()).increment(1);
-            histogram!(names::ORDER_VALUE).record(order.total.dollars());
             tracing::info!(orderId = order.id, total = order.total.dollars(), "Order created");
             order
         }
@@ -93,6 +93,13 @@ async fn create(
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(order))
 }
 
+/// Counts an order once it is stored, whether or not its client is told so in time.
+fn count(order: &Order) {
+    counter!(names::ORDERS_CREATED).increment(1);
+    counter!(names::ORDERS_BY_STATUS, "status" => order.status.as_str()).increment(1);
+    histogram!(names::ORDER_VALUE).record(order.total.dollars());
+}
+
 /// Answer of `GET /orders`.
 #[derive(Serialize)]
 struct OrderPage {
@@ -103,6 +110,7 @@ struct OrderPage {
 
 async fn list(orders: Data<Orders>, request: HttpRequest) -> Answer {
     let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
+    let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     let page = orders.list(query).await?;
     Ok(HttpResponse::Ok().json(OrderPage { count: page.rows.len(), next: page.next, orders: page.rows }))
 }

@@ -12,10 +12,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use metrics::counter;
 use serde::Serialize;
 
-use super::{Answer, open_store, shared};
-use crate::api::{NewUser, PageQuery, User};
+use super::{Answer, PAGE_COPIES, open_store, shared};
+use crate::api::{MAX_PAGE_BYTES, NewUser, PageQuery, User};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonBody, id};
+use crate::runtime::http::room;
 use crate::runtime::{Problem, Runtime};
 use crate::schema::{Role, Route, names};
 use crate::store::Users;
@@ -67,6 +68,7 @@ struct UserPage {
 
 async fn list(users: Data<Users>, request: HttpRequest) -> Answer {
     let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
+    let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     let page = users.list(query).await?;
     Ok(HttpResponse::Ok().json(UserPage { count: page.rows.len(), next: page.next, users: page.rows }))
 }

@@ -1,6 +1,9 @@
 //! Request bodies and path ids: read once, refused clearly.
 
+mod arrival;
 mod parsable;
+
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -11,8 +14,10 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::arrival::BodyArrival;
 use self::parsable::Parsable;
 use super::Problem;
+use super::http::{Room, Surface};
 
 /// The largest request body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -22,19 +27,38 @@ pub type JsonBody = JsonUpTo<MAX_BODY>;
 
 /// JSON request body of at most `LIMIT` bytes, parsed. Not typed: the rules of `api` judge it, so
 /// that a wrong type is a listed error and not a parser's message.
-pub struct JsonUpTo<const LIMIT: usize>(pub Value);
+pub struct JsonUpTo<const LIMIT: usize>(
+    pub Value,
+    #[allow(dead_code, reason = "kept until the body is dropped")] Room,
+);
 
 /// JSON request body of at most [`MAX_BODY`] bytes as it came, to be passed on. It is certain that
 /// another of our services can parse it.
-pub struct JsonText(pub web::Bytes);
+pub struct JsonText(pub web::Bytes, #[allow(dead_code, reason = "kept until the body is dropped")] Room);
+
+/// What a parsed body may take in memory for each of its bytes: `0,` is a [`Value`] of 32 bytes in a list
+/// that doubles.
+pub const PARSED: usize = 24;
+/// What a body that is passed on takes: itself, the validator's event, and what is sent.
+const PASSED_ON: usize = 4;
+
+impl<const LIMIT: usize> JsonUpTo<LIMIT> {
+    /// Moves the value out.
+    pub fn take(&mut self) -> Value {
+        self.0.take()
+    }
+}
 
 impl<const LIMIT: usize> FromRequest for JsonUpTo<LIMIT> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let read = read(request, payload, LIMIT);
-        Box::pin(async move { parse(&read.await?).map(Self) })
+        let read = read(request, payload, LIMIT, PARSED);
+        Box::pin(async move {
+            let (bytes, room) = read.await?;
+            Ok(Self(parse(&bytes)?, room))
+        })
     }
 }
 
@@ -43,11 +67,11 @@ impl FromRequest for JsonText {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let read = read(request, payload, MAX_BODY);
+        let read = read(request, payload, MAX_BODY, PASSED_ON);
         Box::pin(async move {
-            let bytes = read.await?;
+            let (bytes, room) = read.await?;
             parse::<Parsable>(&bytes)?;
-            Ok(Self(bytes))
+            Ok(Self(bytes, room))
         })
     }
 }
@@ -57,19 +81,55 @@ fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     limit: usize,
-) -> impl Future<Output = Result<web::Bytes, Problem>> + 'static {
+    copies: usize,
+) -> impl Future<Output = Result<(web::Bytes, Room), Problem>> + 'static {
     let refused = check_head(request, limit).err();
-    let payload = payload.take();
+    let reading = read_at_most(request, payload.take(), limit, copies);
     async move {
         match refused {
             Some(problem) => Err(problem),
-            None => read_at_most(payload, limit).await,
+            None => reading.await,
         }
     }
 }
 
-/// Reads a body, and no more of it than `limit` bytes. One that came in one piece is not copied.
-pub async fn read_at_most(mut payload: Payload, limit: usize) -> Result<web::Bytes, Problem> {
+/// Reads a body, and no more of it than `limit` bytes, with room for so many `copies` of it. It has half of
+/// the time of a request to arrive, so that the other half is left for the work; a body that takes longer
+/// is the client's failure.
+pub fn read_at_most(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+    copies: usize,
+) -> impl Future<Output = Result<(web::Bytes, Room), Problem>> + 'static {
+    let arrival = request.conn_data::<BodyArrival>().cloned().unwrap_or_default();
+    let surface = request.app_data::<web::Data<Surface>>().cloned();
+    let size = length(request).map_or(limit, |length| length.min(limit));
+    async move {
+        let (room, time) = match &surface {
+            Some(surface) => (surface.memory.room(size * copies).await?, surface.request_timeout / 2),
+            None => (Room::default(), Duration::MAX),
+        };
+        arrival.begin();
+        let read = tokio::time::timeout(time, collect(payload, limit)).await;
+        let bytes = read.unwrap_or_else(|_| Err(late()))?;
+        arrival.complete();
+        Ok((bytes, room))
+    }
+}
+
+/// The length that a request gives its body.
+fn length(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What a body that did not arrive in time is answered with.
+pub(super) fn late() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+}
+
+/// A body that came in one piece is not copied.
+async fn collect(mut payload: Payload, limit: usize) -> Result<web::Bytes, Problem> {
     let mut first = web::Bytes::new();
     let mut more = web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
@@ -99,8 +159,13 @@ fn check_head(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
             "content-type must be application/json",
         ));
     }
+    let encoding = text(header::CONTENT_ENCODING).trim();
+    if !(encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")) {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must not be encoded")
+            .with_header(header::ACCEPT_ENCODING, "identity"));
+    }
     // Refused before it is read, so that a client that waits for 100-continue never sends it.
-    if text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|length| length > limit as u64) {
+    if length(request).is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
     Ok(())

@@ -1,28 +1,28 @@
 //! The client side of HTTP, once: CLIENT span, trace context, metrics, timeouts, bounded retry.
 
 mod attempt;
+mod budget;
 mod call;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, HttpDate, LOCATION, RETRY_AFTER};
 use actix_web::web::Bytes;
 use awc::error::{PayloadError, SendRequestError};
 use tokio::time::timeout_at;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use self::attempt::AttemptGuard;
-pub use self::attempt::CallDurations;
+pub use self::attempt::{AttemptGuard, CallDurations};
+pub use self::budget::RetryBudget;
 pub use self::call::{Call, encode};
-use super::Problem;
 use super::propagation::inject_current_span;
 use super::redact::redacted;
+use super::{Problem, deadline};
 
-/// The largest answer that is read, in bytes: a page of 500 orders, each as large as a body may be,
-/// is 32 MiB and what the store adds to them.
-const MAX_ANSWER: usize = 40 * 1024 * 1024;
+/// The largest answer that is read, in bytes: a page, or one row of the largest size, and then some.
+const MAX_ANSWER: usize = 1024 * 1024;
 /// Idle connections are closed before the server closes them; see `runtime::http`.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Attempts in all, for calls that may be repeated.
@@ -39,6 +39,7 @@ pub struct HttpClient {
     address: String,
     port: Option<i64>,
     durations: CallDurations,
+    retries: RetryBudget,
     timeout: Duration,
 }
 
@@ -49,6 +50,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The resource that a 201 made.
     pub location: Option<HeaderValue>,
+    /// When another attempt may be welcome, where it says so.
+    pub retry_after: Option<Duration>,
     /// Its body.
     pub body: Bytes,
 }
@@ -111,41 +114,55 @@ impl HttpClient {
             address: address.to_owned(),
             port: port.parse().ok(),
             durations: CallDurations::of(peer),
+            retries: RetryBudget::default(),
             timeout,
         }
     }
 
     /// Sends a call. Repeats it where nothing can have arrived, or where it is idempotent and the
-    /// answer says that another attempt may help; each attempt is a span of its own.
+    /// connection broke or the answer asks for another attempt; each attempt is a span of its own. A
+    /// service that failed because of one behind it does not ask: that call was repeated already,
+    /// where it failed. All of it ends with the request that it is made for.
     pub async fn call(&self, call: Call) -> Result<Reply, CallError> {
         let url = call.url(&self.base);
-        let deadline = Instant::now() + self.timeout;
+        let deadline = deadline::at_most(Instant::now() + self.timeout);
+        self.retries.earn();
         let mut before = None;
         let mut attempt = 1;
         loop {
             let started = Instant::now();
-            let attempted = timeout_at(deadline.into(), self.attempt(&call, &url, attempt)).await;
+            let outcome = self.attempt(&call, &url, attempt, deadline).await;
             // A refusal that did come says more than that the time for another attempt ran out.
-            let Ok(outcome) = attempted else {
-                return before.unwrap_or(Err(CallError::Timeout(self.peer)));
-            };
+            if let (Err(CallError::Timeout(_)), Some(refusal)) = (&outcome, before.take()) {
+                return refusal;
+            }
+            let Some(pause) = pause(&call, &outcome, attempt) else { return outcome };
             // One that would take as long again: our own caller waits no longer than we do.
-            let in_time = Instant::now() + started.elapsed() < deadline;
-            if attempt == ATTEMPTS || !in_time || !worth_repeating(&call, &outcome) {
+            let in_time = Instant::now() + pause + started.elapsed() < deadline;
+            if attempt == ATTEMPTS || !in_time || !self.retries.spend() {
                 return outcome;
             }
             before = Some(outcome);
-            let jitter = fastrand::f64() + 0.5;
-            tokio::time::sleep(RETRY_BASE.mul_f64(f64::from(1 << (attempt - 1)) * jitter)).await;
+            tokio::time::sleep(pause).await;
             attempt += 1;
         }
     }
 
-    async fn attempt(&self, call: &Call, url: &str, attempt: u32) -> Result<Reply, CallError> {
+    async fn attempt(
+        &self,
+        call: &Call,
+        url: &str,
+        attempt: u32,
+        deadline: Instant,
+    ) -> Result<Reply, CallError> {
         let span = self.span(call, url, attempt);
-        let mut guard = AttemptGuard::new(span.clone(), &self.durations);
-        let outcome = self.send(call, url).instrument(span).await;
-        guard.settle(&outcome);
+        let guard = AttemptGuard::new(span.clone(), &self.durations);
+        let sent = timeout_at(deadline.into(), self.send(call, url, deadline).instrument(span)).await;
+        let outcome = sent.unwrap_or(Err(CallError::Timeout(self.peer)));
+        match &outcome {
+            Ok(reply) => guard.answered(reply.status),
+            Err(error) => guard.ended(error.kind(), Some(error.kind())),
+        }
         outcome
     }
 
@@ -167,8 +184,10 @@ impl HttpClient {
         )
     }
 
-    async fn send(&self, call: &Call, url: &str) -> Result<Reply, CallError> {
-        let mut request = self.awc.request(call.method(), url);
+    async fn send(&self, call: &Call, url: &str, deadline: Instant) -> Result<Reply, CallError> {
+        let patience = deadline::milliseconds_until(deadline);
+        let mut request =
+            self.awc.request(call.method(), url).insert_header((deadline::EXPECTED_TIME, patience));
         for (name, value) in &call.headers {
             request = request.insert_header((*name, value.as_str()));
         }
@@ -182,7 +201,9 @@ impl HttpClient {
         };
         let mut response = sent.map_err(|error| self.not_sent(error))?;
         let body = response.body().limit(MAX_ANSWER).await.map_err(|error| self.not_read(&error))?;
-        Ok(Reply { status: response.status(), location: response.headers().get(LOCATION).cloned(), body })
+        let headers = response.headers();
+        let (location, retry_after) = (headers.get(LOCATION).cloned(), retry_after(headers));
+        Ok(Reply { status: response.status(), location, retry_after, body })
     }
 
     fn not_sent(&self, error: SendRequestError) -> CallError {
@@ -228,11 +249,29 @@ pub async fn listens(base: &str) -> Result<(), String> {
     })
 }
 
-fn worth_repeating(call: &Call, outcome: &Result<Reply, CallError>) -> bool {
+/// How long to wait before a call is repeated; `None` where it is not.
+fn pause(call: &Call, outcome: &Result<Reply, CallError>, attempt: u32) -> Option<Duration> {
+    let jittered = || RETRY_BASE.mul_f64(f64::from(1 << (attempt - 1)) * (fastrand::f64() + 0.5));
     match outcome {
-        Err(CallError::Unreachable { .. }) => true,
-        Err(CallError::Broken { .. }) => call.idempotent,
-        Err(CallError::Timeout(_)) => false,
-        Ok(reply) => call.idempotent && matches!(reply.status.as_u16(), 502 | 503),
+        Err(CallError::Unreachable { .. }) => Some(jittered()),
+        Err(CallError::Broken { .. }) => call.idempotent.then(jittered),
+        Err(CallError::Timeout(_)) => None,
+        Ok(reply) => {
+            let refused = matches!(reply.status.as_u16(), 429 | 503);
+            // Not before it was asked for, and not all at once then.
+            reply.retry_after.filter(|_| call.idempotent && refused).map(|asked| asked + jittered())
+        }
     }
 }
+
+/// `Retry-After` in either of its forms (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    text.parse().map(Duration::from_secs).ok().or_else(|| {
+        let date: SystemTime = text.parse::<HttpDate>().ok()?.into();
+        Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    })
+}
+
+#[cfg(test)]
+mod tests;

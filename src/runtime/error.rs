@@ -1,9 +1,10 @@
 //! Errors as clients see them: RFC 9457 problem details, made in this one place.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use serde_json::{Map, Value, json};
@@ -23,7 +24,7 @@ struct ProblemParts {
     errors: Vec<String>,
     warnings: Vec<String>,
     cause: Option<String>,
-    allow: Option<String>,
+    headers: Vec<(HeaderName, String)>,
     span: Option<SpanContext>,
 }
 
@@ -38,7 +39,7 @@ impl Problem {
             errors,
             warnings,
             cause: None,
-            allow: None,
+            headers: Vec::new(),
             span: None,
         }))
     }
@@ -92,8 +93,22 @@ impl Problem {
     }
 
     /// Adds the methods a resource does know, for a 405 (RFC 9110, section 15.5.6).
-    pub fn with_allow(mut self, methods: String) -> Self {
-        self.0.allow = Some(methods);
+    pub fn with_allow(self, methods: String) -> Self {
+        self.with_header(header::ALLOW, methods)
+    }
+
+    /// Says when another attempt may be welcome, for a 503.
+    pub fn with_retry_after(self, wait: Option<Duration>) -> Self {
+        match wait {
+            // Whole seconds, and never sooner.
+            Some(wait) => self.with_header(header::RETRY_AFTER, wait.as_secs_f64().ceil().to_string()),
+            None => self,
+        }
+    }
+
+    /// Adds a header field to the answer.
+    pub fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.0.headers.push((name, value.into()));
         self
     }
 
@@ -154,8 +169,8 @@ impl ResponseError for Problem {
         let span = self.0.span.clone().unwrap_or_else(current_span);
         let mut response = HttpResponse::build(self.0.status);
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
-        if let Some(methods) = &self.0.allow {
-            response.insert_header((header::ALLOW, methods.as_str()));
+        for (name, value) in &self.0.headers {
+            response.insert_header((name.clone(), value.as_str()));
         }
         if let Some(value) = trace_response(&span) {
             response.insert_header((TRACE_RESPONSE, value));

@@ -1,29 +1,42 @@
 //! The server side of HTTP, once: root span, RED metrics, limits, timeouts, problem answers, and
 //! the routes every role has.
 
+mod below;
+mod connection;
 mod drain;
 mod host;
+mod memory;
 mod observe;
 mod root_span;
 mod routes;
+mod served;
+mod socket;
+mod upgrade;
 
-use std::any::Any;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServiceRequest};
+use actix_http::HttpServiceBuilder;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Extensions, Server, ServiceRequest};
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse};
 use serde_json::json;
 use tracing_actix_web::TracingLogger;
 
 pub use drain::{ServerInFlight, stop};
 pub use host::{KnownHosts, is_local};
+pub use memory::{Memory, Room, room};
 pub use routes::RouteTable;
+pub(in crate::runtime) use routes::unmatched_answers;
 
+use self::socket::ClientSocket;
+use super::body::BodyArrival;
 use super::{Faults, Health, Problem, metrics::Recorder};
 use crate::config::HttpConfig;
 use crate::schema::{Route, Service, names};
@@ -33,8 +46,10 @@ use crate::schema::{Route, Service, names};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Time for a client to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections one worker accepts; more wait in the listen queue.
-const MAX_CONNECTIONS: usize = 2_048;
+/// How long a connection that is closed on unread bytes goes on reading, so that its last answer arrives.
+const LINGER: Duration = Duration::from_secs(1);
+/// Connections one worker accepts; more wait in the listen queue. Each takes some 20 KiB.
+const MAX_CONNECTIONS: usize = 256;
 
 /// A role as its shared routes and middleware know it.
 pub struct Surface {
@@ -54,6 +69,8 @@ pub struct Surface {
     pub hosts: KnownHosts,
     /// Connections and requests being served.
     pub in_flight: ServerInFlight,
+    /// Room for large bodies and answers.
+    pub memory: Memory,
     /// The role's own counters.
     pub on_answer: OnAnswer,
 }
@@ -103,10 +120,18 @@ where
 {
     ::metrics::gauge!(names::RUNTIME_WORKERS).set(config.http_workers as f64);
     let grace = config.shutdown_grace.as_secs().max(1);
-    let in_flight = surface.in_flight.clone();
+    let address = listener.local_addr()?;
     let surface = Data::new(surface);
-    let server = HttpServer::new(move || {
-        App::new()
+    let builder = Server::build()
+        .workers(config.http_workers)
+        .worker_max_blocking_threads(4)
+        .max_concurrent_connections(MAX_CONNECTIONS)
+        .shutdown_timeout(grace)
+        .disable_signals();
+    let draining = builder.graceful_shutdown_signal();
+    let service = move || {
+        let (draining, accepted) = (draining.clone(), surface.clone());
+        let app = App::new()
             .app_data(surface.clone())
             .wrap(from_fn(host::known))
             .wrap(from_fn(observe::observe))
@@ -117,28 +142,38 @@ where
             .configure(|app| surface.faults.routes(app))
             .configure(configure.clone())
             .default_service(web::to(async || Err::<HttpResponse, _>(Problem::not_found("no such resource"))))
-    })
-    .on_connect(move |stream, extensions| {
-        send_at_once(stream);
-        extensions.insert(in_flight.connected());
-    })
-    .workers(config.http_workers)
-    .worker_max_blocking_threads(4)
-    .max_connections(MAX_CONNECTIONS)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(grace)
-    .disable_signals();
-    Ok(server.listen(listener)?.run())
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let http = HttpServiceBuilder::default()
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(LINGER)
+            .local_addr(address)
+            .on_connect_ext(|socket: &ClientSocket, extensions: &mut Extensions| {
+                extensions.insert(socket.opened());
+                extensions.insert(socket.state().clone());
+                extensions.insert(BodyArrival::default());
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        let socket = move |stream: TcpStream| {
+            send_at_once(&stream);
+            let peer = stream.peer_addr().ok();
+            std::future::ready(Ok::<_, DispatchError>((ClientSocket::new(stream, accepted.clone()), peer)))
+        };
+        fn_service(socket).and_then(http)
+    };
+    Ok(builder.listen("http", listener, service)?.run())
 }
 
 /// Sets TCP_NODELAY on an accepted connection. Without it the second of two pipelined answers waits
 /// for the client to acknowledge the first, which clients delay by 40 ms.
-fn send_at_once(stream: &dyn Any) {
-    if let Some(stream) = stream.downcast_ref::<actix_web::rt::net::TcpStream>() {
-        // Slower where it fails, and nothing worse.
-        let _ = stream.set_nodelay(true);
-    }
+fn send_at_once(stream: &TcpStream) {
+    // Slower where it fails, and nothing worse.
+    let _ = stream.set_nodelay(true);
 }
 
 async fn health(surface: Data<Surface>) -> HttpResponse {

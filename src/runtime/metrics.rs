@@ -6,6 +6,7 @@ use anyhow::Context;
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::http::unmatched_answers;
 use super::{Shutdown, process};
 use crate::schema::{
     Fault, KNOWN_METHODS, Kind, METRICS, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names,
@@ -113,7 +114,9 @@ fn route_series(route: &Route) -> impl Iterator<Item = Labels> + '_ {
 
 /// No such path, or no such method there.
 fn unmatched() -> impl Iterator<Item = Labels> {
-    methods().flat_map(|method| [404, 405].map(|status| server_labels(method, OTHER_ROUTE, status)))
+    methods().flat_map(|method| {
+        unmatched_answers(method).iter().map(move |status| server_labels(method, OTHER_ROUTE, *status))
+    })
 }
 
 fn methods() -> impl Iterator<Item = &'static str> {

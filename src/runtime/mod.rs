@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod client;
+pub mod deadline;
 pub mod error;
 pub mod fault;
 pub mod health;
@@ -181,6 +182,7 @@ impl Runtime {
             request_timeout: self.http.request_timeout,
             hosts: http::KnownHosts::of(&self.http),
             in_flight: http::ServerInFlight::default(),
+            memory: http::Memory::default(),
             on_answer: self.on_answer.clone(),
         };
         let in_flight = surface.in_flight.clone();

@@ -223,7 +223,10 @@ pub static METRICS: &[Metric] = &[
         &[Role::Gateway, Role::Order],
         &[
             Label { key: "peer_service", values: &["user-service", "order-service", "order-validator"] },
-            Label { key: "outcome", values: &["2xx", "4xx", "5xx", "timeout", "unreachable"] },
+            Label {
+                key: "outcome",
+                values: &["2xx", "3xx", "4xx", "5xx", "timeout", "unreachable", "cancelled"],
+            },
         ],
         HTTP_SECONDS,
     ),

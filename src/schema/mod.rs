@@ -220,6 +220,8 @@ pub const KNOWN_METHODS: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "
 pub const OTHER_METHOD: &str = "_OTHER";
 /// The route of a request that matched none.
 pub const OTHER_ROUTE: &str = "other";
+/// Status of a request whose client went away before the answer. No registry has it; proxies log it.
+pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// One HTTP route of a role: what the router serves and what the metrics may be labelled with.
 #[derive(Clone, Copy, Debug)]
@@ -236,8 +238,8 @@ impl Route {
     /// Every status code the route answers, once: its own, what any route may fail with, and what
     /// a body may be refused with.
     pub fn answers(&self) -> Vec<u16> {
-        let body: &[u16] = if self.method == "GET" { &[] } else { &[400, 413, 415] };
-        let mut all = [self.statuses, body, &[500, 503, 504]].concat();
+        let body: &[u16] = if self.method == "GET" { &[] } else { &[400, 408, 413, 415] };
+        let mut all = [self.statuses, body, &[CLIENT_CLOSED_REQUEST, 500, 503, 504]].concat();
         all.sort_unstable();
         all.dedup();
         all

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::failure::DbError;
 use super::op::Op;
@@ -30,18 +31,18 @@ const SELECT: &str = "SELECT fingerprint, starts_at, ends_at, status, labels, an
 static RECORD: Op = Op::quiet("INSERT", "alerts");
 static READ: Op = Op::quiet("SELECT", "alerts");
 
-/// An alert as the webhook brings it.
+/// An alert as the webhook brings it; as it is stored, with its objects as text.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct NewAlert {
+pub struct NewAlert<J = Value> {
     /// Alertmanager's name for the set of labels.
     pub fingerprint: String,
     /// `firing` or `resolved`.
     pub status: String,
     /// A JSON object of strings.
-    pub labels: Value,
+    pub labels: J,
     /// A JSON object of strings.
-    pub annotations: Value,
+    pub annotations: J,
     /// RFC 3339.
     pub starts_at: String,
     /// RFC 3339; of a firing alert, if at all, when it counts as resolved.
@@ -54,28 +55,23 @@ pub struct NewAlert {
 pub struct Alert {
     /// What the webhook said last.
     #[serde(flatten)]
-    pub alert: NewAlert,
+    pub alert: NewAlert<Box<RawValue>>,
     /// When it said so, RFC 3339, UTC.
     pub updated_at: String,
 }
 
 impl Notifications {
-    /// Stores an alert, or what is new of one that is known by its fingerprint and start.
+    /// Stores alerts, or what is new of those that are known by fingerprint and start: all, or none.
     ///
     /// # Errors
     /// The database's.
-    pub async fn record_alert(&self, new: &NewAlert) -> Result<(), StoreError> {
-        let upsert = Statement::new(UPSERT)
-            .bind(new.fingerprint.as_str())
-            .bind(new.starts_at.as_str())
-            .bind(new.ends_at.clone())
-            .bind(new.status.as_str())
-            .bind(new.labels.to_string())
-            .bind(new.annotations.to_string())
-            .bind(now());
+    pub async fn record_alerts(&self, new: &[NewAlert]) -> Result<(), StoreError> {
+        let upserts: Vec<_> = new.iter().map(upsert).collect();
         let recorded = self.db.transaction(&RECORD, |mut tx| {
             Box::pin(async move {
-                tx.execute(upsert).await?;
+                for upsert in upserts {
+                    tx.execute(upsert).await?;
+                }
                 tx.execute(Statement::new(TRIM).bind(MOST)).await?;
                 tx.execute(Statement::new(TRIM_BYTES).bind(MOST_BYTES)).await
             })
@@ -83,19 +79,38 @@ impl Notifications {
         recorded.await.map(drop)
     }
 
-    /// Every stored alert, the one that started last first.
+    /// The stored alerts, as many of the newest as a page has room for, the one that came last first. Also
+    /// whether there are more.
     ///
     /// # Errors
     /// The database's.
-    pub async fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
-        self.db.rows(&READ, Statement::new(SELECT).bind(MOST), read).await
+    pub async fn alerts(&self) -> Result<(Vec<Alert>, bool), StoreError> {
+        let rows = self.db.page_rows(&READ, Statement::new(SELECT).bind(MOST), read, size).await?;
+        Ok(rows.first(MOST))
     }
+}
+
+/// About what an alert takes in an answer.
+fn size(one: &Alert) -> usize {
+    one.alert.labels.get().len() + one.alert.annotations.get().len() + 200
+}
+
+fn upsert(new: &NewAlert) -> Statement {
+    Statement::new(UPSERT)
+        .bind(new.fingerprint.as_str())
+        .bind(new.starts_at.as_str())
+        .bind(new.ends_at.clone())
+        .bind(new.status.as_str())
+        .bind(new.labels.to_string())
+        .bind(new.annotations.to_string())
+        .bind(now())
 }
 
 fn read(row: &Row<'_>) -> Result<Alert, DbError> {
     let json = |column: usize, name: &str| {
         let text: String = row.get(column)?;
-        serde_json::from_str(&text).map_err(|e| DbError::unreadable(name, e))
+        // Not parsed into a tree, which takes many times the room of its text.
+        RawValue::from_string(text).map_err(|e| DbError::unreadable(name, e))
     };
     let alert = NewAlert {
         fingerprint: row.get(0)?,

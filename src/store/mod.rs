@@ -17,6 +17,7 @@ pub mod notifications;
 mod op;
 pub mod orders;
 pub mod outbox;
+mod page;
 mod pool;
 mod retention;
 mod session;
@@ -34,7 +35,7 @@ pub use orders::{Created, Orders};
 pub use outbox::Outbox;
 pub use users::Users;
 
-use crate::api::{Page, PageQuery, Status};
+use crate::api::Status;
 
 /// What an operation on the store can fail with. `Display` is safe to show to a client.
 #[derive(Debug, thiserror::Error)]
@@ -64,13 +65,4 @@ pub enum StoreError {
     /// [`Db::open`] answers so; the text is for the operator.
     #[error("{0}")]
     Config(String),
-}
-
-/// The page made of rows of which one too many was asked for.
-fn page<T>(mut rows: Vec<T>, query: PageQuery, id: fn(&T) -> i64) -> Page<T> {
-    let limit = usize::try_from(query.limit).unwrap_or_default();
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().map(id).filter(|_| more);
-    Page { rows, next }
 }

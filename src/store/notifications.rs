@@ -103,7 +103,7 @@ impl Notifications {
     }
 
     /// The newest `limit` notifications with an id below `before`, newest first; of one order, if one
-    /// is named.
+    /// is named. Also whether there are more.
     ///
     /// # Errors
     /// The database's.
@@ -112,13 +112,19 @@ impl Notifications {
         order_id: Option<i64>,
         before: i64,
         limit: i64,
-    ) -> Result<Vec<Notification>, StoreError> {
+    ) -> Result<(Vec<Notification>, bool), StoreError> {
+        let one_more = limit.saturating_add(1);
         let select = match order_id {
-            Some(id) => Statement::new(SELECT_OF_ORDER).bind(limit).bind(before).bind(id),
-            None => Statement::new(SELECT_ALL).bind(limit).bind(before),
+            Some(id) => Statement::new(SELECT_OF_ORDER).bind(one_more).bind(before).bind(id),
+            None => Statement::new(SELECT_ALL).bind(one_more).bind(before),
         };
-        self.db.rows(&READ, select, read).await
+        Ok(self.db.page_rows(&READ, select, read, size).await?.first(limit))
     }
+}
+
+/// About what a notification takes in an answer.
+fn size(notification: &Notification) -> usize {
+    notification.message_id.len() + 250
 }
 
 fn read(row: &Row<'_>) -> Result<Notification, DbError> {

@@ -8,7 +8,7 @@ use super::failure::DbError;
 use super::op::Op;
 use super::statement::{Row, Statement};
 use super::tx::Tx;
-use super::{Db, Outbox, StoreError, outbox, page};
+use super::{Db, Outbox, StoreError, outbox};
 use crate::api::{Cents, NewOrder, Order, Page, PageQuery, Status, now};
 use crate::queue::Message;
 
@@ -83,7 +83,8 @@ impl Orders {
 
     /// Stores an order and the message that `message` makes of it: both, or neither. With a key that
     /// was used before it stores nothing and finds the order made then. `message` may be called on
-    /// another thread, where nothing is known of the request.
+    /// another thread, where nothing is known of the request; and so may `stored`, with an order that is
+    /// new, also where the commit answers too late for the caller to hear of it.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the key was used for a different order; the database's.
@@ -92,27 +93,36 @@ impl Orders {
         new: &NewOrder,
         idempotency_key: Option<&str>,
         message: impl FnOnce(&Order) -> Message + Send + 'static,
+        stored: impl FnOnce(&Order) + Send + 'static,
     ) -> Result<Created, StoreError> {
         let key = idempotency_key.map(str::to_owned);
         let order = order(new);
-        let created = self.db.transaction(&CREATE, |mut tx| {
-            Box::pin(async move {
-                let Some(order) = insert(&mut tx, order, key.clone()).await? else {
-                    let select = Statement::new(SELECT_KEY).bind(key);
-                    return Ok(Created::Before(tx.one(select, read).await?));
-                };
-                outbox::insert(&mut tx, message(&order)).await?;
-                Ok(Created::Now(order))
-            })
-        });
-        let created = created.await?;
-        match &created {
-            Created::Now(_) => self.committed.notify_one(),
-            Created::Before(old) => {
-                let same = (old.user_id, &old.items, old.total) == (new.user_id, &new.items, new.total);
-                if !same {
-                    return Err(StoreError::Conflict(KEY_TAKEN));
-                }
+        let relay = self.committed.clone();
+        let committed = move |created: &Created| {
+            if let Created::Now(order) = created {
+                relay.notify_one();
+                stored(order);
+            }
+        };
+        let create = self.db.transaction_and(
+            &CREATE,
+            |mut tx| {
+                Box::pin(async move {
+                    let Some(order) = insert(&mut tx, order, key.clone()).await? else {
+                        let select = Statement::new(SELECT_KEY).bind(key);
+                        return Ok(Created::Before(tx.one(select, read).await?));
+                    };
+                    outbox::insert(&mut tx, message(&order)).await?;
+                    Ok(Created::Now(order))
+                })
+            },
+            committed,
+        );
+        let created = create.await?;
+        if let Created::Before(old) = &created {
+            let same = (old.user_id, &old.items, old.total) == (new.user_id, &new.items, new.total);
+            if !same {
+                return Err(StoreError::Conflict(KEY_TAKEN));
             }
         }
         Ok(created)
@@ -132,8 +142,8 @@ impl Orders {
     /// The database's.
     pub async fn list(&self, query: PageQuery) -> Result<Page<Order>, StoreError> {
         let select = Statement::new(SELECT_PAGE).bind(query.after).bind(query.limit.saturating_add(1));
-        let rows = self.db.rows(&LIST, select, read).await?;
-        Ok(page(rows, query, |order| order.id))
+        let rows = self.db.page_rows(&LIST, select, read, size).await?;
+        Ok(rows.into_page(query, |order| order.id))
     }
 
     /// Changes an order's status and stores the message that `message` makes of the changed order:
@@ -169,6 +179,11 @@ impl Orders {
             Changed::Not(None) => Err(StoreError::NotFound),
         }
     }
+}
+
+/// About what an order takes in an answer.
+fn size(order: &Order) -> usize {
+    order.items.iter().map(|item| item.len() + 3).sum::<usize>() + 200
 }
 
 /// The order as it will be stored; its id is not known yet.

@@ -10,6 +10,7 @@ use super::db::Backend;
 use super::engine::Engine;
 use super::failure::DbError;
 use super::op::{Measure, Op};
+use super::page::PageRows;
 use super::pool::{PgHeld, PgPool};
 use super::statement::{Read, Statement};
 use super::tx::{Answer, Tx, run_on_sqlite};
@@ -34,6 +35,19 @@ impl Db {
         read: Read<T>,
     ) -> Result<Vec<T>, StoreError> {
         self.single(op, move |mut tx| Box::pin(async move { tx.rows(statement, read).await })).await
+    }
+
+    /// Runs a statement and reads its rows as far as a page has room for them; `size` is about what a row
+    /// takes in an answer.
+    pub(super) async fn page_rows<T: Send + 'static>(
+        &self,
+        op: &'static Op,
+        statement: Statement,
+        read: Read<T>,
+        size: fn(&T) -> usize,
+    ) -> Result<PageRows<T>, StoreError> {
+        self.single(op, move |mut tx| Box::pin(async move { tx.page_rows(statement, read, size).await }))
+            .await
     }
 
     /// Runs a statement that has at most one row.
@@ -68,15 +82,35 @@ impl Db {
         T: Send + 'static,
         F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
     {
-        self.measured(op, Manner::Transaction, self.slowness(), operation).await
+        self.transaction_and(op, operation, |_| {}).await
+    }
+
+    /// As [`Db::transaction`]; `committed` is called with what was committed, on whatever thread, also
+    /// where that answers too late and its caller is told that it failed.
+    pub(super) async fn transaction_and<T, F, C>(
+        &self,
+        op: &'static Op,
+        operation: F,
+        committed: C,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        C: FnOnce(&T) + Send + 'static,
+    {
+        self.measured(op, Manner::Transaction, self.slowness(), operation, committed).await
     }
 
     /// Asks the database for as good as nothing. No fault hits it: it is for readiness.
     pub(super) async fn ask(&self, op: &'static Op) -> Result<(), StoreError> {
         let select = Statement::new("SELECT 1");
-        let asked = self.measured(op, Manner::Single, None, |mut tx| {
-            Box::pin(async move { tx.rows(select, |_| Ok(())).await })
-        });
+        let asked = self.measured(
+            op,
+            Manner::Single,
+            None,
+            |mut tx| Box::pin(async move { tx.rows(select, |_| Ok(())).await }),
+            |_| {},
+        );
         asked.await.map(drop)
     }
 
@@ -85,19 +119,21 @@ impl Db {
         T: Send + 'static,
         F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
     {
-        self.measured(op, Manner::Single, self.slowness(), operation).await
+        self.measured(op, Manner::Single, self.slowness(), operation, |_| {}).await
     }
 
-    async fn measured<T, F>(
+    async fn measured<T, F, C>(
         &self,
         op: &'static Op,
         manner: Manner,
         slow: Option<Duration>,
         operation: F,
+        committed: C,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        C: FnOnce(&T) + Send + 'static,
     {
         let mut measure = Measure::start(self, op);
         if let Err(reason) = self.state() {
@@ -117,7 +153,7 @@ impl Db {
                 // As if the database took so much longer; its thread or connection serves others.
                 sleep(slow).await;
             }
-            self.run(op, manner, operation, deadline).await
+            self.run(op, manner, operation, committed, deadline).await
         };
         match timeout_at(deadline, worked).await {
             Ok(Ok(value)) => {
@@ -148,23 +184,28 @@ impl Db {
         }
     }
 
-    async fn run<T, F>(
+    async fn run<T, F, C>(
         &self,
         op: &'static Op,
         manner: Manner,
         operation: F,
+        committed: C,
         deadline: Instant,
     ) -> Result<T, DbError>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        C: FnOnce(&T) + Send + 'static,
     {
         match self.backend() {
             Backend::Sqlite(file) => {
                 let work = move |connection: &mut rusqlite::Connection| -> Result<T, SqliteError> {
                     run_on_sqlite(connection, operation)
                 };
-                Ok(if op.only_reads() { file.read(work).await } else { file.write(work).await }?)
+                match op.only_reads() {
+                    true => Ok(file.read(work).await?),
+                    false => Ok(file.write_and(work, committed).await?),
+                }
             }
             Backend::Postgres(pool) => {
                 let mut held = pool.get(deadline).await?;
@@ -172,6 +213,9 @@ impl Db {
                     Manner::Single if held.session() == PgSession::Own => operation(held.tx()).await,
                     _ => in_transaction(pool, &mut held, operation).await,
                 };
+                if let Ok(value) = &answer {
+                    committed(value);
+                }
                 pool.put(held, &answer);
                 answer
             }

@@ -1,13 +1,14 @@
 //! The connection an operation runs on: SQLite's on the file's thread, PostgreSQL's wherever it is
 //! awaited. On SQLite nothing here ever waits, so an operation is one poll.
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::connect::PgSession;
 use super::failure::DbError;
+use super::page::PageRows;
 use super::statement::{Read, Row, Statement};
 use crate::sqlite::SqliteError;
 
@@ -32,6 +33,37 @@ impl Tx<'_> {
                 rows.iter().map(|row| read(&Row::Postgres(row))).collect()
             }
         }
+    }
+
+    /// Runs a statement and reads its rows as far as a page has room for them.
+    pub(super) async fn page_rows<T>(
+        &mut self,
+        statement: Statement,
+        read: Read<T>,
+        size: fn(&T) -> usize,
+    ) -> Result<PageRows<T>, DbError> {
+        let mut page = PageRows::new(size);
+        match self {
+            Self::Sqlite(connection) => {
+                let mut prepared = statement.on_sqlite(connection)?;
+                let mut rows = prepared.raw_query();
+                while !page.is_full()
+                    && let Some(row) = rows.next()?
+                {
+                    page.push(read(&Row::Sqlite(row))?);
+                }
+            }
+            Self::Postgres(connection, session) => {
+                let mut rows = statement.on_postgres(*session).fetch(&mut **connection);
+                // To the end: an answer that is dropped half-way would be the next statement's to read.
+                while let Some(row) = rows.try_next().await? {
+                    if !page.is_full() {
+                        page.push(read(&Row::Postgres(&row))?);
+                    }
+                }
+            }
+        }
+        Ok(page)
     }
 
     /// Runs a statement that has at most one row.

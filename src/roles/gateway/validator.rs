@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::api::Verdict;
 use crate::api::lambda::function_name;
 use crate::config::RoleConfig;
-use crate::runtime::client::CallDurations;
+use crate::runtime::client::{AttemptGuard, CallDurations, RetryBudget};
+use crate::runtime::deadline;
 use crate::schema::Role;
 
 use endpoint::InvokeTarget;
@@ -60,6 +61,7 @@ impl ValidatorSettings {
             target: self.target.clone(),
             transport: InvokeTransport::new(&self.target, self.connect_timeout),
             durations: CallDurations::of(Role::Lambda.service().name),
+            retries: RetryBudget::default(),
             span_name: format!("invoke {}", Role::Lambda.service().name),
             timeout: self.timeout,
         }
@@ -71,6 +73,7 @@ pub(super) struct ValidatorClient {
     target: Arc<InvokeTarget>,
     transport: InvokeTransport,
     durations: CallDurations,
+    retries: RetryBudget,
     span_name: String,
     timeout: Duration,
 }
@@ -91,23 +94,23 @@ impl ValidatorClient {
             aws.request_id = Empty,
             "error.type" = Empty,
         );
-        let started = Instant::now();
-        let invoked = timeout(self.timeout, self.invoke(order)).instrument(span.clone()).await;
+        let guard = AttemptGuard::new(span.clone(), &self.durations);
+        let deadline = deadline::at_most(Instant::now() + self.timeout);
+        let invoked = timeout_at(deadline.into(), self.invoke(order)).instrument(span).await;
         let outcome = invoked.unwrap_or(Err(ValidatorError::Timeout));
-        if let Err(error) = &outcome {
-            span.record("error.type", error.kind());
-            span.record("otel.status_code", "ERROR");
+        match &outcome {
+            Ok(_) => guard.ended("2xx", None),
+            Err(error) => guard.ended(error.outcome(), Some(error.kind())),
         }
-        let label = outcome.as_ref().map_or_else(ValidatorError::outcome, |_| "2xx");
-        self.durations.observe(label, started);
         outcome
     }
 
     async fn invoke(&self, order: &[u8]) -> Result<Verdict, ValidatorError> {
         let event = Bytes::from(event::of(order));
+        self.retries.earn();
         for _ in 1..ATTEMPTS {
             let outcome = self.transport.invoke(&self.target, &event).await;
-            if !worth_repeating(&outcome) {
+            if !worth_repeating(&outcome) || !self.retries.spend() {
                 return settle(outcome);
             }
             sleep(BACKOFF.mul_f64(fastrand::f64())).await;

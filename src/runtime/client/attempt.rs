@@ -6,11 +6,10 @@ use actix_web::http::StatusCode;
 use metrics::Histogram;
 use tracing::Span;
 
-use super::{CallError, Reply};
 use crate::schema::names;
 
-/// The outcomes of a call, a closed set; of those of a call that was answered the class of its status.
-const OUTCOMES: [&str; 5] = ["2xx", "4xx", "5xx", "timeout", "unreachable"];
+/// What becomes of a call: the class of its answer, or why there is none. A closed set.
+const OUTCOMES: [&str; 7] = ["2xx", "3xx", "4xx", "5xx", "timeout", "unreachable", "cancelled"];
 
 /// Series of [`names::HTTP_CLIENT_DURATION`] of one peer, one for each outcome, looked up once.
 #[derive(Clone)]
@@ -26,8 +25,7 @@ impl CallDurations {
         Self(OUTCOMES.map(series))
     }
 
-    /// Observes a call that began at `started`.
-    pub fn observe(&self, outcome: &'static str, started: Instant) {
+    fn observe(&self, outcome: &'static str, started: Instant) {
         let series = OUTCOMES.iter().zip(&self.0).find(|(known, _)| **known == outcome);
         if let Some((_, histogram)) = series {
             histogram.record(started.elapsed().as_secs_f64());
@@ -35,8 +33,8 @@ impl CallDurations {
     }
 }
 
-/// Span and metric of an attempt, settled also when the time ran out and its future was dropped.
-pub(super) struct AttemptGuard<'a> {
+/// Span and metric of an attempt. Dropped before it was settled, its caller went away: cancelled.
+pub struct AttemptGuard<'a> {
     span: Span,
     durations: &'a CallDurations,
     started: Instant,
@@ -44,33 +42,30 @@ pub(super) struct AttemptGuard<'a> {
 }
 
 impl<'a> AttemptGuard<'a> {
-    pub(super) fn new(span: Span, durations: &'a CallDurations) -> Self {
+    /// An attempt begins.
+    pub fn new(span: Span, durations: &'a CallDurations) -> Self {
         Self { span, durations, started: Instant::now(), settled: false }
     }
 
-    pub(super) fn settle(&mut self, outcome: &Result<Reply, CallError>) {
-        match outcome {
-            Ok(reply) => {
-                self.span.record("http.response.status_code", i64::from(reply.status.as_u16()));
-                if reply.status.is_client_error() || reply.status.is_server_error() {
-                    self.failed(reply.status.as_str());
-                }
-                self.observe(class(reply.status));
-            }
-            Err(error) => {
-                self.failed(error.kind());
-                self.observe(error.kind());
-            }
+    /// It was answered with `status`.
+    pub fn answered(mut self, status: StatusCode) {
+        self.span.record("http.response.status_code", i64::from(status.as_u16()));
+        // On a CLIENT span a 4xx is an error too: the caller sent something that was refused.
+        let failed = status.is_client_error() || status.is_server_error();
+        let class = class(status);
+        self.settle(class, failed.then(|| status.as_str()));
+    }
+
+    /// It ended with `outcome`, one of the closed set; `error_type` where that is a failure.
+    pub fn ended(mut self, outcome: &'static str, error_type: Option<&str>) {
+        self.settle(outcome, error_type);
+    }
+
+    fn settle(&mut self, outcome: &'static str, error_type: Option<&str>) {
+        if let Some(kind) = error_type {
+            self.span.record("error.type", kind);
+            self.span.record("otel.status_code", "ERROR");
         }
-    }
-
-    /// On a CLIENT span a 4xx is an error too: the caller sent something that was refused.
-    fn failed(&self, kind: &str) {
-        self.span.record("error.type", kind);
-        self.span.record("otel.status_code", "ERROR");
-    }
-
-    fn observe(&mut self, outcome: &'static str) {
         self.settled = true;
         self.durations.observe(outcome, self.started);
     }
@@ -79,17 +74,17 @@ impl<'a> AttemptGuard<'a> {
 impl Drop for AttemptGuard<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            self.failed("timeout");
-            self.observe("timeout");
+            self.settle("cancelled", Some("cancelled"));
         }
     }
 }
 
-/// The class of a status code, a closed set.
+/// The class of a status code, a closed set. What is none of the known ones is taken for a failure.
 fn class(status: StatusCode) -> &'static str {
     match status.as_u16() {
+        100..=299 => "2xx",
+        300..=399 => "3xx",
         400..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => "2xx",
+        _ => "5xx",
     }
 }

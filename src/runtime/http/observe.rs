@@ -1,22 +1,27 @@
 //! What happens around every handler: limits, the time limit, RED metrics, one log line, and an
 //! answer in the one form errors have.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{ConnectionType, Method, StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage, ResponseError};
 use opentelemetry::trace::TraceContextExt;
 
+use super::connection::ConnectionState;
 use super::drain::OpenConnection;
-use super::routes::RouteRow;
+use super::served::{Served, status_of};
 use super::{Destination, Surface};
+use crate::runtime::body::{self, BodyArrival};
+use crate::runtime::deadline;
 use crate::runtime::error::{PROBLEM_JSON, Problem, TRACE_RESPONSE, trace_response};
-use crate::schema::Route;
+use crate::schema::{Role, Route};
 
 /// The largest sum of header names and values, in bytes.
 const MAX_HEADERS: usize = 16 * 1024;
@@ -26,48 +31,77 @@ const MAX_TARGET: usize = 8 * 1024;
 /// The middleware. Operational routes have the time limit and the one form of errors, and nothing
 /// else: they are neither counted nor logged.
 pub(super) async fn observe(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(surface) = request.app_data::<Data<Surface>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
+    let state = request.conn_data::<ConnectionState>().cloned().unwrap_or_default();
+    if state.is_over() {
+        // The socket ends the connection, and with it this.
+        state.refuse();
+        return std::future::pending().await;
+    }
+    let _serving = state.begin(request.head());
     let _in_flight = surface.in_flight.enter(request.conn_data::<OpenConnection>());
+    let arrival = request.conn_data::<BodyArrival>().cloned().unwrap_or_default();
+    arrival.reset();
     let known = request.extensions().get::<Destination>().copied();
-    let row = match known.unwrap_or_else(|| surface.destination(&request)) {
+    let destination = known.unwrap_or_else(|| surface.destination(&request));
+    let wants_head = request.method() == Method::HEAD;
+    if wants_head {
+        // Routed as the GET it stands for.
+        request.head_mut().method = Method::GET;
+    }
+    let finish = |outcome, methods: &dyn Fn(&str) -> String| {
+        let outcome = finish(outcome, methods);
+        if wants_head { outcome.map(without_body) } else { outcome }
+    };
+    let row = match destination {
         Destination::Operational(methods) => {
-            return finish(in_time(&surface, None, request, next).await, |_| methods.to_owned());
+            let outcome = in_time(&surface, None, &arrival, request, next).await;
+            return finish(outcome, &|_| methods.to_owned());
         }
         Destination::Row(row) => surface.routes.row(row),
     };
     let Some(row) = row else { return Err(Problem::internal("no such row of the route table").into()) };
-    let started = Instant::now();
+    let served = Served::begin(&surface, row, arrival.clone());
     let _active = row.begin();
 
     let outcome = match check_head(&request) {
         Err(problem) => Err(problem.in_current_span().into()),
-        Ok(()) => in_time(&surface, row.route, request, next).await,
+        Ok(()) => in_time(&surface, row.route, &arrival, request, next).await,
     };
-    let mut outcome = finish(outcome, |path| surface.routes.methods(path));
+    let outcome = finish(outcome, &|path| surface.routes.methods(path));
+    let mut outcome = outcome.map(|response| surface.memory.hold(response));
 
-    let status = status_of(&outcome);
-    row.observe(status, started);
-    (surface.on_answer)(row.route, status);
-    log(row, &outcome, started);
-    if let (Ok(response), true) = (&mut outcome, surface.health.is_draining()) {
-        // Tells clients with a kept connection to come back on a new one, to another instance.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    served.answered(&outcome);
+    if status_of(&outcome) == StatusCode::REQUEST_TIMEOUT {
+        // Whatever came now would be the rest of its body.
+        state.close();
+    }
+    // Of a drain it tells clients with a kept connection to come back on a new one, to another instance.
+    let last = state.is_over() || surface.health.is_draining();
+    if let (Ok(response), true) = (&mut outcome, last) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     outcome
 }
 
-/// Hands the request on, unless a fault of its `route` comes between; all of it within the limit.
+/// Hands the request on, unless a fault of its `route` comes between; all of it within the limit, and
+/// within what the caller says that it waits.
 async fn in_time(
     surface: &Surface,
     route: Option<&'static Route>,
+    arrival: &BodyArrival,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    // Whoever comes to the gateway may wait as long as it likes: its patience must not be our failure.
+    let expected = deadline::expected(request.headers()).filter(|_| surface.service.role != Role::Gateway);
+    let limit = expected.map_or(surface.request_timeout, |time| time.min(surface.request_timeout));
+    let deadline = Instant::now() + limit;
     let answer = async {
         // The Lambda Invoke API is AWS's: what fails there is the function behind it.
         if let Some(route) = route.filter(|route| !route.is_internal()) {
@@ -75,8 +109,9 @@ async fn in_time(
         }
         next.call(request).await
     };
-    match tokio::time::timeout(surface.request_timeout, answer).await {
+    match tokio::time::timeout_at(deadline.into(), deadline::scope(deadline, answer)).await {
         Ok(outcome) => outcome.map(ServiceResponse::map_into_boxed_body),
+        Err(_) if arrival.missing().is_some() => Err(body::late().in_current_span().into()),
         Err(_) => Err(Problem::timeout("the request took too long").in_current_span().into()),
     }
 }
@@ -100,7 +135,7 @@ fn check_head(request: &ServiceRequest) -> Result<(), Problem> {
 /// says what a path allows.
 fn finish(
     outcome: Result<ServiceResponse<BoxBody>, Error>,
-    methods: impl Fn(&str) -> String,
+    methods: &dyn Fn(&str) -> String,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let mut response = outcome?;
     let status = response.status();
@@ -119,41 +154,32 @@ fn finish(
     Ok(response)
 }
 
+/// The head of an answer, with the length its body would have. Not left to the connection: of pipelined
+/// requests it remembers the method of the last one that it has read.
+fn without_body(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let BodySize::Sized(length) = response.response().body().size() else { return response };
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response.response_mut().head_mut().no_chunking(true);
+    response.map_body(|_, _| BoxBody::new(HeadOnly))
+}
+
+/// The body of an answer to HEAD.
+struct HeadOnly;
+
+impl MessageBody for HeadOnly {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        // Else the connection would write a length of its own.
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}
+
 fn has_our_form(response: &ServiceResponse<BoxBody>) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind == PROBLEM_JSON || kind == "application/json")
-}
-
-fn status_of(outcome: &Result<ServiceResponse<BoxBody>, Error>) -> StatusCode {
-    match outcome {
-        Ok(response) => response.status(),
-        Err(error) => error.as_response_error().status_code(),
-    }
-}
-
-fn log(row: &RouteRow, outcome: &Result<ServiceResponse<BoxBody>, Error>, started: Instant) {
-    let status = status_of(outcome);
-    let (method, route) = (row.method, row.path());
-    let duration = started.elapsed().as_secs_f64() * 1e3;
-    let duration = (duration * 1e3).round() / 1e3;
-    let error = match outcome {
-        Ok(response) => response.response().error(),
-        Err(error) => Some(error),
-    };
-    if status.is_server_error() {
-        let problem = error.and_then(|error| error.as_error::<Problem>());
-        let detail = problem.map(Problem::detail);
-        let cause = problem.and_then(Problem::cause);
-        tracing::error!(
-            method,
-            route,
-            status = status.as_u16(),
-            durationMs = duration,
-            detail,
-            cause,
-            "request failed"
-        );
-    } else {
-        tracing::info!(method, route, status = status.as_u16(), durationMs = duration, "request served");
-    }
 }

@@ -15,6 +15,7 @@ use tracing::field::Empty;
 use tracing_actix_web::RootSpanBuilder;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::connection::ConnectionState;
 use super::routes::RouteRow;
 use super::{Destination, Surface};
 use crate::runtime::Problem;
@@ -28,6 +29,9 @@ pub(super) struct ServerSpan;
 impl RootSpanBuilder for ServerSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let Some(surface) = request.app_data::<Data<Surface>>() else { return Span::none() };
+        if request.conn_data::<ConnectionState>().is_some_and(ConnectionState::is_over) {
+            return Span::none();
+        }
         let destination = surface.destination(request);
         request.extensions_mut().insert(destination);
         let Destination::Row(row) = destination else { return Span::none() };
@@ -70,7 +74,7 @@ fn span(request: &ServiceRequest, row: &RouteRow) -> Span {
         url.path = request.path(),
         url.query = Some(request.query_string()).filter(|query| !query.is_empty()).map(redacted).as_deref(),
         url.scheme = scheme,
-        server.address = address,
+        server.address = Some(address).filter(|address| !address.is_empty()),
         server.port = port,
         client.address = request.head().peer_addr.map(|peer| display(peer.ip())),
         network.protocol.version = protocol(request.version()),
@@ -93,7 +97,7 @@ fn forwarded(request: &ServiceRequest) -> bool {
 fn host(request: &ServiceRequest) -> &str {
     let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
     let authority = || request.uri().authority().map(|authority| authority.as_str());
-    header.or_else(authority).unwrap_or_else(|| request.app_config().host())
+    header.or_else(authority).unwrap_or_default()
 }
 
 /// The exception is recorded once, on the span of the service in which it happened: a problem that

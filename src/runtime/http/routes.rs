@@ -1,7 +1,7 @@
 //! Route table of a role, with the handles of its series: a request is matched here once, by the
 //! path that the router reads, and span, metrics and log line follow from the row.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
 use metrics::{Gauge, Histogram};
@@ -9,10 +9,13 @@ use metrics::{Gauge, Histogram};
 use crate::runtime::metrics::{route_labels, server_labels};
 use crate::schema::{KNOWN_METHODS, OTHER_METHOD, OTHER_ROUTE, Route, names};
 
-/// What a request that matches no route is answered with.
-pub(in crate::runtime) const UNMATCHED_ANSWERS: [u16; 2] = [404, 405];
+/// What a request that matches no route is answered with; one that could not be read has no method.
+pub(in crate::runtime) fn unmatched_answers(method: &str) -> &'static [u16] {
+    if method == OTHER_METHOD { &[400, 404, 405, 408, 431] } else { &[404, 405] }
+}
 
-/// Rows of a role's routes, and one for each method of the requests that match none.
+/// Rows of a role's routes, one for each method of the requests that match none, and one for the HEAD
+/// of each GET.
 pub struct RouteTable {
     routes: &'static [Route],
     rows: Vec<RouteRow>,
@@ -33,20 +36,30 @@ pub(super) struct RouteRow {
 impl RouteTable {
     /// Looks up every series of `routes`; the recorder is installed before.
     pub fn new(routes: &'static [Route]) -> Self {
-        let matched = routes.iter().map(|route| RouteRow::new(route.method, Some(route)));
-        let methods = KNOWN_METHODS.into_iter().chain([OTHER_METHOD]);
-        Self { routes, rows: matched.chain(methods.map(|method| RouteRow::new(method, None))).collect() }
+        let matched = routes.iter().map(|route| RouteRow::new(route.method, Some(route), route.answers()));
+        let unmatched = KNOWN_METHODS.into_iter().chain([OTHER_METHOD]);
+        let unmatched =
+            unmatched.map(|method| RouteRow::new(method, None, unmatched_answers(method).to_vec()));
+        // Rare: its series are looked up when it comes.
+        let gets = routes.iter().filter(|route| route.method == "GET");
+        let heads = gets.map(|route| RouteRow::new("HEAD", Some(route), Vec::new()));
+        Self { routes, rows: matched.chain(unmatched).chain(heads).collect() }
     }
 
     /// Index of the row of a request; `path` is percent-decoded as the router does it.
     pub(super) fn find(&self, method: &Method, path: &str) -> usize {
-        let method = method.as_str();
-        let template = self.template(path);
-        let routed = self.routes.iter().position(|r| Some(r.path) == template && r.method == method);
-        routed.unwrap_or_else(|| {
-            let known = KNOWN_METHODS.into_iter().position(|known| known == method);
-            self.routes.len() + known.unwrap_or(KNOWN_METHODS.len())
-        })
+        let (method, template) = (method.as_str(), self.template(path));
+        let of = |route: Option<&str>, method: &str| {
+            self.rows.iter().position(|row| row.method == method && row.route.map(|r| r.path) == route)
+        };
+        let routed = template.and_then(|_| of(template, method));
+        // What no route matches has a row for each method.
+        routed.or_else(|| of(None, method)).or_else(|| of(None, OTHER_METHOD)).unwrap_or_default()
+    }
+
+    /// The row of what could not be read as a request.
+    pub(super) fn unreadable(&self) -> Option<&RouteRow> {
+        self.rows.iter().find(|row| row.route.is_none() && row.method == OTHER_METHOD)
     }
 
     /// The row with this index.
@@ -69,14 +82,13 @@ impl RouteTable {
 }
 
 impl RouteRow {
-    fn new(method: &'static str, route: Option<&'static Route>) -> Self {
+    fn new(method: &'static str, route: Option<&'static Route>, answers: Vec<u16>) -> Self {
         let path = route.map_or(OTHER_ROUTE, |route| route.path);
         let span_name = match route {
             Some(route) => format!("{method} {}", route.path),
             None if method == OTHER_METHOD => "HTTP".to_owned(),
             None => method.to_owned(),
         };
-        let answers = route.map_or_else(|| UNMATCHED_ANSWERS.to_vec(), Route::answers);
         let series =
             |status| metrics::histogram!(names::HTTP_SERVER_DURATION, &server_labels(method, path, status));
         Self {
@@ -100,8 +112,8 @@ impl RouteRow {
     }
 
     /// Observes an answer.
-    pub(super) fn observe(&self, status: StatusCode, started: Instant) {
-        let (status, seconds) = (status.as_u16(), started.elapsed().as_secs_f64());
+    pub(super) fn observe(&self, status: StatusCode, took: Duration) {
+        let (status, seconds) = (status.as_u16(), took.as_secs_f64());
         match self.durations.iter().find(|(known, _)| *known == status) {
             Some((_, histogram)) => histogram.record(seconds),
             // A status of the framework's own, such as 414: rare, and looked up.
@@ -165,6 +177,8 @@ mod tests {
             ("GET", "/api/orders//status", "GET"),
             ("GET", "/api", "GET"),
             ("GET", "", "GET"),
+            ("HEAD", "/api/orders/7", "HEAD /api/orders/{id}"),
+            ("HEAD", "/api/orders/validate", "HEAD"),
             ("BREW", "/api/orders", "HTTP"),
         ] {
             assert_eq!(name(method, path), Some(expected), "{method} {path}");

@@ -64,7 +64,7 @@ pub(super) async fn an_email_is_unique_whatever_its_case(db: Db) {
 pub(super) async fn an_order_and_its_message_are_stored_together_or_not_at_all(db: Db) {
     let orders = Orders::new(db);
     let outbox = orders.outbox();
-    let stored = orders.create(&order(), None, message("m1")).await.unwrap().into_order();
+    let stored = orders.create(&order(), None, message("m1"), |_| {}).await.unwrap().into_order();
     assert_eq!(
         (stored.items.clone(), stored.total, stored.status),
         (order().items, Cents(4999), Status::Pending)
@@ -75,7 +75,7 @@ pub(super) async fn an_order_and_its_message_are_stored_together_or_not_at_all(d
     assert_eq!(pending[0].message, message("m1")(&stored));
 
     // The same message id again: the outbox refuses, so the order must not remain.
-    let refused = orders.create(&order(), None, message("m1")).await;
+    let refused = orders.create(&order(), None, message("m1"), |_| {}).await;
     assert!(matches!(refused, Err(StoreError::Internal(_))), "{refused:?}");
     let refused = orders.set_status(stored.id, Status::Failed, message("m1")).await;
     assert!(matches!(refused, Err(StoreError::Internal(_))), "{refused:?}");
@@ -86,7 +86,7 @@ pub(super) async fn an_order_and_its_message_are_stored_together_or_not_at_all(d
 
 pub(super) async fn of_many_changes_at_once_exactly_one_happens(db: Db) {
     let orders = Orders::new(db);
-    let id = orders.create(&order(), None, message("created")).await.unwrap().into_order().id;
+    let id = orders.create(&order(), None, message("created"), |_| {}).await.unwrap().into_order().id;
     let change = |i: usize| {
         let orders = orders.clone();
         let to = if i.is_multiple_of(2) { Status::Completed } else { Status::Cancelled };
@@ -105,7 +105,7 @@ pub(super) async fn a_change_that_is_not_allowed_says_why(db: Db) {
     let orders = Orders::new(db);
     let missing = orders.set_status(99, Status::Failed, message("x")).await;
     assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
-    let id = orders.create(&order(), None, message("created")).await.unwrap().into_order().id;
+    let id = orders.create(&order(), None, message("created"), |_| {}).await.unwrap().into_order().id;
     let back = orders.set_status(id, Status::Pending, message("x")).await;
     assert!(
         matches!(back, Err(StoreError::Transition { from: Status::Pending, to: Status::Pending })),
@@ -124,7 +124,7 @@ pub(super) async fn the_outbox_gives_rows_in_order_and_keeps_refused_ones_aside(
     let orders = Orders::new(db);
     let outbox = orders.outbox();
     for i in 0..4 {
-        orders.create(&order(), None, message(&format!("m{i}"))).await.unwrap().into_order();
+        orders.create(&order(), None, message(&format!("m{i}")), |_| {}).await.unwrap().into_order();
     }
     let all = outbox.pending(10).await.unwrap();
     let ids: Vec<_> = all.iter().map(|p| p.message.id.as_str()).collect();
@@ -143,7 +143,7 @@ pub(super) async fn the_outbox_gives_rows_in_order_and_keeps_refused_ones_aside(
 pub(super) async fn a_commit_wakes_the_relay_even_if_it_was_not_waiting(db: Db) {
     let orders = Orders::new(db);
     let outbox = orders.outbox();
-    orders.create(&order(), None, message("m")).await.unwrap().into_order();
+    orders.create(&order(), None, message("m"), |_| {}).await.unwrap().into_order();
     tokio::time::timeout(Duration::from_secs(5), outbox.committed()).await.unwrap();
 }
 
@@ -187,10 +187,14 @@ pub(super) async fn a_notification_is_recorded_once_for_each_message(db: Db) {
     assert_eq!(answers.into_iter().filter(|a| *a.as_ref().unwrap()).count(), 1);
     assert!(notifications.exists("m1").await.unwrap());
     assert!(notifications.record(&new("m2", 2, None)).await.unwrap());
-    let all = notifications.list(None, i64::MAX, 10).await.unwrap();
+    let (all, more) = notifications.list(None, i64::MAX, 10).await.unwrap();
+    assert!(!more);
     assert_eq!(all.iter().map(|n| n.message_id.as_str()).collect::<Vec<_>>(), ["m2", "m1"]);
-    assert_eq!(notifications.list(None, i64::MAX, 1).await.unwrap().len(), 1);
-    let of_order = notifications.list(Some(1), i64::MAX, 10).await.unwrap();
+    assert_eq!(
+        notifications.list(None, i64::MAX, 1).await.map(|(rows, more)| (rows.len(), more)).unwrap(),
+        (1, true)
+    );
+    let (of_order, _) = notifications.list(Some(1), i64::MAX, 10).await.unwrap();
     let json = serde_json::to_value(&of_order).unwrap();
     assert_eq!(json[0]["type"], "order_created");
     assert_eq!(json[0]["channel"], "email");
@@ -209,10 +213,10 @@ pub(super) async fn an_alert_is_one_row_and_only_the_newest_are_kept(db: Db) {
         ends_at: None,
     };
     for i in 0..1_003 {
-        notifications.record_alert(&alert(i, "firing")).await.unwrap();
+        notifications.record_alerts(&[alert(i, "firing")]).await.unwrap();
     }
-    notifications.record_alert(&alert(1_002, "resolved")).await.unwrap();
-    let stored = notifications.alerts().await.unwrap();
+    notifications.record_alerts(&[alert(1_002, "resolved")]).await.unwrap();
+    let (stored, _) = notifications.alerts().await.unwrap();
     // PostgreSQL spends an id on an update too; what counts is the bound and who is there.
     assert_eq!(stored.len(), 1_000);
     let json = serde_json::to_value(&stored[0]).unwrap();

@@ -38,7 +38,7 @@ async fn a_key_that_is_too_old_or_one_of_too_many_makes_another_order_and_its_ow
     let orders = Orders::new(open(Role::Order, folder.path()).await);
     let file = raw(folder.path(), "orders.db");
     for key in ["old", "middle", "new"] {
-        orders.create(&order(), Some(key), message(key)).await.unwrap();
+        orders.create(&order(), Some(key), message(key), |_| {}).await.unwrap();
     }
     file.execute("UPDATE orders SET created_at = '2020-01-01T00:00:00Z' WHERE idempotency_key = 'old'", [])
         .unwrap();
@@ -47,8 +47,9 @@ async fn a_key_that_is_too_old_or_one_of_too_many_makes_another_order_and_its_ow
     assert_eq!(orders.sweep_keys(&retention(week, 1000, i64::MAX), &mut done).await.unwrap(), 1);
     assert_eq!(orders.sweep_keys(&retention(week, 1, i64::MAX), &mut done).await.unwrap(), 1);
     assert_eq!((count(&file, "orders"), count(&file, "orders WHERE idempotency_key = 'new'")), (3, 1));
-    let again =
-        async |key: &str| orders.create(&order(), Some(key), message(&format!("again {key}"))).await.unwrap();
+    let again = async |key: &str| {
+        orders.create(&order(), Some(key), message(&format!("again {key}")), |_| {}).await.unwrap()
+    };
     assert!(matches!(again("old").await, Created::Now(_)));
     assert!(matches!(again("new").await, Created::Before(_)));
 }
@@ -68,7 +69,7 @@ async fn alerts_are_bounded_by_their_bytes_and_by_their_age_too() {
             starts_at: String::new(),
             ends_at: None,
         };
-        notifications.record_alert(&alert).await.unwrap();
+        notifications.record_alerts(std::slice::from_ref(&alert)).await.unwrap();
     }
     assert_eq!((count(&file, "alerts"), count(&file, "alerts WHERE fingerprint = '11'")), (8, 1));
     file.execute("UPDATE alerts SET updated_at = '2020-01-01T00:00:00Z' WHERE fingerprint <> '11'", [])

@@ -66,7 +66,7 @@ async fn requests_make_one_span_each_and_bookkeeping_makes_none() {
     users.create(&user("a@example.com")).await.unwrap();
     users.get(1).await.unwrap();
     let orders = Orders::new(open(Role::Order, folder.path()).await);
-    orders.create(&order(), None, message("m")).await.unwrap().into_order();
+    orders.create(&order(), None, message("m"), |_| {}).await.unwrap().into_order();
     let fields = kept.last();
     assert_eq!(fields["otel.kind"], "client");
     assert_eq!(fields["db.system.name"], "sqlite");

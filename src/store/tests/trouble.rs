@@ -45,12 +45,13 @@ async fn a_database_that_is_busy_too_long_is_unavailable_and_then_serves_again()
     let orders = Orders::new(db);
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     for i in 0..6 {
-        let refused = orders.create(&order(), None, message(&format!("m{i}"))).await;
+        let refused = orders.create(&order(), None, message(&format!("m{i}")), |_| {}).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }
     assert_eq!(orders.outbox().count().await, Ok(0), "readers do not wait for a writer");
     blocker.execute_batch("ROLLBACK").unwrap();
-    until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
+    until("writes succeed again", async || orders.create(&order(), None, message("m"), |_| {}).await.is_ok())
+        .await;
     // What was refused did not happen behind our back.
     assert_eq!(orders.outbox().count().await, Ok(1));
 }
@@ -87,7 +88,7 @@ async fn stored_alerts_are_bounded() {
         starts_at: String::new(),
         ends_at: None,
     };
-    notifications.record_alert(&new).await.unwrap();
+    notifications.record_alerts(std::slice::from_ref(&new)).await.unwrap();
     let count: i64 = raw.query_row("SELECT COUNT(*) FROM alerts", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 1_000);
 }
@@ -101,13 +102,36 @@ async fn an_abandoned_operation_leaves_nothing_behind_and_costs_no_connection() 
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     for i in 0..8 {
         let new = order();
-        let create = orders.create(&new, None, message(&format!("m{i}")));
+        let create = orders.create(&new, None, message(&format!("m{i}")), |_| {});
         let gone = tokio::time::timeout(Duration::from_millis(20), create).await;
         assert!(gone.is_err(), "it should have been waiting for the lock");
     }
     blocker.execute_batch("ROLLBACK").unwrap();
-    until("writes succeed again", async || orders.create(&order(), None, message("m")).await.is_ok()).await;
+    until("writes succeed again", async || orders.create(&order(), None, message("m"), |_| {}).await.is_ok())
+        .await;
     assert_eq!(orders.outbox().count().await, Ok(1));
+}
+
+#[tokio::test]
+async fn an_order_whose_commit_answers_too_late_is_counted_although_its_caller_is_told_that_it_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut impatient = config(folder.path());
+    impatient.database_timeout = Duration::from_millis(200);
+    let orders = Orders::new(Db::open(Role::Order.service(), &impatient).await.unwrap());
+    until("it is open", async || orders.get(1).await.is_ok()).await;
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let (told, counted) = std::sync::mpsc::channel();
+    // On the file's thread, in the middle of the transaction.
+    let slow = move |order: &crate::api::Order| {
+        let _ = wait.recv();
+        message("m")(order)
+    };
+    let refused = orders.create(&order(), None, slow, move |order| told.send(order.id).unwrap()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(counted.try_recv().is_err());
+    go_on.send(()).unwrap();
+    let id = counted.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(orders.get(id).await.unwrap().unwrap().id, id);
 }
 
 #[tokio::test]
@@ -182,7 +206,7 @@ async fn a_worker_that_ends_in_the_middle_of_operations_takes_no_connection_with
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let new = order();
         let mut creates: Vec<_> =
-            (0..8).map(|i| Box::pin(busy.create(&new, None, message(&format!("m{i}"))))).collect();
+            (0..8).map(|i| Box::pin(busy.create(&new, None, message(&format!("m{i}")), |_| {}))).collect();
         runtime.block_on(async {
             let all = join_all(creates.iter_mut());
             assert!(tokio::time::timeout(Duration::from_millis(100), all).await.is_err());
@@ -194,6 +218,6 @@ async fn a_worker_that_ends_in_the_middle_of_operations_takes_no_connection_with
     assert!(worker.join().is_ok(), "it panicked");
     blocker.execute_batch("ROLLBACK").unwrap();
     for i in 0..8 {
-        orders.create(&order(), None, message(&format!("after-{i}"))).await.unwrap().into_order();
+        orders.create(&order(), None, message(&format!("after-{i}")), |_| {}).await.unwrap().into_order();
     }
 }

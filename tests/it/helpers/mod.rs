@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod brokers;
+pub mod cgroup;
 pub mod dashboards;
 pub mod http;
 pub mod pgbouncer;
@@ -12,6 +13,7 @@ pub mod proc;
 pub mod process;
 pub mod prometheus;
 pub mod promql;
+pub mod raw;
 pub mod rules;
 pub mod standin;
 pub mod tools;
