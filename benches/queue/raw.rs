@@ -135,7 +135,7 @@ pub async fn sqs(config: &QueueConfig, backlog: usize) -> f64 {
     backlog as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Commits once for as many messages as the worker has in hand.
+/// Commits once for as many messages as the worker has in flight.
 #[cfg(feature = "kafka")]
 pub async fn kafka(settings: &Settings, backlog: usize, concurrency: usize) -> f64 {
     use rdkafka::ClientConfig;

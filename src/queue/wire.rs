@@ -77,7 +77,7 @@ pub(super) fn dead_letter(message: Message, field: impl Fn(&str) -> Option<Strin
     let number = |name: &str| field(name).and_then(|text| text.parse::<i64>().ok());
     DeadLetter {
         message,
-        reason: field(DEAD_REASON).unwrap_or_else(|| "given up by the broker".to_owned()),
+        reason: field(DEAD_REASON).unwrap_or_else(|| "dead-lettered by the broker".to_owned()),
         attempts: number(DEAD_ATTEMPTS).and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
         died_at_ms: number(DEAD_AT).unwrap_or_default(),
     }
@@ -118,6 +118,6 @@ mod tests {
         let letter = dead_letter(message("a"), find);
         assert_eq!((letter.reason.chars().count(), letter.attempts), (REASON_LENGTH, 3));
         assert!(letter.died_at_ms > 1_600_000_000_000);
-        assert_eq!(dead_letter(message("a"), |_| None).reason, "given up by the broker");
+        assert_eq!(dead_letter(message("a"), |_| None).reason, "dead-lettered by the broker");
     }
 }

@@ -123,7 +123,7 @@ fn run(row: &'static Row, size: Size) -> String {
     });
     let expected: Vec<_> = seen.accepted.clone().into_iter().collect();
     assert_eq!(notifications(&lab), expected, "each order is notified once, in its own trace");
-    assert_eq!(get(&lab.url(Role::Notify, "/stats")).json["dead"], 0, "nothing was given up");
+    assert_eq!(get(&lab.url(Role::Notify, "/stats")).json["dead"], 0, "nothing was dead-lettered");
     format!(
         "| {} | {} | {} | {} | {} | {} | {} | {} s |",
         row.name,

@@ -241,7 +241,7 @@ fn a_failing_handler_is_retried_into_the_dead_letters_and_replay_sends_the_notif
     let (retried, given_up) = (processed("retried"), processed("dead"));
     fault(&lab, &["set", "handler-error", "--seconds", "600"]);
     let order = lab.order(user);
-    eventually("the message is given up", || (dead(&lab) == 1).then_some(()));
+    eventually("the message is dead-lettered", || (dead(&lab) == 1).then_some(()));
     fault(&lab, &["clear"]);
     eventually("and counted", || (processed("dead") - given_up == 1.0).then_some(()));
     assert_eq!(processed("retried") - retried, 4.0);
@@ -264,7 +264,7 @@ fn a_poison_message_is_given_up_at_once_with_its_whole_body_and_can_be_replayed(
     let user = lab.user();
     fault(&lab, &["set", "poison", "--seconds", "600"]);
     let order = lab.order(user);
-    eventually("the message is given up", || (dead(&lab) == 1).then_some(()));
+    eventually("the message is dead-lettered", || (dead(&lab) == 1).then_some(()));
     let letters = queue(&lab, &["dead", "list"])["deadLetters"].clone();
     assert_eq!(letters[0]["body"]["orderId"], order.id(), "{letters}");
     assert_eq!(letters[0]["attempts"], 1, "{letters}");

@@ -234,13 +234,13 @@ fn a_schema_of_the_version_before_is_taken_over_and_one_that_was_changed_is_refu
 fn a_server_that_stops_is_said_and_when_it_is_back_everything_goes_on_without_a_restart() {
     let mut server = Postgres::start();
     let url = server.database().url;
-    // A message is in hand when the store goes, and one attempt is all it has.
+    // A message is in flight when the store goes, and one attempt is all it has.
     let env = [("DATABASE_URL", url.as_str()), ("NOTIFY_DELAY_MS", "1000"), ("QUEUE_MAX_ATTEMPTS", "1")];
     let lab = Lab::start_with(&env);
     let user = lab.user();
     let before = lab.order(user).id();
     let stats = || get(&lab.url(Role::Notify, "/stats")).json;
-    eventually("its message is in hand", || (stats()["inFlight"].as_u64()? > 0).then_some(()));
+    eventually("its message is in flight", || (stats()["inFlight"].as_u64()? > 0).then_some(()));
     let pids = WITH_STORE.map(|role| lab.pid(role));
 
     server.stop();

@@ -81,7 +81,7 @@ fn trap_16_killing_the_consumer_with_messages_in_hand_loses_and_doubles_none() {
     let user = lab.user();
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let orders: Vec<_> = (0..10).map(|_| lab.order(user).id()).collect();
-        eventually("a message is in hand", || {
+        eventually("a message is in flight", || {
             let stats = http::try_send("GET", &lab.url(Role::Notify, "/stats"), &[], None)?;
             (stats.json["inFlight"].as_u64()? > 0).then_some(())
         });

@@ -66,7 +66,7 @@ impl Server {
 async fn open(url: &str) -> Arc<dyn Queue> {
     let settings = [("QUEUE_TRANSPORT", "redis"), ("QUEUE_NAME", "q"), ("REDIS_URL", url)]
         .map(|(n, v)| (n, v.to_owned()));
-    // Long: what comes again before its end was given back.
+    // Long: what is redelivered before its end was requeued.
     let config = config(&Row { visibility_ms: 600_000, ..Row::DEFAULT }, &settings.into());
     queue::open(&config, Path::new("/nonexistent")).await.unwrap()
 }
@@ -75,7 +75,7 @@ async fn one(queue: &dyn Queue) -> Delivery {
     receive(queue, 1).await.remove(0)
 }
 
-/// A message's whole way: received, retried after a while, given up, sent back, done.
+/// A message's whole way: received, retried after a while, dead-lettered, replayed, done.
 async fn whole_way(queue: &dyn Queue) {
     queue.publish(&[message("m-1", "k"), message("m-2", "k")]).await.unwrap();
     let first = one(queue).await;

@@ -113,7 +113,7 @@ fn a_message_that_sqs_itself_gave_up_is_listed_with_its_attempts_and_comes_back_
         assert!(queue.receive(1, Duration::from_secs(1)).await.unwrap().is_empty());
         let dead = queue.dead_letters(10).await.unwrap();
         assert_eq!((dead.len(), dead[0].attempts), (1, 5));
-        assert_eq!((&dead[0].message, dead[0].reason.as_str()), (&sent, "given up by the broker"));
+        assert_eq!((&dead[0].message, dead[0].reason.as_str()), (&sent, "dead-lettered by the broker"));
         assert_eq!(queue.replay(None).await.unwrap(), 1);
         assert_eq!(receive(queue, 1).await[0].attempt, 1);
     });

@@ -31,7 +31,7 @@ enum Spread {
     /// In the middle of each one's share; so many of the current segment so far.
     Even(u64),
     /// After gaps drawn from an exponential distribution of mean 1, which by the segment's rate is a
-    /// Poisson process. It has no memory, so each segment begins anew; the share of the last request.
+    /// Poisson process. It has no memory, so each segment begins again; the share of the last request.
     Poisson(fastrand::Rng, f64),
 }
 

@@ -111,8 +111,8 @@ impl<T: Send + 'static> Drop for Owned<T> {
     }
 }
 
-/// Runs calls that block where they may. Each of them has to have a time limit of its own: whoever
-/// gives up waiting for this does not end them.
+/// Runs calls that block where they may. Each of them has to have a time limit of its own: a
+/// caller that stops waiting does not end them.
 pub(super) async fn blocking<T: Send + 'static>(
     calls: impl FnOnce() -> Result<T, QueueError> + Send + 'static,
 ) -> Result<T, QueueError> {
@@ -127,7 +127,7 @@ pub(super) async fn unbounded<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(unavailable("could not be asked")))
 }
 
-/// When calls that begin now have to be over: before whoever waits for them gives up.
+/// When calls that begin now have to be over: before their caller stops waiting.
 pub(super) fn time_limit() -> Instant {
     Instant::now() + CALL_TIMEOUT * 9 / 10
 }

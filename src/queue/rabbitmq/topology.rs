@@ -87,7 +87,7 @@ impl Topology {
             tracing::warn!(
                 queue,
                 "RabbitMQ has this queue with other arguments than ours; it is used as it is, with its own \
-                 type, limits and dead-letter exchange. Delete it while it is empty to have it made anew"
+                 type, limits and dead-letter exchange. Delete it while it is empty to have it made again"
             );
         }
         match code {

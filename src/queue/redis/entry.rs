@@ -96,7 +96,7 @@ mod tests {
         assert_eq!((odd.message.id.as_str(), odd.attempt, odd.message.body.len()), ("5-1", 1, 0));
         assert_eq!(odd.message.headers.keys().collect::<Vec<_>>(), ["x"]);
         let half = dead_letter("6-1", vec![b"name without a value".to_vec()]);
-        assert_eq!(half.reason, "given up by the broker");
+        assert_eq!(half.reason, "dead-lettered by the broker");
     }
 
     #[test]

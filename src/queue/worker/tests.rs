@@ -246,7 +246,7 @@ async fn no_more_messages_are_in_hand_than_allowed() {
 async fn a_drain_finishes_what_is_in_hand_and_takes_nothing_new() {
     let (started, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (s, g) = (started.clone(), go_on.clone());
-    // One at a time: no receive is under way while the message is in hand.
+    // One at a time: no receive is under way while the message is in flight.
     let policy = Policy { concurrency: 1, ..POLICY };
     let bench = start(policy, Duration::from_secs(10), move |_| {
         let (started, go_on) = (s.clone(), g.clone());

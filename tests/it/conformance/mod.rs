@@ -139,7 +139,7 @@ const KAFKA: Row = Row {
     name: "kafka",
     start: brokers::KafkaServer::boxed,
     keys_have_owners: true,
-    // Offsets are all that the group knows: a new owner starts at the committed one and counts anew.
+    // Offsets are all that the group knows: a new owner starts at the committed one and counts again from there.
     counts_crashes: false,
     sees_others_in_flight: false,
     ..Row::DEFAULT

@@ -27,7 +27,7 @@ fn a_message_that_kills_every_consumer_is_given_up_by_the_broker() {
         depth_becomes(&*pair.one, Depth { waiting: 0, in_flight: 0, dead: 1 }).await;
         let letter = pair.one.dead_letters(1).await.unwrap().remove(0);
         assert_eq!(letter.message, message("m-1", "k"));
-        assert_eq!((letter.reason.as_str(), letter.attempts), ("given up by the broker", 21));
+        assert_eq!((letter.reason.as_str(), letter.attempts), ("dead-lettered by the broker", 21));
         assert!(letter.died_at_ms > 1_600_000_000_000);
         assert_eq!(pair.one.replay(Some("m-1")).await.unwrap(), 1);
         assert_eq!(receive(&*pair.two, 1).await[0].attempt, 1);

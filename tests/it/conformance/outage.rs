@@ -12,7 +12,7 @@ use crate::helpers::{DEADLINE, block_on};
 
 const MESSAGES: usize = 300;
 const BATCH: usize = 5;
-/// Shorter than any call waits, and longer than every call does: what was on its way then is given up.
+/// Shorter than any call waits, and longer than every call does: what was on its way then has failed.
 const AWAY: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(5)];
 
 pub fn a_broker_restarted_under_load_loses_nothing(row: &'static Row) {
