@@ -33,12 +33,21 @@ pub(super) fn to_json(value: &Any) -> Value {
         Any::StringValue(text) => json!(text),
         Any::BoolValue(flag) => json!(flag),
         Any::IntValue(number) => json!(number),
-        Any::DoubleValue(number) if number.is_finite() => json!(number),
-        Any::DoubleValue(number) => json!(number.to_string()),
+        Any::DoubleValue(number) => double(*number),
         Any::ArrayValue(list) => list.values.iter().map(any_json).collect(),
         Any::KvlistValue(list) => Value::Object(object(&list.values)),
         Any::BytesValue(bytes) => json!(base64::engine::general_purpose::STANDARD.encode(bytes)),
         Any::StringValueStrindex(index) => json!(index),
+    }
+}
+
+/// A number, or the text that protobuf's JSON has for one that JSON cannot express.
+pub(super) fn double(number: f64) -> Value {
+    match number {
+        _ if number.is_finite() => json!(number),
+        _ if number.is_nan() => json!("NaN"),
+        _ if number > 0.0 => json!("Infinity"),
+        _ => json!("-Infinity"),
     }
 }
 

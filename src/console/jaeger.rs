@@ -1,6 +1,6 @@
 //! Jaeger's JSON API, version 1, read only: `/api/services`, `/api/operations`, `/api/traces`.
 //!
-//! Shapes as Jaeger's query service answers them; times and durations are microseconds.
+//! Shapes as the query service of Jaeger 2.20 answers them; times and durations are microseconds.
 
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ use super::params::{Pairs, Params, duration, named, now};
 use super::query::{self, MOST_TRACES, Search};
 use super::state::Console;
 use super::traces::{StoredSpan, StoredTrace};
+
+/// The largest whole number that JavaScript tells from its neighbours.
+const MOST_EXACT: u64 = (1 << 53) - 1;
 
 /// `GET /api/services`
 pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
@@ -47,18 +50,29 @@ pub(super) async fn service_operations(
 /// or `?traceID=…&traceID=…`. Without a service all are searched.
 pub(super) async fn search(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     let params = Params(&pairs);
-    let wanted: Vec<_> = params.all("traceID").map(parse_trace_id).collect();
-    if !wanted.is_empty() {
-        let found: Vec<_> = {
-            let traces = console.traces();
-            wanted.into_iter().flatten().filter_map(|id| traces.get(id)).collect()
-        };
-        return traces_data(&found);
+    if params.get("traceID").is_some() {
+        return by_ids(&console, &params);
     }
     match parse(&params) {
         Ok(search) => traces_data(&search.run(console.all_traces())),
         Err(why) => error(StatusCode::BAD_REQUEST, &why),
     }
+}
+
+/// The traces with the ids asked for; the others are named under `errors`.
+fn by_ids(console: &Console, params: &Params<'_>) -> HttpResponse {
+    let Some(wanted) = params.all("traceID").map(parse_trace_id).collect::<Option<Vec<_>>>() else {
+        return error(StatusCode::BAD_REQUEST, "'traceID' is not a trace id");
+    };
+    let traces = console.traces();
+    let (found, missing): (Vec<_>, Vec<_>) =
+        wanted.into_iter().map(|id| traces.get(id).ok_or(id)).partition(Result::is_ok);
+    drop(traces);
+    let found: Vec<_> = found.into_iter().flatten().map(|trace| trace_json(&trace)).collect();
+    let no_trace = |id| json!({"msg": "trace not found", "traceID": trace_hex(id)});
+    let errors: Vec<_> = missing.into_iter().filter_map(Result::err).map(no_trace).collect();
+    let errors = if errors.is_empty() { Value::Null } else { errors.into() };
+    HttpResponse::Ok().json(answer(found.len(), found.into(), errors))
 }
 
 /// `GET /api/traces/{traceId}`
@@ -96,7 +110,7 @@ fn parse(params: &Params<'_>) -> Result<Search, String> {
         max_duration: params.duration("maxDuration")?.unwrap_or(u64::MAX),
         from: params.micros("start")?.or(lookback).unwrap_or(0),
         until: params.micros("end")?.unwrap_or(u64::MAX),
-        limit: params.limit("limit", 20, MOST_TRACES)?,
+        limit: params.limit("limit", Search::default().limit, MOST_TRACES)?,
     })
 }
 
@@ -108,15 +122,19 @@ fn traces_data(traces: &[Arc<StoredTrace>]) -> HttpResponse {
     data(traces.len(), traces.iter().map(|trace| trace_json(trace)).collect())
 }
 
-fn data(total: usize, data: Value) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": null}))
+/// Jaeger's shape for what was found.
+pub(super) fn data(total: usize, data: Value) -> HttpResponse {
+    HttpResponse::Ok().json(answer(total, data, Value::Null))
+}
+
+fn answer(total: usize, data: Value, errors: Value) -> Value {
+    json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": errors})
 }
 
 /// Jaeger's shape for a failure.
 pub(super) fn error(status: StatusCode, message: &str) -> HttpResponse {
     let errors = json!([{"code": status.as_u16(), "msg": message}]);
-    HttpResponse::build(status)
-        .json(json!({"data": null, "total": 0, "limit": 0, "offset": 0, "errors": errors}))
+    HttpResponse::build(status).json(answer(0, Value::Null, errors))
 }
 
 /// One trace: spans by start, and a process for every distinct resource.
@@ -208,8 +226,12 @@ fn tag(pair: &KeyValue) -> Value {
     let value = pair.value.as_ref().and_then(|value| value.value.as_ref());
     let (kind, value) = match value {
         Some(any @ Any::BoolValue(_)) => ("bool", attributes::to_json(any)),
+        // JavaScript would read another number; Jaeger writes a text there as well.
+        Some(Any::IntValue(number)) if number.unsigned_abs() > MOST_EXACT => {
+            ("int64", json!(number.to_string()))
+        }
         Some(any @ Any::IntValue(_)) => ("int64", attributes::to_json(any)),
-        Some(Any::DoubleValue(number)) if number.is_finite() => ("float64", json!(number)),
+        Some(any @ Any::DoubleValue(_)) => ("float64", attributes::to_json(any)),
         Some(any @ Any::BytesValue(_)) => ("binary", attributes::to_json(any)),
         Some(any) => ("string", json!(attributes::text(any))),
         None => ("string", json!("")),

@@ -6,11 +6,13 @@
 //!
 //! What comes in: [`receive`] (its [`body`], [`otlp`], [`record`]), [`stdin`] (log lines), [`scrape`] (metrics).
 //! Where it stays: [`traces`] and [`logs`], both bounded, joined in [`state`].
-//! What goes out: [`jaeger`], [`v3`], [`views`] (the page's own), [`live`] (changes), [`page`].
+//! What goes out: [`jaeger`] and [`v3`], which search with [`query`] and [`tags`]; [`dependencies`]; [`views`] (the
+//! page's own); [`live`] (changes); [`page`].
 
 mod attributes;
 mod body;
 mod critical;
+mod dependencies;
 mod ids;
 mod jaeger;
 mod line_head;
@@ -18,8 +20,10 @@ mod live;
 mod logs;
 mod origin;
 mod otlp;
+mod otlp_json;
 mod page;
 mod params;
+mod percentile;
 mod query;
 mod receive;
 mod record;
@@ -28,6 +32,7 @@ mod scrape;
 mod span;
 mod state;
 mod stdin;
+mod tags;
 mod traces;
 mod v3;
 mod views;

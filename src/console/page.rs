@@ -8,7 +8,7 @@ use actix_web::{Error, HttpResponse, web};
 use serde_json::json;
 
 use super::live::{self, Feeds};
-use super::{jaeger, v3, views};
+use super::{dependencies, jaeger, v3, views};
 use crate::runtime::http::is_local;
 
 const INDEX: &str = include_str!("ui/index.html");
@@ -57,8 +57,10 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/services/{service}/operations", web::get().to(jaeger::service_operations))
         .route("/api/traces", web::get().to(jaeger::search))
         .route("/api/traces/{id}", web::get().to(jaeger::trace))
+        .route("/api/dependencies", web::get().to(dependencies::answer))
         .route("/api/v3/services", web::get().to(v3::services))
         .route("/api/v3/operations", web::get().to(v3::operations))
+        .route("/api/v3/trace-summaries", web::get().to(v3::summaries))
         .route("/api/v3/traces", web::get().to(v3::search))
         .route("/api/v3/traces/{id}", web::get().to(v3::trace))
         .route("/api/logs", web::get().to(views::logs))
@@ -108,6 +110,9 @@ async fn known_host<B: MessageBody + 'static>(
     Ok(request.into_response(refusal).map_into_right_body())
 }
 
+#[cfg(test)]
+#[path = "page_api_tests.rs"]
+mod api_tests;
 #[cfg(test)]
 #[path = "page_tests.rs"]
 mod tests;

@@ -28,13 +28,13 @@ async fn get_from(
     (response.status().as_u16(), response.headers().clone(), read_body(response).await)
 }
 
-async fn get(console: &web::Data<Console>, path: &str) -> (u16, Value) {
+pub(super) async fn get(console: &web::Data<Console>, path: &str) -> (u16, Value) {
     let (status, _, body) = get_from(console, path, "localhost:7005").await;
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
 }
 
 /// A gateway span with everything a span can have, and a child of another service.
-fn filled() -> web::Data<Console> {
+pub(super) fn filled() -> web::Data<Console> {
     let console = sample::console();
     let mut root = sample::span(0xab, 1, 0);
     let answer = AnyValue { value: Some(Any::IntValue(500)) };

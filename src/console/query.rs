@@ -1,9 +1,10 @@
 //! Trace search, one behind both versions of Jaeger's API.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attributes::{find_text, text};
+use super::attributes::text;
+use super::tags::WantedTag;
 use super::traces::{StoredSpan, StoredTrace};
 
 /// The most traces one answer holds, whatever was asked for.
@@ -16,7 +17,7 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 pub(super) struct Search {
     pub(super) service: Option<String>,
     pub(super) operation: Option<String>,
-    /// Attributes of the span or its resource, and Jaeger's own `error`, `span.kind`, `otel.status_code`.
+    /// As [`WantedTag`] finds them.
     pub(super) tags: Vec<(String, String)>,
     /// Nanoseconds.
     pub(super) min_duration: u64,
@@ -37,7 +38,7 @@ impl Default for Search {
             max_duration: u64::MAX,
             from: 0,
             until: u64::MAX,
-            limit: 20,
+            limit: 100,
         }
     }
 }
@@ -63,22 +64,14 @@ impl Search {
             && (self.from..=self.until).contains(&kept.start)
             && self.operation.as_ref().is_none_or(|name| *name == kept.span.name)
             && self.service.as_ref().is_none_or(|name| *name == trace.origin(kept).service)
-            && self.tags.iter().all(|(key, value)| tag(trace, kept, key).is_some_and(|found| found == *value))
+            && self
+                .tags
+                .iter()
+                .all(|(key, value)| WantedTag { key, value, any_case: false }.is_on(trace, kept))
     }
 }
 
-/// The value of a tag as Jaeger would show it.
-pub(super) fn tag(trace: &StoredTrace, kept: &StoredSpan, key: &str) -> Option<String> {
-    let own = find_text(&kept.span.attributes, key);
-    own.or_else(|| find_text(&trace.origin(kept).resource.attributes, key)).or_else(|| match key {
-        "error" => kept.is_error().then(|| "true".into()),
-        "span.kind" => Some(kind(kept).into()),
-        "otel.status_code" => status(kept).map(Into::into),
-        _ => None,
-    })
-}
-
-/// `server`, `client`, … or `unspecified`.
+/// `server`, `client`, …; empty where it is unspecified.
 pub(super) fn kind(kept: &StoredSpan) -> &'static str {
     match kept.span.kind {
         1 => "internal",
@@ -86,7 +79,7 @@ pub(super) fn kind(kept: &StoredSpan) -> &'static str {
         3 => "client",
         4 => "producer",
         5 => "consumer",
-        _ => "unspecified",
+        _ => "",
     }
 }
 
@@ -105,10 +98,8 @@ pub(super) fn mentions(trace: &StoredTrace, words: &[String]) -> bool {
     let holds = |haystack: &str, word: &str| haystack.to_lowercase().contains(word);
     words.iter().all(|word| {
         if let Some((key, value)) = word.split_once('=') {
-            return trace
-                .spans
-                .iter()
-                .any(|s| tag(trace, s, key).is_some_and(|v| v.eq_ignore_ascii_case(value)));
+            let wanted = WantedTag { key, value, any_case: true };
+            return trace.spans.iter().any(|kept| wanted.is_on(trace, kept));
         }
         super::ids::trace_hex(trace.id).starts_with(word.as_str())
             || trace.origins.iter().any(|origin| holds(&origin.service, word))
@@ -117,6 +108,17 @@ pub(super) fn mentions(trace: &StoredTrace, words: &[String]) -> bool {
                 holds(&s.span.name, word) || values.map(text).any(|value| holds(&value, word))
             })
     })
+}
+
+/// The services of one trace with their spans and how many of those failed, sorted.
+pub(super) fn services_of(trace: &StoredTrace) -> BTreeMap<&str, (usize, usize)> {
+    let mut services: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for kept in &trace.spans {
+        let counts = services.entry(&trace.origin(kept).service).or_default();
+        counts.0 += 1;
+        counts.1 += usize::from(kept.is_error());
+    }
+    services
 }
 
 /// Every service that sent a span, sorted.

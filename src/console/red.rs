@@ -1,4 +1,4 @@
-//! Rate, errors and duration of every service, from scrapes of its `/metrics`.
+//! Rate, errors and duration of every service, from scrapes of its `/metrics` and the spans kept.
 //!
 //! Only the few series shown here are kept; for more there is Prometheus.
 
@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::percentile::{Buckets, Percentile, ServedDurations};
 use crate::lab::backend::metric::MetricSample;
-use crate::schema::{Ports, SERVICES, names};
+use crate::schema::{OTHER_METHOD, OTHER_ROUTE, Ports, SERVICES, names};
 
 /// Series shown as they are, summed over their labels.
 const SHOWN: [&str; 5] = [
@@ -22,7 +23,7 @@ const SHOWN: [&str; 5] = [
 const CONSUMING: &str = "process notifications";
 /// Scrapes kept of one service, and the time the rates are taken over.
 const MOST_SCRAPES: usize = 60;
-const WINDOW: Duration = Duration::from_secs(60);
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
 /// Bounds against an endpoint that is not one of ours.
 const MOST_ROUTES: usize = 100;
 const MOST_BUCKETS: usize = 64;
@@ -32,14 +33,15 @@ const MOST_BUCKETS: usize = 64;
 struct RouteCounts {
     count: f64,
     errors: f64,
-    /// Upper bound in seconds and how many requests were at most that long, ascending.
-    buckets: Vec<(f64, f64)>,
+    buckets: Buckets,
 }
 
 /// One scrape of a service.
 #[derive(Clone, Debug)]
 pub(super) struct Scrape {
     at: Instant,
+    /// When the process started, in seconds since the epoch, where the page says so.
+    started: Option<f64>,
     routes: BTreeMap<String, RouteCounts>,
     shown: BTreeMap<&'static str, f64>,
 }
@@ -65,10 +67,11 @@ impl ServiceHistories {
         was || history.up
     }
 
-    /// One entry a service: `up`, requests a second, the share of 5xx, p95 in milliseconds, routes.
-    pub(super) fn report(&self, ports: Ports) -> Vec<Value> {
+    /// One entry a service: `up`, and over the last minute `count` of requests, `seconds` in which they
+    /// came, `rate` (a second), `errorRatio` (the share of 5xx), `p95`, the same of each route.
+    pub(super) fn report(&self, ports: Ports, served: &ServedDurations<'_>) -> Vec<Value> {
         let entry = |(history, service): (&ServiceHistory, &'static crate::schema::Service)| {
-            let mut entry = history.report();
+            let mut entry = history.report(service.name, served);
             entry["name"] = json!(service.name);
             entry["port"] = json!(ports.of(service.role));
             entry["about"] = json!(service.about);
@@ -80,9 +83,8 @@ impl ServiceHistories {
 
 impl ServiceHistory {
     fn push(&mut self, scrape: Scrape) {
-        let requests = |scrape: &Scrape| scrape.routes.values().map(|r| r.count).sum::<f64>();
-        if self.scrapes.back().is_some_and(|last| requests(last) > requests(&scrape)) {
-            // Counters only fall when the process is a new one; what came before says nothing now.
+        if self.scrapes.back().is_some_and(|last| !scrape.continues(last)) {
+            // Another process: what was counted before says nothing now.
             self.scrapes.clear();
         }
         if self.scrapes.len() == MOST_SCRAPES {
@@ -91,24 +93,32 @@ impl ServiceHistory {
         self.scrapes.push_back(scrape);
     }
 
-    fn report(&self) -> Value {
+    fn report(&self, service: &str, served: &ServedDurations<'_>) -> Value {
         let (Some(last), true) = (self.scrapes.back(), self.up) else {
             return json!({"up": false});
         };
         let first =
             self.scrapes.iter().find(|scrape| last.at.duration_since(scrape.at) <= WINDOW).unwrap_or(last);
         let seconds = last.at.duration_since(first.at).as_secs_f64();
-        let mut all = RouteCounts::default();
+        let since: Vec<_> =
+            last.routes.iter().map(|(name, now)| (name, now, now.minus(first.routes.get(name)))).collect();
         let mut routes = Vec::new();
-        for (name, now) in &last.routes {
-            let since = now.minus(first.routes.get(name));
-            all.add(&since);
-            let mut entry = since.report(seconds);
+        for (name, now, since) in &since {
+            let p95 =
+                served.of(service, span_name(name)).or_else(|| Percentile::of_buckets(&[&since.buckets]));
+            let mut entry = since.report(seconds, p95);
             entry["route"] = json!(name);
             entry["total"] = json!(now.count);
             routes.push(entry);
         }
-        let mut entry = all.report(seconds);
+        let all = RouteCounts {
+            count: since.iter().map(|(.., route)| route.count).sum(),
+            errors: since.iter().map(|(.., route)| route.errors).sum(),
+            buckets: Buckets::new(),
+        };
+        let histograms: Vec<_> = since.iter().map(|(.., route)| &route.buckets).collect();
+        let p95 = served.of_all(service).or_else(|| Percentile::of_buckets(&histograms));
+        let mut entry = all.report(seconds, p95);
         entry["up"] = json!(true);
         entry["routes"] = json!(routes);
         entry["shown"] = json!(last.shown);
@@ -126,6 +136,17 @@ impl ServiceHistory {
     }
 }
 
+impl Scrape {
+    /// Whether it is of the process of an earlier scrape. Where the page does not say when its process
+    /// started, a counter that fell tells: each by itself, for a sum may have grown meanwhile.
+    fn continues(&self, earlier: &Self) -> bool {
+        let grown = |(name, was): (&String, &RouteCounts)| {
+            self.routes.get(name).is_some_and(|now| now.count >= was.count && now.errors >= was.errors)
+        };
+        self.started == earlier.started && earlier.routes.iter().all(grown)
+    }
+}
+
 impl RouteCounts {
     fn minus(&self, earlier: Option<&Self>) -> Self {
         let Some(earlier) = earlier else { return self.clone() };
@@ -134,12 +155,7 @@ impl RouteCounts {
         Self { count: self.count - earlier.count, errors: self.errors - earlier.errors, buckets }
     }
 
-    fn add(&mut self, other: &Self) {
-        self.count += other.count;
-        self.errors += other.errors;
-        other.buckets.iter().for_each(|(le, n)| self.add_bucket(*le, *n));
-    }
-
+    /// Adds a series' count to the bucket of its bound; the series of one route have the same bounds.
     fn add_bucket(&mut self, le: f64, count: f64) {
         match self.buckets.iter().position(|b| b.0 >= le) {
             Some(place) if self.buckets[place].0 == le => self.buckets[place].1 += count,
@@ -149,31 +165,27 @@ impl RouteCounts {
         }
     }
 
-    fn report(&self, seconds: f64) -> Value {
+    fn report(&self, seconds: f64, p95: Option<Percentile>) -> Value {
         let rate = (seconds > 0.0).then(|| self.count / seconds);
         let errors = (self.count > 0.0).then(|| self.errors / self.count);
-        let p95 = self.quantile(0.95).map(|s| s * 1e3);
-        json!({"rate": rate, "errorRatio": errors, "p95": p95})
+        json!({"count": self.count, "seconds": seconds, "rate": rate, "errorRatio": errors,
+            "p95": p95.map(Percentile::json)})
     }
+}
 
-    /// Seconds, linear within the bucket, as Prometheus' `histogram_quantile` has it; nothing
-    /// without requests.
-    fn quantile(&self, q: f64) -> Option<f64> {
-        let total = self.buckets.last().filter(|b| b.1 > 0.0)?.1;
-        let rank = q * total;
-        let place = self.buckets.iter().position(|b| b.1 >= rank)?;
-        let (below, under) = if place == 0 { (0.0, 0.0) } else { self.buckets[place - 1] };
-        let (upper, count) = self.buckets[place];
-        if upper.is_infinite() || count <= under {
-            return Some(below);
-        }
-        Some(below + (upper - below) * (rank - under) / (count - under))
+/// The name of the spans that serve a route as it stands in labels.
+fn span_name(route: &str) -> &str {
+    match route.strip_suffix(OTHER_ROUTE).map(str::trim_end) {
+        Some(OTHER_METHOD) => "HTTP",
+        Some(method) if !method.contains(' ') => method,
+        _ => route,
     }
 }
 
 /// Reads the text of a `/metrics` page; lines that are not understood are passed over.
 pub(super) fn parse(text: &str) -> Scrape {
-    let mut scrape = Scrape { at: Instant::now(), routes: BTreeMap::new(), shown: BTreeMap::new() };
+    let (routes, shown) = Default::default();
+    let mut scrape = Scrape { at: Instant::now(), started: None, routes, shown };
     for sample in text.lines().filter(|line| is_read(line)).filter_map(MetricSample::parse) {
         if let Some(part) = sample.name.strip_prefix(names::HTTP_SERVER_DURATION) {
             note_request(&mut scrape.routes, part, &sample);
@@ -181,6 +193,8 @@ pub(super) fn parse(text: &str) -> Scrape {
             || sample.name.strip_prefix(names::NOTIFICATION_DURATION) == Some("_bucket")
         {
             note_message(scrape.routes.entry(CONSUMING.to_owned()).or_default(), &sample);
+        } else if sample.name == names::PROCESS_START {
+            scrape.started = Some(sample.value);
         } else if let Some(shown) = SHOWN.iter().find(|shown| **shown == sample.name) {
             *scrape.shown.entry(shown).or_default() += sample.value;
         }
@@ -190,7 +204,12 @@ pub(super) fn parse(text: &str) -> Scrape {
 
 /// Whether a line may be of a series that is read: most of a page is not.
 fn is_read(line: &str) -> bool {
-    let read = [names::HTTP_SERVER_DURATION, names::QUEUE_PROCESSED, names::NOTIFICATION_DURATION];
+    let read = [
+        names::HTTP_SERVER_DURATION,
+        names::QUEUE_PROCESSED,
+        names::NOTIFICATION_DURATION,
+        names::PROCESS_START,
+    ];
     read.iter().chain(&SHOWN).any(|name| line.starts_with(name))
 }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::ids::parse_trace_id;
+use super::ids::{parse_trace_id, trace_hex};
+use super::otlp_json::resource_spans;
 use super::params::{Pairs, Params, duration, named, rfc3339, whole};
 use super::query::{self, Search};
 use super::state::Console;
-use super::traces::StoredTrace;
+use super::traces::{StoredSpan, StoredTrace};
 
 /// `GET /api/v3/services`
 pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
@@ -23,8 +22,10 @@ pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
 pub(super) async fn operations(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     let params = Params(&pairs);
     let found = query::operations(&console.all_traces(), params.v3("service"), params.v3("spanKind"));
+    // Jaeger's name for a kind that was never said.
+    let kind = |kind: &'static str| if kind.is_empty() { "internal" } else { kind };
     let list: Vec<_> =
-        found.into_iter().map(|(name, kind)| json!({"name": name, "spanKind": kind})).collect();
+        found.into_iter().map(|(name, of)| json!({"name": name, "spanKind": kind(of)})).collect();
     HttpResponse::Ok().json(json!({"operations": list}))
 }
 
@@ -44,6 +45,48 @@ pub(super) async fn search(console: web::Data<Console>, pairs: Pairs) -> HttpRes
     }
 }
 
+/// `GET /api/v3/trace-summaries?…`, searched for like traces: `{"summaries":[…]}`, what a list of them
+/// shows.
+pub(super) async fn summaries(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    match parse(&Params(&pairs)) {
+        Ok(search) => {
+            let found = search.run(console.all_traces());
+            let list: Vec<_> = found.iter().map(|trace| summary(trace)).collect();
+            HttpResponse::Ok().json(json!({"summaries": list}))
+        }
+        Err(why) => error(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+/// Without what is zero or empty, as Jaeger writes it. Its root is the first span without a parent.
+fn summary(trace: &StoredTrace) -> Value {
+    let services: Vec<_> = query::services_of(trace)
+        .into_iter()
+        .map(|(name, (spans, errors))| {
+            filled([("name", json!(name)), ("spanCount", json!(spans)), ("errorSpanCount", json!(errors))])
+        })
+        .collect();
+    let root = Some(&trace.spans[trace.root()]).filter(|kept| kept.parent == 0);
+    let orphan = |kept: &&Arc<StoredSpan>| kept.parent != 0 && trace.span(kept.parent).is_none();
+    filled([
+        ("traceId", json!(trace_hex(trace.id))),
+        ("rootServiceName", root.map_or(json!(""), |root| json!(trace.origin(root).service))),
+        ("rootOperationName", root.map_or(json!(""), |root| json!(root.span.name))),
+        ("minStartTimeUnixNano", json!(trace.start.to_string())),
+        ("maxEndTimeUnixNano", json!(trace.end.to_string())),
+        ("spanCount", json!(trace.spans.len())),
+        ("errorSpanCount", json!(trace.spans.iter().filter(|kept| kept.is_error()).count())),
+        ("orphanSpanCount", json!(trace.spans.iter().filter(orphan).count())),
+        ("services", json!(services)),
+    ])
+}
+
+fn filled<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let is_empty = |value: &Value| *value == json!(0) || *value == json!("");
+    let kept = fields.into_iter().filter(|(_, value)| !is_empty(value));
+    Value::Object(kept.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+}
+
 fn parse(params: &Params<'_>) -> Result<Search, String> {
     let time = |name| params.v3(name).map(|text| named(name, rfc3339(text))).transpose();
     let length = |name| params.v3(name).map(|text| named(name, duration(text))).transpose();
@@ -61,31 +104,17 @@ fn parse(params: &Params<'_>) -> Result<Search, String> {
         max_duration: length("durationMax")?.unwrap_or(u64::MAX),
         from: time("startTimeMin")?.unwrap_or(0),
         until: time("startTimeMax")?.unwrap_or(u64::MAX),
-        limit: limit.map_or(Ok(20), |text| whole("query.searchDepth", text))?,
+        limit: limit.map_or(Ok(Search::default().limit), |text| whole("query.searchDepth", text))?,
     })
 }
 
 /// 404 when there is nothing, as Jaeger answers.
 fn result(traces: &[Arc<StoredTrace>]) -> HttpResponse {
-    let groups: Vec<_> = traces.iter().flat_map(|trace| otlp(trace)).collect();
+    let groups: Vec<_> = traces.iter().flat_map(|trace| resource_spans(trace)).collect();
     if groups.is_empty() {
         return error(StatusCode::NOT_FOUND, "No traces found");
     }
     HttpResponse::Ok().json(json!({"result": {"resourceSpans": groups}}))
-}
-
-fn otlp(trace: &StoredTrace) -> impl Iterator<Item = ResourceSpans> + '_ {
-    trace.origins.iter().map(|origin| {
-        let own = trace.spans.iter().filter(|kept| std::ptr::eq(trace.origin(kept), &**origin));
-        let spans = own.map(|kept| kept.span.clone()).collect();
-        let schema_url = origin.schemas.scope.clone();
-        let scoped = ScopeSpans { scope: Some(origin.scope.clone()), spans, schema_url };
-        ResourceSpans {
-            resource: Some(Resource::clone(&origin.resource)),
-            scope_spans: vec![scoped],
-            schema_url: origin.schemas.resource.clone(),
-        }
-    })
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse {

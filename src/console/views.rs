@@ -1,18 +1,20 @@
 //! The page's own views: the list, one trace with its path and logs, the overview, logs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::attributes::find_text;
 use super::critical;
 use super::ids::{parse_trace_id, span_hex, trace_hex};
 use super::jaeger;
 use super::logs::LogFilter;
-use super::params::{Pairs, Params};
+use super::params::{Pairs, Params, now};
+use super::percentile::ServedDurations;
 use super::query;
+use super::red;
 use super::state::Console;
 use super::traces::{StoredSpan, StoredTrace};
 
@@ -81,25 +83,21 @@ fn has_status(trace: &StoredTrace, wanted: &str) -> bool {
     match wanted {
         "error" => errors,
         "ok" => !errors,
-        _ => http_status(trace, &trace.spans[trace.root()]).is_some_and(|code| {
+        _ => http_status(&trace.spans[trace.root()]).is_some_and(|code| {
             code == wanted || (wanted.ends_with("xx") && code.get(..1) == wanted.get(..1))
         }),
     }
 }
 
-fn http_status(trace: &StoredTrace, kept: &StoredSpan) -> Option<String> {
-    let current = query::tag(trace, kept, "http.response.status_code");
-    current.or_else(|| query::tag(trace, kept, "http.status_code"))
+/// By the current name or the former one.
+fn http_status(kept: &StoredSpan) -> Option<String> {
+    let named = |key| find_text(&kept.span.attributes, key);
+    named("http.response.status_code").or_else(|| named("http.status_code"))
 }
 
 fn summary(trace: &StoredTrace) -> Value {
     let root = &trace.spans[trace.root()];
-    let mut services: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for kept in &trace.spans {
-        let counts = services.entry(&trace.origin(kept).service).or_default();
-        counts.0 += 1;
-        counts.1 += usize::from(kept.is_error());
-    }
+    let services = query::services_of(trace);
     let errors: usize = services.values().map(|counts| counts.1).sum();
     let services: Vec<_> = services
         .iter()
@@ -110,7 +108,7 @@ fn summary(trace: &StoredTrace) -> Value {
         "name": root.span.name,
         "service": trace.origin(root).service,
         "rootReceived": root.parent == 0,
-        "httpStatus": http_status(trace, root),
+        "httpStatus": http_status(root),
         "startTime": trace.start / 1_000,
         "duration": (trace.end - trace.start) / 1_000,
         "rootDuration": root.duration() / 1_000,
@@ -148,8 +146,10 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         json!({"received": logs.received, "rejected": logs.rejected, "evicted": logs.evicted,
             "kept": logs.len(), "bytes": logs.bytes})
     };
+    let lately = now().saturating_sub(u64::try_from(red::WINDOW.as_nanos()).unwrap_or(u64::MAX));
+    let served = ServedDurations::since(&traces, lately);
     HttpResponse::Ok().json(json!({
-        "services": console.services().report(console.ports),
+        "services": console.services().report(console.ports, &served),
         "seen": query::services(&traces),
         "traces": {"received": spans.received, "rejected": spans.rejected, "kept": spans.spans,
             "evicted": spans.evicted_spans, "keptTraces": traces.len(),

@@ -9,13 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use nix::sys::resource::{RLIM_INFINITY, Resource, UsageWho, getrlimit, getrusage};
 
+use crate::schema::names;
+
 const CPU: &str = "process_cpu_seconds_total";
 const OPEN_FDS: &str = "process_open_fds";
 const MAX_FDS: &str = "process_max_fds";
 const VIRTUAL: &str = "process_virtual_memory_bytes";
 const VIRTUAL_MAX: &str = "process_virtual_memory_max_bytes";
 const RESIDENT: &str = "process_resident_memory_bytes";
-const START: &str = "process_start_time_seconds";
 const THREADS: &str = "process_threads";
 
 /// `USER_HZ`, the unit of times in /proc: the same on every architecture this program is built for.
@@ -29,10 +30,14 @@ pub(super) fn register() {
     describe_gauge!(VIRTUAL, Unit::Bytes, "Virtual memory size in bytes.");
     describe_gauge!(VIRTUAL_MAX, Unit::Bytes, "Maximum amount of virtual memory available in bytes.");
     describe_gauge!(RESIDENT, Unit::Bytes, "Resident memory size in bytes.");
-    describe_gauge!(START, Unit::Seconds, "Start time of the process since unix epoch in seconds.");
+    describe_gauge!(
+        names::PROCESS_START,
+        Unit::Seconds,
+        "Start time of the process since unix epoch in seconds."
+    );
     describe_gauge!(THREADS, Unit::Count, "Number of OS threads in the process.");
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    gauge!(START).set(started().unwrap_or_else(now) as f64);
+    gauge!(names::PROCESS_START).set(started().unwrap_or_else(now) as f64);
 }
 
 /// Reads the others.

@@ -39,6 +39,7 @@ pub mod names {
     pub const RUNTIME_TASKS: &str = "runtime_tokio_alive_tasks";
     pub const FAULT_ACTIVE: &str = "fault_active";
     pub const BUILD_INFO: &str = "build_info";
+    pub const PROCESS_START: &str = "process_start_time_seconds";
 }
 
 /// What a metric measures with.

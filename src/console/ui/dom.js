@@ -22,10 +22,16 @@ export class Failure extends Error {
   }
 }
 
+// A number that JavaScript has no number for stays the text it came as.
+export function exact(key, value, context) {
+  const held = typeof value !== "number" || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
+  return held ? value : context?.source ?? value;
+}
+
 export async function getJson(path, params = {}) {
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value != null));
   const response = await fetch(query.size ? `${path}?${query}` : path, { signal: AbortSignal.timeout(10_000) });
-  const body = await response.json().catch(() => ({}));
+  const body = await response.text().then((text) => JSON.parse(text, exact)).catch(() => ({}));
   if (!response.ok) throw new Failure(response.status, body.errors?.[0]?.msg ?? `HTTP ${response.status}`);
   return body;
 }
@@ -49,12 +55,17 @@ export function hue(service) {
 export const chip = (service, more = "", props = {}) =>
   h("span", { class: "chip", "--hue": hue(service), ...props }, h("i", { "aria-hidden": "true" }), service, more);
 
-// Microseconds as a person reads them.
+// Microseconds as a person reads them. Rounded first, so that no unit says more than it can hold.
 export function time(us) {
-  if (us < 1_000) return `${+us.toFixed(us < 10 ? 1 : 0)} µs`;
-  if (us < 1_000_000) return `${+(us / 1_000).toPrecision(3)} ms`;
-  if (us < 60_000_000) return `${+(us / 1_000_000).toPrecision(3)} s`;
-  return `${Math.floor(us / 60_000_000)} min ${Math.round((us % 60_000_000) / 1_000_000)} s`;
+  const three = (value) => +value.toPrecision(3);
+  if (us < 10) return `${+us.toFixed(1)} µs`;
+  if (Math.round(us) < 1_000) return `${Math.round(us)} µs`;
+  if (three(us / 1e3) < 1_000) return `${three(us / 1e3)} ms`;
+  if (three(us / 1e6) < 60) return `${three(us / 1e6)} s`;
+  const [seconds, minutes, hours] = [1e6, 6e7, 3.6e9].map((unit) => Math.round(us / unit));
+  const pair = (total, per, unit, rest) => `${count(Math.floor(total / per))} ${unit} ${total % per} ${rest}`;
+  if (seconds < 3_600) return pair(seconds, 60, "min", "s");
+  return minutes < 1_440 ? pair(minutes, 60, "h", "min") : pair(hours, 24, "d", "h");
 }
 
 export function age(us) {

@@ -1,11 +1,22 @@
 // Rate, errors and duration of the services: a strip above the traces, and a page of its own.
 
-import { chip, count, empty, getJson, h, hue } from "./dom.js";
+import { chip, count, empty, getJson, h, hue, plural, time } from "./dom.js";
 
-const number = (value, digits = 3) => (value == null ? "–" : String(+value.toPrecision(digits)));
-const rate = (s) => (s.rate == null ? "–" : `${number(s.rate)}/s`);
-const errors = (s) => (s.errorRatio == null ? "–" : `${number(s.errorRatio * 100)} %`);
-const p95 = (s) => (s.p95 == null ? "–" : s.p95 >= 1_000 ? `${number(s.p95 / 1_000)} s` : `${number(s.p95)} ms`);
+const number = (value, digits = 3) => String(+value.toPrecision(digits));
+
+// Where less than one a second came, the requests themselves: two of them are no "0.0494/s".
+export function rate(s) {
+  if (s.rate == null) return "–";
+  if (s.rate >= 1) return `${number(s.rate)}/s`;
+  return s.count > 0 ? `${count(s.count)} in ${time(Math.round(s.seconds) * 1e6)}` : "0/s";
+}
+
+export const errors = (s) => (s.errorRatio == null ? "–" : `${number(s.errorRatio * 100)} %`);
+
+// Of spans the duration of one of them; of buckets only what they bound.
+export const p95 = (s) => (s.p95 ? `${{ "at most": "≤ ", "more than": "> " }[s.p95.bound] ?? ""}${time(s.p95.ms * 1e3)}` : "–");
+const p95Source = (s) => (s.p95?.spans ? `p95 of ${plural(s.p95.spans, "span")} kept here` : "p95 as far as the buckets of /metrics tell");
+
 const isBad = (s) => s.errorRatio > 0.01;
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -33,7 +44,7 @@ export function strip(root, services, chosen, choose) {
     const state = s.up ? (isBad(s) ? "bad" : "up") : "down";
     return h("button", { type: "button", class: `card ${state}`, "--hue": hue(s.name), "data-service": s.name,
       "aria-pressed": String(chosen === s.name), onclick: () => choose(s.name),
-      title: s.up ? `${s.about}\nlast minute, from /metrics` : `no answer from /metrics on port ${s.port}` },
+      title: s.up ? `${s.about}\nlast minute, from /metrics; ${p95Source(s)}` : `no answer from /metrics on port ${s.port}` },
       h("span", { class: "title" }, h("i", { "aria-hidden": "true" }), s.name),
       s.up
         ? h("span", { class: "red" }, h("b", {}, rate(s)), h("b", { class: isBad(s) ? "danger" : "" }, errors(s), " err"), h("b", {}, "p95 ", p95(s)))
@@ -46,7 +57,7 @@ export function strip(root, services, chosen, choose) {
 export function servicesView(root) {
   document.title = "Services · o11y-lab";
   const body = h("div", { class: "services" });
-  root.append(h("h1", {}, "Services"), h("p", { class: "note" }, "Requests (or messages), share that failed (5xx, or retried) and 95th percentile over the last minute, read from each service's /metrics."), body);
+  root.append(h("h1", {}, "Services"), h("p", { class: "note" }, "Requests (or messages), share that failed (5xx, or retried) and 95th percentile over the last minute. Counts are read from each service's /metrics. The percentile is that of the spans kept here; where there are none, the histogram's buckets only say ≤ or >."), body);
 
   function routes(service) {
     if (!service.routes?.length) return h("p", { class: "note" }, "No requests counted yet.");
@@ -54,7 +65,7 @@ export function servicesView(root) {
     const head = h("tr", {}, ["Route", "Rate", "Errors", "p95", "Total"].map((t) => h("th", { scope: "col" }, t)));
     return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, busiest.map((r) =>
       h("tr", { class: r.total ? "" : "idle" }, h("th", { scope: "row" }, r.route), h("td", {}, rate(r)),
-        h("td", { class: isBad(r) ? "danger" : "" }, errors(r)), h("td", {}, p95(r)), h("td", {}, count(r.total)))))));
+        h("td", { class: isBad(r) ? "danger" : "" }, errors(r)), h("td", { title: p95Source(r) }, p95(r)), h("td", {}, count(r.total)))))));
   }
 
   function card(service) {

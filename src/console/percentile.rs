@@ -1,0 +1,171 @@
+//! The 95th percentile of durations, no more exact than its source allows.
+//!
+//! Spans carry every duration, so theirs is one of them (nearest rank). Buckets only say between which
+//! bounds a duration lies. Interpolating in them invents a number that the traces beside it may
+//! contradict, so theirs is a bound.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::traces::StoredTrace;
+
+/// SERVER and CONSUMER, as OTLP numbers them: the spans that serve a request or a message.
+const SERVING: [i32; 2] = [2, 5];
+
+/// A histogram's upper bounds in seconds, ascending, each with how many durations were at most that.
+/// The last bound is infinite.
+pub(super) type Buckets = Vec<(f64, f64)>;
+
+/// What is known of a 95th percentile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Percentile {
+    /// It is this, in nanoseconds, from so many spans.
+    Exact(u64, usize),
+    /// It is this or less, in seconds.
+    AtMost(f64),
+    /// It is more than this, in seconds.
+    MoreThan(f64),
+}
+
+impl Percentile {
+    /// Of durations in nanoseconds; nothing without any.
+    pub(super) fn of_durations(mut nanos: Vec<u64>) -> Option<Self> {
+        nanos.sort_unstable();
+        let rank = (nanos.len() * 19).div_ceil(20);
+        let value = nanos.get(rank.checked_sub(1)?)?;
+        Some(Self::Exact(*value, nanos.len()))
+    }
+
+    /// Of all that several histograms counted, whose bounds may differ; nothing without durations.
+    ///
+    /// At any bound, each histogram has counted at least what stands at its own largest bound up to
+    /// there. So no two are ever added bucket by bucket, and what comes out is true of all.
+    pub(super) fn of_buckets(histograms: &[&Buckets]) -> Option<Self> {
+        let total: f64 = histograms.iter().filter_map(|buckets| buckets.last()).map(|last| last.1).sum();
+        let rank = (total * 19.0 / 20.0).ceil();
+        let mut bounds: Vec<f64> =
+            histograms.iter().flat_map(|buckets| buckets.iter().map(|b| b.0)).collect();
+        bounds.retain(|bound| bound.is_finite());
+        bounds.sort_unstable_by(f64::total_cmp);
+        let counted = |bound: f64| histograms.iter().map(|buckets| up_to(buckets, bound)).sum::<f64>();
+        if total <= 0.0 {
+            return None;
+        }
+        if let Some(bound) = bounds.iter().find(|bound| counted(**bound) >= rank) {
+            return Some(Self::AtMost(*bound));
+        }
+        // More lies beyond the bounds than 5 %: certainly above the lowest of the places where one ends.
+        histograms.iter().filter_map(|buckets| overflows(buckets)).min_by(f64::total_cmp).map(Self::MoreThan)
+    }
+
+    /// `{"ms":N,"bound":"exact","spans":N}`, or with `"at most"` or `"more than"` and without spans.
+    pub(super) fn json(self) -> Value {
+        match self {
+            Self::Exact(nanos, spans) => json!({"ms": nanos as f64 / 1e6, "bound": "exact", "spans": spans}),
+            Self::AtMost(seconds) => json!({"ms": seconds * 1e3, "bound": "at most"}),
+            Self::MoreThan(seconds) => json!({"ms": seconds * 1e3, "bound": "more than"}),
+        }
+    }
+}
+
+/// How many were certainly at most this long.
+fn up_to(buckets: &Buckets, bound: f64) -> f64 {
+    buckets.iter().rfind(|bucket| bucket.0 <= bound).map_or(0.0, |bucket| bucket.1)
+}
+
+/// The largest finite bound, where durations lie beyond it.
+fn overflows(buckets: &Buckets) -> Option<f64> {
+    let (bound, counted) = buckets.iter().rfind(|bucket| bucket.0.is_finite())?;
+    buckets.last().filter(|all| all.1 > *counted).map(|_| *bound)
+}
+
+/// Durations of the spans that served something and ended lately, in nanoseconds, by service and name.
+#[derive(Debug, Default)]
+pub(super) struct ServedDurations<'a>(HashMap<&'a str, HashMap<&'a str, Vec<u64>>>);
+
+impl<'a> ServedDurations<'a> {
+    /// Those that ended at `from` or later, in nanoseconds since the epoch.
+    pub(super) fn since(traces: &'a [Arc<StoredTrace>], from: u64) -> Self {
+        let mut found = Self::default();
+        for trace in traces.iter().filter(|trace| trace.end >= from) {
+            for kept in
+                trace.spans.iter().filter(|kept| kept.end >= from && SERVING.contains(&kept.span.kind))
+            {
+                let names = found.0.entry(&trace.origin(kept).service).or_default();
+                names.entry(&kept.span.name).or_default().push(kept.duration());
+            }
+        }
+        found
+    }
+
+    /// Of one name of a service.
+    pub(super) fn of(&self, service: &str, name: &str) -> Option<Percentile> {
+        Percentile::of_durations(self.0.get(service)?.get(name)?.clone())
+    }
+
+    /// Of everything a service served.
+    pub(super) fn of_all(&self, service: &str) -> Option<Percentile> {
+        Percentile::of_durations(self.0.get(service)?.values().flatten().copied().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::console::sample;
+    use crate::console::traces::TraceStore;
+
+    const INF: f64 = f64::INFINITY;
+
+    #[test]
+    fn of_durations_it_is_one_of_them_and_never_one_in_between() {
+        let exact = |nanos: Vec<u64>| Percentile::of_durations(nanos);
+        assert_eq!(exact(vec![]), None);
+        assert_eq!(exact(vec![803_000_000; 3]), Some(Percentile::Exact(803_000_000, 3)));
+        assert_eq!(exact((1..=20).rev().collect()), Some(Percentile::Exact(19, 20)));
+        assert_eq!(exact((1..=21).collect()), Some(Percentile::Exact(20, 21)));
+        assert_eq!(exact((1..=100).collect()), Some(Percentile::Exact(95, 100)));
+    }
+
+    #[test]
+    fn of_buckets_it_is_a_bound_and_not_a_place_in_between() {
+        let of = |buckets: &Buckets| Percentile::of_buckets(&[buckets]);
+        assert_eq!(of(&vec![(0.5, 0.0), (1.5, 10.0), (INF, 10.0)]), Some(Percentile::AtMost(1.5)));
+        assert_eq!(of(&vec![(0.1, 95.0), (1.0, 100.0), (INF, 100.0)]), Some(Percentile::AtMost(0.1)));
+        assert_eq!(of(&vec![(0.1, 94.0), (1.0, 100.0), (INF, 100.0)]), Some(Percentile::AtMost(1.0)));
+        assert_eq!(of(&vec![(0.1, 94.0), (INF, 100.0)]), Some(Percentile::MoreThan(0.1)));
+        assert_eq!(of(&vec![(0.1, 0.0), (INF, 0.0)]), None);
+        assert_eq!((of(&vec![(INF, 3.0)]), of(&vec![])), (None, None));
+    }
+
+    #[test]
+    fn two_histograms_with_different_bounds_are_not_added_bucket_by_bucket() {
+        // 100 requests of at most 5 ms beside 10 messages of at most 10 ms.
+        let requests = vec![(0.005, 100.0), (0.01, 100.0), (10.0, 100.0), (INF, 100.0)];
+        let messages = vec![(0.01, 10.0), (0.1, 10.0), (15.0, 10.0), (INF, 10.0)];
+        assert_eq!(Percentile::of_buckets(&[&requests, &messages]), Some(Percentile::AtMost(0.01)));
+        let slow = vec![(0.01, 0.0), (15.0, 10.0), (INF, 10.0)];
+        assert_eq!(Percentile::of_buckets(&[&requests, &slow]), Some(Percentile::AtMost(15.0)));
+        // Half of all took longer than 0.1 s; how much longer than that nobody has counted.
+        let beyond = vec![(0.1, 0.0), (INF, 100.0)];
+        assert_eq!(Percentile::of_buckets(&[&requests, &beyond]), Some(Percentile::MoreThan(0.1)));
+    }
+
+    #[test]
+    fn only_spans_that_serve_and_ended_lately_count() {
+        let mut store = TraceStore::new(100, 1 << 20);
+        for (id, kind, to) in [(1, 2, 100), (2, 3, 200), (3, 5, 300), (4, 2, 20)] {
+            let mut span = sample::timed(id, 0, 10, to);
+            (span.kind, span.name) = (kind, format!("kind {kind}"));
+            store.insert(&sample::origin("a"), span).unwrap();
+        }
+        let traces = store.all();
+        let served = ServedDurations::since(&traces, sample::START + 50_000_000);
+        assert_eq!(served.of("a", "kind 2"), Some(Percentile::Exact(90_000_000, 1)));
+        assert_eq!(served.of_all("a"), Some(Percentile::Exact(290_000_000, 2)));
+        assert_eq!((served.of("a", "kind 3"), served.of_all("b")), (None, None));
+    }
+}
