@@ -14,6 +14,9 @@ use crate::helpers::{Answer, Lab, eventually, get, send};
 const HOSTILE_NAME: &str = "<img src=x onerror=alert(1)>";
 const HOSTILE_VALUE: &str = "</dd><script>alert(2)</script>";
 const HOSTILE_SERVICE: &str = "\"><svg onload=alert(3)>";
+/// Two numbers that JavaScript cannot hold: it has only their even neighbours.
+const BIG_IN_SPAN: &str = "9007199254740993";
+const BIG_IN_LOG: &str = "9007199254740995";
 
 /// A trace id of our own, so that whoever waits for the trace knows it beforehand.
 fn new_trace_id() -> String {
@@ -43,7 +46,8 @@ fn post_hostile_span(lab: &Lab, trace: &str) {
         "parentSpanId": found.span("api-gateway", "POST /api/orders").unwrap().id,
         "name": HOSTILE_NAME, "kind": 1,
         "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000000000001",
-        "attributes": [{"key": HOSTILE_NAME, "value": {"stringValue": HOSTILE_VALUE}}],
+        "attributes": [{"key": HOSTILE_NAME, "value": {"stringValue": HOSTILE_VALUE}},
+            {"key": "big", "value": {"intValue": BIG_IN_SPAN}}],
         "status": {"code": 2, "message": HOSTILE_NAME}
     });
     let service = json!([{"key": "service.name", "value": {"stringValue": HOSTILE_SERVICE}}]);
@@ -55,7 +59,14 @@ fn post_hostile_span(lab: &Lab, trace: &str) {
     span["endTimeUnixNano"] = json!((start + 1_000_000).to_string());
     let export =
         json!({"resourceSpans": [{"resource": {"attributes": service}, "scopeSpans": [{"spans": [span]}]}]});
-    let url = format!("http://127.0.0.1:{}/v1/traces", lab.ports().at(Endpoint::Otlp));
+    post_otlp(lab, "traces", &export);
+    let record = json!({"traceId": trace, "timeUnixNano": start.to_string(), "body": {"stringValue": "a big number"},
+        "attributes": [{"key": "big", "value": {"intValue": BIG_IN_LOG}}]});
+    post_otlp(lab, "logs", &json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}));
+}
+
+fn post_otlp(lab: &Lab, signal: &str, export: &Value) {
+    let url = format!("http://127.0.0.1:{}/v1/{signal}", lab.ports().at(Endpoint::Otlp));
     let answer =
         send("POST", &url, &[("content-type", "application/json")], Some(export.to_string().as_bytes()));
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -94,7 +105,9 @@ fn a_person_sees_an_order_appear_and_can_read_every_part_of_it() {
         command.args(["--expect-span", &format!("{service}|{name}")]);
     }
     command.args(["--expect-span", &format!("{HOSTILE_SERVICE}|{HOSTILE_NAME}")]);
-    command.args(["--expect-literal", HOSTILE_NAME, "--expect-literal", HOSTILE_VALUE]);
+    for text in [HOSTILE_NAME, HOSTILE_VALUE, BIG_IN_SPAN, BIG_IN_LOG] {
+        command.args(["--expect-literal", text]);
+    }
     let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     command.arg("--screenshots").arg(target.join("screenshots"));
     let mut browser = Browser::start(command);

@@ -24,6 +24,7 @@ mod failures;
 mod faults;
 mod helpers;
 mod hosts;
+mod jaeger;
 mod lambda;
 mod load;
 mod log_output;

@@ -23,6 +23,7 @@ import os
 import shutil
 import sys
 
+from page_numbers import check_numbers
 from playwright.sync_api import Error, sync_playwright
 from watched_page import WatchedPage
 
@@ -170,6 +171,7 @@ class ConsolePage(WatchedPage):
         if not self.check_row_appears():
             return self.screenshot("missing-trace")
         self.screenshot("traces-1280x800")
+        check_numbers(self)
         if self.options.check_filters:
             self.check_filters()
         self.check_keyboard()
