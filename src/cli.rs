@@ -1,5 +1,7 @@
 //! The command line: every command, and one run of it.
 
+mod variables;
+
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -110,7 +112,8 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
         }
         args.insert(1.min(args.len()), role.into());
     }
-    let matches = command().try_get_matches_from(args)?;
+    let command = variables::flags_first(command(), &mut args);
+    let matches = command.try_get_matches_from(args)?;
     let cli = Cli::from_arg_matches(&matches)?;
     if let Some(Err(missing)) = cli.command.queue().map(QueueConfig::check) {
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, format!("{missing}\n")));
@@ -124,23 +127,9 @@ fn names_a_command(arg: &OsString) -> bool {
     matches!(text.as_ref(), "-h" | "--help" | "-V" | "--version" | "help") || !text.starts_with('-')
 }
 
-/// The command line, with variables that are set but empty taken as not set.
+/// The command line, as the variables of this process make it.
 pub fn command() -> clap::Command {
-    let set = |arg: &clap::Arg| {
-        let value = arg.get_env().and_then(std::env::var_os);
-        value.is_none_or(|value| !value.is_empty())
-    };
-    let mut command = Cli::command();
-    without(&mut command, &|arg| !set(arg));
-    command
-}
-
-/// Takes the variables of the arguments that `unset` names, at every depth.
-fn without(command: &mut clap::Command, unset: &dyn Fn(&clap::Arg) -> bool) {
-    for sub in command.get_subcommands_mut() {
-        *sub = std::mem::take(sub).mut_args(|arg| if unset(&arg) { arg.env(None::<&str>) } else { arg });
-        without(sub, unset);
-    }
+    variables::prepared(Cli::command())
 }
 
 /// The arguments of every command.
@@ -175,12 +164,13 @@ fn explain(error: &clap::Error, words: &[OsString]) -> Option<String> {
     }
     // Where only a variable names the role, no command is among the words.
     let mut args = chosen.get_arguments().chain(arguments(chosen));
-    let flag = shown.split([' ', '=']).next().unwrap_or_default();
+    let flag = shown.split([' ', '=', '[']).next().unwrap_or_default();
     let arg = args.find(|arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)))?;
     let variable = arg.get_env().map(|name| format!(" (environment variable {})", name.to_string_lossy()));
-    // A value that must not be shown in the help must not be shown in an error either.
-    let value =
-        if arg.is_hide_env_values_set() { "***".to_owned() } else { text(ContextKind::InvalidValue)? };
+    let value = text(ContextKind::InvalidValue)?;
+    // Whatever has a login in it is a secret, as a URL with a password is.
+    let secret = arg.is_hide_env_values_set() || value.contains('@');
+    let value = if secret { "***".to_owned() } else { value };
     let why = match (error.source(), error.get(ContextKind::ValidValue)) {
         (Some(cause), _) => format!(": {cause}"),
         (None, Some(ContextValue::Strings(valid))) => format!(": expected one of {}", valid.join(", ")),

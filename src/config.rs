@@ -5,21 +5,25 @@
 //! specification asks and compose files need.
 
 mod broker;
+pub mod child;
 mod duration;
 mod fault_command;
 mod lab;
 mod lambda;
 mod load;
+mod log;
 mod otel;
 mod queue;
 mod queue_command;
+mod readers;
 mod retention;
 mod transport;
+mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 pub use broker::{BrokerConfig, KafkaGroupProtocol, KafkaMechanism, KafkaSecurity, Secret};
 pub(crate) use duration::{BareUnit, duration};
@@ -28,12 +32,20 @@ pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, UpConf
 pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};
+pub use log::{LogConfig, LogFormat};
 pub use otel::OtelConfig;
 pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
+pub(crate) use readers::VariableReader;
 pub use retention::{DeadLetterConfig, RetentionConfig};
 pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
+};
+pub(crate) use values::boolean;
+pub use values::reached_at;
+use values::{
+    LONGEST, at_least_one, database_url, http_url, milliseconds, milliseconds_or_zero, plain_http_url,
+    port_base, seconds,
 };
 
 /// Names the role where no subcommand is given.
@@ -49,42 +61,14 @@ pub const LAST_ORDER_FILE: &str = "orders.last-id";
 pub const PATH_VARIABLE: &str = "PATH";
 /// A person who set this (to anything but nothing) wants no colour: <https://no-color.org>.
 pub const NO_COLOR_VARIABLE: &str = "NO_COLOR";
+/// What the terminal can do; `dumb` is one that knows no escape sequences.
+pub const TERM_VARIABLE: &str = "TERM";
+/// Read by many programs in Rust, and not by this one.
+pub const RUST_LOG_VARIABLE: &str = "RUST_LOG";
 
-/// The variables by which `up` configures its children. The first group repeats names that stand
-/// at the settings below; a test compares them.
-pub mod child {
-    #![allow(missing_docs, reason = "the settings say what each one means")]
-    pub const HOST: &str = "HOST";
-    pub const SHUTDOWN_GRACE: &str = "SHUTDOWN_GRACE";
-    pub const LOG_FORMAT: &str = "LOG_FORMAT";
-    pub const DATA_DIR: &str = "DATA_DIR";
-    pub const PORT_BASE: &str = "PORT_BASE";
-    pub const QUEUE_TRANSPORT: &str = "QUEUE_TRANSPORT";
-    pub const CONSOLE_OTLP_PORT: &str = "CONSOLE_OTLP_PORT";
-    pub const USER_SERVICE_URL: &str = "USER_SERVICE_URL";
-    pub const ORDER_SERVICE_URL: &str = "ORDER_SERVICE_URL";
-    pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
-    pub const AWS_REGION: &str = "AWS_REGION";
-    pub const FAULTS_ENABLED: &str = "FAULTS_ENABLED";
-    pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
-    pub const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
-    pub const OTEL_TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
-    pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    pub const OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-    pub const BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
-
-    /// Set by AWS Lambda; its presence makes the lambda role run there.
-    pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
-
-    // The AWS SDK's own.
-    pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
-    pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
-    pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
-    pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
-    pub const AWS_PROFILE: &str = "AWS_PROFILE";
-    pub const AWS_EC2_METADATA_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
-    pub const AWS_IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-}
+/// Pairs of settings, named by their fields, where the first as a flag outweighs the variable of the
+/// second, although that one decides where both are set in the same way.
+pub(crate) const FLAG_OUTWEIGHS: [(&str, &str); 2] = [("port", "url"), ("port_base", "url")];
 
 /// Everything one role needs to run.
 #[derive(Args, Clone, Debug)]
@@ -150,27 +134,6 @@ pub struct HttpConfig {
     /// Longest time to finish requests and messages in flight after SIGTERM, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
-}
-
-/// What goes to standard output, and how.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Logs")]
-pub struct LogConfig {
-    /// Level, or tracing-subscriber directives such as `info,o11y_lab::queue=debug`
-    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = log_filter)]
-    pub log_level: String,
-    /// One JSON object a line, or text for a terminal
-    #[arg(long, env = "LOG_FORMAT", default_value = "json")]
-    pub log_format: LogFormat,
-}
-
-/// The shape of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Text for a person.
-    Pretty,
 }
 
 /// The services a role calls.
@@ -245,7 +208,7 @@ pub struct NotifyConfig {
 #[command(next_help_heading = "Faults")]
 pub struct FaultConfig {
     /// Serve /faults, by which any client of the port can break this role; `up` sets it
-    #[arg(long, env = "FAULTS_ENABLED", value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, env = "FAULTS_ENABLED")]
     pub faults_enabled: bool,
 }
 
@@ -264,64 +227,3 @@ pub fn default_data_dir() -> PathBuf {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);
-
-/// The longest time that a setting may name.
-const LONGEST: Duration = Duration::from_secs(86_400);
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let read = duration(text, BareUnit::Seconds).filter(|d| !d.is_zero() && *d <= LONGEST);
-    read.ok_or_else(|| "expected seconds, more than 0 and at most 86400".into())
-}
-
-fn milliseconds(text: &str) -> Result<Duration, String> {
-    let read = duration(text, BareUnit::Milliseconds).filter(|d| d.as_millis() > 0 && *d <= LONGEST);
-    read.ok_or_else(|| "expected milliseconds, 1 to 86400000".into())
-}
-
-fn milliseconds_or_zero(text: &str) -> Result<Duration, String> {
-    let read = duration(text, BareUnit::Milliseconds).filter(|d| *d <= LONGEST);
-    read.ok_or_else(|| "expected milliseconds, 0 to 86400000".into())
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(n) if n >= 1 => Ok(n),
-        _ => Err("expected a whole number, at least 1".into()),
-    }
-}
-
-fn port_base(text: &str) -> Result<u16, String> {
-    match text.parse::<u16>() {
-        Ok(port) if (1024..=65_000).contains(&port) => Ok(port),
-        _ => Err("expected a port, 1024 to 65000".into()),
-    }
-}
-
-/// Calls between our services stay inside one network: plain HTTP, TLS ends before the gateway.
-fn plain_http_url(text: &str) -> Result<String, String> {
-    match http_url(text)? {
-        url if url.starts_with("http://") => Ok(url),
-        _ => Err("expected http://host:port (services call each other without TLS)".into()),
-    }
-}
-
-fn http_url(text: &str) -> Result<String, String> {
-    let url: actix_web::http::Uri = text.parse().map_err(|e| format!("not a URL: {e}"))?;
-    match (url.scheme_str(), url.host()) {
-        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err("expected http://host:port or https://host".into()),
-    }
-}
-
-fn database_url(text: &str) -> Result<String, String> {
-    match text.split_once("://") {
-        Some(("postgres" | "postgresql" | "sqlite", rest)) if !rest.is_empty() => Ok(text.to_owned()),
-        _ => Err("expected postgres://user@host/database or sqlite:///path/to/file".into()),
-    }
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    tracing_subscriber::EnvFilter::try_new(text)
-        .map(|_| text.to_owned())
-        .map_err(|e| format!("not a level or directive: {e}"))
-}

@@ -2,9 +2,13 @@
 //! service writes it itself (`LOG_FORMAT=pretty`) or `up` shows it.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 
 use serde_json::Value;
+
+use crate::config::{NO_COLOR_VARIABLE, TERM_VARIABLE};
 
 const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
@@ -33,6 +37,25 @@ pub(crate) fn is_unsafe(c: char) -> bool {
 /// The escape sequences around painted text, empty without colour.
 pub(crate) fn paint(colour: bool, code: &'static str) -> (&'static str, &'static str) {
     if colour && !code.is_empty() { (code, RESET) } else { ("", "") }
+}
+
+/// Whether `stream` is a terminal that obeys escape sequences.
+pub(crate) fn obeys_escapes(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !is_dumb(std::env::var_os)
+}
+
+/// Whether text for `stream` may be coloured.
+pub(crate) fn has_colour(stream: &impl IsTerminal) -> bool {
+    obeys_escapes(stream) && !is_plain(std::env::var_os)
+}
+
+/// A shell inside an editor and many build systems have such a terminal.
+fn is_dumb(variable: impl Fn(&'static str) -> Option<OsString>) -> bool {
+    variable(TERM_VARIABLE).is_some_and(|value| value == "dumb")
+}
+
+fn is_plain(variable: impl Fn(&'static str) -> Option<OsString>) -> bool {
+    variable(NO_COLOR_VARIABLE).is_some_and(|value| !value.is_empty())
 }
 
 /// The head of a log line; its fields follow.
@@ -109,6 +132,16 @@ mod tests {
         assert!(shown.is_ascii() && !shown.contains(char::is_control), "{shown}");
         assert_eq!(escaped("\u{1b}[2J"), "\\u{1b}[2J");
         assert!(matches!(escaped("Zürich, 東京 ✓"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_dumb_terminal_gets_no_escapes_and_one_with_no_color_no_colour() {
+        let set = |name: &'static str, value: &'static str| {
+            move |asked: &'static str| (asked == name).then(|| OsString::from(value))
+        };
+        assert!(is_dumb(set("TERM", "dumb")) && !is_dumb(set("TERM", "xterm")) && !is_dumb(|_| None));
+        assert!(is_plain(set("NO_COLOR", "0")) && !is_plain(set("NO_COLOR", "")) && !is_plain(|_| None));
+        assert!(!has_colour(&std::fs::File::open("/dev/null").expect("it is there")), "no terminal");
     }
 
     #[test]

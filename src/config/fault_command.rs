@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::{PortBase, http_url};
+use super::{BareUnit, PortBase, duration, http_url};
 use crate::schema::{FAULT_NAMES, Role};
 
 /// What `o11y-lab fault` does.
@@ -42,8 +42,8 @@ pub struct FaultArguments {
     /// The fault; `fault list` says what each one does and takes
     #[arg(value_parser = PossibleValuesParser::new(FAULT_NAMES), hide_possible_values = true)]
     pub name: String,
-    /// Time added, in milliseconds
-    #[arg(long)]
+    /// Time added, such as 500ms or 1.5s; a bare number is milliseconds
+    #[arg(long, value_name = "TIME", value_parser = whole_milliseconds)]
     pub ms: Option<u64>,
     /// Share of those it could hit, above 0 and at most 1
     #[arg(long, value_parser = super::load::ratio)]
@@ -54,8 +54,8 @@ pub struct FaultArguments {
     /// Status code of the answer: 500, 503 or 504
     #[arg(long)]
     pub status: Option<u64>,
-    /// Until it ends by itself, in seconds, at most 3600
-    #[arg(long)]
+    /// Until it ends by itself, such as 90s or 5m, at most 1h; a bare number is seconds
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     pub seconds: Option<u64>,
 }
 
@@ -90,4 +90,36 @@ pub struct FaultTarget {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The role takes whole numbers and says which ones.
+fn whole_seconds(text: &str) -> Result<u64, String> {
+    let read = duration(text, BareUnit::Seconds).filter(|time| time.subsec_nanos() == 0);
+    read.map(|time| time.as_secs())
+        .ok_or_else(|| "expected a time of whole seconds, such as 90s, 5m or 1h".into())
+}
+
+fn whole_milliseconds(text: &str) -> Result<u64, String> {
+    let read = duration(text, BareUnit::Milliseconds).filter(|time| time.subsec_nanos() % 1_000_000 == 0);
+    let number = read.and_then(|time| u64::try_from(time.as_millis()).ok());
+    number.ok_or_else(|| "expected a time of whole milliseconds, such as 500ms or 1.5s".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_a_fault_are_read_as_every_other_time() {
+        for (text, seconds) in [("60", 60), ("90s", 90), ("5m", 300), ("1h", 3600), ("1.5m", 90)] {
+            assert_eq!(whole_seconds(text), Ok(seconds), "{text}");
+        }
+        for (text, ms) in [("500", 500), ("500ms", 500), ("1.5s", 1500)] {
+            assert_eq!(whole_milliseconds(text), Ok(ms), "{text}");
+        }
+        for wrong in ["1500ms", "-1", "soon", "", "1.5"] {
+            assert!(whole_seconds(wrong).is_err(), "{wrong}");
+        }
+        assert!(whole_milliseconds("5us").is_err());
+    }
 }

@@ -1,11 +1,12 @@
 //! The settings of the lab commands that have no file of their own here.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{ROLE_VARIABLE, at_least_one, http_url, milliseconds, port_base, seconds};
+use super::{ROLE_VARIABLE, at_least_one, http_url, milliseconds, port_base, reached_at, seconds};
 
 /// The ports by which a lab command finds a running lab.
 #[derive(Args, Clone, Copy, Debug)]
@@ -28,6 +29,9 @@ pub struct UpConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub ports: PortBase,
+    /// Address to listen on; on others than loopback, whoever reaches it can use the lab and break it
+    #[arg(long, env = "UP_HOST", default_value = "127.0.0.1")]
+    pub host: IpAddr,
     /// Folder of databases and queue [default: the user's state folder]
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
@@ -68,7 +72,7 @@ pub struct ConsoleConfig {
     pub ports: PortBase,
     /// Address to listen on, for the page and for OTLP
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
-    pub host: std::net::IpAddr,
+    pub host: IpAddr,
     /// Port that takes OTLP/HTTP, 0 for none [default: 4318, or N+6 with --port-base N]
     #[arg(long, env = "CONSOLE_OTLP_PORT", value_name = "PORT")]
     pub otlp_port: Option<u16>,
@@ -97,9 +101,12 @@ impl ConsoleConfig {
 /// A health check for containers without a shell.
 #[derive(Args, Clone, Debug)]
 pub struct HealthcheckConfig {
-    /// URL to ask [default: http://127.0.0.1:PORT/health]
+    /// URL to ask [default: http://HOST:PORT/health]
     #[arg(long, env = "HEALTHCHECK_URL", value_parser = http_url)]
     pub url: Option<String>,
+    /// Address the service listens on; one that means all addresses is asked on loopback [default: 127.0.0.1]
+    #[arg(long, env = "HOST")]
+    pub host: Option<IpAddr>,
     /// Port of the service on this machine [default: the port of the role in O11Y_LAB_ROLE, else 3000]
     #[arg(long, env = "PORT")]
     pub port: Option<u16>,
@@ -115,6 +122,7 @@ impl HealthcheckConfig {
         let service = crate::schema::SERVICES.iter().find(|service| service.command == role);
         let port =
             self.port.or(service.map(crate::schema::Service::port)).unwrap_or(crate::schema::PORT_BASE);
-        self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{port}/health"))
+        let host = self.host.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        self.url.clone().unwrap_or_else(|| format!("http://{}/health", reached_at(host, port)))
     }
 }

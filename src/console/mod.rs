@@ -59,7 +59,7 @@ const OTLP_CONNECTIONS: usize = 64;
 /// Connections of the page, each open tab holding one for the live feed.
 const PAGE_CONNECTIONS: usize = 256;
 
-/// Runs the console until SIGTERM or SIGINT, or until the parent that feeds it log lines is gone.
+/// Runs the console until SIGTERM, SIGINT or SIGHUP, or until the parent that feeds it log lines is gone.
 ///
 /// Must be called inside an actix `System`. Fails when one of the two ports cannot be had, naming
 /// it, before anything is served.
@@ -71,7 +71,7 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     shutdown.listen().context("cannot listen for signals")?;
     let console = web::Data::new(Console::new(&config));
     stdin::follow(console.clone().into_inner(), shutdown.clone());
-    scrape::start(console.clone().into_inner(), config.scrape_interval);
+    scrape::start(console.clone().into_inner(), config.host, config.scrape_interval);
     announce(page.local_addr()?, otlp.as_ref().map(TcpListener::local_addr).transpose()?);
 
     let receiver = otlp.map(|listener| receiver(console.clone(), listener)).transpose()?;

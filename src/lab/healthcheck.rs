@@ -28,7 +28,7 @@ mod tests {
 
     fn ask(port: u16, path: &str) -> HealthcheckConfig {
         let url = Some(format!("http://127.0.0.1:{port}{path}"));
-        HealthcheckConfig { url, port: Some(port), timeout: Duration::from_secs(5) }
+        HealthcheckConfig { url, host: None, port: Some(port), timeout: Duration::from_secs(5) }
     }
 
     #[actix_web::test]

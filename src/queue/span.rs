@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::global::{BoxedSpan, BoxedTracer};
-use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{
+    Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer,
+};
 use opentelemetry::{Context, KeyValue, StringValue, global};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -66,7 +68,7 @@ impl QueueSpans {
         );
         add(&span, self.queue.attributes(message, None));
         // Fails where tracing is off, and then there is nothing to join.
-        let _ = span.set_parent(producer(message));
+        let _ = span.set_parent(storer(message));
         span
     }
 
@@ -143,6 +145,18 @@ impl QueueSpans {
     }
 }
 
+/// Context of the span that stored `message` in the outbox. Its headers carried it, but no further than
+/// to the relay of the same service: it is not remote.
+fn storer(message: &Message) -> Context {
+    let context = producer(message);
+    let local = {
+        let span = context.span();
+        let ids = span.span_context();
+        SpanContext::new(ids.trace_id(), ids.span_id(), ids.trace_flags(), false, ids.trace_state().clone())
+    };
+    context.with_remote_span_context(local)
+}
+
 /// Context of the span that sent `message`, by its headers.
 pub(super) fn producer(message: &Message) -> Context {
     extract(&MessageFields(&message.headers))
@@ -191,3 +205,6 @@ pub(super) fn fail(span: &Span, kind: &'static str, reason: &str) {
         vec![KeyValue::new("exception.type", kind), KeyValue::new("exception.message", reason.to_owned())];
     span.add_event("exception", event);
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, ShouldSample, SpanData};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
@@ -63,12 +63,17 @@ pub(super) struct Spans {
 
 impl Spans {
     pub(super) fn recorded() -> Self {
+        Self::sampled_by(Sampler::AlwaysOn)
+    }
+
+    pub(super) fn sampled_by(sampler: impl ShouldSample + 'static) -> Self {
         // Without a subscriber everywhere, tests on other threads would switch the spans off for all:
         // tracing remembers per place in the code whether anybody is interested.
         let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let provider = SdkTracerProvider::builder();
+        let provider = provider.with_sampler(sampler).with_simple_exporter(exporter.clone()).build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         let spans_only = filter_fn(|meta| meta.is_span());
         let guard = tracing_subscriber::registry().with(layer.with_filter(spans_only)).set_default();

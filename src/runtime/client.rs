@@ -242,7 +242,9 @@ pub fn connections(connect_timeout: Duration) -> awc::Client {
 pub async fn listens(base: &str) -> Result<(), String> {
     let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
     let authority = authority.split('/').next().unwrap_or_default();
-    let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    // The colons inside an IPv6 literal's brackets are no port's.
+    let has_port = authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
     tokio::net::TcpStream::connect(address).await.map(drop).map_err(|error| match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
         _ => "cannot be reached".to_owned(),

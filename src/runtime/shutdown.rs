@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::writer;
@@ -26,17 +26,15 @@ impl Shutdown {
         Self { token: CancellationToken::new(), grace, deadline: Arc::default() }
     }
 
-    /// Starts listening: SIGTERM and SIGINT begin the shutdown, a second one exits at once. A child
-    /// of `up` also stops when its standard input ends, because then its parent is gone.
+    /// Starts listening: SIGTERM, SIGINT and SIGHUP begin the shutdown, a second one exits at once. A
+    /// child of `up` also stops when its standard input ends, because then its parent is gone.
     pub fn listen(&self) -> std::io::Result<()> {
-        let mut term = signal(SignalKind::terminate())?;
-        let mut int = signal(SignalKind::interrupt())?;
+        let mut signals = StopSignals::listen()?;
         let token = self.token.clone();
         actix_web::rt::spawn(async move {
-            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            signals.next().await;
             token.cancel();
-            let code = tokio::select! { _ = term.recv() => 143, _ = int.recv() => 130 };
-            exit(code);
+            exit(signals.next().await);
         });
         if std::env::var_os(LIFELINE_VARIABLE).is_some_and(|v| v == "stdin") {
             self.watch_lifeline();
@@ -88,6 +86,48 @@ impl Shutdown {
     pub fn later_stage(&self) -> Self {
         Self { token: CancellationToken::new(), grace: self.grace, deadline: self.deadline.clone() }
     }
+}
+
+/// The signals that ask a process to stop.
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Option<Signal>,
+}
+
+impl StopSignals {
+    /// Starts listening. SIGHUP stays ignored where it was: `nohup` is there to outlive a terminal.
+    ///
+    /// # Errors
+    /// The process cannot listen for signals.
+    pub fn listen() -> std::io::Result<Self> {
+        let hang_up = if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hang_up })
+    }
+
+    /// Waits for the next one; returns the exit code by which a shell tells of it.
+    pub async fn next(&mut self) -> i32 {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => 143,
+            _ = self.interrupt.recv() => 130,
+            _ = hang_up => 129,
+        }
+    }
+}
+
+/// By the mask of ignored signals, whose first bit is SIGHUP's (proc(5)); elsewhere than on Linux it is
+/// not known.
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Ends the process at once, but for the log lines that wait.

@@ -40,6 +40,7 @@ mod queue;
 mod readme;
 mod redis;
 mod schema;
+mod settings;
 mod shutdown;
 mod sqs;
 mod traces;

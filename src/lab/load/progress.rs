@@ -1,7 +1,7 @@
 //! Progress of a run: a bar on a terminal, lines elsewhere, JSON for a heartbeat.
 
 use std::cell::Cell;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,6 +11,7 @@ use super::setup::ROWS;
 use super::tally::LoadRecorder;
 use crate::api;
 use crate::config::LoadConfig;
+use crate::terminal::obeys_escapes;
 
 /// Time between two lines about a set-up that takes long.
 const SET_UP_EVERY: Duration = Duration::from_secs(1);
@@ -38,7 +39,7 @@ enum ProgressForm {
 impl Progress {
     /// Progress in the form that suits the place, for a run of this length.
     pub(super) fn new(config: &LoadConfig, length: Duration) -> Self {
-        let form = match (config.forever, std::io::stderr().is_terminal()) {
+        let form = match (config.forever, obeys_escapes(&std::io::stderr())) {
             (true, _) => ProgressForm::Json,
             (false, true) => ProgressForm::Bar(bar(length)),
             (false, false) => ProgressForm::Lines,

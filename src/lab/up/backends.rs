@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::environment::Environment;
 use super::links;
-use super::plan::{LabPlan, local};
+use super::plan::LabPlan;
 use super::spec::ChildSpec;
 use crate::config::BackendProgram;
 use crate::schema::{Endpoint, Ports, Role, SERVICES};
@@ -91,8 +92,8 @@ pub(super) fn children(
 fn child(backend: BackendProgram, program: PathBuf, plan: &LabPlan) -> anyhow::Result<ChildSpec> {
     let folder = plan.data_dir.join(name(backend));
     write(backend, plan, &folder).with_context(|| format!("writing {}", folder.display()))?;
-    let url = local(port(backend, plan.ports));
-    let address = url.trim_start_matches("http://");
+    let url = plan.url(port(backend, plan.ports));
+    let address = SocketAddr::new(plan.host, port(backend, plan.ports));
     let flag = |name: &str, value: &Path| {
         let mut flag = OsString::from(format!("--{name}="));
         flag.push(value);
@@ -116,8 +117,7 @@ fn child(backend: BackendProgram, program: PathBuf, plan: &LabPlan) -> anyhow::R
             "--cluster.listen-address=".into(),
         ]),
     }
-    // A program that is not ours has no use for any variable of ours.
-    let environment = Environment::default();
+    let environment = Environment::of_stranger();
     Ok(ChildSpec {
         name: name(backend),
         command: UNTIL_EOF,
@@ -132,7 +132,7 @@ fn child(backend: BackendProgram, program: PathBuf, plan: &LabPlan) -> anyhow::R
 fn write(backend: BackendProgram, plan: &LabPlan, folder: &Path) -> anyhow::Result<()> {
     match backend {
         BackendProgram::Alertmanager => {
-            let here = format!("{}/alerts", local(plan.ports.of(Role::Notify)));
+            let here = format!("{}/alerts", plan.url(plan.ports.of(Role::Notify)));
             let text = ALERTMANAGER.replacen(WEBHOOK, &here, 1);
             all(folder, &[("alertmanager.yml", text)])
         }
@@ -171,7 +171,7 @@ fn targets(plan: &LabPlan) -> String {
     let roles = roles.map(|service| (service.name, plan.ports.of(service.role)));
     let backends = plan.with.iter().map(|backend| (name(*backend), port(*backend, plan.ports)));
     let target = |(service, port): (&str, u16)| {
-        let address = format!("127.0.0.1:{port}");
+        let address = plan.address(port);
         json!({"targets": [address], "labels": {"job": service, "service": service}})
     };
     json!(roles.chain(backends).map(target).collect::<Vec<_>>()).to_string()
@@ -181,7 +181,7 @@ fn alertmanagers(plan: &LabPlan) -> String {
     if !plan.with.contains(&BackendProgram::Alertmanager) {
         return "[]".to_owned();
     }
-    json!([{"targets": [format!("127.0.0.1:{}", plan.ports.at(Endpoint::Alertmanager))]}]).to_string()
+    json!([{"targets": [plan.address(plan.ports.at(Endpoint::Alertmanager))]}]).to_string()
 }
 
 fn find(backend: BackendProgram) -> anyhow::Result<PathBuf> {

@@ -1,26 +1,28 @@
 //! A child's environment: how it differs from ours.
 //!
 //! Children inherit our environment, so that `LOG_LEVEL=debug o11y-lab up` and the standard
-//! `OTEL_*` work; what would give every child the same address or name is taken out.
+//! `OTEL_*` work; what would give every child the same address or name is taken out, and of our
+//! settings and AWS's each gets only those that it reads.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use super::plan::{LabPlan, local};
-use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, child as var};
+use super::own_names::without_name;
+use super::plan::LabPlan;
+use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, VariableReader, child as var};
 use crate::schema::Role;
 
 /// Reads a variable of our own environment; a set but empty one counts as not set.
 pub(super) type Inherited<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Variables to set (`Some`) or to take out (`None`).
-#[derive(Clone, Debug, Default)]
-pub(super) struct Environment(BTreeMap<&'static str, Option<OsString>>);
+/// Variables to set (`Some`) or to take out (`None`), and who reads what else is there.
+#[derive(Clone, Debug)]
+pub(super) struct Environment(BTreeMap<&'static str, Option<OsString>>, VariableReader);
 
 impl Environment {
     /// The console gets the roles' log lines on standard input, which is its lifeline as well.
     pub(super) fn of_console(plan: &LabPlan) -> Self {
-        let mut env = Self::common(plan);
+        let mut env = Self::common(plan, VariableReader::Console);
         env.set(LIFELINE_VARIABLE, "stdin-logs");
         env.set(var::PORT_BASE, plan.ports.of(Role::Gateway).to_string());
         env.set(var::CONSOLE_OTLP_PORT, plan.otlp.port.unwrap_or(0).to_string());
@@ -29,7 +31,7 @@ impl Environment {
 
     /// What a role needs to find its port, its data, its neighbours and its trace backend.
     pub(super) fn of_role(plan: &LabPlan, role: Role, inherited: Inherited<'_>) -> Self {
-        let mut env = Self::common(plan);
+        let mut env = Self::common(plan, VariableReader::Role(role));
         env.set(LIFELINE_VARIABLE, "stdin");
         env.set(PORT_VARIABLE, plan.ports.of(role).to_string());
         env.set(var::USER_SERVICE_URL, upstream(plan, Role::User, var::USER_SERVICE_URL, inherited));
@@ -38,7 +40,10 @@ impl Environment {
             env.call_lambda(plan, inherited);
         }
         if let Some(port) = plan.otlp.port {
-            env.set(var::OTLP_ENDPOINT, inherited(var::OTLP_ENDPOINT).unwrap_or(local(port)));
+            env.set(var::OTLP_ENDPOINT, inherited(var::OTLP_ENDPOINT).unwrap_or(plan.url(port)));
+        }
+        if let Some(attributes) = inherited(var::OTEL_RESOURCE_ATTRIBUTES) {
+            env.set(var::OTEL_RESOURCE_ATTRIBUTES, without_name(&attributes));
         }
         for (name, value) in [
             // Traces show up in the console half a second after they happen, not five.
@@ -50,13 +55,18 @@ impl Environment {
         env
     }
 
-    fn common(plan: &LabPlan) -> Self {
-        let mut env = Self::default();
+    /// A program that is not ours has no use for any variable of ours.
+    pub(super) fn of_stranger() -> Self {
+        Self(BTreeMap::new(), VariableReader::Stranger)
+    }
+
+    fn common(plan: &LabPlan, reader: VariableReader) -> Self {
+        let mut env = Self(BTreeMap::new(), reader);
         // One name, one role or one Lambda runtime for all children would be wrong for most.
         for name in [ROLE_VARIABLE, PORT_VARIABLE, var::OTEL_SERVICE_NAME, var::LAMBDA_RUNTIME_API] {
             env.remove(name);
         }
-        env.set(var::HOST, "127.0.0.1");
+        env.set(var::HOST, plan.host.to_string());
         env.set(var::DATA_DIR, &plan.data_dir);
         env.set(var::SHUTDOWN_GRACE, plan.grace.as_secs_f64().to_string());
         env.set(var::LOG_FORMAT, "json");
@@ -67,7 +77,7 @@ impl Environment {
     /// stand-in, and neither a profile nor the metadata service is worth asking for made-up ones.
     fn call_lambda(&mut self, plan: &LabPlan, inherited: Inherited<'_>) {
         let endpoint = upstream(plan, Role::Lambda, var::LAMBDA_ENDPOINT, inherited);
-        let stand_in = endpoint == local(plan.ports.of(Role::Lambda));
+        let stand_in = endpoint == plan.url(plan.ports.of(Role::Lambda));
         self.set(var::LAMBDA_ENDPOINT, endpoint);
         if inherited(var::AWS_REGION).or_else(|| inherited(var::AWS_DEFAULT_REGION)).is_none() {
             self.set(var::AWS_REGION, "us-east-1");
@@ -92,6 +102,10 @@ impl Environment {
 
     /// Applies the difference to a command about to be started.
     pub(super) fn apply(&self, command: &mut tokio::process::Command) {
+        let inherited = std::env::vars_os().map(|(name, _)| name);
+        for foreign in inherited.filter(|name| !name.to_str().is_none_or(|name| self.1.may_read(name))) {
+            command.env_remove(foreign);
+        }
         for (name, value) in &self.0 {
             match value {
                 Some(value) => command.env(name, value),
@@ -104,7 +118,7 @@ impl Environment {
 /// Where a role is: here if we start it, else where the user says it runs.
 fn upstream(plan: &LabPlan, role: Role, variable: &str, inherited: Inherited<'_>) -> String {
     let elsewhere = if plan.runs(role) { None } else { inherited(variable) };
-    elsewhere.unwrap_or_else(|| local(plan.ports.of(role)))
+    elsewhere.unwrap_or_else(|| plan.url(plan.ports.of(role)))
 }
 
 /// One sentence if the user's own settings keep traces from being sent at all.
@@ -180,7 +194,7 @@ mod tests {
         };
         let env = Environment::of_role(&plan(&[]), Role::User, &theirs);
         assert_eq!(value(&env, "OTEL_EXPORTER_OTLP_ENDPOINT"), theirs("OTEL_EXPORTER_OTLP_ENDPOINT"));
-        let choice = choose(7000, &theirs);
+        let choice = choose(7000, std::net::Ipv4Addr::LOCALHOST.into(), &theirs);
         let said = choice.note.unwrap();
         assert!(
             said.contains("collector:4318") && !said.contains("token") && !said.contains("key"),

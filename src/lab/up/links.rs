@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::plan::{LabPlan, local};
+use super::plan::LabPlan;
 use crate::config::BackendProgram;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::{Endpoint, PORT_BASE, Role};
@@ -31,7 +31,7 @@ pub(super) async fn alerts_page(plan: &LabPlan) -> Option<String> {
     if !plan.with.contains(&BackendProgram::Prometheus) {
         return None;
     }
-    let url = local(plan.ports.at(Endpoint::Prometheus));
+    let url = plan.url(plan.ports.at(Endpoint::Prometheus));
     let client = OneShot::new(Duration::from_secs(1), 0);
     for page in ALERT_PAGES {
         let page = format!("{url}{page}");
@@ -48,14 +48,14 @@ pub(super) fn rules(text: &str, plan: &LabPlan) -> String {
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (_, rest) = part.split_at(part.find('\'').unwrap_or(part.len()));
-        let _ = write!(out, "{}/services{rest}", local(plan.ports.at(Endpoint::Console)));
+        let _ = write!(out, "{}/services{rest}", plan.url(plan.ports.at(Endpoint::Console)));
     }
     out
 }
 
 /// A runbook that names this lab's console, and its ports to the commands.
 pub(super) fn runbook(text: &str, plan: &LabPlan) -> String {
-    let console = format!("console ({})", local(plan.ports.at(Endpoint::Console)));
+    let console = format!("console ({})", plan.url(plan.ports.at(Endpoint::Console)));
     let text = text.replace(&format!("\n{TRACES}"), &format!("\nThe {console}"));
     let text = text.replace(TRACES, &format!("the {console}"));
     let base = plan.ports.of(Role::Gateway);

@@ -5,7 +5,7 @@
 //!    and, if asked, Prometheus and Alertmanager with the lab's rules: `backends`, `until_eof`
 //! 3. wait until they are ready, print one table: `probe`, `table`
 //! 4. pass their log lines on: `lines`, `render`, `output`
-//! 5. start a crashed child again: `machine`; on SIGTERM or Ctrl-C drain them in order
+//! 5. start a crashed child again: `machine`; on SIGTERM, SIGHUP or Ctrl-C drain them in order
 
 mod backends;
 mod child;
@@ -16,6 +16,7 @@ mod links;
 mod machine;
 mod otlp;
 mod output;
+mod own_names;
 mod plan;
 mod ports;
 mod probe;
@@ -49,7 +50,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Log lines on their way to the console.
 const CONSOLE_QUEUE: usize = 2048;
 
-/// Runs the lab until SIGTERM or SIGINT and drains it.
+/// Runs the lab until SIGTERM, SIGINT or SIGHUP and drains it.
 ///
 /// # Errors
 /// Before anything is started: the data folder is in use or cannot be had, or a port is taken.
@@ -59,7 +60,8 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
     let data = open_data(&config)?;
     let plan = LabPlan {
         ports: config.ports.ports(),
-        otlp: otlp::choose(config.ports.port_base, &inherited),
+        otlp: otlp::choose(config.ports.port_base, config.host, &inherited),
+        host: config.host,
         roles: config.roles.clone(),
         with: backends::wanted(&config.with),
         data_dir: data.path().to_owned(),
@@ -79,6 +81,11 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
 
     let mut lab = RunningLab::start(program, children, streams, config.quiet, config.shutdown_grace);
     lab.say(&format!("starting; data in {}", data.path().display()));
+    own_names::without_effect(&inherited).iter().for_each(|line| lab.say(line));
+    if !config.host.is_loopback() {
+        let host = config.host;
+        lab.say(&format!("listening on {host}: whoever reaches this machine can use the lab and break it"));
+    }
     let ended = lab.run(&plan, &shutdown).await;
     lab.stop().await;
     ended

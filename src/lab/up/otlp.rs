@@ -1,11 +1,12 @@
 //! Where the console takes OTLP. It is a convenience: it never keeps the lab from starting.
 
+use std::net::IpAddr;
+
 use actix_web::http::Uri;
 
 use super::environment::Inherited;
-use super::plan::local;
 use super::ports::is_free;
-use crate::config::child as var;
+use crate::config::{child as var, reached_at};
 use crate::schema::{Endpoint, Ports};
 
 /// What was decided.
@@ -25,34 +26,34 @@ impl OtlpChoice {
 }
 
 /// The port that clients expect, unless telemetry goes elsewhere or a stranger has it: then another one.
-pub(super) fn choose(base: u16, inherited: Inherited<'_>) -> OtlpChoice {
+pub(super) fn choose(base: u16, host: IpAddr, inherited: Inherited<'_>) -> OtlpChoice {
     let ports = Ports::from_base(base);
     let expected = ports.at(Endpoint::Otlp);
     let variable =
         [var::OTLP_TRACES_ENDPOINT, var::OTLP_ENDPOINT].into_iter().find(|v| inherited(v).is_some());
     let theirs = variable.and_then(|variable| Some((variable, place(&inherited(variable)?))));
-    match (theirs, is_free(expected)) {
+    match (theirs, is_free(host, expected)) {
         (Some((_, place)), true) if is_here(&place, expected) => OtlpChoice::expected(ports),
         (Some((variable, place)), _) => OtlpChoice {
             port: None,
             note: Some(format!("traces go to {place} and not to the console, because {variable} is set")),
         },
         (None, true) => OtlpChoice::expected(ports),
-        (None, false) => another(base, expected),
+        (None, false) => another(base, host, expected),
     }
 }
 
 /// Another port of the lab's own ten, else any.
-fn another(base: u16, taken: u16) -> OtlpChoice {
-    let own = [6, 9].into_iter().map(|offset| base.saturating_add(offset)).find(|port| is_free(*port));
-    let port = own.or_else(any_free);
-    let instead = port.map_or("nowhere".into(), |port| format!("on {}", local(port)));
+fn another(base: u16, host: IpAddr, taken: u16) -> OtlpChoice {
+    let own = [6, 9].into_iter().map(|offset| base.saturating_add(offset)).find(|port| is_free(host, *port));
+    let port = own.or_else(|| any_free(host));
+    let instead = port.map_or("nowhere".into(), |port| format!("on http://{}", reached_at(host, port)));
     let note = format!("port {taken} is another program's: the console takes OTLP {instead}");
     OtlpChoice { port, note: Some(note) }
 }
 
-fn any_free() -> Option<u16> {
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+fn any_free(host: IpAddr) -> Option<u16> {
+    let listener = std::net::TcpListener::bind((host, 0)).ok()?;
     listener.local_addr().ok().map(|address| address.port())
 }
 
@@ -74,6 +75,8 @@ mod tests {
 
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
     /// A port that something else listens on.
     fn taken() -> (TcpListener, u16) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -87,11 +90,11 @@ mod tests {
 
     #[test]
     fn a_free_port_is_taken_and_nothing_is_said() {
-        let free = any_free().unwrap();
+        let free = any_free(HERE).unwrap();
         for inherited in [String::new(), format!("http://localhost:{free}")] {
             let ours = set("OTEL_EXPORTER_OTLP_ENDPOINT", inherited.clone());
             let ours = |name: &str| ours(name).filter(|value| !value.is_empty());
-            let choice = choose(free - 6, &ours);
+            let choice = choose(free - 6, HERE, &ours);
             assert_eq!((choice.port, choice.note), (Some(free), None), "{inherited}");
         }
     }
@@ -99,11 +102,14 @@ mod tests {
     #[test]
     fn a_strangers_port_is_left_to_it_and_another_one_is_named() {
         let (_stranger, port) = taken();
-        let choice = choose(port - 6, &|_| None);
+        let choice = choose(port - 6, HERE, &|_| None);
         let other = choice.port.unwrap();
         let note = choice.note.unwrap();
-        assert!(other != port && is_free(other), "{other}");
-        assert!(note.contains(&port.to_string()) && note.contains(&local(other)), "{note}");
+        assert!(other != port && is_free(HERE, other), "{other}");
+        assert!(
+            note.contains(&port.to_string()) && note.contains(&format!("http://127.0.0.1:{other}")),
+            "{note}"
+        );
     }
 
     #[test]
@@ -112,7 +118,7 @@ mod tests {
         for endpoint in [format!("http://127.0.0.1:{port}"), "http://me:token@collector:4318/x?key=1".into()]
         {
             let theirs = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint);
-            let choice = choose(port - 6, &theirs);
+            let choice = choose(port - 6, HERE, &theirs);
             let note = choice.note.unwrap();
             assert_eq!(choice.port, None, "{note}");
             assert!(note.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") && !note.contains("token"), "{note}");

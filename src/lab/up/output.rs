@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 
 use super::render::Style;
 use super::spec::ChildSpec;
-use crate::config::{NO_COLOR_VARIABLE, UpConfig};
+use crate::config::UpConfig;
 use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
+use crate::terminal::has_colour;
 
 /// The longest we wait at the end for lines that a stream has not taken yet.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -101,13 +102,12 @@ pub(super) struct Streams {
 impl Streams {
     /// Opens what the settings ask for; `width` is that of the longest service name.
     pub(super) fn open(config: &UpConfig, width: usize) -> anyhow::Result<Self> {
-        let plain = std::env::var_os(NO_COLOR_VARIABLE).is_some_and(|value| !value.is_empty());
-        let stream = |stream: &dyn AsFd, terminal: bool| {
-            let style = Style { colour: terminal && !plain, width };
+        let stream = |stream: &dyn AsFd, colour: bool| {
+            let style = Style { colour, width };
             unbuffered(stream).and_then(|sink| Stream::start(sink, Terminal { style }))
         };
-        let stdout = stream(&io::stdout(), io::stdout().is_terminal()).context("standard output")?;
-        let stderr = stream(&io::stderr(), io::stderr().is_terminal()).context("standard error")?;
+        let stdout = stream(&io::stdout(), has_colour(&io::stdout())).context("standard output")?;
+        let stderr = stream(&io::stderr(), has_colour(&io::stderr())).context("standard error")?;
         let stderr = Arc::new(stderr);
         let file = match &config.logs {
             None => None,

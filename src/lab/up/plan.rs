@@ -1,16 +1,19 @@
 //! What one `up` is asked to run, and on which ports.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::otlp::OtlpChoice;
-use crate::config::BackendProgram;
+use crate::config::{BackendProgram, reached_at};
 use crate::schema::{Ports, Role};
 
 /// The settings of this `up` that decide about its children.
 pub(super) struct LabPlan {
     pub(super) ports: Ports,
     pub(super) otlp: OtlpChoice,
+    /// Where the children listen.
+    pub(super) host: IpAddr,
     /// Empty means all.
     pub(super) roles: Vec<Role>,
     pub(super) with: Vec<BackendProgram>,
@@ -25,21 +28,27 @@ impl LabPlan {
         self.roles.is_empty() || self.roles.contains(&role)
     }
 
+    /// `host:port` by which a port of this lab is reached from this machine.
+    pub(super) fn address(&self, port: u16) -> String {
+        reached_at(self.host, port)
+    }
+
+    /// The URL of that.
+    pub(super) fn url(&self, port: u16) -> String {
+        format!("http://{}", self.address(port))
+    }
+
     /// A plan for tests that start nothing.
     #[cfg(test)]
     pub(super) fn example(base: u16, roles: &[Role]) -> Self {
         Self {
             ports: Ports::from_base(base),
             otlp: OtlpChoice::expected(Ports::from_base(base)),
+            host: std::net::Ipv4Addr::LOCALHOST.into(),
             roles: roles.to_vec(),
             with: Vec::new(),
             data_dir: "/data".into(),
             grace: Duration::from_millis(2500),
         }
     }
-}
-
-/// The URL of a port on this machine.
-pub(super) fn local(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
 }

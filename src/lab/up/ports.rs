@@ -1,7 +1,8 @@
 //! The ports of one `up`, checked before anything is started.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, TcpListener};
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -25,20 +26,26 @@ impl LabPlan {
 
     /// An error that names every port which cannot be had, before anything is started.
     pub(super) fn check_ports(&self) -> anyhow::Result<()> {
-        let describe = |(port, name): (u16, &str)| match bind(port) {
-            Ok(()) => None,
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Some(format!("port {port} ({name})")),
-            Err(error) => Some(format!("port {port} ({name}: {error})")),
-        };
-        let taken: Vec<_> = self.ports_needed().into_iter().filter_map(describe).collect();
+        let mut taken: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+        for (port, name) in self.ports_needed() {
+            if let Err((address, error)) = self.bind(port) {
+                let in_use = error.kind() == io::ErrorKind::AddrInUse;
+                let why = if in_use { String::new() } else { format!(": {error}") };
+                taken.entry(address).or_default().push(format!("port {port} ({name}{why})"));
+            }
+        }
         if taken.is_empty() {
             return Ok(());
         }
         let free = (1..=40).map(|n| PORT_BASE + n * 1000).find(|base| self.all_free(*base));
         let base = free.map_or("N".to_owned(), |base| base.to_string());
         bail!(
-            "taken on 127.0.0.1: {}; stop what listens there, or move the whole lab with --port-base {base}",
-            taken.join(", ")
+            "{}; stop what listens there, or move the whole lab with --port-base {base}",
+            taken
+                .iter()
+                .map(|(address, ports)| format!("taken on {address}: {}", ports.join(", ")))
+                .collect::<Vec<_>>()
+                .join("; ")
         )
     }
 
@@ -47,27 +54,43 @@ impl LabPlan {
         let moved = Self {
             ports,
             otlp: OtlpChoice::expected(ports),
+            host: self.host,
             roles: self.roles.clone(),
             with: self.with.clone(),
             data_dir: PathBuf::new(),
             grace: self.grace,
         };
-        moved.ports_needed().iter().all(|(port, _)| bind(*port).is_ok())
+        moved.ports_needed().iter().all(|(port, _)| self.bind(*port).is_ok())
+    }
+
+    fn bind(&self, port: u16) -> Result<(), (IpAddr, io::Error)> {
+        bind(self.host, port)
     }
 }
 
 /// Whether a child could listen there.
-pub(super) fn is_free(port: u16) -> bool {
-    bind(port).is_ok()
+pub(super) fn is_free(host: IpAddr, port: u16) -> bool {
+    bind(host, port).is_ok()
 }
 
-fn bind(port: u16) -> io::Result<()> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop)
+/// Whether the port can be had, or on which address not. `localhost` leads to ::1 first: there a stranger
+/// would get what is meant for a lab on 127.0.0.1.
+fn bind(host: IpAddr, port: u16) -> Result<(), (IpAddr, io::Error)> {
+    let try_on = |address: IpAddr| TcpListener::bind((address, port)).map(drop).map_err(|e| (address, e));
+    try_on(host)?;
+    match (host, try_on(Ipv6Addr::LOCALHOST.into())) {
+        (IpAddr::V4(_), Err((address, error))) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err((address, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::schema::Role;
 
@@ -86,5 +109,15 @@ mod tests {
         let message = plan.check_ports().unwrap_err().to_string();
         assert!(message.contains(&format!("taken on 127.0.0.1: port {port} (user-service)")), "{message}");
         assert!(message.contains("--port-base ") && !message.contains('\n'), "{message}");
+    }
+
+    #[test]
+    fn a_port_taken_on_ipv6_loopback_only_is_taken_because_localhost_leads_there() {
+        let taken = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let plan = LabPlan::example(port - 1, &[Role::User]);
+        let message = plan.check_ports().unwrap_err().to_string();
+        assert!(message.contains(&format!("taken on ::1: port {port} (user-service)")), "{message}");
+        assert!(!message.contains("127.0.0.1"), "{message}");
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::environment::{Environment, Inherited};
-use super::plan::{LabPlan, local};
+use super::plan::LabPlan;
 use crate::schema::{Endpoint, Role, SERVICES};
 
 /// The subcommand, and in the table and the logs the name, of the console.
@@ -66,7 +66,7 @@ pub(super) fn children(plan: &LabPlan, inherited: Inherited<'_>) -> Vec<ChildSpe
         command: CONSOLE,
         args: Vec::new(),
         role: None,
-        url: local(plan.ports.at(Endpoint::Console)),
+        url: plan.url(plan.ports.at(Endpoint::Console)),
         ready: READY,
         environment: Environment::of_console(plan),
     };
@@ -75,7 +75,7 @@ pub(super) fn children(plan: &LabPlan, inherited: Inherited<'_>) -> Vec<ChildSpe
         command: service.command,
         args: Vec::new(),
         role: Some(service.role),
-        url: local(plan.ports.of(service.role)),
+        url: plan.url(plan.ports.of(service.role)),
         ready: READY,
         environment: Environment::of_role(plan, service.role, inherited),
     });

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::child::ChildStatus;
 use super::machine::ChildState;
-use super::plan::{LabPlan, local};
+use super::plan::LabPlan;
 use crate::schema::{Endpoint, Role};
 
 /// One row: a child and how it is.
@@ -33,12 +33,12 @@ pub(super) fn table(rows: &[TableRow<'_>]) -> String {
 
 /// The next steps: the console's URL, Prometheus's page of `alerts`, requests to try, how to stop.
 pub(super) fn next_steps(plan: &LabPlan, alerts: Option<&str>) -> String {
-    let mut out = format!("\nLook:  {}\n", local(plan.ports.at(Endpoint::Console)));
+    let mut out = format!("\nLook:  {}\n", plan.url(plan.ports.at(Endpoint::Console)));
     if let Some(alerts) = alerts {
         let _ = writeln!(out, "       {alerts}");
     }
     if plan.runs(Role::Gateway) {
-        let gateway = local(plan.ports.of(Role::Gateway));
+        let gateway = plan.url(plan.ports.of(Role::Gateway));
         let post = |path: &str, body: &str| {
             format!("curl {gateway}{path} -H 'content-type: application/json' -d '{body}'")
         };

@@ -9,7 +9,8 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+
+use crate::runtime::shutdown::StopSignals;
 
 /// Time to end after SIGTERM. Less than what `up` gives beyond its grace: killed before it has killed
 /// its program, this would leave it behind.
@@ -23,7 +24,7 @@ pub struct UntilEof {
 }
 
 impl UntilEof {
-    /// Runs the program until it ends, or until SIGTERM, SIGINT or the end of standard input ends it.
+    /// Runs the program until it ends, or until a signal to stop or the end of standard input ends it.
     ///
     /// # Errors
     /// It could not be started, or ended by itself with anything but success.
@@ -33,8 +34,7 @@ impl UntilEof {
         let mut command = Command::new(program);
         let child = command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true).spawn();
         let mut child = child.with_context(|| format!("starting {named}"))?;
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut signals = StopSignals::listen()?;
         tokio::select! {
             ended = child.wait() => match ended?.success() {
                 true => leave(0),
@@ -44,8 +44,7 @@ impl UntilEof {
                 }
             },
             () = end_of_input() => end(child).await,
-            _ = terminate.recv() => end(child).await,
-            _ = interrupt.recv() => end(child).await,
+            _ = signals.next() => end(child).await,
         }
     }
 }

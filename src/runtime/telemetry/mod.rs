@@ -31,7 +31,7 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::writer;
-use crate::config::{LogConfig, OtelConfig};
+use crate::config::{LogConfig, OtelConfig, RUST_LOG_VARIABLE};
 use logs::LogLayer;
 use otlp::Ledger;
 use propagators::Propagators;
@@ -143,6 +143,9 @@ fn report(settings: &Settings) {
     let unused = OtelConfig::variables_without_effect();
     if !unused.is_empty() {
         tracing::warn!(variables = unused.join(","), "Some OTEL_ variables have no effect here");
+    }
+    if std::env::var_os(RUST_LOG_VARIABLE).is_some_and(|value| !value.is_empty()) {
+        tracing::warn!("{RUST_LOG_VARIABLE} has no effect here; LOG_LEVEL takes the same directives");
     }
 }
 

@@ -61,12 +61,27 @@ impl Signal {
         }
     }
 
-    /// How many items a backend refused out of a batch that it accepted otherwise, by the body of its
-    /// answer. The three answers have one wire form; what cannot be read refuses nothing.
-    pub fn rejected(self, answer: &[u8]) -> u64 {
+    /// What a backend says of a batch that it accepted, by the body of its answer. The three answers
+    /// have one wire form; what cannot be read says nothing.
+    pub fn partial_success(self, answer: &[u8]) -> PartialSuccess {
         let partial = ExportTraceServiceResponse::decode(answer).ok().and_then(|a| a.partial_success);
-        partial.map_or(0, |partial| partial.rejected_spans.max(0).unsigned_abs())
+        partial.map_or_else(PartialSuccess::default, |partial| PartialSuccess {
+            rejected: partial.rejected_spans.max(0).unsigned_abs(),
+            message: partial.error_message.trim().chars().take(LONGEST_MESSAGE).collect(),
+        })
     }
+}
+
+/// The most characters of a backend's message that are kept.
+const LONGEST_MESSAGE: usize = 300;
+
+/// What a backend says of a batch that it accepted, whole or in part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartialSuccess {
+    /// Items that it refused.
+    pub rejected: u64,
+    /// Why, or where it refused none, a warning; mostly empty.
+    pub message: String,
 }
 
 #[cfg(test)]
@@ -80,6 +95,10 @@ mod tests {
     fn every_signals_answer_is_read_by_its_one_wire_form() {
         let partial = ExportLogsPartialSuccess { rejected_log_records: 7, error_message: "quota".into() };
         let answer = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
-        assert_eq!([&answer[..], b"", b"<html>"].map(|body| Signal::Logs.rejected(body)), [7, 0, 0]);
+        assert_eq!(
+            [&answer[..], b"", b"<html>"].map(|body| Signal::Logs.partial_success(body).rejected),
+            [7, 0, 0]
+        );
+        assert_eq!(Signal::Logs.partial_success(&answer).message, "quota");
     }
 }

@@ -88,7 +88,7 @@ pub async fn a_key_keeps_its_order_through_retries(pair: &Pair) {
     // No order is promised between keys.
     first.sort_by_key(|delivery| delivery.message.id.clone());
     assert_eq!(ids(&first), ["a1", "b1"]);
-    let other = if pair.row.keys_have_owners { &pair.one } else { &pair.two };
+    let other = if pair.row.guarantees().keys_have_owners { &pair.one } else { &pair.two };
     nothing_comes(&**other).await;
     pair.one.ack(&first[1]).await.unwrap();
     pair.one.retry(&first[0], Duration::from_millis(150)).await.unwrap();
@@ -185,7 +185,7 @@ pub async fn a_delivery_that_a_drain_cut_short_is_no_attempt(pair: &Pair) {
     for drains in 0..2 {
         let leaving = pair.open().await;
         let got = receive(&*leaving, 1).await;
-        let counted = if pair.row.counts_drains { drains } else { 0 };
+        let counted = if pair.row.guarantees().drains_count { drains } else { 0 };
         assert_eq!((&got[0].message, got[0].attempt), (&sent, 1 + counted));
         leaving.stop_receiving().await;
         leaving.requeue(&got[0]).await.unwrap();
@@ -216,7 +216,7 @@ async fn until_both_own_keys(pair: &Pair) {
 }
 
 pub async fn two_consumers_share_the_work_without_double_delivery(pair: &Pair) {
-    if pair.row.keys_have_owners {
+    if pair.row.guarantees().keys_have_owners {
         until_both_own_keys(pair).await;
     }
     let batch: Vec<_> = (0..200).map(|n| message(&format!("m-{n}"), &format!("k-{n}"))).collect();
@@ -262,14 +262,14 @@ pub async fn a_dead_letter_keeps_headers_and_reason_and_comes_back_by_replay(pai
             assert_eq!((letter.reason.as_str(), letter.attempts), ("ünparsable: \"x\"", 1));
             assert!(letter.died_at_ms > 1_600_000_000_000);
         }
-        if pair.row.ordered {
+        if pair.row.ordered() {
             assert_eq!(dead[0].message.id, "m-1");
         }
     }
     assert_eq!(pair.two.dead_letters(1).await.unwrap().len(), 1);
     assert_eq!(pair.two.replay(None).await.unwrap(), 2);
     // The handle that consumed may have them in memory already.
-    let asked = if pair.row.sees_others_in_flight { &pair.two } else { &pair.one };
+    let asked = if pair.row.guarantees().sees_others_in_flight { &pair.two } else { &pair.one };
     depth_becomes(&**asked, Depth { waiting: 2, in_flight: 0, dead: 0 }).await;
     let mut left: Vec<_> = sent.iter().collect();
     while !left.is_empty() {
@@ -301,8 +301,8 @@ pub async fn depth_counts_waiting_in_flight_and_dead(pair: &Pair) {
     pair.one.ack(&got[0]).await.unwrap();
     pair.one.retry(&got[1], Duration::from_secs(60)).await.unwrap();
     pair.one.dead_letter(&got[2], "why").await.unwrap();
-    let asked = if pair.row.sees_others_in_flight { &pair.two } else { &pair.one };
-    let in_flight = if pair.row.retries_wait { 1 } else { 2 };
+    let asked = if pair.row.guarantees().sees_others_in_flight { &pair.two } else { &pair.one };
+    let in_flight = if pair.row.guarantees().retries_wait { 1 } else { 2 };
     depth_becomes(&**asked, Depth { waiting: 3 - in_flight, in_flight, dead: 1 }).await;
 }
 

@@ -16,6 +16,8 @@ mod worker;
 
 use std::sync::OnceLock;
 
+use o11y_lab::config::KeyOrder;
+
 use crate::helpers::brokers;
 use row::Row;
 pub(crate) use row::with_pair;
@@ -36,6 +38,20 @@ macro_rules! transport {
                 the_trace_of_an_order_goes_through_the_broker,
                 the_queue_command_counts_lists_shows_and_replays);
             $(transport!(@promise $promise);)*
+
+            #[test]
+            fn its_cases_of_order_and_silence_are_those_that_the_table_promises() {
+                let promises: &[&str] = &[$(stringify!($promise)),*];
+                let order = match ROW.guarantees().order {
+                    KeyOrder::ThroughRetries => Some("ordered_through_retries"),
+                    KeyOrder::FirstDeliveries => Some("ordered_at_first"),
+                    KeyOrder::None => None,
+                };
+                let proven: Vec<_> = promises.iter().filter(|name| name.starts_with("ordered_")).copied().collect();
+                assert_eq!(proven, order.into_iter().collect::<Vec<_>>());
+                let silence = ROW.guarantees().redelivered.contains("visibility timeout");
+                assert_eq!(promises.contains(&"silence_ends"), silence);
+            }
         }
     };
     // What handles of the queue can tell by themselves.
@@ -108,12 +124,7 @@ transport!(
 // No end of silence: an unsettled delivery belongs to its connection for as long as that lives.
 transport!(
     rabbitmq: [ordered_at_first, guarded, stoppable],
-    Row {
-        name: "rabbitmq",
-        start: brokers::RabbitServer::boxed,
-        sees_others_in_flight: false,
-        ..Row::DEFAULT
-    }
+    Row { name: "rabbitmq", start: brokers::RabbitServer::boxed, ..Row::DEFAULT }
 );
 
 // TLS and credentials are tested with a server of its own: tests/it/sqs.rs.
@@ -124,26 +135,13 @@ transport!(
         start: brokers::SqsServer::boxed,
         // Whole seconds; the moto server may take one of them for ten calls.
         visibility_ms: 2000,
-        ordered: false,
-        // Its receive count is all there is, and nobody can lower it.
-        counts_drains: true,
-        // Both are hidden, and SQS does not say why.
-        retries_wait: false,
         ..Row::DEFAULT
     }
 );
 
 /// A partition is its member's for as long as that lives, silent or not.
 #[cfg(feature = "kafka")]
-const KAFKA: Row = Row {
-    name: "kafka",
-    start: brokers::KafkaServer::boxed,
-    keys_have_owners: true,
-    // Offsets are all that the group knows: a new owner starts at the committed one and counts again from there.
-    counts_crashes: false,
-    sees_others_in_flight: false,
-    ..Row::DEFAULT
-};
+const KAFKA: Row = Row { name: "kafka", start: brokers::KafkaServer::boxed, ..Row::DEFAULT };
 
 #[cfg(feature = "kafka")]
 transport!(kafka: [ordered_through_retries, guarded, stoppable], KAFKA);

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::CommandFactory;
-use o11y_lab::config::QueueConfig;
+use o11y_lab::config::{Guarantees, KeyOrder, QueueConfig, TRANSPORTS};
 use o11y_lab::queue::{self, Queue};
 
 use crate::helpers::block_on;
@@ -23,19 +23,6 @@ pub struct Row {
     pub visibility_ms: u64,
     /// Further settings of the handles.
     pub more: &'static [(&'static str, &'static str)],
-    /// Whether messages and dead letters keep their order.
-    pub ordered: bool,
-    /// Whether a delivery that ended in a crash counts as an attempt.
-    pub counts_crashes: bool,
-    /// Whether a delivery that a drain has cut short counts as an attempt.
-    pub counts_drains: bool,
-    /// Whether a handle counts what other consumers have in hand.
-    pub sees_others_in_flight: bool,
-    /// Whether a key belongs to one consumer for as long as that lives, so that no other gets its
-    /// retries.
-    pub keys_have_owners: bool,
-    /// Whether a message that waits for a retry counts as waiting, not as in flight.
-    pub retries_wait: bool,
 }
 
 static NO_BROKER: OnceLock<Box<dyn Broker>> = OnceLock::new();
@@ -48,12 +35,6 @@ impl Row {
         shared: &NO_BROKER,
         visibility_ms: 1000,
         more: &[],
-        ordered: true,
-        counts_crashes: true,
-        counts_drains: false,
-        sees_others_in_flight: true,
-        keys_have_owners: false,
-        retries_wait: true,
     };
 
     /// The broker that tests share.
@@ -61,9 +42,20 @@ impl Row {
         brokers::shared(self.shared, self.start)
     }
 
+    /// What the program's own table says of it.
+    pub fn guarantees(&self) -> &'static Guarantees {
+        let row = TRANSPORTS.iter().find(|row| row.name == self.name);
+        &row.unwrap_or_else(|| panic!("no transport {}", self.name)).guarantees
+    }
+
+    /// Whether messages and dead letters keep their order.
+    pub fn ordered(&self) -> bool {
+        self.guarantees().order != KeyOrder::None
+    }
+
     /// The attempt of a delivery after one that ended in a crash.
     pub fn attempt_after_a_crash(&self) -> u32 {
-        if self.counts_crashes { 2 } else { 1 }
+        if self.guarantees().crashes_count { 2 } else { 1 }
     }
 }
 

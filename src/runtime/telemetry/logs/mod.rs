@@ -11,7 +11,7 @@ mod record;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io;
 
 use anyhow::Context as _;
 use opentelemetry::Context as OtelContext;
@@ -20,9 +20,10 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer};
 
-use crate::config::{LogConfig, LogFormat, NO_COLOR_VARIABLE, TRANSPORTS};
+use crate::config::{LogConfig, LogFormat, TRANSPORTS};
 use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
 use crate::schema::names::LOG_LINES_DROPPED;
+use crate::terminal::has_colour;
 use record::Record;
 
 /// The most bytes of one line; what does not fit is cut and marked.
@@ -83,10 +84,9 @@ impl LogLayer<fn(&[u8])> {
         service: &str,
         config: &LogConfig,
     ) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
-        let no_colours = std::env::var_os(NO_COLOR_VARIABLE).is_some_and(|v| !v.is_empty());
         let format = match config.log_format {
             LogFormat::Json => Format::Json,
-            LogFormat::Pretty => Format::Pretty { colours: io::stdout().is_terminal() && !no_colours },
+            LogFormat::Pretty => Format::Pretty { colours: has_colour(&io::stdout()) },
         };
         Self::to(unbuffered(io::stdout()), Form::new(service, format, "standard output"))
     }

@@ -2,12 +2,10 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::runtime::telemetry::signal::Signal;
-
-/// Time between two lines about the same trouble.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+use super::occasional::Occasional;
+use crate::runtime::telemetry::signal::{PartialSuccess, Signal};
 
 /// The names of one signal's counters.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +36,7 @@ pub(crate) struct Ledger {
 #[derive(Debug, Default)]
 struct Reports {
     failures: Occasional,
+    warnings: Occasional,
     drops: Occasional,
     failing: bool,
     dropped_before: u64,
@@ -73,11 +72,11 @@ impl Ledger {
         admitted
     }
 
-    /// A batch of `items` left; the backend kept all but `rejected`, or failed for this cause.
-    pub(crate) fn settle(&self, items: usize, outcome: Result<u64, String>) {
+    /// A batch of `items` left; the backend kept all but what it rejected, or failed for this cause.
+    pub(crate) fn settle(&self, items: usize, outcome: Result<PartialSuccess, String>) {
         self.pending.fetch_sub(items, Ordering::AcqRel);
         let items = items as u64;
-        let kept = outcome.as_ref().map_or(0, |rejected| items.saturating_sub(*rejected));
+        let kept = outcome.as_ref().map_or(0, |partial| items.saturating_sub(partial.rejected));
         self.exported.fetch_add(kept, Ordering::Relaxed);
         metrics::counter!(self.counters.exported).increment(kept);
         if kept < items {
@@ -86,13 +85,35 @@ impl Ledger {
         }
         self.set_trouble(outcome.is_err());
         let cause = match outcome {
-            Ok(0) => None,
-            Ok(rejected) => {
-                Some(format!("the backend rejected {rejected} of {items} {}", self.signal.items()))
+            Ok(partial) if partial.rejected == 0 => {
+                self.warn(&partial.message);
+                None
             }
+            Ok(partial) => Some(self.rejection(items, &partial)),
             Err(cause) => Some(cause),
         };
         self.report(items - kept, cause, Instant::now());
+    }
+
+    fn rejection(&self, items: u64, partial: &PartialSuccess) -> String {
+        let why = if partial.message.is_empty() { String::new() } else { format!(": {}", partial.message) };
+        format!("the backend rejected {} of {items} {}{why}", partial.rejected, self.signal.items())
+    }
+
+    /// Passes on what the backend says of a batch that it took whole.
+    fn warn(&self, message: &str) {
+        if message.is_empty() {
+            return;
+        }
+        let mut reports = self.reports.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(count) = reports.warnings.count(1, Instant::now()) {
+            tracing::warn!(
+                count,
+                reason = message,
+                "{} backend took a batch with a warning",
+                self.signal.title()
+            );
+        }
     }
 
     fn report(&self, lost: u64, cause: Option<String>, now: Instant) {
@@ -155,25 +176,6 @@ impl Ledger {
     }
 }
 
-/// Says something the first time and then once in a while, with the sum of what happened between.
-#[derive(Debug, Default)]
-struct Occasional {
-    said: Option<Instant>,
-    unsaid: u64,
-}
-
-impl Occasional {
-    /// Adds `n`; returns the sum where it is time to say it.
-    fn count(&mut self, n: u64, now: Instant) -> Option<u64> {
-        self.unsaid += n;
-        if self.said.is_some_and(|said| now.duration_since(said) < REPORT_EVERY) {
-            return None;
-        }
-        self.said = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,17 +186,6 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_said_at_once_and_then_once_in_a_while_with_the_sum() {
-        let mut drops = Occasional::default();
-        let start = Instant::now();
-        assert_eq!(drops.count(1, start), Some(1));
-        assert_eq!(drops.count(2, start + Duration::from_secs(1)), None);
-        assert_eq!(drops.count(3, start + Duration::from_secs(59)), None);
-        assert_eq!(drops.count(4, start + Duration::from_secs(61)), Some(9));
-        assert_eq!(drops.count(5, start + Duration::from_secs(62)), None);
-    }
-
-    #[test]
     fn spans_above_the_capacity_are_dropped_and_counted_until_a_batch_leaves() {
         let ledger = ledger(2);
         assert_eq!([ledger.admit(), ledger.admit(), ledger.admit()], [true, true, false]);
@@ -202,7 +193,7 @@ mod tests {
         assert_eq!((ledger.pending(), ledger.dropped(), ledger.failures()), (0, 1, 1));
         assert!(ledger.in_trouble());
         assert!(ledger.admit());
-        ledger.settle(1, Ok(0));
+        ledger.settle(1, Ok(PartialSuccess::default()));
         assert_eq!((ledger.exported(), ledger.failures()), (1, 1));
         assert!(!ledger.in_trouble());
     }
@@ -211,8 +202,16 @@ mod tests {
     fn a_partial_success_counts_only_what_the_backend_kept() {
         let ledger = ledger(10);
         (0..5).for_each(|_| assert!(ledger.admit()));
-        ledger.settle(5, Ok(2));
+        ledger.settle(5, Ok(PartialSuccess { rejected: 2, message: String::new() }));
         assert_eq!((ledger.exported(), ledger.failures(), ledger.in_trouble()), (3, 1, false));
+    }
+
+    #[test]
+    fn a_rejection_is_told_with_the_backends_own_words() {
+        let said =
+            |message: &str| ledger(10).rejection(5, &PartialSuccess { rejected: 2, message: message.into() });
+        assert_eq!(said("quota used up"), "the backend rejected 2 of 5 spans: quota used up");
+        assert_eq!(said(""), "the backend rejected 2 of 5 spans");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod client;
 mod connection;
 mod envelope;
 mod ledger;
+mod occasional;
 mod tls;
 mod wire;
 
@@ -24,7 +25,7 @@ pub(super) use ledger::{Counters, Ledger};
 pub(super) use wire::Wire;
 
 use super::settings::Export;
-use super::signal::Signal;
+use super::signal::{PartialSuccess, Signal};
 
 /// The most of a backend's answer that is read, in bytes.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -62,9 +63,9 @@ impl Sender {
         Ok(Self { signal, client: Client::for_export(export)?, export: export.clone() })
     }
 
-    /// Sends one encoded batch, within the timeout of the settings; returns how many of its items the
-    /// backend rejected, or why it did not take the batch.
-    pub(super) fn send(&self, body: Vec<u8>) -> Result<u64, String> {
+    /// Sends one encoded batch, within the timeout of the settings; returns what the backend says of
+    /// it, or why it did not take the batch.
+    pub(super) fn send(&self, body: Vec<u8>) -> Result<PartialSuccess, String> {
         let deadline = Instant::now() + self.export.timeout;
         let (body, packed) = match self.export.gzip.then(|| gzip(&body)) {
             Some(Ok(small)) => (small, true),
@@ -77,7 +78,7 @@ impl Sender {
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let failure = match self.attempt(body.clone(), packed, left).await {
-                    Ok(rejected) => return Ok(rejected),
+                    Ok(partial) => return Ok(partial),
                     Err(failure) => failure,
                 };
                 let wait = jittered(delay).max(failure.wait);
@@ -92,7 +93,7 @@ impl Sender {
         })
     }
 
-    async fn attempt(&self, body: Bytes, packed: bool, left: Duration) -> Result<u64, Failure> {
+    async fn attempt(&self, body: Bytes, packed: bool, left: Duration) -> Result<PartialSuccess, Failure> {
         let mut request = Request::post("/").body(body).map_err(|error| Failure::last(error.to_string()))?;
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -103,7 +104,7 @@ impl Sender {
         headers.extend(self.export.headers.clone());
         match self.client.send(request, LARGEST_ANSWER, left).await {
             Err(cause) => Err(Failure::passing(cause)),
-            Ok(reply) if reply.status.is_success() => Ok(self.signal.rejected(&reply.body)),
+            Ok(reply) if reply.status.is_success() => Ok(self.signal.partial_success(&reply.body)),
             Ok(reply) => Err(Failure::of(&reply)),
         }
     }

@@ -6,7 +6,7 @@
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanId, TraceContextExt, TraceId, TraceState};
+use opentelemetry::trace::{SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
 use super::{span_id, trace_id, with_parent};
 
@@ -70,7 +70,8 @@ impl TextMapPropagator for B3 {
             Some((trace, span, decision)) => {
                 // Without a decision the sender leaves it open; like the other SDKs, not sampled.
                 let sampled = matches!(decision, Some(Decision::Accept | Decision::Debug));
-                let parent = with_parent(context, trace, span, sampled, TraceState::default());
+                let flags = TraceFlags::default().with_sampled(sampled);
+                let parent = with_parent(context, trace, span, flags, TraceState::default());
                 if decision == Some(Decision::Debug) { parent.with_value(Debug) } else { parent }
             }
             None => context.clone(),

@@ -4,6 +4,7 @@
 //! new trace here, and never fails a request or reaches the next service.
 
 mod b3;
+mod baggage;
 mod trace_context;
 mod xray;
 
@@ -11,7 +12,6 @@ use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
-use opentelemetry_sdk::propagation::BaggagePropagator;
 
 pub(super) use xray::XRay;
 
@@ -40,7 +40,7 @@ impl Kind {
     fn build(self) -> Box<dyn TextMapPropagator + Send + Sync> {
         match self {
             Self::TraceContext => Box::new(trace_context::TraceContext::default()),
-            Self::Baggage => Box::new(BaggagePropagator::new()),
+            Self::Baggage => Box::new(baggage::Baggage),
             Self::B3 => Box::new(b3::B3::single()),
             Self::B3Multi => Box::new(b3::B3::multi()),
             Self::XRay => Box::new(XRay),
@@ -72,8 +72,8 @@ impl TextMapPropagator for Propagators {
     }
 }
 
-/// Baggage properties are decoded on the way in and not encoded again on the way out, so a client
-/// could put a line break into the headers of our own calls, which would then all fail.
+/// What a client sent and we pass on must not put a line break into the headers of our own calls, which
+/// would then all fail.
 struct OnlyPrintable<'a>(&'a mut dyn Injector);
 
 impl Injector for OnlyPrintable<'_> {
@@ -104,8 +104,13 @@ fn hex(text: &str, digits: usize) -> Option<&str> {
 }
 
 /// `context` with a remote parent.
-fn with_parent(context: &Context, trace: TraceId, span: SpanId, sampled: bool, state: TraceState) -> Context {
-    let flags = if sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+fn with_parent(
+    context: &Context,
+    trace: TraceId,
+    span: SpanId,
+    flags: TraceFlags,
+    state: TraceState,
+) -> Context {
     context.with_remote_span_context(SpanContext::new(trace, span, flags, true, state))
 }
 

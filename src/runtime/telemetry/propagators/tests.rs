@@ -203,3 +203,23 @@ fn propagators_run_in_their_order_and_none_of_them_writes_nothing() {
     Propagators::new(&[]).inject_context(&context, &mut none);
     assert!(none.is_empty());
 }
+
+#[test]
+fn the_flag_of_a_random_trace_id_survives_a_span_of_ours_sampled_or_not_and_no_other_flag_does() {
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    let tracer = SdkTracerProvider::builder().build().tracer("test");
+    for (flags, passed_on) in
+        [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("fd", "01"), ("ff", "03")]
+    {
+        let parent = format!("00-{TRACE}-{SPAN}-{flags}");
+        let context = extracted(Kind::TraceContext, &[("traceparent", &parent)]);
+        let child = context.with_span(tracer.start_with_context("ours", &context));
+        let written = injected(Kind::TraceContext, &child)["traceparent"].clone();
+        assert!(written.contains(TRACE) && !written.contains(SPAN), "{written}");
+        assert!(written.ends_with(&format!("-{passed_on}")), "{flags}: {written}");
+        // A new trace under the same context says nothing of the old one's id.
+        let fresh = context.with_span(tracer.start_with_context("root", &Context::new()));
+        assert!(injected(Kind::TraceContext, &fresh)["traceparent"].ends_with("-01"));
+    }
+}

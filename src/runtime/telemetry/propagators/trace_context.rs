@@ -1,15 +1,25 @@
-//! W3C Trace Context, as strict as its specification.
+//! W3C Trace Context, level 2, as strict as its specification.
 //!
-//! The SDK's own propagator writes correctly but reads loosely: it takes a trailing dash, short
-//! ids, a plus sign and an upper-case version, and only the first of several `tracestate` fields.
+//! The SDK's own propagator reads loosely: it takes a trailing dash, short ids, a plus sign and an
+//! upper-case version, and only the first of several `tracestate` fields; and it writes no flag but
+//! "sampled", although level 2 wants the one for random trace ids passed on.
 
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::TraceState;
+use opentelemetry::trace::{TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use super::{hex, printable, span_id, trace_id, with_parent};
+
+/// The flags that level 2 knows: sampled, and random trace id.
+const KNOWN_FLAGS: u8 = 0b11;
+const RANDOM: u8 = 0b10;
+
+/// A trace whose id was said to be random. It stands beside the span's own flags, because the SDK clears
+/// those of a span that is not sampled.
+#[derive(Clone, Copy, Debug)]
+struct RandomTrace(TraceId);
 
 /// `traceparent` and `tracestate`.
 #[derive(Debug, Default)]
@@ -17,7 +27,15 @@ pub(super) struct TraceContext(TraceContextPropagator);
 
 impl TextMapPropagator for TraceContext {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
-        self.0.inject_context(context, injector);
+        let span = context.span();
+        let ids = span.span_context();
+        if !ids.is_valid() {
+            return;
+        }
+        let random = context.get::<RandomTrace>().is_some_and(|random| random.0 == ids.trace_id());
+        let flags = (ids.trace_flags().to_u8() & KNOWN_FLAGS) | if random { RANDOM } else { 0 };
+        injector.set("traceparent", format!("00-{}-{}-{flags:02x}", ids.trace_id(), ids.span_id()));
+        injector.set("tracestate", ids.trace_state().header());
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
@@ -40,7 +58,9 @@ fn extract(context: &Context, extractor: &dyn Extractor) -> Option<Context> {
     if version == "00" && parts.next().is_some() {
         return None;
     }
-    Some(with_parent(context, trace, span, flags & 1 == 1, trace_state(extractor)))
+    let parent =
+        with_parent(context, trace, span, TraceFlags::new(flags & KNOWN_FLAGS), trace_state(extractor));
+    Some(if flags & RANDOM == 0 { parent } else { parent.with_value(RandomTrace(trace)) })
 }
 
 /// An unusable `tracestate` is dropped alone; the trace goes on.

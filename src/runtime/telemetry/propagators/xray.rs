@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{TraceContextExt, TraceId, TraceState};
+use opentelemetry::trace::{TraceContextExt, TraceFlags, TraceId, TraceState};
 
 use super::{hex, span_id, trace_id, with_parent};
 
@@ -50,7 +50,8 @@ fn extract(context: &Context, extractor: &dyn Extractor) -> Option<Context> {
             _ => {}
         }
     }
-    Some(with_parent(context, trace?, span?, sampled, TraceState::default()))
+    let flags = TraceFlags::default().with_sampled(sampled);
+    Some(with_parent(context, trace?, span?, flags, TraceState::default()))
 }
 
 fn root(text: &str) -> Option<TraceId> {

@@ -119,8 +119,18 @@ fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
         Some(Some(url)) if own.value.is_some() => url,
         // The specification: a signal's own endpoint is used as it is, the general one is a base.
         Some(Some(mut url)) => {
-            let path = format!("{}{path}", url.path().trim_end_matches('/'));
-            url.set_path(&path);
+            let base = url.path().trim_end_matches('/').to_owned();
+            if base.ends_with(path) {
+                notes.add(
+                    &var,
+                    &format!(
+                        "is a base, to which {path} is added, and ends in it already; using it as it is"
+                    ),
+                );
+                url.set_path(&base);
+            } else {
+                url.set_path(&format!("{base}{path}"));
+            }
             url
         }
         invalid => {

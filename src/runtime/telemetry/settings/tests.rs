@@ -172,3 +172,18 @@ fn a_signal_s_own_timeout_and_limits_win_over_the_general_ones() {
     assert_eq!((s.limits.max_attributes_per_span, s.limits.max_attributes_per_event), (9, 7));
     assert_eq!(s.value_length, Some(50));
 }
+
+#[test]
+fn a_base_that_ends_in_the_signals_path_already_is_noticed_and_used_as_it_is() {
+    for (text, endpoint) in [
+        ("http://c:4318/v1/traces", "http://c:4318/v1/traces"),
+        ("http://c/otlp/v1/traces/", "http://c/otlp/v1/traces"),
+    ] {
+        let s = read(|c| c.otel_exporter_otlp_endpoint = some(text));
+        assert_eq!(s.export.unwrap().endpoint.as_str(), endpoint);
+        assert_eq!(s.notes.0.len(), 1);
+        assert!(s.notes.0[0].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT is a base"), "{:?}", s.notes);
+    }
+    let own = read(|c| c.otel_exporter_otlp_traces_endpoint = some("http://c:4318/v1/traces"));
+    assert!(own.notes.0.is_empty(), "{:?}", own.notes);
+}

@@ -1,0 +1,107 @@
+//! How the text of a setting becomes its value; an error says what is expected.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::{BareUnit, duration};
+
+/// The longest time that a setting may name.
+pub(super) const LONGEST: Duration = Duration::from_secs(86_400);
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let read = duration(text, BareUnit::Seconds).filter(|d| !d.is_zero() && *d <= LONGEST);
+    read.ok_or_else(|| "expected seconds, more than 0 and at most 86400".into())
+}
+
+pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
+    let read = duration(text, BareUnit::Milliseconds).filter(|d| d.as_millis() > 0 && *d <= LONGEST);
+    read.ok_or_else(|| "expected milliseconds, 1 to 86400000".into())
+}
+
+pub(super) fn milliseconds_or_zero(text: &str) -> Result<Duration, String> {
+    let read = duration(text, BareUnit::Milliseconds).filter(|d| *d <= LONGEST);
+    read.ok_or_else(|| "expected milliseconds, 0 to 86400000".into())
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => Err("expected a whole number, at least 1".into()),
+    }
+}
+
+pub(super) fn port_base(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(port) if (1024..=65_000).contains(&port) => Ok(port),
+        _ => Err("expected a port, 1024 to 65000".into()),
+    }
+}
+
+/// Calls between our services stay inside one network: plain HTTP, TLS ends before the gateway.
+pub(super) fn plain_http_url(text: &str) -> Result<String, String> {
+    match http_url(text)? {
+        url if url.starts_with("http://") => Ok(url),
+        _ => Err("expected http://host:port (services call each other without TLS)".into()),
+    }
+}
+
+pub(super) fn http_url(text: &str) -> Result<String, String> {
+    let url: actix_web::http::Uri = text.parse().map_err(|e| format!("not a URL: {e}"))?;
+    match (url.scheme_str(), url.host()) {
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("expected http://host:port or https://host".into()),
+    }
+}
+
+pub(super) fn database_url(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("postgres" | "postgresql" | "sqlite", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected postgres://user@host/database or sqlite:///path/to/file".into()),
+    }
+}
+
+/// A setting that is on or off, in any of the usual words.
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("expected true, 1, yes or on, or false, 0, no or off".into()),
+    }
+}
+
+/// `host:port`, as a URL writes it, by which a server that listens on `host` is reached from this machine.
+pub fn reached_at(host: IpAddr, port: u16) -> String {
+    let host = match host {
+        IpAddr::V4(all) if all.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(all) if all.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        one => one,
+    };
+    SocketAddr::new(host, port).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boolean_is_read_in_all_the_usual_words_and_in_no_other() {
+        for on in ["true", "1", "yes", "on", "TRUE", "Yes"] {
+            assert_eq!(boolean(on), Ok(true), "{on}");
+        }
+        for off in ["false", "0", "no", "off", "False"] {
+            assert_eq!(boolean(off), Ok(false), "{off}");
+        }
+        for neither in ["", "2", "t", "enabled", "tru"] {
+            assert!(boolean(neither).is_err(), "{neither}");
+        }
+    }
+
+    #[test]
+    fn a_server_on_all_addresses_is_reached_on_the_loopback_of_its_family() {
+        let at = |host: &str| host.parse().map(|host| reached_at(host, 3000)).unwrap_or_default();
+        assert_eq!(
+            ["127.0.0.1", "0.0.0.0", "::", "::1", "10.0.0.7"].map(at),
+            ["127.0.0.1:3000", "127.0.0.1:3000", "[::1]:3000", "[::1]:3000", "10.0.0.7:3000"]
+        );
+    }
+}
