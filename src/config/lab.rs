@@ -82,7 +82,7 @@ pub struct ConsoleConfig {
     /// Most log lines kept; the oldest go first
     #[arg(long, env = "CONSOLE_MAX_LOGS", default_value_t = 20_000, value_parser = at_least_one)]
     pub max_logs: usize,
-    /// Most memory for spans and logs together, in MiB
+    /// Most memory for spans, log lines and metrics together, in MiB
     #[arg(long, env = "CONSOLE_MAX_MEMORY_MIB", default_value_t = 64, value_parser = at_least_one)]
     pub max_memory_mib: usize,
     /// Interval between two scrapes of the services' /metrics, in seconds

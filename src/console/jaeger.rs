@@ -22,7 +22,7 @@ const MOST_EXACT: u64 = (1 << 53) - 1;
 
 /// `GET /api/services`
 pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
-    let names: Vec<_> = query::services(&console.all_traces()).into_iter().collect();
+    let names: Vec<_> = console.all_services(&console.all_traces()).into_iter().collect();
     data(names.len(), json!(names))
 }
 

@@ -4,8 +4,9 @@
 //! what was kept and answers Jaeger's read-only query API, so that tools written for Jaeger work
 //! here too. Neither of them traces or measures itself: watching must not add to what is watched.
 //!
-//! What comes in: [`receive`] (its [`body`], [`otlp`], [`record`]), [`stdin`] (log lines), [`scrape`] (metrics).
-//! Where it stays: [`traces`] and [`logs`], both bounded, joined in [`state`].
+//! What comes in: [`receive`] (its [`body`], [`otlp`], [`record`]), [`stdin`] (log lines), [`scrape`] (the services'
+//! own figures).
+//! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes out: [`jaeger`] and [`v3`], which search with [`query`] and [`tags`]; [`dependencies`]; [`views`] (the
 //! page's own); [`live`] (changes); [`page`].
 
@@ -18,6 +19,7 @@ mod jaeger;
 mod line_head;
 mod live;
 mod logs;
+mod metrics;
 mod origin;
 mod otlp;
 mod otlp_json;

@@ -8,7 +8,7 @@ use actix_web::{Error, HttpResponse, web};
 use serde_json::json;
 
 use super::live::{self, Feeds};
-use super::{dependencies, jaeger, v3, views};
+use super::{dependencies, jaeger, metrics, v3, views};
 use crate::runtime::http::is_local;
 
 const INDEX: &str = include_str!("ui/index.html");
@@ -64,6 +64,8 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/v3/traces", web::get().to(v3::search))
         .route("/api/v3/traces/{id}", web::get().to(v3::trace))
         .route("/api/logs", web::get().to(views::logs))
+        .route("/api/metrics", web::get().to(metrics::list))
+        .route("/api/metrics/{name:.+}", web::get().to(metrics::metric))
         .route("/api/summaries", web::get().to(views::summaries))
         .route("/api/view/{id}", web::get().to(views::view))
         .route("/api/overview", web::get().to(views::overview))

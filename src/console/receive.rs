@@ -1,7 +1,5 @@
 //! OTLP over HTTP: protobuf or JSON, plain or packed, one path for each signal.
 //!
-//! Spans and log records are kept. Metrics are answered with success and dropped: the console reads
-//! the services' `/metrics` itself, and an SDK that also sends metrics should not log errors for it.
 //! A page in a browser is refused: whatever site a person visits must not write into their console.
 
 use actix_web::body::MessageBody;
@@ -9,13 +7,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, web};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use serde::Serialize;
 use serde_json::json;
 
 use super::body::{BodyBudget, OtlpRefusal, unpack};
-use super::otlp::{LOGS, OtlpExport, Signal, TRACES, UnreadableExport};
+use super::otlp::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
 use super::state::Console;
 
 /// The receiver's routes, each also with a slash at its end.
@@ -24,7 +21,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .wrap(from_fn(no_page))
         .service(web::resource(["/v1/traces", "/v1/traces/"]).route(web::post().to(spans)))
         .service(web::resource(["/v1/logs", "/v1/logs/"]).route(web::post().to(records)))
-        .service(web::resource(["/v1/metrics", "/v1/metrics/"]).route(web::post().to(dropped)))
+        .service(web::resource(["/v1/metrics", "/v1/metrics/"]).route(web::post().to(points)))
         .default_service(web::to(HttpResponse::NotFound));
     app.app_data(web::Data::new(BodyBudget::default())).service(all);
 }
@@ -61,10 +58,13 @@ async fn records(
     receive(&LOGS, &budget, &request, body, |export| console.take_records(export)).await
 }
 
-async fn dropped(request: HttpRequest) -> HttpResponse {
-    let Some(encoding) = OtlpEncoding::of(&request) else { return unsupported() };
-    // An export response without a partial success is the same for every signal.
-    encoding.answer(&ExportTraceServiceResponse::default())
+async fn points(
+    console: web::Data<Console>,
+    budget: web::Data<BodyBudget>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> HttpResponse {
+    receive(&METRICS, &budget, &request, body, |export| console.take_metrics(export)).await
 }
 
 const PROTOBUF: &str = "application/x-protobuf";

@@ -1,5 +1,6 @@
 //! The console's state: the stores, shared by everything that feeds them and everything that reads them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
@@ -11,8 +12,10 @@ use tokio::sync::watch;
 
 use super::ids::TraceId;
 use super::logs::{LogStore, TOO_LARGE};
+use super::metrics::MetricStore;
 use super::otlp::OtlpExport;
 use super::params::now;
+use super::query;
 use super::record;
 use super::red::ServiceHistories;
 use super::traces::{StoredTrace, TraceStore};
@@ -31,12 +34,13 @@ pub(super) struct Generation {
 pub(super) struct Console {
     traces: Mutex<TraceStore>,
     logs: Mutex<LogStore>,
+    metrics: Mutex<MetricStore>,
     services: Mutex<ServiceHistories>,
     changes: watch::Sender<Generation>,
     pub(super) ports: Ports,
     /// Where OTLP is taken, if anywhere.
     pub(super) otlp_port: Option<u16>,
-    /// Bytes for spans and logs together.
+    /// Bytes for spans, log lines and metrics together.
     pub(super) max_bytes: usize,
 }
 
@@ -44,10 +48,11 @@ impl Console {
     pub(super) fn new(config: &ConsoleConfig) -> Self {
         let max_bytes = config.max_memory_mib.saturating_mul(1 << 20);
         // A fixed share each: a flood of log lines must not push out the traces.
-        let for_logs = max_bytes / 4;
+        let (for_logs, for_metrics) = (max_bytes / 4, max_bytes / 4);
         Self {
-            traces: Mutex::new(TraceStore::new(config.max_spans, max_bytes - for_logs)),
+            traces: Mutex::new(TraceStore::new(config.max_spans, max_bytes - for_logs - for_metrics)),
             logs: Mutex::new(LogStore::new(config.max_logs, for_logs)),
+            metrics: Mutex::new(MetricStore::new(for_metrics)),
             services: Mutex::new(ServiceHistories::default()),
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
@@ -70,8 +75,19 @@ impl Console {
         self.traces().all()
     }
 
+    /// The names of all services that sent spans or metrics, sorted.
+    pub(super) fn all_services(&self, traces: &[Arc<StoredTrace>]) -> BTreeSet<String> {
+        let mut names = query::services(traces);
+        names.extend(self.metrics().services());
+        names
+    }
+
     pub(super) fn logs(&self) -> MutexGuard<'_, LogStore> {
         self.logs.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(super) fn metrics(&self) -> MutexGuard<'_, MetricStore> {
+        self.metrics.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     pub(super) fn services(&self) -> MutexGuard<'_, ServiceHistories> {

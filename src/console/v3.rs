@@ -15,7 +15,7 @@ use super::traces::{StoredSpan, StoredTrace};
 
 /// `GET /api/v3/services`
 pub(super) async fn services(console: web::Data<Console>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"services": query::services(&console.all_traces())}))
+    HttpResponse::Ok().json(json!({"services": console.all_services(&console.all_traces())}))
 }
 
 /// `GET /api/v3/operations?service=&span_kind=`

@@ -146,15 +146,21 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         json!({"received": logs.received, "rejected": logs.rejected, "evicted": logs.evicted,
             "kept": logs.len(), "bytes": logs.bytes})
     };
+    let metrics = {
+        let store = console.metrics();
+        json!({"received": store.stats.received, "rejected": store.stats.rejected, "series": store.len(),
+            "evictedSeries": store.stats.evicted_series, "bytes": store.bytes})
+    };
     let lately = now().saturating_sub(u64::try_from(red::WINDOW.as_nanos()).unwrap_or(u64::MAX));
     let served = ServedDurations::since(&traces, lately);
     HttpResponse::Ok().json(json!({
         "services": console.services().report(console.ports, &served),
-        "seen": query::services(&traces),
+        "seen": console.all_services(&traces),
         "traces": {"received": spans.received, "rejected": spans.rejected, "kept": spans.spans,
             "evicted": spans.evicted_spans, "keptTraces": traces.len(),
             "evictedTraces": spans.evicted_traces, "bytes": spans.bytes},
         "logs": logs,
+        "metrics": metrics,
         "maxBytes": console.max_bytes,
         "gatewayPort": console.ports.of(crate::schema::Role::Gateway),
         "otlpPort": console.otlp_port,

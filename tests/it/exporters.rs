@@ -4,6 +4,7 @@ use std::process::Command;
 
 use o11y_lab::console::json_to_protobuf;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde_json::{Value, json};
@@ -92,6 +93,69 @@ fn javascripts_exporter_loses_nothing_plain_and_packed() {
     assert_nothing_rejected(&console);
 }
 
+/// The one series of a metric of a service.
+fn series(console: &Console, service: &str, name: &str) -> Value {
+    let answer = get(&console.page(&format!("/api/metrics/{name}?service={service}"))).json;
+    assert_eq!(answer["matched"], 1, "{service}: {answer}");
+    answer["series"][0].clone()
+}
+
+#[test]
+fn pythons_metrics_arrive_exact_by_kind_encoding_and_temporality_with_their_exemplars() {
+    let console = Console::start(&[]);
+    for encoding in ["proto", "json"] {
+        for temporality in ["cumulative", "delta"] {
+            let mut command = tool("otlp_metrics.py");
+            command.args(["--url", &console.otlp(""), "--encoding", encoding, "--temporality", temporality]);
+            let trace = output(command);
+            let service = format!("python-{encoding}-{temporality}");
+            let found = |name: &str| series(&console, &service, name);
+
+            let sold = found("sold");
+            // 2 and 2^53 + 1, which no double holds.
+            assert_eq!(sold["latest"]["value"].to_string(), "9007199254740995", "{service}: {sold}");
+            let told = (&sold["kind"], &sold["unit"], &sold["description"], &sold["temporality"]);
+            assert_eq!(
+                told,
+                (&json!("counter"), &json!("{book}"), &json!("Books sold"), &json!(temporality))
+            );
+            assert_eq!(sold["attributes"], json!({"shelf": "a", "new": true}), "{service}");
+            assert_eq!(
+                (&sold["resource"]["host.name"], &sold["scope"]),
+                (&json!("here"), &json!("exporter.scope"))
+            );
+            assert_eq!(sold["exemplars"][0]["traceID"], trace.trim(), "{service}: {sold}");
+
+            let waiting = found("waiting");
+            assert_eq!(
+                (&waiting["kind"], &waiting["latest"]["value"]),
+                (&json!("upDownCounter"), &json!(-2))
+            );
+            assert_eq!(found("level")["latest"], json!({"value": 1.5}), "{service}");
+
+            let took = found("took")["latest"].clone();
+            let counted = (&took["count"], &took["sum"], &took["bounds"], &took["counts"]);
+            assert_eq!(
+                counted,
+                (&json!(4), &json!(10.25), &json!([0.5, 2.5]), &json!([2, 1, 1])),
+                "{service}"
+            );
+            assert_eq!((&took["min"], &took["max"]), (&json!(0.25), &json!(7.5)), "{service}: {took}");
+
+            let power = found("power")["latest"].clone();
+            let counts = power["positive"]["counts"].as_array().expect("buckets");
+            let positive: u64 = counts.iter().filter_map(Value::as_u64).sum();
+            assert_eq!(
+                (&power["count"], &power["sum"], &power["zeroCount"]),
+                (&json!(8), &json!(14.0), &json!(2))
+            );
+            assert_eq!((positive, counts.iter().filter(|count| **count == 2).count()), (6, 3), "{power}");
+        }
+    }
+    let metrics = console.overview()["metrics"].clone();
+    assert_eq!((&metrics["rejected"], &metrics["received"]), (&json!(0), &json!(40)), "{metrics}");
+}
+
 fn assert_nothing_rejected(console: &Console) {
     let overview = console.overview();
     let rejected = (&overview["traces"]["rejected"], &overview["logs"]["rejected"]);
@@ -120,14 +184,15 @@ fn whatever_protobufs_own_json_parser_accepts_is_accepted_here_with_the_same_val
             .step_by(2)
             .map(|at| u8::from_str_radix(&expected[at..at + 2], 16).expect("hexadecimal"))
             .collect();
-        let logs = signal == "logs";
-        let found = json_to_protobuf(json, logs).unwrap_or_else(|why| panic!("{why}: {json}"));
-        let same = if logs {
-            decoded::<ExportLogsServiceRequest>(&found) == decoded::<ExportLogsServiceRequest>(&expected)
-        } else {
-            decoded::<ExportTraceServiceRequest>(&found) == decoded::<ExportTraceServiceRequest>(&expected)
+        let found = json_to_protobuf(json, signal).unwrap_or_else(|why| panic!("{why}: {json}"));
+        let decoded = match signal {
+            "logs" => decoded::<ExportLogsServiceRequest>,
+            "metrics" => decoded::<ExportMetricsServiceRequest>,
+            _ => decoded::<ExportTraceServiceRequest>,
         };
-        assert!(same && found.len() <= json.len(), "seed {seed}: {json}");
+        assert_eq!(decoded(&found), decoded(&expected), "seed {seed}: {json}");
+        // Numbers of a list are longer in protobuf.
+        assert!(signal == "metrics" || found.len() <= json.len(), "seed {seed}: {json}");
         compared += 1;
     }
     let count: usize = count.parse().expect("a number");

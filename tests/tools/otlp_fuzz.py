@@ -3,7 +3,7 @@
     otlp_fuzz.py --seed 1 --count 1000
 
 Walks the messages of opentelemetry-proto and writes random values into every field, in every form that protobuf's JSON
-allows, odd ones among them. What the parser accepts is printed, one export a line: `traces` or `logs`, the JSON, and
+allows, odd ones among them. What the parser accepts is printed, one export a line: `traces`, `logs` or `metrics`, the JSON, and
 the message as protobuf in hexadecimal, between tabs. Ids are hexadecimal in the JSON, as OTLP has them; the parser is
 given them in base64.
 
@@ -20,14 +20,23 @@ import random
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor as F
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+SIGNALS = [
+    ("traces", ExportTraceServiceRequest),
+    ("logs", ExportLogsServiceRequest),
+    ("metrics", ExportMetricsServiceRequest),
+]
 IDS = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
 INTEGERS = {
     F.TYPE_FIXED64: (0, 2**64 - 1),
     F.TYPE_FIXED32: (0, 2**32 - 1),
     F.TYPE_UINT32: (0, 2**32 - 1),
     F.TYPE_INT32: (-(2**31), 2**31 - 1),
+    F.TYPE_SINT32: (-(2**31), 2**31 - 1),
+    F.TYPE_UINT64: (0, 2**64 - 1),
+    F.TYPE_SFIXED64: (-(2**63), 2**63 - 1),
     F.TYPE_INT64: (-(2**63), 2**63 - 1),
 }
 TEXTS = ["", "a", "null", "Grüße", "\U0001f600", 'quote " and \\', "line\nbreak\u0001", "\u2028", "x" * 300]
@@ -121,7 +130,7 @@ def main():
     arguments = arguments.parse_args()
     exports = Exports(arguments.seed)
     for number in range(arguments.count):
-        name, request = [("traces", ExportTraceServiceRequest), ("logs", ExportLogsServiceRequest)][number % 2]
+        name, request = SIGNALS[number % 3]
         sent, read = exports.message(request.DESCRIPTOR, 0)
         try:
             message = json_format.Parse(read, request(), ignore_unknown_fields=True)

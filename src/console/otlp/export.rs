@@ -7,7 +7,8 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::{DecodeError, Message};
 
-use super::fields::Signal;
+use super::fields::{MOST_OF_ITEM, MessageType, Signal};
+use super::metric_fields::{DataPoint, TOO_LARGE};
 use super::refused::RefusedItems;
 use super::{json, weigh};
 use crate::console::origin::{Origin, SchemaUrls};
@@ -15,8 +16,6 @@ use crate::console::origin::{Origin, SchemaUrls};
 /// The most memory the structs of one export may take, in bytes; texts come on top and are bounded
 /// by the body. About 15,000 spans of twenty attributes each.
 const MOST_DECODED: usize = 64 << 20;
-/// The same for one item of it.
-const MOST_OF_ITEM: usize = 1 << 20;
 
 /// Why an export was not read.
 #[derive(Debug)]
@@ -97,6 +96,14 @@ impl OtlpExport {
         self,
         mut take: impl FnMut(&Arc<Origin>, T) -> Result<(), &'static str>,
     ) -> RefusedItems {
+        self.each_of(|origin, item, refused| take(origin, item).unwrap_or_else(|why| refused.note(why)))
+    }
+
+    /// The same for items of several parts: `take` notes those that it refuses.
+    pub(in crate::console) fn each_of<T: Message + Default>(
+        self,
+        mut take: impl FnMut(&Arc<Origin>, T, &mut RefusedItems),
+    ) -> RefusedItems {
         let Self { signal, frame, mut refused } = self;
         for group in frame.groups {
             let resource = Arc::new(group.resource.unwrap_or_default());
@@ -106,7 +113,7 @@ impl OtlpExport {
                 let origin = Arc::new(Origin::new(resource.clone(), scope, schemas));
                 for item in scoped.items {
                     match signal.decode(item) {
-                        Ok(item) => take(&origin, item).unwrap_or_else(|why| refused.note(why)),
+                        Ok(item) => take(&origin, item, &mut refused),
                         Err(why) => refused.note(&why),
                     }
                 }
@@ -118,9 +125,32 @@ impl OtlpExport {
 
 impl Signal {
     fn decode<T: Message + Default>(&self, item: Bytes) -> Result<T, String> {
-        if !weigh::fits(&item, self.item, MOST_OF_ITEM) {
-            return Err(self.too_large.to_owned());
-        }
-        T::decode(item).map_err(|why: DecodeError| why.to_string())
+        decode(item, self.item, self.most_of_item, self.too_large)
     }
+}
+
+/// Hands over every data point that can be read; notes those that cannot be, or that `take` refuses.
+pub(in crate::console) fn each_point<T: DataPoint>(
+    points: Vec<Bytes>,
+    refused: &mut RefusedItems,
+    mut take: impl FnMut(T) -> Result<(), &'static str>,
+) {
+    for point in points {
+        match decode(point, T::TABLE, MOST_OF_ITEM, TOO_LARGE) {
+            Ok(point) => take(point).unwrap_or_else(|why| refused.note(why)),
+            Err(why) => refused.note(&why),
+        }
+    }
+}
+
+fn decode<T: Message + Default>(
+    bytes: Bytes,
+    of: &MessageType,
+    most: usize,
+    too_large: &str,
+) -> Result<T, String> {
+    if !weigh::fits(&bytes, of, most) {
+        return Err(too_large.to_owned());
+    }
+    T::decode(bytes).map_err(|why: DecodeError| why.to_string())
 }

@@ -17,21 +17,33 @@ use FieldType::{
 pub(in crate::console) struct Signal {
     /// The request's message.
     pub(super) export: &'static MessageType,
-    /// A span, or a log record.
+    /// A span, a log record or a metric.
     pub(super) item: &'static MessageType,
+    /// The most memory that the structs of one item may take, in bytes.
+    pub(super) most_of_item: usize,
     /// Why an item is refused whose decoded form alone is too large.
     pub(super) too_large: &'static str,
 }
 
 /// An export of spans.
-pub(in crate::console) static TRACES: Signal =
-    Signal { export: &SPANS_EXPORT, item: &SPAN, too_large: crate::console::span::TOO_LARGE };
+pub(in crate::console) static TRACES: Signal = Signal {
+    export: &SPANS_EXPORT,
+    item: &SPAN,
+    most_of_item: MOST_OF_ITEM,
+    too_large: crate::console::span::TOO_LARGE,
+};
 /// An export of log records.
-pub(in crate::console) static LOGS: Signal =
-    Signal { export: &LOGS_EXPORT, item: &RECORD, too_large: crate::console::logs::TOO_LARGE };
+pub(in crate::console) static LOGS: Signal = Signal {
+    export: &LOGS_EXPORT,
+    item: &RECORD,
+    most_of_item: MOST_OF_ITEM,
+    too_large: crate::console::logs::TOO_LARGE,
+};
+/// What a span, a log record or a data point may take decoded, in bytes.
+pub(super) const MOST_OF_ITEM: usize = 1 << 20;
 
 /// A message type.
-pub(super) struct MessageType {
+pub(in crate::console) struct MessageType {
     /// Bytes of its struct once decoded.
     pub(super) size: usize,
     pub(super) fields: &'static [Field],
@@ -59,21 +71,24 @@ pub(super) enum FieldType {
     Double,
     Fixed64,
     Fixed32,
+    SFixed64,
     Uint32,
+    Uint64,
     Int32,
+    SInt32,
     Int64,
     /// A number, or the name that this turns into one.
     Enum(fn(&str) -> Option<i32>),
     Message(&'static MessageType),
-    /// A span or a log record: one that cannot be read is left out.
+    /// A span, a log record, a metric or a data point: one that cannot be read is left out.
     Item(&'static MessageType),
 }
 
-const fn one(number: u32, name: &'static str, of: FieldType) -> Field {
+pub(super) const fn one(number: u32, name: &'static str, of: FieldType) -> Field {
     Field { number, name, of, repeated: false }
 }
 
-const fn many(number: u32, name: &'static str, of: FieldType) -> Field {
+pub(super) const fn many(number: u32, name: &'static str, of: FieldType) -> Field {
     Field { number, name, of, repeated: true }
 }
 
@@ -175,7 +190,7 @@ static RECORD: MessageType = MessageType {
     ],
 };
 
-static RESOURCE: MessageType = MessageType {
+pub(super) static RESOURCE: MessageType = MessageType {
     size: size_of::<Resource>(),
     fields: &[
         many(1, "attributes", Message(&PAIR)),
@@ -192,7 +207,7 @@ static ENTITY: MessageType = MessageType {
         many(4, "descriptionKeys", Text),
     ],
 };
-static SCOPE: MessageType = MessageType {
+pub(super) static SCOPE: MessageType = MessageType {
     size: size_of::<InstrumentationScope>(),
     fields: &[
         one(1, "name", Text),
@@ -201,7 +216,7 @@ static SCOPE: MessageType = MessageType {
         one(4, "droppedAttributesCount", Uint32),
     ],
 };
-static PAIR: MessageType = MessageType {
+pub(super) static PAIR: MessageType = MessageType {
     size: size_of::<KeyValue>(),
     fields: &[one(1, "key", Text), one(2, "value", Message(&ANY)), one(3, "keyStrindex", Int32)],
 };

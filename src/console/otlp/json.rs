@@ -20,7 +20,11 @@ const DEEPEST: usize = 100;
 /// A reader of JSON goes 128 levels deep and a message is at most two: so often a new one begins.
 const MESSAGES_EACH: usize = 50;
 
-/// Turns an export into protobuf, which is never longer than its JSON.
+/// The largest export in protobuf, in bytes. Only metrics can be longer there than in JSON: a count of a
+/// bucket is two characters and nine bytes.
+const MOST_WIRE: usize = crate::console::body::MOST_UNPACKED;
+
+/// Turns an export into protobuf.
 ///
 /// # Errors
 /// What is no JSON, or does not have an export's frame.
@@ -175,6 +179,7 @@ impl<'de> DeserializeSeed<'de> for FieldValue<'_, '_> {
             FieldType::Message(_) => reader.deserialize_any(self),
             _ => match <&RawValue>::deserialize(reader)?.get() {
                 "null" if self.place == Place::Single => Ok(()),
+                _ if self.out.wire.len() >= MOST_WIRE => Err(D::Error::custom("the export holds too much")),
                 json => scalar::write(self.field, json, &mut self.out.wire).map_err(D::Error::custom),
             },
         }

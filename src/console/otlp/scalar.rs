@@ -42,6 +42,16 @@ pub(super) fn write(field: &Field, json: &str, wire: &mut Vec<u8>) -> Result<(),
             encode_key(field.number, WireType::ThirtyTwoBit, wire);
             wire.extend(integer::<u32>(json)?.to_le_bytes());
         }
+        FieldType::SFixed64 => {
+            encode_key(field.number, WireType::SixtyFourBit, wire);
+            wire.extend(integer::<i64>(json)?.to_le_bytes());
+        }
+        FieldType::Uint64 => varint(field, integer::<u64>(json)?, wire),
+        FieldType::SInt32 => {
+            let value = integer::<i32>(json)?;
+            // Zigzag: small numbers of both signs are short.
+            varint(field, u64::from(((value << 1) ^ (value >> 31)).cast_unsigned()), wire);
+        }
         FieldType::Uint32 => varint(field, integer::<u32>(json)?.into(), wire),
         FieldType::Int32 => varint(field, i64::from(integer::<i32>(json)?).cast_unsigned(), wire),
         FieldType::Int64 => varint(field, integer::<i64>(json)?.cast_unsigned(), wire),

@@ -38,10 +38,18 @@ fn walk(mut bytes: &[u8], of: &MessageType, room: &mut usize, depth: usize) -> O
             match field.of {
                 FieldType::Message(inner) | FieldType::Item(inner) => walk(part, inner, room, depth + 1)?,
                 FieldType::Text if field.repeated => *room = room.checked_sub(size_of::<String>())?,
+                // Packed numbers: a byte may become eight.
+                FieldType::Uint64 => *room = room.checked_sub(8 * part.len())?,
+                FieldType::Fixed64 | FieldType::Double => *room = room.checked_sub(part.len())?,
                 _ => {}
             }
             bytes = rest;
-        } else if skip_field(wire, tag, &mut bytes, DecodeContext::default()).is_err() {
+            continue;
+        }
+        if field.is_some_and(|field| field.repeated) {
+            *room = room.checked_sub(size_of::<u64>())?;
+        }
+        if skip_field(wire, tag, &mut bytes, DecodeContext::default()).is_err() {
             return Some(());
         }
     }

@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use prost::Message;
 
 use super::super::fields::{LOGS, TRACES};
+use super::super::metric_fields::METRICS;
 use super::*;
 use crate::console::sample;
 
@@ -33,6 +34,21 @@ fn the_walk_counts_what_the_decoder_would_make() {
 }
 
 #[test]
+fn packed_numbers_are_counted_as_what_they_become() {
+    // Data points of an exponential histogram: a million counts of one byte each become eight.
+    let around = |number: u32, inner: &[u8]| {
+        let mut outer = Vec::new();
+        prost::encoding::bytes::encode(number, &inner.to_vec(), &mut outer);
+        outer
+    };
+    let counts = around(2, &vec![1; 1 << 20]);
+    let point = around(10, &around(1, &around(8, &counts)));
+    let export = around(1, &around(2, &around(2, &point)));
+    assert!(fits(&export, METRICS.export, (8 << 20) + 1_000));
+    assert!(!fits(&export, METRICS.export, 8 << 20));
+}
+
+#[test]
 fn bad_protobuf_is_left_to_its_decoder() {
     for bytes in [&[0xff; 40][..], &[0x0a, 0x7f], &[0x0a]] {
         assert!(fits(bytes, TRACES.export, 1 << 20), "{bytes:?}");
@@ -51,4 +67,5 @@ fn no_message_is_larger_than_the_largest() {
     }
     check(TRACES.export, 0);
     check(LOGS.export, 0);
+    check(METRICS.export, 0);
 }
