@@ -21,6 +21,7 @@ mod live;
 mod logs;
 mod metrics;
 mod origin;
+mod others;
 mod otlp;
 mod otlp_json;
 mod page;

@@ -14,7 +14,7 @@ use crate::runtime::http::is_local;
 const INDEX: &str = include_str!("ui/index.html");
 
 /// The page's files: name, type, text. No build step: the browser reads what stands here.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("style.css", CSS, include_str!("ui/style.css")),
     ("trace.css", CSS, include_str!("ui/trace.css")),
     ("app.js", SCRIPT, include_str!("ui/app.js")),
@@ -23,6 +23,9 @@ const FILES: [(&str, &str, &str); 9] = [
     ("trace.js", SCRIPT, include_str!("ui/trace.js")),
     ("details.js", SCRIPT, include_str!("ui/details.js")),
     ("logs.js", SCRIPT, include_str!("ui/logs.js")),
+    ("metrics.css", CSS, include_str!("ui/metrics.css")),
+    ("metrics.js", SCRIPT, include_str!("ui/metrics.js")),
+    ("chart.js", SCRIPT, include_str!("ui/chart.js")),
     ("services.js", SCRIPT, include_str!("ui/services.js")),
 ];
 const CSS: &str = "text/css; charset=utf-8";
@@ -73,7 +76,7 @@ fn api(app: &mut web::ServiceConfig) {
 }
 
 fn pages(app: &mut web::ServiceConfig) {
-    for path in ["/", "/logs", "/services", "/trace/{id}"] {
+    for path in ["/", "/logs", "/services", "/metrics", "/trace/{id}"] {
         app.route(path, web::get().to(index));
     }
     app.route("/assets/{name}", web::get().to(file));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::traces::StoredTrace;
 
 /// SERVER and CONSUMER, as OTLP numbers them: the spans that serve a request or a message.
-const SERVING: [i32; 2] = [2, 5];
+pub(super) const SERVING: [i32; 2] = [2, 5];
 
 /// A histogram's upper bounds in seconds, ascending, each with how many durations were at most that.
 /// The last bound is infinite.

@@ -11,6 +11,7 @@ use super::critical;
 use super::ids::{parse_trace_id, span_hex, trace_hex};
 use super::jaeger;
 use super::logs::LogFilter;
+use super::others;
 use super::params::{Pairs, Params, now};
 use super::percentile::ServedDurations;
 use super::query;
@@ -153,9 +154,11 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
     };
     let lately = now().saturating_sub(u64::try_from(red::WINDOW.as_nanos()).unwrap_or(u64::MAX));
     let served = ServedDurations::since(&traces, lately);
+    let seen = console.all_services(&traces);
     HttpResponse::Ok().json(json!({
         "services": console.services().report(console.ports, &served),
-        "seen": console.all_services(&traces),
+        "others": others::report(&seen, &traces, lately, &served),
+        "seen": seen,
         "traces": {"received": spans.received, "rejected": spans.rejected, "kept": spans.spans,
             "evicted": spans.evicted_spans, "keptTraces": traces.len(),
             "evictedTraces": spans.evicted_traces, "bytes": spans.bytes},

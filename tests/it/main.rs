@@ -16,6 +16,7 @@ mod chaos;
 mod clock;
 mod conformance;
 mod console;
+mod console_metrics;
 mod dashboards;
 mod deploy;
 mod docs;

@@ -6,6 +6,7 @@ import { tracesView } from "./traces.js";
 import { traceView } from "./trace.js";
 import { logsView } from "./logs.js";
 import { servicesView } from "./services.js";
+import { metricsView } from "./metrics.js";
 
 const main = document.getElementById("main");
 const help = document.getElementById("help");
@@ -19,6 +20,7 @@ function route() {
   const trace = location.pathname.match(/^\/trace\/([0-9a-fA-F]+)$/);
   if (trace) return ["traces", traceView, { id: trace[1] }];
   if (location.pathname === "/logs") return ["logs", logsView, {}];
+  if (location.pathname === "/metrics") return ["metrics", metricsView, {}];
   if (location.pathname === "/services") return ["services", servicesView, {}];
   return ["traces", tracesView, {}];
 }
@@ -53,14 +55,15 @@ async function ingest() {
   const now = await getJson("/api/overview").catch(() => null);
   if (!now) return;
   const part = (label, value, title) => h("span", { title }, label, " ", h("b", {}, value));
-  const kept = `${plural(now.traces.keptTraces, "trace")}, ${plural(now.traces.kept, "span")}, ${plural(now.logs.kept, "line")}`;
+  const kept = `${plural(now.traces.keptTraces, "trace")}, ${plural(now.traces.kept, "span")}, ${plural(now.logs.kept, "line")}, ${count(now.metrics.series)} series`;
   const lost = (of) => `${count(of.evicted)} evicted, ${count(of.rejected)} rejected`;
   document.getElementById("ingest").replaceChildren(
     part("kept", kept),
-    part("received", `${plural(now.traces.received, "span")}, ${plural(now.logs.received, "line")}`),
+    part("received", `${plural(now.traces.received, "span")}, ${plural(now.logs.received, "line")}, ${plural(now.metrics.received, "data point")}`),
     part("spans", lost(now.traces), "evicted: pushed out by newer ones; rejected: invalid or too many"),
     part("lines", lost(now.logs)),
-    part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes)} of ${mebibytes(now.maxBytes)}`),
+    part("data points", `${count(now.metrics.rejected)} rejected`, "invalid, too old, or of too many series"),
+    part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes + now.metrics.bytes)} of ${mebibytes(now.maxBytes)}`),
     part("OTLP port", String(now.otlpPort ?? "none")),
   );
 }
@@ -107,7 +110,7 @@ function key(event) {
     if (event.key === "Escape") typing.blur();
     return;
   }
-  const pages = { 1: "/", 2: "/logs", 3: "/services" };
+  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics" };
   if (event.key === "/") document.querySelector("[data-filter-text]")?.focus();
   else if (event.key === "?") help.showModal();
   else if (event.key === "p") toggleLive();

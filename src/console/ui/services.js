@@ -1,6 +1,6 @@
 // Rate, errors and duration of the services: a strip above the traces, and a page of its own.
 
-import { chip, count, empty, getJson, h, hue, plural, time } from "./dom.js";
+import { calm, chip, count, empty, getJson, h, hue, plural, time } from "./dom.js";
 
 const number = (value, digits = 3) => String(+value.toPrecision(digits));
 
@@ -83,13 +83,27 @@ export function servicesView(root) {
       service.up && routes(service));
   }
 
+  const again = calm(load, 300);
+
+  // Not of the lab: known by what it sends, its figures are of the spans kept.
+  function other(service) {
+    const name = encodeURIComponent(service.name);
+    return h("section", { class: "service", "--hue": hue(service.name), "data-testid": "service-card", "data-service": service.name },
+      h("header", {}, h("h2", {}, chip(service.name)), h("span", { class: "state" }, "seen by its telemetry"), h("span", { class: "grow" }),
+        h("a", { href: `/?service=${name}` }, "traces"), h("a", { href: `/logs?service=${name}` }, "logs"), h("a", { href: `/metrics?service=${name}` }, "metrics")),
+      h("p", { class: "note" }, service.count > 0 ? "Counted from the spans kept here, over the last minute." : "It served nothing that was traced in the last minute."),
+      service.count > 0 && h("div", { class: "figures" }, [["rate", rate(service)], ["errors", errors(service)], ["p95", p95(service)]].map(([label, value]) =>
+        h("div", { class: label === "errors" && isBad(service) ? "danger" : "" }, h("b", {}, value), h("span", {}, label)))));
+  }
+
   async function load() {
     try {
       const now = await getJson("/api/overview");
-      body.replaceChildren(...now.services.map(card));
+      body.replaceChildren(...now.services.map(card), ...now.others.map(other));
       if (!now.services.some((s) => s.up)) body.prepend(empty("No service answers", h("p", {}, "Start the lab:"), h("pre", {}, "o11y-lab up")));
     } catch { /* the next change asks again */ }
   }
 
-  return { update: (what) => what.metrics && load() };
+  load();
+  return { update: (what) => (what.metrics || what.traces) && again() };
 }

@@ -1,0 +1,62 @@
+//! Metrics in the console as a person sees them.
+
+use serde_json::json;
+
+use crate::helpers::tools::tool;
+use crate::helpers::{get, send};
+use crate::otlp::{Console, JSON};
+
+const HOSTILE: &str = "<img src=x onerror=alert(1)>";
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// Seconds ago, in nanoseconds since the epoch, as OTLP/JSON has it.
+fn ago(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    (now - std::time::Duration::from_secs(seconds)).as_nanos().to_string()
+}
+
+#[test]
+fn a_person_finds_a_metric_sees_its_chart_and_follows_an_exemplar_to_its_trace() {
+    let console = Console::start(&[]);
+    let resource = json!({"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]});
+    let post = |path: &str, body: &serde_json::Value| {
+        let answer =
+            send("POST", &console.otlp(path), &[("content-type", JSON)], Some(body.to_string().as_bytes()));
+        assert_eq!(answer.text, r#"{"partialSuccess":null}"#, "{answer:?}");
+    };
+    let span = json!({"traceId": TRACE, "spanId": "b7ad6b7169203331", "name": "GET /books", "kind": 2,
+        "startTimeUnixNano": ago(50), "endTimeUnixNano": ago(49)});
+    post(
+        "/v1/traces",
+        &json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}),
+    );
+    for (at, counts, count) in [(90, [1, 0, 0], 1), (60, [9, 1, 0], 10), (30, [9, 9, 2], 20)] {
+        let exemplar = json!({"timeUnixNano": ago(50), "asDouble": 0.25, "traceId": TRACE, "spanId": "b7ad6b7169203331"});
+        let point = json!({"startTimeUnixNano": ago(120), "timeUnixNano": ago(at), "count": count, "sum": 3.5,
+            "bucketCounts": counts, "explicitBounds": [0.1, 0.5], "exemplars": if at == 30 { vec![exemplar] } else { vec![] },
+            "attributes": [{"key": "shelf", "value": {"stringValue": HOSTILE}}]});
+        let metric = json!({"name": "shop.request.duration", "unit": "s",
+            "histogram": {"aggregationTemporality": 2, "dataPoints": [point]}});
+        post(
+            "/v1/metrics",
+            &json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [metric]}]}]}),
+        );
+    }
+    let listed = get(&console.page("/api/metrics")).json;
+    assert_eq!(
+        (&listed["matched"], &listed["metrics"][0]["attributes"]),
+        (&json!(1), &json!(["shelf"])),
+        "{listed}"
+    );
+
+    let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+    let mut command = tool("browser_metrics.py");
+    command.args(["--url", &console.page("/"), "--service", "shop", "--metric", "shop.request.duration"]);
+    command
+        .args(["--trace-id", TRACE, "--literal", HOSTILE])
+        .arg("--screenshots")
+        .arg(target.join("screenshots"));
+    let output = command.output().expect("the tool starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "OK\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
