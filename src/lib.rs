@@ -13,12 +13,13 @@
 //! 7. [`api`] the wire contract: types, rules, typed clients
 //! 8. [`runtime`] telemetry, HTTP in and out, health, shutdown
 //! 9. [`sqlite`] files of SQLite, each with a thread of its own
-//! 10. [`config`] every setting; [`schema`] every name; `terminal` and `lines`, text in and out
+//! 10. [`config`] every setting; [`schema`] every name; [`exposition`], `terminal` and `lines`, text in and out
 
 pub mod api;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod exposition;
 pub mod lab;
 mod lines;
 pub mod queue;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::percentile::{Buckets, Percentile, ServedDurations};
-use crate::lab::backend::metric::MetricSample;
+use crate::exposition::MetricSample;
 use crate::schema::{OTHER_METHOD, OTHER_ROUTE, Ports, SERVICES, names};
 
 /// Series shown as they are, summed over their labels.

@@ -18,6 +18,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use metrics::{counter, histogram};
 use serde::Serialize;
 use serde_json::Value;
+use tracing::Span;
 use uuid::Uuid;
 
 use super::{Answer, PAGE_COPIES, open_store, shared};
@@ -78,6 +79,9 @@ async fn create(
         Ok(false) => return Err(refuse("user_not_found", Problem::not_found("no such user"))),
         Err(problem) => return Err(refuse("user_unavailable", problem)),
     }
+    // Counted where it is stored, as part of this request.
+    let span = Span::current();
+    let count = move |order: &Order| span.in_scope(|| count(order));
     let stored = orders.create(&new, key.as_deref(), message(EventKind::OrderCreated), count).await;
     let order = match stored.map_err(store_failed)? {
         Created::Now(order) => {

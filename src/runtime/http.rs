@@ -22,10 +22,11 @@ use actix_http::error::DispatchError;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Extensions, Server, ServiceRequest};
 use actix_web::http::StatusCode;
+use actix_web::http::header::VARY;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpResponse};
+use actix_web::{App, HttpRequest, HttpResponse};
 use serde_json::json;
 use tracing_actix_web::TracingLogger;
 
@@ -37,7 +38,8 @@ pub(in crate::runtime) use routes::unmatched_answers;
 
 use self::socket::ClientSocket;
 use super::body::BodyArrival;
-use super::{Faults, Health, Problem, metrics::Recorder};
+use super::metrics::{PageFormat, Recorder};
+use super::{Faults, Health, Problem};
 use crate::config::HttpConfig;
 use crate::schema::{Route, Service, names};
 
@@ -186,10 +188,12 @@ async fn ready(surface: Data<Surface>) -> HttpResponse {
     HttpResponse::build(code).json(readiness)
 }
 
-async fn metrics(surface: Data<Surface>) -> HttpResponse {
+async fn metrics(request: HttpRequest, surface: Data<Surface>) -> HttpResponse {
+    let format = PageFormat::wanted(&request);
     HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(surface.recorder.render())
+        .content_type(format.content_type())
+        .insert_header((VARY, "accept"))
+        .body(surface.recorder.render(format))
 }
 
 #[cfg(test)]

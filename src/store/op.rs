@@ -77,7 +77,7 @@ impl Op {
         })
     }
 
-    /// Never entered: what a caller does meanwhile, such as writing a message's headers, belongs to
+    /// Not entered for its time: what a caller does meanwhile, such as writing a message's headers, belongs to
     /// the request and not to its database operation.
     fn span(&self, db: &Db) -> Span {
         let texts = self.texts.get_or_init(|| Texts {
@@ -178,6 +178,9 @@ impl Drop for Measure {
         if self.at_work {
             self.fail(Outcome::Error, Some("cancelled"));
         }
-        self.op.duration(self.outcome).record(self.started.elapsed().as_secs_f64());
+        // Its own span, not the request's, becomes the exemplar.
+        self.span.in_scope(|| {
+            self.op.duration(self.outcome).record(self.started.elapsed().as_secs_f64());
+        });
     }
 }

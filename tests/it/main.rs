@@ -20,6 +20,7 @@ mod console_metrics;
 mod dashboards;
 mod deploy;
 mod docs;
+mod exemplars;
 mod exporters;
 mod failures;
 mod faults;

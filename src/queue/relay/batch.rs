@@ -71,7 +71,10 @@ impl Batch {
         let started = Instant::now();
         let handed_over = target.queue.publish(&self.messages[which.clone()]).await;
         match handed_over {
-            Ok(()) => target.metrics.published(which.len(), started.elapsed()),
+            // One of its spans becomes the exemplar.
+            Ok(()) => self.spans[which.start].in_scope(|| {
+                target.metrics.published(which.len(), started.elapsed());
+            }),
             Err(_) => target.metrics.publish_failed(),
         }
         handed_over

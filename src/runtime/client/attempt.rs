@@ -67,7 +67,8 @@ impl<'a> AttemptGuard<'a> {
             self.span.record("otel.status_code", "ERROR");
         }
         self.settled = true;
-        self.durations.observe(outcome, self.started);
+        // Its own span, not the request's, becomes the exemplar.
+        self.span.in_scope(|| self.durations.observe(outcome, self.started));
     }
 }
 

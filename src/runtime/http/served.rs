@@ -77,7 +77,7 @@ impl<'a> Served<'a> {
 
     fn aborted(&self) {
         if let Ok(status) = StatusCode::from_u16(CLIENT_CLOSED_REQUEST) {
-            self.count(status);
+            self.span.in_scope(|| self.count(status));
         }
         self.span.record("http.response.status_code", i64::from(CLIENT_CLOSED_REQUEST));
         // No status of the span: as with a 4xx, it is the client's doing.

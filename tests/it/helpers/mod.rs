@@ -253,7 +253,7 @@ pub const ACTIVE_USER_POSTS: &str =
 
 /// The value of one series on a Prometheus page.
 pub fn metric(page: &str, series: &str) -> Option<f64> {
-    o11y_lab::lab::backend::metric::value(page, series)
+    o11y_lab::exposition::value(page, series)
 }
 
 /// Runs a future to its end on this thread.

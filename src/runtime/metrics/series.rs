@@ -1,68 +1,14 @@
-//! The metrics recorder: every series of the schema exists from start-up, and no other.
+//! The series of a role: the label sets of its metrics, all of them there from start-up.
 
-use std::time::Duration;
-
-use anyhow::Context;
 use metrics::{Unit, counter, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::http::unmatched_answers;
-use super::{Shutdown, process};
-use crate::schema::{
-    Fault, KNOWN_METHODS, Kind, METRICS, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names,
-};
-
-/// Time between two clean-ups of the recorder's buffers.
-const UPKEEP: Duration = Duration::from_secs(5);
-
-/// The process's metrics. Clones share them.
-#[derive(Clone)]
-pub struct Recorder {
-    handle: PrometheusHandle,
-    /// The main runtime; a page is rendered on a worker's.
-    runtime: tokio::runtime::Handle,
-}
-
-impl Recorder {
-    /// Installs the recorder for this process and registers every series of `service`.
-    pub fn install(service: &'static Service, routes: &'static [Route]) -> anyhow::Result<Self> {
-        let mut builder = PrometheusBuilder::new();
-        for metric in METRICS {
-            // A histogram without buckets would come out as a summary.
-            if let Kind::Histogram(buckets) = metric.kind {
-                builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), buckets)?;
-            }
-        }
-        let handle = builder.install_recorder().context("cannot install the metrics recorder")?;
-        for metric in METRICS.iter().filter(|metric| metric.exposed_by(service.role)) {
-            register(metric, service, routes);
-        }
-        process::register();
-        Ok(Self { handle, runtime: tokio::runtime::Handle::current() })
-    }
-
-    /// The page for `/metrics`, Prometheus text format 0.0.4.
-    pub fn render(&self) -> String {
-        process::collect();
-        gauge!(names::RUNTIME_TASKS).set(self.runtime.metrics().num_alive_tasks() as f64);
-        self.handle.render()
-    }
-}
-
-/// Keeps the recorder's buffers small where nothing scrapes.
-pub async fn upkeep(recorder: Recorder, shutdown: Shutdown) {
-    let mut interval = tokio::time::interval(UPKEEP);
-    loop {
-        tokio::select! {
-            _ = interval.tick() => recorder.handle.run_upkeep(),
-            () = shutdown.wait() => return,
-        }
-    }
-}
+use crate::runtime::http::unmatched_answers;
+use crate::schema::{Fault, KNOWN_METHODS, Kind, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names};
 
 type Labels = Vec<(&'static str, String)>;
 
-fn register(metric: &Metric, service: &Service, routes: &[Route]) {
+/// Describes a metric and makes its series.
+pub(super) fn register(metric: &Metric, service: &Service, routes: &[Route]) {
     describe(metric);
     for labels in series(metric, service, routes) {
         match metric.kind {

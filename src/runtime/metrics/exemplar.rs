@@ -1,0 +1,113 @@
+//! Exemplars: for each bucket of a histogram, the span in which it was last observed.
+
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId};
+
+/// One observation and the span that it was made in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Exemplar {
+    /// What was observed, in the histogram's unit; finite.
+    pub(super) value: f64,
+    /// When, in nanoseconds since 1970.
+    pub(super) time: u64,
+    /// The trace of a sampled span of this process.
+    pub(super) trace: TraceId,
+    /// That span.
+    pub(super) span: SpanId,
+}
+
+/// The last exemplar of each bucket. Holds no memory until the first one.
+#[derive(Debug, Default)]
+pub(super) struct Reservoir(Mutex<Option<Slots>>);
+
+type Slots = Box<[Option<Exemplar>]>;
+
+impl Reservoir {
+    /// Keeps an observation, where it was made in a sampled span of this process, as the exemplar of its
+    /// bucket among those with these upper bounds. Never waits: it is on the way of a request, and where two
+    /// threads meet here, one exemplar is as good as the other.
+    pub(super) fn offer(&self, value: f64, bounds: &[f64]) {
+        let Some((trace, span)) = sampled_span().filter(|_| value.is_finite()) else { return };
+        let Ok(mut slots) = self.0.try_lock() else { return };
+        let slots = slots.get_or_insert_with(|| vec![None; bounds.len() + 1].into());
+        if let Some(slot) = slots.get_mut(bounds.partition_point(|bound| *bound < value)) {
+            *slot = Some(Exemplar { value, time: now(), trace, span });
+        }
+    }
+
+    /// A copy: a slot for each bound and one for what lies above; `None` before the first exemplar.
+    pub(super) fn copy(&self) -> Option<Slots> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}
+
+/// The active span, where it is sampled and one of this process: a parent elsewhere that telemetry which is
+/// off merely passes on is not what was measured.
+fn sampled_span() -> Option<(TraceId, SpanId)> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        let ours = span.is_sampled() && span.is_valid() && !span.is_remote();
+        ours.then(|| (span.trace_id(), span.span_id()))
+    })
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use opentelemetry::trace::{SpanContext, TraceFlags, TraceState};
+
+    use super::*;
+
+    /// A context whose span has this id in trace 7.
+    pub(in crate::runtime::metrics) fn context(span: u64, flags: TraceFlags, remote: bool) -> Context {
+        let ids = (TraceId::from(7), SpanId::from(span));
+        let span = SpanContext::new(ids.0, ids.1, flags, remote, TraceState::NONE);
+        // Also what is remote in truth is set as the context's own.
+        Context::new().with_remote_span_context(span)
+    }
+
+    #[test]
+    fn each_bucket_keeps_the_last_sampled_span_and_its_bounds_belong_to_it() {
+        let reservoir = Reservoir::default();
+        let observe = |span, value| {
+            let _active = context(span, TraceFlags::SAMPLED, false).attach();
+            reservoir.offer(value, &[0.5, 1.5]);
+        };
+        for (span, value) in [(1, 0.1), (2, 0.5), (3, 1.5), (4, 1.6), (5, f64::NAN), (6, f64::INFINITY)] {
+            observe(span, value);
+        }
+        let slots = reservoir.copy().unwrap();
+        let kept: Vec<_> = slots.iter().flatten().map(|e| (e.span, e.value)).collect();
+        assert_eq!(kept, [(2, 0.5), (3, 1.5), (4, 1.6)].map(|(span, value)| (SpanId::from(span), value)));
+        assert!(slots.iter().flatten().all(|e| e.trace == TraceId::from(7) && e.time > 1 << 60));
+    }
+
+    #[test]
+    fn without_a_sampled_span_of_this_process_nothing_is_kept_and_no_memory_is_taken() {
+        let reservoir = Reservoir::default();
+        reservoir.offer(1.0, &[0.5]);
+        for context in [context(1, TraceFlags::NOT_SAMPLED, false), context(1, TraceFlags::SAMPLED, true)] {
+            let _active = context.attach();
+            reservoir.offer(1.0, &[0.5]);
+        }
+        assert_eq!(reservoir.copy(), None);
+    }
+
+    #[test]
+    fn an_observation_does_not_wait_for_one_who_reads_the_exemplars() {
+        let reservoir = Reservoir::default();
+        let reading = reservoir.0.lock().unwrap();
+        let _active = context(1, TraceFlags::SAMPLED, false).attach();
+        reservoir.offer(1.0, &[0.5]);
+        drop(reading);
+        assert_eq!(reservoir.copy(), None);
+    }
+}
