@@ -44,8 +44,8 @@ pub use transport::{
 pub(crate) use values::boolean;
 pub use values::reached_at;
 use values::{
-    LONGEST, at_least_one, database_url, http_url, milliseconds, milliseconds_or_zero, plain_http_url,
-    port_base, seconds,
+    LONGEST, address, at_least_one, database_url, http_url, milliseconds, milliseconds_or_zero,
+    plain_http_url, port_base, seconds,
 };
 
 /// Names the role where no subcommand is given.
@@ -111,7 +111,7 @@ impl RoleConfig {
 #[command(next_help_heading = "HTTP")]
 pub struct HttpConfig {
     /// Address to listen on; containers set 0.0.0.0
-    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = address)]
     pub host: std::net::IpAddr,
     /// Port to listen on; 0 takes a free one [default: the role's own, 3000 to 3004]
     #[arg(long, env = "PORT")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ROLE_VARIABLE, at_least_one, http_url, milliseconds, port_base, reached_at, seconds};
+use super::{ROLE_VARIABLE, address, at_least_one, http_url, milliseconds, port_base, reached_at, seconds};
 
 /// The ports by which a lab command finds a running lab.
 #[derive(Args, Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub struct UpConfig {
     #[allow(missing_docs)]
     pub ports: PortBase,
     /// Address to listen on; on others than loopback, whoever reaches it can use the lab and break it
-    #[arg(long, env = "UP_HOST", default_value = "127.0.0.1")]
+    #[arg(long, env = "UP_HOST", default_value = "127.0.0.1", value_parser = address)]
     pub host: IpAddr,
     /// Folder of databases and queue [default: the user's state folder]
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
@@ -71,8 +71,17 @@ pub struct ConsoleConfig {
     #[allow(missing_docs)]
     pub ports: PortBase,
     /// Address to listen on, for the page and for OTLP
-    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = address)]
     pub host: IpAddr,
+    /// Names that its page answers to, beside localhost, addresses and names without a dot; separated by commas
+    #[arg(
+        long,
+        env = "ALLOWED_HOSTS",
+        value_name = "LIST",
+        default_value = "host.docker.internal",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<String>,
     /// Port that takes OTLP/HTTP, 0 for none [default: 4318, or N+6 with --port-base N]
     #[arg(long, env = "CONSOLE_OTLP_PORT", value_name = "PORT")]
     pub otlp_port: Option<u16>,
@@ -105,7 +114,7 @@ pub struct HealthcheckConfig {
     #[arg(long, env = "HEALTHCHECK_URL", value_parser = http_url)]
     pub url: Option<String>,
     /// Address the service listens on; one that means all addresses is asked on loopback [default: 127.0.0.1]
-    #[arg(long, env = "HOST")]
+    #[arg(long, env = "HOST", value_parser = address)]
     pub host: Option<IpAddr>,
     /// Port of the service on this machine [default: the port of the role in O11Y_LAB_ROLE, else 3000]
     #[arg(long, env = "PORT")]

@@ -55,7 +55,8 @@ fn level(word: &str) -> Result<&str, String> {
     let known = ALIASES.iter().find(|(alias, _)| word.eq_ignore_ascii_case(alias));
     let level = known.map_or(word, |(_, level)| level);
     match level.parse::<LevelFilter>() {
-        Ok(_) if !level.is_empty() => Ok(level),
+        // It takes numbers too, of which nobody knows the direction.
+        Ok(_) if level.starts_with(|first: char| first.is_ascii_alphabetic()) => Ok(level),
         _ => Err("expected off, error (or critical, fatal), warn (or warning), info, debug or trace; after it perhaps \
                   levels for parts, such as info,o11y_lab::queue=debug"
             .into()),
@@ -79,7 +80,7 @@ mod tests {
             assert_eq!(log_filter(text).as_deref(), Ok(directives), "{text}");
         }
         for unknown in
-            ["loud", "info,loud", "verbose", "o11y_lab", "o11y_lab=loud", "o11y_lab=", "6", "a=b=c"]
+            ["loud", "info,loud", "verbose", "o11y_lab", "o11y_lab=loud", "o11y_lab=", "5", "6", "a=b=c"]
         {
             let said = log_filter(unknown).err().unwrap_or_default();
             assert!(said.contains("warning") && said.contains("trace"), "{unknown}: {said}");

@@ -69,6 +69,16 @@ pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// An address to listen on; one of IPv6 may stand in brackets, as a URL has it.
+pub(super) fn address(text: &str) -> Result<IpAddr, String> {
+    let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let read = match inside {
+        Some(inside) => inside.parse::<Ipv6Addr>().map(IpAddr::V6),
+        None => text.parse(),
+    };
+    read.map_err(|_| "expected an address, such as 127.0.0.1, 0.0.0.0 or ::1".into())
+}
+
 /// `host:port`, as a URL writes it, by which a server that listens on `host` is reached from this machine.
 pub fn reached_at(host: IpAddr, port: u16) -> String {
     let host = match host {
@@ -93,6 +103,16 @@ mod tests {
         }
         for neither in ["", "2", "t", "enabled", "tru"] {
             assert!(boolean(neither).is_err(), "{neither}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_stand_in_brackets_if_it_is_one_of_ipv6() {
+        assert_eq!(address("[::1]"), Ok(Ipv6Addr::LOCALHOST.into()));
+        assert_eq!(address("::1"), address("[::1]"));
+        assert_eq!(address("0.0.0.0"), Ok(Ipv4Addr::UNSPECIFIED.into()));
+        for wrong in ["", "[]", "[127.0.0.1]", "[::1", "::1]", "[[::1]]", "localhost", "[::1]:3000"] {
+            assert!(address(wrong).is_err_and(|said| said.contains("127.0.0.1")), "{wrong}");
         }
     }
 

@@ -21,6 +21,9 @@ pub(super) fn parse_trace_id(text: &str) -> Option<TraceId> {
     hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().filter(|id| *id != 0)
 }
 
+/// What is said of a text that is no trace id.
+pub(super) const NO_TRACE_ID: &str = "a trace id is 1 to 32 hexadecimal digits, not all of them 0";
+
 /// 32 lower-case digits.
 pub(super) fn trace_hex(id: TraceId) -> String {
     format!("{id:032x}")

@@ -78,7 +78,7 @@ fn by_ids(console: &Console, params: &Params<'_>) -> HttpResponse {
 /// `GET /api/traces/{traceId}`
 pub(super) async fn trace(console: web::Data<Console>, id: web::Path<String>) -> HttpResponse {
     let Some(id) = parse_trace_id(&id) else {
-        return error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
+        return error(StatusCode::BAD_REQUEST, ids::NO_TRACE_ID);
     };
     match console.trace(id) {
         Some(trace) => traces_data(&[trace]),

@@ -4,12 +4,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpResponse, Route, guard, web};
 use serde_json::json;
 
 use super::live::{self, Feeds};
+use super::state::Console;
 use super::{dependencies, jaeger, metrics, v3, views};
-use crate::runtime::http::is_local;
 
 const INDEX: &str = include_str!("ui/index.html");
 
@@ -52,34 +52,39 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.app_data(web::Data::new(Feeds::default())).service(all);
 }
 
+/// A GET, and the HEAD that asks for its head; the server leaves the body out.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
 fn api(app: &mut web::ServiceConfig) {
-    app.route("/health", web::get().to(health))
-        .route("/ready", web::get().to(health))
-        .route("/api/services", web::get().to(jaeger::services))
-        .route("/api/operations", web::get().to(jaeger::operations))
-        .route("/api/services/{service}/operations", web::get().to(jaeger::service_operations))
-        .route("/api/traces", web::get().to(jaeger::search))
-        .route("/api/traces/{id}", web::get().to(jaeger::trace))
-        .route("/api/dependencies", web::get().to(dependencies::answer))
-        .route("/api/v3/services", web::get().to(v3::services))
-        .route("/api/v3/operations", web::get().to(v3::operations))
-        .route("/api/v3/trace-summaries", web::get().to(v3::summaries))
-        .route("/api/v3/traces", web::get().to(v3::search))
-        .route("/api/v3/traces/{id}", web::get().to(v3::trace))
-        .route("/api/logs", web::get().to(views::logs))
-        .route("/api/metrics", web::get().to(metrics::list))
-        .route("/api/metrics/{name:.+}", web::get().to(metrics::metric))
-        .route("/api/summaries", web::get().to(views::summaries))
-        .route("/api/view/{id}", web::get().to(views::view))
-        .route("/api/overview", web::get().to(views::overview))
+    app.route("/health", get().to(health))
+        .route("/ready", get().to(health))
+        .route("/api/services", get().to(jaeger::services))
+        .route("/api/operations", get().to(jaeger::operations))
+        .route("/api/services/{service}/operations", get().to(jaeger::service_operations))
+        .route("/api/traces", get().to(jaeger::search))
+        .route("/api/traces/{id}", get().to(jaeger::trace))
+        .route("/api/dependencies", get().to(dependencies::answer))
+        .route("/api/v3/services", get().to(v3::services))
+        .route("/api/v3/operations", get().to(v3::operations))
+        .route("/api/v3/trace-summaries", get().to(v3::summaries))
+        .route("/api/v3/traces", get().to(v3::search))
+        .route("/api/v3/traces/{id}", get().to(v3::trace))
+        .route("/api/logs", get().to(views::logs))
+        .route("/api/metrics", get().to(metrics::list))
+        .route("/api/metrics/{name:.+}", get().to(metrics::metric))
+        .route("/api/summaries", get().to(views::summaries))
+        .route("/api/view/{id}", get().to(views::view))
+        .route("/api/overview", get().to(views::overview))
         .route("/api/live", web::get().to(live::feed));
 }
 
 fn pages(app: &mut web::ServiceConfig) {
     for path in ["/", "/logs", "/services", "/metrics", "/trace/{id}"] {
-        app.route(path, web::get().to(index));
+        app.route(path, get().to(index));
     }
-    app.route("/assets/{name}", web::get().to(file));
+    app.route("/assets/{name}", get().to(file));
 }
 
 async fn health() -> HttpResponse {
@@ -107,11 +112,12 @@ async fn known_host<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    if host.is_none_or(is_local) {
+    let known = request.app_data::<web::Data<Console>>();
+    if host.is_none_or(|host| known.is_some_and(|console| console.hosts.include(host))) {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
-    let refusal =
-        jaeger::error(StatusCode::MISDIRECTED_REQUEST, "unknown host name; use localhost or an address");
+    let why = "unknown host name; use localhost, an address, or a name in ALLOWED_HOSTS";
+    let refusal = jaeger::error(StatusCode::MISDIRECTED_REQUEST, why);
     Ok(request.into_response(refusal).map_into_right_body())
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use actix_web::App;
+use actix_web::http::Method;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -218,7 +219,19 @@ async fn a_name_that_a_foreign_page_could_own_is_refused() {
     {
         assert_eq!(get_from(&console, "/api/services", host).await.0, 200, "{host}");
     }
+    assert_eq!(get_from(&console, "/api/services", "lab.example:7005").await.0, 200, "named by a setting");
     for host in ["evil.example", "127.0.0.1.evil.example:7005", "localhost.evil.example", "[evil]:1", ""] {
         assert_eq!(get_from(&console, "/api/services", host).await.0, 421, "{host}");
+    }
+}
+
+#[actix_web::test]
+async fn head_is_answered_wherever_get_is() {
+    let console = filled();
+    let shutdown = web::Data::new(Shutdown::new(Duration::ZERO));
+    let app = init_service(App::new().app_data(console.clone()).app_data(shutdown).configure(routes)).await;
+    for path in ["/", "/health", "/api/services", "/api/overview", "/assets/app.js", "/trace/ab"] {
+        let request = TestRequest::with_uri(path).method(Method::HEAD).to_request();
+        assert_eq!(call_service(&app, request).await.status(), 200, "{path}");
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn received(export: &ExportTraceServiceRequest) -> OtlpExport {
 
 pub(super) fn console() -> web::Data<Console> {
     web::Data::new(Console::new(&ConsoleConfig {
+        allowed_hosts: vec!["lab.example".to_owned()],
         ports: PortBase { port_base: 7000 },
         host: "127.0.0.1".parse().expect("an address"),
         otlp_port: None,

@@ -20,6 +20,7 @@ use super::record;
 use super::red::ServiceHistories;
 use super::traces::{StoredTrace, TraceStore};
 use crate::config::ConsoleConfig;
+use crate::runtime::http::KnownHosts;
 use crate::schema::Ports;
 
 /// Counts up whenever something of that kind changed.
@@ -40,6 +41,8 @@ pub(super) struct Console {
     pub(super) ports: Ports,
     /// Where OTLP is taken, if anywhere.
     pub(super) otlp_port: Option<u16>,
+    /// Names that the page answers to.
+    pub(super) hosts: KnownHosts,
     /// Bytes for spans, log lines and metrics together.
     pub(super) max_bytes: usize,
 }
@@ -57,6 +60,7 @@ impl Console {
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
             otlp_port: config.otlp(),
+            hosts: KnownHosts::and(&config.allowed_hosts),
             max_bytes,
         }
     }

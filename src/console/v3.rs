@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
-use super::ids::{parse_trace_id, trace_hex};
+use super::ids::{self, parse_trace_id, trace_hex};
 use super::otlp_json::resource_spans;
 use super::params::{Pairs, Params, duration, named, rfc3339, whole};
 use super::query::{self, Search};
@@ -32,7 +32,7 @@ pub(super) async fn operations(console: web::Data<Console>, pairs: Pairs) -> Htt
 /// `GET /api/v3/traces/{traceId}`
 pub(super) async fn trace(console: web::Data<Console>, id: web::Path<String>) -> HttpResponse {
     let Some(id) = parse_trace_id(&id) else {
-        return error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
+        return error(StatusCode::BAD_REQUEST, ids::NO_TRACE_ID);
     };
     result(console.trace(id).as_slice())
 }

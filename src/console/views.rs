@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::attributes::find_text;
 use super::critical;
-use super::ids::{parse_trace_id, span_hex, trace_hex};
+use super::ids::{self, parse_trace_id, span_hex, trace_hex};
 use super::jaeger;
 use super::logs::LogFilter;
 use super::others;
@@ -122,7 +122,7 @@ fn summary(trace: &StoredTrace) -> Value {
 /// `GET /api/view/{traceId}`: the trace as in Jaeger's JSON, its critical path, its log lines.
 pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> HttpResponse {
     let Some(id) = parse_trace_id(&id) else {
-        return jaeger::error(StatusCode::BAD_REQUEST, "the trace id is not hexadecimal");
+        return jaeger::error(StatusCode::BAD_REQUEST, ids::NO_TRACE_ID);
     };
     let Some(trace) = console.trace(id) else {
         return jaeger::error(StatusCode::NOT_FOUND, "trace not found");

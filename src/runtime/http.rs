@@ -31,7 +31,7 @@ use serde_json::json;
 use tracing_actix_web::TracingLogger;
 
 pub use drain::{ServerInFlight, stop};
-pub use host::{KnownHosts, is_local};
+pub use host::KnownHosts;
 pub use memory::{Memory, Room, room};
 pub use routes::RouteTable;
 pub(in crate::runtime) use routes::unmatched_answers;

@@ -198,7 +198,10 @@ impl Runtime {
         };
         if ended.is_none() {
             let deadline = self.shutdown.deadline();
-            tracing::info!(graceSeconds = self.shutdown.remaining().as_secs_f64(), "draining");
+            tracing::info!(
+                graceSeconds = (self.shutdown.remaining().as_secs_f64() * 10.0).round() / 10.0,
+                "draining"
+            );
             self.health.drain();
             http::stop(handle, socket, in_flight, deadline).await;
         }

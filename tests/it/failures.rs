@@ -274,6 +274,10 @@ fn what_is_no_request_is_refused_counted_and_logged_in_the_form_of_all_errors() 
     let lines = log_lines(&process);
     let said: Vec<_> = lines.iter().filter(|line| line["message"] == "request refused unread").collect();
     assert_eq!(said.len(), 4, "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line["level"] != "error"),
+        "a client's mistake is none of ours: {lines:?}"
+    );
     // Also behind a request that is one, on the same connection.
     let mut client = Raw::sending(&url, "GET / HTTP/1.1\r\nhost: lab\r\n\r\nNONSENSE\r\n\r\n");
     assert_eq!(client.answer().unwrap().status, 200);

@@ -165,7 +165,7 @@ fn a_hang_up_drains_like_a_termination_unless_it_was_ignored_from_the_start() {
 
     let port = crate::helpers::free_port();
     let mut nohup = crate::helpers::process::clean(std::process::Command::new("nohup"));
-    nohup.arg(bin().get_program()).args(["lambda", "--port", &port.to_string()]);
+    nohup.arg(crate::helpers::process::PROGRAM).args(["lambda", "--port", &port.to_string()]);
     let mut kept = Process::spawn(nohup);
     let health = format!("http://127.0.0.1:{port}/health");
     eventually("it listens", || http::try_send("GET", &health, &[], None));

@@ -159,10 +159,10 @@ fn say(phase: &str, since: Duration, recorder: &LoadRecorder) -> String {
     let LoadRecorder { total, recent, dropped, .. } = recorder;
     let rate = recent.count() as f64 / since.as_secs_f64();
     let dropped = if *dropped == 0 { String::new() } else { format!(", {dropped} dropped") };
+    let p99 = recent.percentile_ms(99.0).map(|ms| format!(" with p99 {ms:.1} ms")).unwrap_or_default();
     format!(
-        "{phase}: {} sent, now {rate:.1}/s with p99 {:.1} ms, {} not as expected{dropped}",
+        "{phase}: {} sent, now {rate:.1}/s{p99}, {} not as expected{dropped}",
         total.count(),
-        recent.percentile_ms(99.0),
         total.wrong(),
     )
 }

@@ -90,9 +90,9 @@ impl Tally {
         self.count() - self.of(AnswerClass::Ok) - self.of(AnswerClass::Refused)
     }
 
-    /// A percentile of the latency in milliseconds; 100 is the longest, 0 where nothing was measured.
-    pub(super) fn percentile_ms(&self, percentile: f64) -> f64 {
-        self.latency.value_at_percentile(percentile) as f64 / 1000.0
+    /// A percentile of the latency in milliseconds; 100 is the longest, none where nothing was measured.
+    pub(super) fn percentile_ms(&self, percentile: f64) -> Option<f64> {
+        (!self.latency.is_empty()).then(|| self.latency.value_at_percentile(percentile) as f64 / 1000.0)
     }
 }
 

@@ -92,8 +92,11 @@ impl Environment {
         }
     }
 
+    /// Sets a variable, if whoever this is for reads it.
     fn set(&mut self, name: &'static str, value: impl AsRef<OsStr>) {
-        self.0.insert(name, Some(value.as_ref().to_owned()));
+        if self.1.may_read(name) {
+            self.0.insert(name, Some(value.as_ref().to_owned()));
+        }
     }
 
     fn remove(&mut self, name: &'static str) {
@@ -163,6 +166,22 @@ mod tests {
         assert!(removes(&env, "OTEL_SERVICE_NAME"));
         assert_eq!(value(&env, "FAULTS_ENABLED").as_deref(), Some("true"));
         assert!(!env.0.contains_key("DATABASE_URL"));
+    }
+
+    #[test]
+    fn a_program_gets_no_variable_that_it_does_not_read() {
+        let of = |role| Environment::of_role(&plan(&[]), role, &|_| None);
+        for (env, unread) in [
+            (of(Role::Gateway), &["DATA_DIR"][..]),
+            (of(Role::User), &["USER_SERVICE_URL", "ORDER_SERVICE_URL"]),
+            (of(Role::Notify), &["USER_SERVICE_URL", "ORDER_SERVICE_URL"]),
+            (of(Role::Lambda), &["DATA_DIR", "USER_SERVICE_URL", "ORDER_SERVICE_URL"]),
+            (Environment::of_console(&plan(&[])), &["DATA_DIR", "SHUTDOWN_GRACE"]),
+        ] {
+            let set = unread.iter().find(|name| env.0.contains_key(**name));
+            assert_eq!(set, None, "{env:?}");
+        }
+        assert!(of(Role::User).0.contains_key("DATA_DIR"));
     }
 
     #[test]

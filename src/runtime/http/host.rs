@@ -25,7 +25,13 @@ impl KnownHosts {
         Self { named: config.host.is_loopback().then(|| config.allowed_hosts.clone()) }
     }
 
-    fn include(&self, host: &str) -> bool {
+    /// Those that every server of the lab knows, and these.
+    pub fn and(names: &[String]) -> Self {
+        Self { named: Some(names.to_vec()) }
+    }
+
+    /// Whether a `Host` field, a port included, is one of them.
+    pub fn include(&self, host: &str) -> bool {
         let Some(named) = &self.named else { return true };
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.');
         is_local(host) || named.iter().any(|known| known.eq_ignore_ascii_case(name))
@@ -49,8 +55,8 @@ pub(super) async fn known(
 }
 
 /// Addresses, `localhost`, and names without a dot (another container's): a foreign page can only
-/// have a name with one. `host` is a `Host` field, a port included.
-pub fn is_local(host: &str) -> bool {
+/// have a name with one.
+fn is_local(host: &str) -> bool {
     if let Some((inside, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return inside.parse::<IpAddr>().is_ok();
     }
@@ -67,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_name_that_a_foreign_page_can_have_is_unknown_unless_it_is_a_setting() {
-        let hosts = KnownHosts { named: Some(vec!["host.docker.internal".to_owned()]) };
+        let hosts = KnownHosts::and(&["host.docker.internal".to_owned()]);
         for known in [
             "127.0.0.1:3000",
             "[::1]:3000",

@@ -55,7 +55,8 @@ pub(super) fn times<'a>(head: &str, rows: impl Iterator<Item = TimeRow<'a>>) -> 
     let mut lines: Vec<Vec<String>> = vec![[head].into_iter().chain(names).map(str::to_owned).collect()];
     for TimeRow { name, times } in rows {
         let mut line = vec![name.into_owned()];
-        line.extend(PERCENTILES.iter().map(|(p, ..)| format!("{:.1}", times.percentile_ms(*p))));
+        let written = |time: Option<f64>| time.map_or("-".to_owned(), |ms| format!("{ms:.1}"));
+        line.extend(PERCENTILES.iter().map(|(p, ..)| written(times.percentile_ms(*p))));
         lines.push(line);
     }
     aligned(&lines)
@@ -75,7 +76,7 @@ pub(super) fn json(kind: &str, name: &str, tally: &Tally, seconds: f64) -> Value
     row
 }
 
-/// Percentiles by their names.
+/// Percentiles by their names; null where nothing was measured.
 pub(super) fn percentiles(tally: &Tally) -> Value {
     PERCENTILES.iter().map(|(p, _, key)| ((*key).to_owned(), json!(tally.percentile_ms(*p)))).collect()
 }
