@@ -20,7 +20,13 @@ locals {
   traces = local.otlp_endpoint == "" ? { OTEL_TRACES_EXPORTER = "none" } : {
     OTEL_EXPORTER_OTLP_ENDPOINT = local.otlp_endpoint
   }
-  common = merge(local.traces, { DEPLOYMENT_ENVIRONMENT = var.environment, LOG_LEVEL = var.log_level })
+  # CloudWatch has the log lines.
+  common = merge(local.traces, {
+    DEPLOYMENT_ENVIRONMENT = var.environment
+    LOG_LEVEL              = var.log_level
+    OTEL_LOGS_EXPORTER     = "none"
+    OTEL_METRICS_EXPORTER  = "prometheus"
+  })
   queue_environment = {
     QUEUE_TRANSPORT    = "sqs"
     QUEUE_NAME         = local.queue.name

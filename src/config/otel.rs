@@ -1,13 +1,17 @@
 //! The settings of the OpenTelemetry SDK.
 
+mod signals;
+
 use clap::Args;
+
+use signals::{LogsVariables, MetricsVariables};
 
 /// The standard OpenTelemetry variables. They stay strings here: the specification wants unknown
 /// values reported and ignored, not refused, and `runtime::telemetry` does that.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "OpenTelemetry (the specification's variables)")]
 pub struct OtelConfig {
-    /// `true` turns tracing off
+    /// `true` turns traces, and the export of logs and metrics, off
     #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOL")]
     pub otel_sdk_disabled: Option<String>,
     /// Overrides service.name
@@ -28,7 +32,7 @@ pub struct OtelConfig {
     /// The ratio of a traceidratio sampler, 0 to 1 [default: 1]
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO")]
     pub otel_traces_sampler_arg: Option<String>,
-    /// Base URL of the OTLP/HTTP receiver; /v1/traces is added [default: http://localhost:4318]
+    /// Base URL of the OTLP/HTTP receiver; /v1/traces, /v1/logs and /v1/metrics are added [default: http://localhost:4318]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otel_exporter_otlp_endpoint: Option<String>,
     /// Full URL for traces, used as it is
@@ -88,6 +92,12 @@ pub struct OtelConfig {
     /// Longest time one export may take, in milliseconds, where shorter than the OTLP timeout [default: 30000]
     #[arg(long, env = "OTEL_BSP_EXPORT_TIMEOUT", value_name = "MS")]
     pub otel_bsp_export_timeout: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub logs: LogsVariables,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub metrics: MetricsVariables,
     /// Most attributes a span, an event or a link keeps [default: 128]
     #[arg(long, env = "OTEL_ATTRIBUTE_COUNT_LIMIT", value_name = "N")]
     pub otel_attribute_count_limit: Option<String>,

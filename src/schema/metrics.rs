@@ -34,6 +34,9 @@ pub mod names {
     pub const SPANS_DROPPED: &str = "telemetry_spans_dropped_total";
     pub const SPANS_EXPORTED: &str = "telemetry_spans_exported_total";
     pub const EXPORT_FAILURES: &str = "telemetry_export_failures_total";
+    pub const ITEMS_DROPPED: &str = "telemetry_items_dropped_total";
+    pub const ITEMS_EXPORTED: &str = "telemetry_items_exported_total";
+    pub const BATCHES_FAILED: &str = "telemetry_batches_failed_total";
     pub const LOG_LINES_DROPPED: &str = "telemetry_log_lines_dropped_total";
     pub const RUNTIME_WORKERS: &str = "runtime_tokio_workers";
     pub const RUNTIME_TASKS: &str = "runtime_tokio_alive_tasks";
@@ -254,6 +257,24 @@ pub static METRICS: &[Metric] = &[
     counter(names::SPANS_EXPORTED, "Spans the trace backend accepted", ALL, &[]),
     counter(names::EXPORT_FAILURES, "Batches of spans the trace backend did not accept", ALL, &[]),
     counter(
+        names::ITEMS_DROPPED,
+        "Spans, log records or data points thrown away because the export queue was full",
+        ALL,
+        &[SIGNAL],
+    ),
+    counter(
+        names::ITEMS_EXPORTED,
+        "Spans, log records or data points that the backend accepted",
+        ALL,
+        &[SIGNAL],
+    ),
+    counter(
+        names::BATCHES_FAILED,
+        "Batches of spans, log records or data points that the backend did not accept, or not whole",
+        ALL,
+        &[SIGNAL],
+    ),
+    counter(
         names::LOG_LINES_DROPPED,
         "Log lines thrown away because standard output took them too slowly",
         ALL,
@@ -277,6 +298,8 @@ pub static METRICS: &[Metric] = &[
     ),
 ];
 
+/// The signals that OTLP carries.
+const SIGNAL: Label = Label { key: "signal", values: &["traces", "logs", "metrics"] };
 const ROUTE_METHOD: Label = Label { key: "http_request_method", values: &[] };
 const ROUTE_PATH: Label = Label { key: "http_route", values: &[] };
 const ROUTE_STATUS: Label = Label { key: "http_response_status_code", values: &[] };

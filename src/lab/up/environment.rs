@@ -41,6 +41,12 @@ impl Environment {
         }
         if let Some(port) = plan.otlp.port {
             env.set(var::OTLP_ENDPOINT, inherited(var::OTLP_ENDPOINT).unwrap_or(plan.url(port)));
+            // The console reads what the roles log and scrapes their metrics.
+            for (name, value) in
+                [(var::OTEL_LOGS_EXPORTER, "none"), (var::OTEL_METRICS_EXPORTER, "prometheus")]
+            {
+                env.set(name, inherited(name).unwrap_or(value.to_owned()));
+            }
         }
         if let Some(attributes) = inherited(var::OTEL_RESOURCE_ATTRIBUTES) {
             env.set(var::OTEL_RESOURCE_ATTRIBUTES, without_name(&attributes));

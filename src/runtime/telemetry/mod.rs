@@ -1,19 +1,22 @@
-//! Telemetry, started and stopped once for every role: traces over OTLP, logs with their ids.
+//! Telemetry, started and stopped once for every role: traces and logs over OTLP, log lines with their
+//! ids.
 //!
 //! ```text
-//! tracing ─┬─ logs ────── LossyWriter ── stdout          LOG_LEVEL filters here only
+//! tracing ─┬─ logs ───┬── LossyWriter ── stdout          LOG_LEVEL filters here only
+//!          │          └── otlp ───────── collector
 //!          └─ traces ──── otlp ───────── collector
 //! ```
 //!
 //! A room for each signal, and what they share: `signal` names them, `settings` reads their
-//! variables, `otlp` carries them, `resource` says who they are from. Metrics are scraped
-//! ([`super::metrics`]); only traces are exported so far.
+//! variables, `otlp` carries them, `resource` says who they are from, `pipeline` flushes and stops them.
+//! Metrics are scraped ([`super::metrics`]).
 //!
 //! Nothing on the way of a request waits for the collector or for who reads the log: a span that ends
 //! and a line that is logged take a place in a bounded queue or are dropped and counted.
 
 mod logs;
 mod otlp;
+mod pipeline;
 mod propagators;
 mod resource;
 mod settings;
@@ -24,24 +27,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use futures_util::future::join_all;
 use opentelemetry::global;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::writer;
 use crate::config::{LogConfig, OtelConfig, RUST_LOG_VARIABLE};
-use logs::LogLayer;
+use logs::{LogBatches, LogLayer};
 use otlp::Ledger;
+use pipeline::Pipeline;
 use propagators::Propagators;
 use settings::Settings;
 pub use signal::Signal;
 pub(crate) use traces::scope;
 use traces::{span_layer, tracer};
-
-/// What a flush may take of a backend that failed last.
-const TRIAL: Duration = Duration::from_millis(100);
 
 /// What the last log lines may take of the shutdown's deadline, and where spans used it up, beyond it.
 const LINES_AT_MOST: Duration = Duration::from_secs(1);
@@ -53,9 +54,9 @@ pub struct Telemetry(Arc<Running>);
 
 #[derive(Debug)]
 struct Running {
+    /// Makes spans, if anything does.
     provider: Option<SdkTracerProvider>,
-    ledger: Arc<Ledger>,
-    flushing: tokio::sync::Mutex<()>,
+    pipelines: Vec<Pipeline>,
 }
 
 /// Starts telemetry for `service`: logs, traces and propagation, for the whole process.
@@ -68,34 +69,37 @@ struct Running {
 /// that an https collector needs and that are not there.
 pub fn start(service: &str, otel: &OtelConfig, log: &LogConfig) -> Result<Telemetry> {
     let settings = Settings::read(service, otel);
-    let logs = LogLayer::stdout(&settings.service_name, log)?.with_filter(logs::filter(&log.log_level)?);
-    install(&settings, otel, logs)
+    let logs = LogLayer::stdout(&settings.service_name, log)?;
+    install(&settings, otel, logs, &log.log_level)
 }
 
-/// The same for a command, whose standard output is its result: warnings go to standard error. Where
-/// its spans are not exported it makes none, so that no trace has a parent that is never seen.
+/// The same for a command, whose standard output is its result: warnings go to standard error, and of the
+/// signals only its spans are exported. Where those are not, it makes none, so that no trace has a parent
+/// that is never seen.
 ///
 /// # Errors
 /// As for [`start`].
 pub fn start_command(service: &str, otel: &OtelConfig) -> Result<Telemetry> {
     let mut settings = Settings::read(service, otel);
     settings.disabled |= settings.export.is_none();
-    let logs = LogLayer::stderr(&settings.service_name)?.with_filter(logs::filter("warn")?);
-    install(&settings, otel, logs)
+    (settings.logs, settings.metrics.export) = (None, None);
+    let logs = LogLayer::stderr(&settings.service_name)?;
+    install(&settings, otel, logs, "warn")
 }
 
-fn install<L>(settings: &Settings, otel: &OtelConfig, logs: L) -> Result<Telemetry>
+fn install<W>(settings: &Settings, otel: &OtelConfig, logs: LogLayer<W>, level: &str) -> Result<Telemetry>
 where
-    L: Layer<Registry> + Send + Sync,
+    W: Fn(&[u8]) + Send + Sync + 'static,
 {
-    let ledger = traces::ledger(settings);
-    let provider = match settings.disabled {
-        true => None,
-        false => Some(on_plain_thread(|| provider(settings, otel, &ledger))??),
+    let filter = logs::filter(level)?;
+    let exporters = match settings.disabled {
+        true => Exporters::default(),
+        false => on_plain_thread(|| Exporters::build(settings, otel))??,
     };
-    let subscriber = tracing_subscriber::registry().with(logs);
-    let installed = match &provider {
-        Some(provider) => {
+    let subscriber =
+        tracing_subscriber::registry().with(logs.exporting(exporters.logs.clone()).with_filter(filter));
+    let installed = match &exporters.spans {
+        Some((provider, _)) => {
             global::set_tracer_provider(provider.clone());
             tracing::subscriber::set_global_default(subscriber.with(span_layer(tracer(provider))))
         }
@@ -108,16 +112,28 @@ where
     installed.context("telemetry was started twice")?;
     global::set_text_map_propagator(Propagators::new(&settings.propagators));
     report(settings);
-    Ok(Telemetry::new(provider, ledger))
+    Ok(Telemetry::of(exporters))
 }
 
-/// Builds what exports. Blocks; see [`on_plain_thread`].
-fn provider(settings: &Settings, otel: &OtelConfig, ledger: &Arc<Ledger>) -> Result<SdkTracerProvider> {
-    install_crypto();
-    let ecs = otel.ecs_metadata_uri.as_deref().filter(|uri| !uri.is_empty());
-    let function = crate::config::LambdaEnvironment::read()?;
-    let resource = resource::resource(settings, &otel.deployment_environment, ecs, function);
-    traces::provider(settings, resource, ledger)
+/// What exports, a field for each signal; none of them where it is off.
+#[derive(Default)]
+struct Exporters {
+    spans: Option<(SdkTracerProvider, Arc<Ledger>)>,
+    logs: Option<Arc<LogBatches>>,
+}
+
+impl Exporters {
+    /// Blocks; see [`on_plain_thread`].
+    fn build(settings: &Settings, otel: &OtelConfig) -> Result<Self> {
+        install_crypto();
+        let ecs = otel.ecs_metadata_uri.as_deref().filter(|uri| !uri.is_empty());
+        let function = crate::config::LambdaEnvironment::read()?;
+        let resource = resource::resource(settings, &otel.deployment_environment, ecs, function);
+        let logs = settings.logs.as_ref().map(|logs| LogBatches::start(logs, &resource)).transpose()?;
+        let ledger = traces::ledger(settings);
+        let provider = traces::provider(settings, resource, &ledger)?;
+        Ok(Self { spans: Some((provider, ledger)), logs: logs.map(Arc::new) })
+    }
 }
 
 /// The propagator of AWS X-Ray's header, whether or not `OTEL_PROPAGATORS` names it.
@@ -150,8 +166,12 @@ fn report(settings: &Settings) {
 }
 
 impl Telemetry {
-    fn new(provider: Option<SdkTracerProvider>, ledger: Arc<Ledger>) -> Self {
-        Self(Arc::new(Running { provider, ledger, flushing: tokio::sync::Mutex::default() }))
+    fn of(exporters: Exporters) -> Self {
+        let Exporters { spans, logs } = exporters;
+        let provider = spans.as_ref().map(|(provider, _)| provider.clone());
+        let spans = spans.map(|(provider, ledger)| Pipeline::new(Arc::new(provider), ledger));
+        let logs = logs.map(|logs| logs.pipeline());
+        Self(Arc::new(Running { provider, pipelines: spans.into_iter().chain(logs).collect() }))
     }
 
     /// Whether spans are made.
@@ -159,66 +179,26 @@ impl Telemetry {
         self.0.provider.is_some()
     }
 
-    /// Exports every span that has ended so far and writes the log lines that wait; `true` if the
-    /// backend took all the spans.
+    /// Exports every span and log record so far and writes the log lines that wait; `true` if the
+    /// backends took them all.
     ///
-    /// Never blocks the thread and takes at most `deadline`, and only [`TRIAL`] where the backend did
-    /// not take the last batch: a request should not pay for that, but a process that is frozen
-    /// between requests has no other moment to find out that the backend is back.
+    /// Never blocks the thread and takes at most `deadline`, and little of it where a backend did not
+    /// take the last batch: a request should not pay for that, but a process that is frozen between
+    /// requests has no other moment to find out that the backend is back.
     pub async fn flush(&self, deadline: Duration) -> bool {
-        tokio::join!(self.flush_spans(deadline), writer::flush_all(deadline)).0
-    }
-
-    async fn flush_spans(&self, deadline: Duration) -> bool {
-        let Some(provider) = &self.0.provider else { return true };
-        let ledger = &self.0.ledger;
-        let deadline = if ledger.in_trouble() { deadline.min(TRIAL) } else { deadline };
-        let flush = async {
-            // Callers that waited here find their spans already gone.
-            let _one_at_a_time = self.0.flushing.lock().await;
-            if ledger.pending() == 0 {
-                return !ledger.in_trouble();
-            }
-            let (provider, failures) = (provider.clone(), ledger.failures());
-            // The SDK tells of the last batch only.
-            aside(move || provider.force_flush().is_ok()).await && ledger.failures() == failures
-        };
-        match tokio::time::timeout(deadline, flush).await {
-            Ok(flushed) => flushed,
-            Err(_) => {
-                ledger.set_trouble(true);
-                false
-            }
-        }
+        let pipelines = join_all(self.0.pipelines.iter().map(|pipeline| pipeline.flush(deadline)));
+        let (flushed, ()) = tokio::join!(pipelines, writer::flush_all(deadline));
+        flushed.into_iter().all(|flushed| flushed)
     }
 
     /// Exports what is left and stops, within `deadline` even where the collector hangs or nobody
-    /// reads standard output. Spans that end later are dropped.
+    /// reads standard output. What ends later is dropped.
     pub async fn shutdown(&self, deadline: Duration) {
         let end = Instant::now() + deadline;
-        self.shutdown_spans(deadline).await;
+        join_all(self.0.pipelines.iter().map(|pipeline| pipeline.shutdown(deadline))).await;
         let left = end.saturating_duration_since(Instant::now());
         writer::flush_all(left.clamp(LINES_AT_LEAST, LINES_AT_MOST)).await;
     }
-
-    async fn shutdown_spans(&self, deadline: Duration) {
-        let Some(provider) = self.0.provider.clone() else { return };
-        let stop = aside(move || provider.shutdown_with_timeout(deadline).is_ok());
-        let stopped = tokio::time::timeout(deadline, stop).await.unwrap_or(false);
-        let (left, dropped) = (self.0.ledger.pending(), self.0.ledger.dropped());
-        if left > 0 || dropped > 0 {
-            tracing::warn!(left, dropped, stopped, "Some spans never reached the trace backend");
-        }
-    }
-}
-
-/// Runs something that blocks on a thread of its own. Not on the runtime's blocking pool: the
-/// runtime waits for that at its end, and a hung collector would keep the process alive.
-async fn aside(f: impl FnOnce() -> bool + Send + 'static) -> bool {
-    let (done, result) = tokio::sync::oneshot::channel();
-    let spawned =
-        std::thread::Builder::new().name("telemetry-flush".to_owned()).spawn(move || done.send(f()));
-    spawned.is_ok() && result.await.unwrap_or(false)
 }
 
 #[cfg(test)]

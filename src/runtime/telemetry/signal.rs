@@ -3,8 +3,7 @@
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
-/// What a backend receives. Traces are exported; logs and metrics have their place here and are read
-/// from standard output and `/metrics` so far.
+/// What a backend receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// Spans.
@@ -16,6 +15,9 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// Every signal.
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Logs, Self::Metrics];
+
     /// The path that is added to a general OTLP/HTTP endpoint.
     pub fn path(self) -> &'static str {
         match self {

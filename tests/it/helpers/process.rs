@@ -12,9 +12,25 @@ use o11y_lab::config::LIFELINE_VARIABLE;
 use super::eventually_within;
 pub use super::proc::{child_named, children, is_alive};
 
+/// The binary under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_o11y-lab");
+
 /// The binary under test, with an environment that holds nothing of the tester's own settings.
 pub fn bin() -> Command {
-    clean(Command::new(env!("CARGO_BIN_EXE_o11y-lab")))
+    if !hang_ups_are_ignored() {
+        return clean(Command::new(PROGRAM));
+    }
+    // Tests that `nohup` started hand that on, and a hang-up means nothing then.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", PROGRAM]);
+    clean(command)
+}
+
+/// Whether this process was told to ignore SIGHUP, which is signal 1 (proc_pid_status(5)).
+fn hang_ups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Any program, with that environment. A lab that tests share is dropped by nobody: it stops because
@@ -26,6 +42,8 @@ pub fn clean(mut command: Command) -> Command {
             command.env(keep, value);
         }
     }
+    // Who tests the export of logs or metrics asks for it.
+    command.env("OTEL_LOGS_EXPORTER", "none").env("OTEL_METRICS_EXPORTER", "prometheus");
     command
 }
 

@@ -35,12 +35,24 @@ fn hex(to: &mut String, bytes: &[u8]) {
     }
 }
 
-fn name(level: Level) -> &'static str {
+/// The level's name in a line and in a log record.
+pub(super) fn name(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
         Level::WARN => "warn",
         Level::INFO => "info",
         Level::DEBUG => "debug",
         Level::TRACE => "trace",
+    }
+}
+
+/// The level's number in a log record (logs data model, "SeverityNumber").
+pub(super) fn severity(level: Level) -> u64 {
+    match level {
+        Level::TRACE => 1,
+        Level::DEBUG => 5,
+        Level::INFO => 9,
+        Level::WARN => 13,
+        Level::ERROR => 17,
     }
 }

@@ -1,10 +1,11 @@
-//! Log lines: one JSON object a line, or text for a terminal.
+//! Log lines: one JSON object a line, or text for a terminal; beside them, records for a collector.
 //!
 //! The ids come from the active OpenTelemetry context rather than from `tracing`'s span data,
 //! which per-layer filters hide from this layer.
 
 mod clock;
 mod escape;
+mod export;
 mod json;
 mod pretty;
 mod record;
@@ -12,10 +13,11 @@ mod record;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use opentelemetry::Context as OtelContext;
-use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceId};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer};
@@ -24,6 +26,7 @@ use crate::config::{LogConfig, LogFormat, TRANSPORTS};
 use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
 use crate::schema::names::LOG_LINES_DROPPED;
 use crate::terminal::has_colour;
+pub(super) use export::LogBatches;
 use record::Record;
 
 /// The most bytes of one line; what does not fit is cut and marked.
@@ -36,6 +39,7 @@ const LONGEST_NAME: usize = 100;
 pub(super) struct LogLayer<W> {
     form: Form,
     write: W,
+    export: Option<Arc<LogBatches>>,
 }
 
 /// How lines look and who they are from.
@@ -105,7 +109,14 @@ impl LogLayer<fn(&[u8])> {
     fn to(sink: io::Result<File>, form: Form) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
         let writer = sink.and_then(|sink| LossyWriter::start(sink, form.clone()));
         let writer = writer.with_context(|| format!("{} cannot be written to", form.stream))?;
-        Ok(LogLayer { form, write: move |line: &[u8]| writer.line(line) })
+        Ok(LogLayer { form, write: move |line: &[u8]| writer.line(line), export: None })
+    }
+}
+
+impl<W> LogLayer<W> {
+    /// The same, and what it is shown is exported too.
+    pub(super) fn exporting(self, export: Option<Arc<LogBatches>>) -> Self {
+        Self { export, ..self }
     }
 }
 
@@ -115,10 +126,13 @@ where
     W: Fn(&[u8]) + 'static,
 {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let meta = event.metadata();
+        let (meta, span) = (event.metadata(), active_span());
+        if let Some(export) = &self.export {
+            export.append(event, span.as_ref());
+        }
+        let ids = span.map(|span| (span.trace_id(), span.span_id()));
         let write = |scratch: &mut Scratch| {
-            self.form
-                .line(scratch, *meta.level(), meta.target(), active_span(), |record| event.record(record));
+            self.form.line(scratch, *meta.level(), meta.target(), ids, |record| event.record(record));
             (self.write)(scratch.line.as_bytes());
         };
         SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
@@ -171,12 +185,12 @@ impl WriterEvents for Form {
     }
 }
 
-/// The active span's ids; a remote parent alone is no span of this process.
-fn active_span() -> Option<(TraceId, SpanId)> {
+/// The active span; a remote parent alone is no span of this process.
+fn active_span() -> Option<SpanContext> {
     OtelContext::map_current(|context| {
         let span = context.span();
-        let ids = span.span_context();
-        (ids.is_valid() && !ids.is_remote()).then(|| (ids.trace_id(), ids.span_id()))
+        let context = span.span_context();
+        (context.is_valid() && !context.is_remote()).then(|| context.clone())
     })
 }
 
@@ -188,9 +202,15 @@ pub(super) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     // The SDK warns once for each batch it cannot export and for each bad baggage header, which it
     // quotes: a dead collector or a hostile client would fill the log. The ledger says it instead.
     // The HTTP server tells at info of each of its threads, and the database driver of every
-    // connection it loses; what matters of that we say ourselves.
-    const QUIETER: [(&str, &str); 4] =
-        [("opentelemetry", "off"), ("actix_server", "warn"), ("sqlx", "error"), ("sqlx_core", "error")];
+    // connection it loses. Its parser calls each malformed request an error, which is the client's; we
+    // log it as refused unread. What matters of all that we say ourselves.
+    const QUIETER: [(&str, &str); 5] = [
+        ("opentelemetry", "off"),
+        ("actix_server", "warn"),
+        ("actix_http::h1::dispatcher", "off"),
+        ("sqlx", "error"),
+        ("sqlx_core", "error"),
+    ];
     let clients = TRANSPORTS.iter().flat_map(|row| row.quiet_targets).copied();
     let mut filter = EnvFilter::try_new(level)?;
     for (target, most) in QUIETER.into_iter().chain(clients).filter(|(target, _)| !level.contains(target)) {

@@ -89,7 +89,7 @@ impl Record {
     /// The key, written already where the line is JSON and then empty here; `None` where it is there
     /// already or a value of `size` bytes has no room left.
     fn begin(&mut self, name: &'static str, size: usize) -> Option<String> {
-        let key = name.strip_prefix("r#").unwrap_or(name);
+        let key = without_raw_mark(name);
         let taken = key.len() + 9;
         if taken + size > self.left || self.keys.contains(&key) {
             return None;
@@ -107,6 +107,11 @@ impl Record {
             Format::Pretty { .. } => Some(format!("{key}{underscore}")),
         }
     }
+}
+
+/// A field's name without the mark of a raw identifier.
+pub(super) fn without_raw_mark(name: &'static str) -> &'static str {
+    name.strip_prefix("r#").unwrap_or(name)
 }
 
 impl Visit for Record {

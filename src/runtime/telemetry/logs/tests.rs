@@ -15,7 +15,7 @@ fn logged(level: &str, format: Format, f: impl FnOnce()) -> String {
     let memory = Arc::<Mutex<Vec<u8>>>::default();
     let lines = memory.clone();
     let write = move |line: &[u8]| lines.lock().unwrap().extend([line, b"\n"].concat());
-    let layer = LogLayer { form: Form::new("order-service", format, "standard output"), write };
+    let layer = LogLayer { form: Form::new("order-service", format, "standard output"), write, export: None };
     let provider = SdkTracerProvider::builder().build();
     let subscriber = tracing_subscriber::registry()
         .with(layer.with_filter(filter(level).unwrap()))
@@ -138,7 +138,7 @@ fn a_closed_output_is_no_reason_to_die() {
     }
     let form = Form::new("x", Format::Json, "standard output");
     let writer = LossyWriter::start(Closed, form.clone()).unwrap();
-    let layer = LogLayer { form, write: move |line: &[u8]| writer.line(line) };
+    let layer = LogLayer { form, write: move |line: &[u8]| writer.line(line), export: None };
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || tracing::info!("x"));
 }
 

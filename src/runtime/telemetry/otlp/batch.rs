@@ -8,6 +8,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use opentelemetry::Context;
+
 use super::Ledger;
 use crate::runtime::telemetry::settings::Batch;
 
@@ -139,6 +141,8 @@ impl Shared {
     }
 
     fn run(&self, mut export: impl FnMut(EncodedBatch)) {
+        // What the export itself does is no telemetry, or one export would be the reason of the next.
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
         // Also if `export` should panic, nobody waits for this thread for ever.
         let _stopped = Stopped(self);
         while let Some(batch) = self.next() {
@@ -184,14 +188,12 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::runtime::telemetry::otlp::Counters;
     use crate::runtime::telemetry::signal::Signal;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
     fn ledger() -> Arc<Ledger> {
-        let counters = Counters { dropped: "dropped", exported: "exported", failures: "failures" };
-        Arc::new(Ledger::new(Signal::Traces, counters, 100))
+        Arc::new(Ledger::new(Signal::Traces, 100))
     }
 
     /// Exports into a channel, in batches of three.

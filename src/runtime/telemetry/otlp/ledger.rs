@@ -6,23 +6,14 @@ use std::time::Instant;
 
 use super::occasional::Occasional;
 use crate::runtime::telemetry::signal::{PartialSuccess, Signal};
-
-/// The names of one signal's counters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Counters {
-    /// Items thrown away for want of room.
-    pub(crate) dropped: &'static str,
-    /// Items that the backend took.
-    pub(crate) exported: &'static str,
-    /// Batches that it did not take, or not whole.
-    pub(crate) failures: &'static str,
-}
+use crate::schema::names::{
+    BATCHES_FAILED, EXPORT_FAILURES, ITEMS_DROPPED, ITEMS_EXPORTED, SPANS_DROPPED, SPANS_EXPORTED,
+};
 
 /// Counts items from their end to the backend's answer.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     signal: Signal,
-    counters: Counters,
     capacity: usize,
     pending: AtomicUsize,
     closed: AtomicBool,
@@ -44,10 +35,9 @@ struct Reports {
 
 impl Ledger {
     /// An account for at most `capacity` items at once, waiting and on their way together.
-    pub(crate) fn new(signal: Signal, counters: Counters, capacity: usize) -> Self {
+    pub(crate) fn new(signal: Signal, capacity: usize) -> Self {
         Self {
             signal,
-            counters,
             capacity,
             pending: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -67,7 +57,7 @@ impl Ledger {
         let admitted = open && self.pending.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok();
         if !admitted {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!(self.counters.dropped).increment(1);
+            self.count(ITEMS_DROPPED, SPANS_DROPPED, 1);
         }
         admitted
     }
@@ -78,10 +68,10 @@ impl Ledger {
         let items = items as u64;
         let kept = outcome.as_ref().map_or(0, |partial| items.saturating_sub(partial.rejected));
         self.exported.fetch_add(kept, Ordering::Relaxed);
-        metrics::counter!(self.counters.exported).increment(kept);
+        self.count(ITEMS_EXPORTED, SPANS_EXPORTED, kept);
         if kept < items {
             self.failures.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!(self.counters.failures).increment(1);
+            self.count(BATCHES_FAILED, EXPORT_FAILURES, 1);
         }
         self.set_trouble(outcome.is_err());
         let cause = match outcome {
@@ -93,6 +83,14 @@ impl Ledger {
             Err(cause) => Some(cause),
         };
         self.report(items - kept, cause, Instant::now());
+    }
+
+    /// Counts in a metric of all signals, and in the one that spans have for themselves.
+    fn count(&self, all: &'static str, of_spans: &'static str, n: u64) {
+        metrics::counter!(all, "signal" => self.signal.label()).increment(n);
+        if self.signal == Signal::Traces {
+            metrics::counter!(of_spans).increment(n);
+        }
     }
 
     fn rejection(&self, items: u64, partial: &PartialSuccess) -> String {
@@ -135,6 +133,11 @@ impl Ledger {
                 tracing::warn!(count, "{signal} export queue was full; these {items} were dropped");
             }
         }
+    }
+
+    /// What it counts.
+    pub(crate) fn signal(&self) -> Signal {
+        self.signal
     }
 
     /// No further items: what still ends is counted as dropped.
@@ -181,8 +184,7 @@ mod tests {
     use super::*;
 
     fn ledger(capacity: usize) -> Ledger {
-        let counters = Counters { dropped: "dropped", exported: "exported", failures: "failures" };
-        Ledger::new(Signal::Traces, counters, capacity)
+        Ledger::new(Signal::Traces, capacity)
     }
 
     #[test]

@@ -21,7 +21,7 @@ use hyper::body::Bytes;
 pub(super) use batch::BatchProcessor;
 pub(super) use client::{Client, Reply};
 pub(super) use envelope::Envelope;
-pub(super) use ledger::{Counters, Ledger};
+pub(super) use ledger::Ledger;
 pub(super) use wire::Wire;
 
 use super::settings::Export;

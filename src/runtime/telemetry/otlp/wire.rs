@@ -100,7 +100,20 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// One `KeyValue` (common.proto).
+    /// One `KeyValue` (common.proto), whose value `write` writes.
+    pub(in crate::runtime::telemetry) fn pair(
+        &mut self,
+        field: u64,
+        key: &str,
+        write: impl FnOnce(&mut Wire<'_>),
+    ) {
+        self.message(field, |pair| {
+            pair.bytes(1, key.as_bytes());
+            pair.message(2, write);
+        });
+    }
+
+    /// One `KeyValue` of a typed value.
     pub(in crate::runtime::telemetry) fn attribute(
         &mut self,
         field: u64,
@@ -108,10 +121,7 @@ impl<'a> Wire<'a> {
         value: &Value,
         limit: Option<usize>,
     ) {
-        self.message(field, |pair| {
-            pair.bytes(1, key.as_bytes());
-            pair.message(2, |any| any.value(value, limit));
-        });
+        self.pair(field, key, |any| any.value(value, limit));
     }
 
     /// The fields of an `AnyValue` (common.proto), which are all of one `oneof`: a default is written too.
@@ -130,22 +140,26 @@ impl<'a> Wire<'a> {
         }
     }
 
-    fn text(&mut self, text: &str, limit: Option<usize>) {
+    /// An `AnyValue`'s only field, cut to `limit` characters.
+    pub(in crate::runtime::telemetry) fn text(&mut self, text: &str, limit: Option<usize>) {
         let end = limit.and_then(|most| text.char_indices().nth(most)).map_or(text.len(), |(end, _)| end);
         self.delimited(1, &text.as_bytes()[..end]);
     }
 
-    fn truth(&mut self, value: bool) {
+    /// An `AnyValue`'s only field.
+    pub(in crate::runtime::telemetry) fn truth(&mut self, value: bool) {
         self.key(2, VARINT);
         self.raw_varint(value.into());
     }
 
-    fn integer(&mut self, value: i64) {
+    /// An `AnyValue`'s only field.
+    pub(in crate::runtime::telemetry) fn integer(&mut self, value: i64) {
         self.key(3, VARINT);
         self.raw_varint(value.cast_unsigned());
     }
 
-    fn double(&mut self, value: f64) {
+    /// An `AnyValue`'s only field.
+    pub(in crate::runtime::telemetry) fn double(&mut self, value: f64) {
         self.key(4, FIXED64);
         self.0.extend_from_slice(&value.to_le_bytes());
     }

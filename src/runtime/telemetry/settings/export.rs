@@ -53,45 +53,89 @@ struct Variables<'a> {
     client_key: Var<'a>,
 }
 
-impl<'a> Variables<'a> {
-    fn traces(config: &'a OtelConfig) -> Self {
-        macro_rules! own_or {
-            ($own:ident, $general:ident) => {
-                var!(config, $own).or(var!(config, $general))
-            };
+/// The variables of a signal, whose own ones stand in `$own` and end in these words.
+macro_rules! variables {
+    (
+        $signal:expr, $config:ident, $own:expr, $exporter:ident, $batch_timeout:ident,
+        $endpoint:ident, $protocol:ident, $headers:ident, $timeout:ident, $compression:ident,
+        $certificate:ident, $client_certificate:ident, $client_key:ident
+    ) => {
+        Variables {
+            signal: $signal,
+            exporter: var!($own, $exporter),
+            protocol: var!($own, $protocol).or(var!($config, otel_exporter_otlp_protocol)),
+            endpoint: var!($own, $endpoint),
+            base: var!($config, otel_exporter_otlp_endpoint),
+            headers: var!($own, $headers).or(var!($config, otel_exporter_otlp_headers)),
+            timeout: var!($own, $timeout).or(var!($config, otel_exporter_otlp_timeout)),
+            batch_timeout: var!($own, $batch_timeout),
+            compression: var!($own, $compression).or(var!($config, otel_exporter_otlp_compression)),
+            certificate: var!($own, $certificate).or(var!($config, otel_exporter_otlp_certificate)),
+            client_certificate: var!($own, $client_certificate)
+                .or(var!($config, otel_exporter_otlp_client_certificate)),
+            client_key: var!($own, $client_key).or(var!($config, otel_exporter_otlp_client_key)),
         }
-        Self {
-            signal: Signal::Traces,
-            exporter: var!(config, otel_traces_exporter),
-            protocol: own_or!(otel_exporter_otlp_traces_protocol, otel_exporter_otlp_protocol),
-            endpoint: var!(config, otel_exporter_otlp_traces_endpoint),
-            base: var!(config, otel_exporter_otlp_endpoint),
-            headers: own_or!(otel_exporter_otlp_traces_headers, otel_exporter_otlp_headers),
-            timeout: own_or!(otel_exporter_otlp_traces_timeout, otel_exporter_otlp_timeout),
-            batch_timeout: var!(config, otel_bsp_export_timeout),
-            compression: own_or!(otel_exporter_otlp_traces_compression, otel_exporter_otlp_compression),
-            certificate: own_or!(otel_exporter_otlp_traces_certificate, otel_exporter_otlp_certificate),
-            client_certificate: own_or!(
+    };
+}
+
+impl<'a> Variables<'a> {
+    fn of(signal: Signal, config: &'a OtelConfig) -> Self {
+        match signal {
+            Signal::Traces => variables!(
+                signal,
+                config,
+                config,
+                otel_traces_exporter,
+                otel_bsp_export_timeout,
+                otel_exporter_otlp_traces_endpoint,
+                otel_exporter_otlp_traces_protocol,
+                otel_exporter_otlp_traces_headers,
+                otel_exporter_otlp_traces_timeout,
+                otel_exporter_otlp_traces_compression,
+                otel_exporter_otlp_traces_certificate,
                 otel_exporter_otlp_traces_client_certificate,
-                otel_exporter_otlp_client_certificate
+                otel_exporter_otlp_traces_client_key
             ),
-            client_key: own_or!(otel_exporter_otlp_traces_client_key, otel_exporter_otlp_client_key),
+            Signal::Logs => variables!(
+                signal,
+                config,
+                config.logs,
+                otel_logs_exporter,
+                otel_blrp_export_timeout,
+                otel_exporter_otlp_logs_endpoint,
+                otel_exporter_otlp_logs_protocol,
+                otel_exporter_otlp_logs_headers,
+                otel_exporter_otlp_logs_timeout,
+                otel_exporter_otlp_logs_compression,
+                otel_exporter_otlp_logs_certificate,
+                otel_exporter_otlp_logs_client_certificate,
+                otel_exporter_otlp_logs_client_key
+            ),
+            Signal::Metrics => variables!(
+                signal,
+                config,
+                config.metrics,
+                otel_metrics_exporter,
+                otel_metric_export_timeout,
+                otel_exporter_otlp_metrics_endpoint,
+                otel_exporter_otlp_metrics_protocol,
+                otel_exporter_otlp_metrics_headers,
+                otel_exporter_otlp_metrics_timeout,
+                otel_exporter_otlp_metrics_compression,
+                otel_exporter_otlp_metrics_certificate,
+                otel_exporter_otlp_metrics_client_certificate,
+                otel_exporter_otlp_metrics_client_key
+            ),
         }
     }
 }
 
 impl Export {
-    /// For spans; `None` where nothing is to be exported.
-    pub(super) fn traces(config: &OtelConfig, notes: &mut Notes) -> Option<Self> {
-        Self::read(&Variables::traces(config), notes)
-    }
-
-    fn read(variables: &Variables<'_>, notes: &mut Notes) -> Option<Self> {
-        let exporter = variables.exporter;
-        match exporter.value.map(str::to_ascii_lowercase).as_deref() {
-            Some("none") => return None,
-            None | Some("otlp") => {}
-            Some(_) => notes.add(&exporter, "is neither otlp nor none; using otlp"),
+    /// For one signal; `None` where nothing of it is to be exported.
+    pub(super) fn read(signal: Signal, config: &OtelConfig, notes: &mut Notes) -> Option<Self> {
+        let variables = &Variables::of(signal, config);
+        if !wanted(signal, &variables.exporter, notes) {
+            return None;
         }
         if variables.protocol.value.is_some_and(|p| !p.eq_ignore_ascii_case("http/protobuf")) {
             notes.add(
@@ -109,6 +153,21 @@ impl Export {
     }
 }
 
+/// Whether OTLP is among the exporters that a list names. Of metrics, Prometheus may be another: its page
+/// is there in any case.
+fn wanted(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> bool {
+    let Some(list) = exporter.value else { return true };
+    let names: Vec<_> = list.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+    let scraped = signal == Signal::Metrics;
+    let is_known = |name: &str| matches!(name, "otlp" | "none") || scraped && name == "prometheus";
+    if !names.iter().all(|name| is_known(name)) {
+        let known = if scraped { "otlp, prometheus nor none" } else { "otlp nor none" };
+        notes.add(exporter, &format!("is neither {known}; using otlp"));
+        return true;
+    }
+    names.iter().any(|name| name == "otlp")
+}
+
 fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
     let (own, base, path) = (variables.endpoint, variables.base, variables.signal.path());
     let var = own.or(base);
@@ -119,7 +178,12 @@ fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
         Some(Some(url)) if own.value.is_some() => url,
         // The specification: a signal's own endpoint is used as it is, the general one is a base.
         Some(Some(mut url)) => {
-            let base = url.path().trim_end_matches('/').to_owned();
+            let mut base = url.path().trim_end_matches('/').to_owned();
+            let other = Signal::ALL.iter().find(|other| base.ends_with(other.path()));
+            if let Some(other) = other.filter(|other| **other != variables.signal) {
+                // The note stands with the signal that it names.
+                base.truncate(base.len() - other.path().len());
+            }
             if base.ends_with(path) {
                 notes.add(
                     &var,
@@ -135,7 +199,7 @@ fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
         }
         invalid => {
             if invalid.is_some() {
-                notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_BASE}{path}"));
+                notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_BASE}"));
             }
             default_endpoint(path)
         }

@@ -5,6 +5,7 @@
 //! and whatever is not understood becomes a note for the log.
 
 mod export;
+mod metrics;
 mod vars;
 
 use std::time::Duration;
@@ -12,10 +13,12 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 
 pub(super) use export::{Export, Files};
+pub(super) use metrics::MetricSettings;
 pub(super) use vars::Notes;
 use vars::{Var, var};
 
 use super::propagators::Kind;
+use super::signal::Signal;
 use crate::config::OtelConfig;
 
 /// A typing error must not cost gigabytes while the collector is away.
@@ -29,6 +32,8 @@ pub(super) struct Settings {
     pub(super) disabled: bool,
     /// Where spans go; `None` where they are made for the log and for other services only.
     pub(super) export: Option<Export>,
+    pub(super) logs: Option<LogSettings>,
+    pub(super) metrics: MetricSettings,
     pub(super) service_name: String,
     /// The user's resource attributes, service.name excluded.
     pub(super) attributes: Vec<(String, String)>,
@@ -41,12 +46,23 @@ pub(super) struct Settings {
     pub(super) notes: Notes,
 }
 
-/// How spans wait for their export.
+/// How log records are exported.
+#[derive(Clone, Debug)]
+pub(super) struct LogSettings {
+    pub(super) export: Export,
+    pub(super) batch: Batch,
+    /// Most attributes of a record.
+    pub(super) attributes: usize,
+    /// Most characters of an attribute's text.
+    pub(super) value_length: Option<usize>,
+}
+
+/// How spans or log records wait for their export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// Most spans waiting or on their way; one more is dropped.
+    /// Most items waiting or on their way; one more is dropped.
     pub(super) queue: usize,
-    /// Most spans in one export.
+    /// Most items in one export.
     pub(super) size: usize,
     /// Longest time between two exports.
     pub(super) delay: Duration,
@@ -63,14 +79,20 @@ impl Settings {
         let service_name = var!(config, otel_service_name).value.map(str::to_owned).or(named);
         Self {
             disabled: disabled(&var!(config, otel_sdk_disabled), &mut notes),
-            export: Export::traces(config, &mut notes),
+            export: Export::read(Signal::Traces, config, &mut notes),
+            logs: notes.apart(|notes| logs(config, notes)),
+            metrics: notes.apart(|notes| MetricSettings::read(config, notes)),
             service_name: service_name.unwrap_or_else(|| service.to_owned()),
             attributes,
             propagators: propagators(&var!(config, otel_propagators), &mut notes),
             sampler: sampler(config, &mut notes),
             limits: limits(config, &mut notes),
-            value_length: value_length(config, &mut notes),
-            batch: batch(config, &mut notes),
+            value_length: value_length(
+                var!(config, otel_span_attribute_value_length_limit),
+                config,
+                &mut notes,
+            ),
+            batch: batch(&BatchVariables::of_spans(config), 5000, &mut notes),
             notes,
         }
     }
@@ -145,17 +167,53 @@ fn limits(config: &OtelConfig, notes: &mut Notes) -> SpanLimits {
     }
 }
 
-fn value_length(config: &OtelConfig, notes: &mut Notes) -> Option<usize> {
+fn value_length(own: Var<'_>, config: &OtelConfig, notes: &mut Notes) -> Option<usize> {
     let general = var!(config, otel_attribute_value_length_limit);
-    let var = var!(config, otel_span_attribute_value_length_limit).or(general);
-    let length = var.number(0..=usize::MAX, usize::MAX, notes);
+    let length = own.or(general).number(0..=usize::MAX, usize::MAX, notes);
     (length < usize::MAX).then_some(length)
 }
 
-fn batch(config: &OtelConfig, notes: &mut Notes) -> Batch {
-    let queue = var!(config, otel_bsp_max_queue_size).number(1..=LARGEST_QUEUE, 2048, notes);
-    let size = var!(config, otel_bsp_max_export_batch_size);
-    let delay = var!(config, otel_bsp_schedule_delay).number(1..=ONE_DAY_MS, 5000, notes);
+fn logs(config: &OtelConfig, notes: &mut Notes) -> Option<LogSettings> {
+    let export = Export::read(Signal::Logs, config, notes)?;
+    let own = &config.logs;
+    let variables = BatchVariables {
+        queue: var!(own, otel_blrp_max_queue_size),
+        size: var!(own, otel_blrp_max_export_batch_size),
+        delay: var!(own, otel_blrp_schedule_delay),
+    };
+    let attributes = var!(own, otel_logrecord_attribute_count_limit)
+        .or(var!(config, otel_attribute_count_limit))
+        .number(0..=u32::MAX, 128, notes);
+    Some(LogSettings {
+        export,
+        batch: batch(&variables, 1000, notes),
+        attributes: usize::try_from(attributes).unwrap_or(usize::MAX),
+        value_length: value_length(var!(own, otel_logrecord_attribute_value_length_limit), config, notes),
+    })
+}
+
+/// The variables of a batch processor.
+struct BatchVariables<'a> {
+    queue: Var<'a>,
+    size: Var<'a>,
+    delay: Var<'a>,
+}
+
+impl<'a> BatchVariables<'a> {
+    fn of_spans(config: &'a OtelConfig) -> Self {
+        Self {
+            queue: var!(config, otel_bsp_max_queue_size),
+            size: var!(config, otel_bsp_max_export_batch_size),
+            delay: var!(config, otel_bsp_schedule_delay),
+        }
+    }
+}
+
+/// `delay` is the default, in milliseconds.
+fn batch(variables: &BatchVariables<'_>, delay: u64, notes: &mut Notes) -> Batch {
+    let queue = variables.queue.number(1..=LARGEST_QUEUE, 2048, notes);
+    let delay = variables.delay.number(1..=ONE_DAY_MS, delay, notes);
+    let size = variables.size;
     // Checked apart from the number itself, so that a small queue alone is no reason to complain.
     let wanted = size.number(1..=LARGEST_QUEUE, 512, notes);
     if wanted > queue && size.value.is_some() {

@@ -40,6 +40,48 @@ fn an_empty_value_counts_as_not_set() {
     assert!(s.notes.0.is_empty(), "{:?}", s.notes);
 }
 
+#[test]
+fn each_signal_has_its_own_variables_and_the_general_ones_behind_them() {
+    let s = read(|c| {
+        c.otel_exporter_otlp_endpoint = some("http://general:1/base/");
+        c.otel_exporter_otlp_headers = some("a=1");
+        c.logs.otel_exporter_otlp_logs_headers = some("b=2");
+        c.metrics.otel_exporter_otlp_metrics_endpoint = some("http://own:2/x");
+        c.metrics.otel_metric_export_interval = some("250");
+    });
+    let (logs, metrics) = (s.logs.unwrap(), s.metrics.export.unwrap());
+    assert_eq!(logs.export.endpoint.as_str(), "http://general:1/base/v1/logs");
+    assert_eq!(metrics.endpoint.as_str(), "http://own:2/x");
+    assert!(logs.export.headers.contains_key("b") && !logs.export.headers.contains_key("a"));
+    assert!(metrics.headers.contains_key("a"));
+    assert_eq!(logs.batch, Batch { queue: 2048, size: 512, delay: Duration::from_secs(1) });
+    assert!(s.notes.0.is_empty(), "{:?}", s.notes);
+}
+
+#[test]
+fn a_base_that_ends_in_one_signals_path_is_a_base_for_the_others() {
+    let s = read(|c| c.otel_exporter_otlp_endpoint = some("http://c:1/v1/traces"));
+    assert_eq!(s.logs.unwrap().export.endpoint.as_str(), "http://c:1/v1/logs");
+    assert_eq!(s.metrics.export.unwrap().endpoint.as_str(), "http://c:1/v1/metrics");
+}
+
+#[test]
+fn metrics_are_exported_unless_only_prometheus_or_none_is_named() {
+    for (names, exported) in
+        [("otlp", true), ("prometheus, OTLP", true), ("prometheus", false), ("none", false)]
+    {
+        let s = read(|c| c.metrics.otel_metrics_exporter = some(names));
+        assert_eq!(s.metrics.export.is_some(), exported, "{names}");
+        assert!(s.notes.0.is_empty(), "{:?}", s.notes);
+    }
+    let odd = read(|c| {
+        c.metrics.otel_metrics_exporter = some("statsd");
+        c.metrics.otel_exporter_otlp_metrics_temporality_preference = some("both");
+    });
+    assert!(odd.metrics.export.is_some());
+    assert_eq!(odd.notes.0.len(), 2, "{:?}", odd.notes);
+}
+
 const DEFAULT: &str = "http://localhost:4318/v1/traces";
 
 #[test]

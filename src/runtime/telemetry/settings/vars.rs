@@ -89,4 +89,13 @@ impl Notes {
     pub(super) fn add(&mut self, var: &Var<'_>, what: &str) {
         self.0.push(format!("{} {what}", var.field.to_uppercase()));
     }
+
+    /// Reads the settings of a further signal, whose general variables may have been noted already.
+    pub(super) fn apart<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let mut further = Self::default();
+        let settings = read(&mut further);
+        further.0.retain(|note| !self.0.contains(note));
+        self.0.append(&mut further.0);
+        settings
+    }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(super) mod collector;
+mod logs;
 mod process;
 mod spans;
 
@@ -34,9 +35,7 @@ fn to(port: u16) -> OtelConfig {
 fn started(config: &OtelConfig) -> Telemetry {
     let settings = Settings::read("order-service", config);
     assert!(settings.notes.0.is_empty(), "{:?}", settings.notes);
-    let ledger = traces::ledger(&settings);
-    let provider = on_plain_thread(|| provider(&settings, config, &ledger)).unwrap().unwrap();
-    Telemetry::new(Some(provider), ledger)
+    Telemetry::of(on_plain_thread(|| Exporters::build(&settings, config)).unwrap().unwrap())
 }
 
 fn end_spans(telemetry: &Telemetry, n: usize) {
@@ -83,7 +82,10 @@ async fn a_flush_delivers_every_ended_span_with_the_resource_and_the_headers() {
     {
         assert!(keys.iter().any(|k| k == key), "{key} in {keys:?}");
     }
-    assert_eq!((telemetry.0.ledger.exported(), telemetry.0.ledger.pending()), (3, 0));
+    assert_eq!(
+        (telemetry.0.pipelines[0].ledger.exported(), telemetry.0.pipelines[0].ledger.pending()),
+        (3, 0)
+    );
 }
 
 #[tokio::test]
@@ -97,7 +99,7 @@ async fn shutdown_delivers_what_is_left_in_batches_and_later_spans_are_counted()
     assert_eq!(collector.received().iter().map(sizes).sum::<usize>(), 10);
     assert!(collector.received().iter().all(|r| sizes(r) <= 4));
     telemetry.shutdown(SECOND).await;
-    assert_eq!(telemetry.0.ledger.dropped(), 0);
+    assert_eq!(telemetry.0.pipelines[0].ledger.dropped(), 0);
 }
 
 #[tokio::test]
@@ -110,7 +112,7 @@ async fn a_collector_that_hangs_costs_no_span_end_any_time_and_memory_stays_boun
         ..to(collector.port)
     };
     let telemetry = started(&config);
-    let ledger = telemetry.0.ledger.clone();
+    let ledger = telemetry.0.pipelines[0].ledger.clone();
     end_spans(&telemetry, 4);
     eventually("the first batch", || collector.received().len() == 1).await;
     end_spans(&telemetry, 1000);
@@ -130,7 +132,7 @@ async fn a_collector_that_is_not_there_is_a_counted_failure_and_flushes_do_not_w
     let telemetry = started(&OtelConfig { otel_exporter_otlp_timeout: text(500), ..to(port) });
     end_spans(&telemetry, 2);
     assert!(!telemetry.flush(10 * SECOND).await);
-    let ledger = &telemetry.0.ledger;
+    let ledger = &telemetry.0.pipelines[0].ledger;
     assert_eq!((ledger.failures(), ledger.exported(), ledger.pending(), ledger.dropped()), (1, 0, 0, 0));
     end_spans(&telemetry, 2);
     assert!(!telemetry.flush(10 * SECOND).await);
@@ -143,7 +145,10 @@ async fn an_answer_of_500_is_a_counted_failure() {
     let telemetry = started(&to(collector.port));
     end_spans(&telemetry, 2);
     assert!(!telemetry.flush(10 * SECOND).await);
-    assert_eq!((telemetry.0.ledger.failures(), telemetry.0.ledger.exported()), (1, 0));
+    assert_eq!(
+        (telemetry.0.pipelines[0].ledger.failures(), telemetry.0.pipelines[0].ledger.exported()),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -153,7 +158,7 @@ async fn an_answer_of_503_is_tried_again_within_the_timeout() {
     end_spans(&telemetry, 1);
     assert!(!telemetry.flush(10 * SECOND).await);
     assert!(collector.received().len() > 1);
-    assert_eq!(telemetry.0.ledger.failures(), 1);
+    assert_eq!(telemetry.0.pipelines[0].ledger.failures(), 1);
 }
 
 #[tokio::test]
@@ -163,7 +168,10 @@ async fn spans_that_the_backend_rejects_are_not_counted_as_exported() {
     let telemetry = started(&to(Collector::start(Behaviour::Answer(200, body), None).port));
     end_spans(&telemetry, 5);
     assert!(!telemetry.flush(10 * SECOND).await);
-    assert_eq!((telemetry.0.ledger.exported(), telemetry.0.ledger.failures()), (3, 1));
+    assert_eq!(
+        (telemetry.0.pipelines[0].ledger.exported(), telemetry.0.pipelines[0].ledger.failures()),
+        (3, 1)
+    );
 }
 
 #[tokio::test]

@@ -83,7 +83,10 @@ fn a_process_starts_once_reports_what_it_did_not_understand_and_joins_logs_with_
     ] {
         assert_eq!(messages.matches(variable).count(), 1, "{variable} in {messages}");
     }
-    let received = collector.received();
+    let mut received = collector.received();
+    let logs = received.iter().position(|request| request.head.contains("/v1/logs ")).unwrap();
+    let log = received.remove(logs).body;
+    assert!(log.windows(6).any(|six| six == b"inside") && !log.windows(6).any(|six| six == b"hidden"));
     let head = received[0].head.to_lowercase();
     assert!(
         head.contains("x-flag: 1") && !head.contains("x-env") && !head.contains("content-encoding"),

@@ -21,10 +21,10 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::otlp::{Counters, Envelope, Ledger, Sender};
+use super::otlp::{Envelope, Ledger, Sender};
 use super::settings::Settings;
 use super::signal::Signal;
-use crate::schema::names::{EXPORT_FAILURES, SPANS_DROPPED, SPANS_EXPORTED};
+pub(super) use encode::nanoseconds;
 use processor::SpanBatches;
 
 /// The instrumentation scope, and the prefix of the targets whose spans are traced.
@@ -32,8 +32,7 @@ pub(super) const SCOPE: &str = "o11y_lab";
 
 /// The account of spans, for as many as the settings let wait.
 pub(super) fn ledger(settings: &Settings) -> Arc<Ledger> {
-    let counters = Counters { dropped: SPANS_DROPPED, exported: SPANS_EXPORTED, failures: EXPORT_FAILURES };
-    Arc::new(Ledger::new(Signal::Traces, counters, settings.batch.queue))
+    Arc::new(Ledger::new(Signal::Traces, settings.batch.queue))
 }
 
 /// What makes spans and, where the settings say so, exports them.
