@@ -58,7 +58,8 @@ fn an_order_that_load_sends_has_one_more_span_and_it_is_the_only_root() {
     }
     // A set-up leaves connections behind, so there may be no new one.
     let connections = report["connections"].as_u64().unwrap();
-    let max = |part: &str| report[part]["max"].as_f64().unwrap();
+    // Nothing where nothing was measured.
+    let max = |part: &str| report[part]["max"].as_f64().unwrap_or_default();
     assert_eq!(max("connectMs") > 0.0, connections > 0, "{report:#}");
     assert!(max("answerMs") > 0.0, "{report:#}");
 }

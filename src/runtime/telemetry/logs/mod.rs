@@ -113,6 +113,14 @@ impl LogLayer<fn(&[u8])> {
     }
 }
 
+#[cfg(test)]
+impl LogLayer<fn(&[u8])> {
+    /// Lines for nobody.
+    pub(super) fn unread(service: &str) -> Self {
+        Self { form: Form::new(service, Format::Json, "nowhere"), write: |_| {}, export: None }
+    }
+}
+
 impl<W> LogLayer<W> {
     /// The same, and what it is shown is exported too.
     pub(super) fn exporting(self, export: Option<Arc<LogBatches>>) -> Self {

@@ -15,7 +15,7 @@ async fn exported(set: impl FnOnce(&mut OtelConfig), f: impl FnOnce()) -> (Vec<R
     let settings = Settings::read("order-service", &config);
     let exporters = on_plain_thread(|| Exporters::build(&settings, &config)).unwrap().unwrap();
     let provider = exporters.spans.as_ref().unwrap().0.clone();
-    let layer = LogLayer::stderr("order-service").unwrap().exporting(exporters.logs.clone());
+    let layer = LogLayer::unread("order-service").exporting(exporters.logs.clone());
     let subscriber = tracing_subscriber::registry()
         .with(layer.with_filter(crate::runtime::telemetry::logs::filter("info").unwrap()))
         .with(span_layer(tracer(&provider)));
