@@ -13,7 +13,7 @@
 //! 7. [`api`] the wire contract: types, rules, typed clients
 //! 8. [`runtime`] telemetry, HTTP in and out, health, shutdown
 //! 9. [`sqlite`] files of SQLite, each with a thread of its own
-//! 10. [`config`] every setting; [`schema`] every name; [`exposition`], `terminal` and `lines`, text in and out
+//! 10. [`config`] every setting; [`schema`] every name; [`exposition`] and [`otlp`], what telemetry is written in; `terminal` and `lines`
 
 pub mod api;
 pub mod cli;
@@ -22,6 +22,7 @@ pub mod console;
 pub mod exposition;
 pub mod lab;
 mod lines;
+pub mod otlp;
 pub mod queue;
 pub mod roles;
 pub mod runtime;

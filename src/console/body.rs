@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body taken, as sent and unpacked, in bytes.
 pub(super) const MOST_SENT: usize = 8 << 20;
-pub(super) const MOST_UNPACKED: usize = 16 << 20;
+pub(super) use crate::otlp::MOST_UNPACKED;
 /// Bytes of all bodies that are being read, however many connections send. What follows (unpacking,
 /// decoding) is done for one export at a time, because the receiver has one worker.
 const MOST_READING: usize = 32 << 20;

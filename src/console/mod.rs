@@ -4,7 +4,7 @@
 //! what was kept and answers Jaeger's read-only query API, so that tools written for Jaeger work
 //! here too. Neither of them traces or measures itself: watching must not add to what is watched.
 //!
-//! What comes in: [`receive`] (its [`body`], [`otlp`], [`record`]), [`stdin`] (log lines), [`scrape`] (the services'
+//! What comes in: [`receive`] (its [`body`], [`export`], [`record`]), [`stdin`] (log lines), [`scrape`] (the services'
 //! own figures).
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes out: [`jaeger`] and [`v3`], which search with [`query`] and [`tags`]; [`dependencies`]; [`views`] (the
@@ -14,6 +14,7 @@ mod attributes;
 mod body;
 mod critical;
 mod dependencies;
+mod export;
 mod ids;
 mod jaeger;
 mod line_head;
@@ -22,7 +23,6 @@ mod logs;
 mod metrics;
 mod origin;
 mod others;
-mod otlp;
 mod otlp_json;
 mod page;
 mod params;
@@ -52,9 +52,9 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 
 use crate::config::ConsoleConfig;
+pub use crate::otlp::json_to_protobuf;
 use crate::runtime::Shutdown;
 use crate::schema::Endpoint;
-pub use otlp::json_to_protobuf;
 use state::Console;
 
 /// Connections the receiver keeps open at once; with the limit of one body this bounds its memory.

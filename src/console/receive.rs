@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::body::{BodyBudget, OtlpRefusal, unpack};
-use super::otlp::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
+use super::export::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
 use super::state::Console;
 
 /// The receiver's routes, each also with a slash at its end.

@@ -12,8 +12,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 
+use super::export::{OtlpExport, TRACES};
 use super::origin::{Origin, SchemaUrls};
-use super::otlp::{OtlpExport, TRACES};
 use super::state::Console;
 use crate::config::{ConsoleConfig, PortBase};
 

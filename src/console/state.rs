@@ -10,10 +10,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::export::OtlpExport;
 use super::ids::TraceId;
 use super::logs::{LogStore, TOO_LARGE};
 use super::metrics::MetricStore;
-use super::otlp::OtlpExport;
 use super::params::now;
 use super::query;
 use super::record;

@@ -8,15 +8,16 @@ use serde_json::Value;
 use super::read::{PointParts, ReadPoint};
 use super::series::{Instrument, MetricKind, NewPoint, StoredExemplar};
 use crate::console::attributes;
+use crate::console::export::{OtlpExport, each_point};
 use crate::console::ids;
 use crate::console::origin::Origin;
-use crate::console::otlp::points::{
+use crate::console::params::now;
+use crate::console::state::Console;
+use crate::otlp::RefusedItems;
+use crate::otlp::points::{
     DataPoints, Exemplar, ExemplarValue, ExponentialPoint, ExportMetricsAnswer, HistogramPoint, MetricData,
     MetricItem, NumberPoint, PartialMetrics, SummaryPoint,
 };
-use crate::console::otlp::{OtlpExport, RefusedItems, each_point};
-use crate::console::params::now;
-use crate::console::state::Console;
 
 const DELTA: i32 = 1;
 const CUMULATIVE: i32 = 2;

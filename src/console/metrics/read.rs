@@ -4,8 +4,8 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::exponential::{Buckets, Exponential, MOST_BUCKETS};
 use super::value::{Counted, Histogram, Number, PointValue, Summary};
-use crate::console::otlp::DataPoint;
-use crate::console::otlp::points::{
+use crate::otlp::metric_fields::DataPoint;
+use crate::otlp::points::{
     Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, NumberPoint, NumberValue, SummaryPoint,
 };
 

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::series::{Instrument, MetricKind, NewPoint};
 use super::store::MetricStore;
 use super::value::{Number, PointValue};
-use crate::console::otlp::points::ExportMetricsAnswer;
-use crate::console::otlp::{METRICS, OtlpExport};
+use crate::console::export::{METRICS, OtlpExport};
 use crate::console::params::now;
 use crate::console::state::Console;
 use crate::console::{page, sample};
+use crate::otlp::points::ExportMetricsAnswer;
 use crate::runtime::Shutdown;
 
 const SECOND: u64 = 1_000_000_000;

@@ -9,14 +9,14 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::super::fields::{LOGS, TRACES};
+use super::super::fields::{LOGS_EXPORT, SPANS_EXPORT};
 use super::*;
 
 /// One span, or why it is refused.
 fn span(fields: &Value) -> Result<Span, String> {
     let text = json!({"resourceSpans": [{"scopeSpans": [{"spans": [fields]}]}]}).to_string();
     let mut refused = RefusedItems::default();
-    let wire = to_protobuf(&text, TRACES.export, &mut refused).unwrap();
+    let wire = to_protobuf(&text, &SPANS_EXPORT, &mut refused).unwrap();
     assert!(wire.len() <= text.len(), "{text}");
     let mut export = ExportTraceServiceRequest::decode(&wire[..]).unwrap();
     match refused.partial() {
@@ -87,7 +87,7 @@ fn enumerations_may_be_numbers_or_names_and_an_unknown_name_is_unspecified() {
         assert_eq!((found.kind, found.status.unwrap().code), (expected, 2), "{json}");
     }
     let text = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"severityNumber": "SEVERITY_NUMBER_WARN2"}]}]}]});
-    let wire = to_protobuf(&text.to_string(), LOGS.export, &mut RefusedItems::default()).unwrap();
+    let wire = to_protobuf(&text.to_string(), &LOGS_EXPORT, &mut RefusedItems::default()).unwrap();
     let export = ExportLogsServiceRequest::decode(&wire[..]).unwrap();
     assert_eq!(export.resource_logs[0].scope_logs[0].log_records[0].severity_number, 14);
 }
@@ -97,7 +97,7 @@ fn a_number_in_exponent_form_is_the_number_and_null_is_the_default_everywhere() 
     let text = r#"{"resourceSpans": [{"resource": null, "schemaUrl": null, "scopeSpans": [{"scope": null, "spans": [
         {"traceId": null, "startTimeUnixNano": 1.5e18, "endTimeUnixNano": "1500000000000000001", "flags": 2.57E2,
          "name": null, "status": null, "events": null, "links": [{"flags": "256"}], "droppedLinksCount": 1e1}]}]}]}"#;
-    let wire = to_protobuf(text, TRACES.export, &mut RefusedItems::default()).unwrap();
+    let wire = to_protobuf(text, &SPANS_EXPORT, &mut RefusedItems::default()).unwrap();
     let export = ExportTraceServiceRequest::decode(&wire[..]).unwrap();
     let span = &export.resource_spans[0].scope_spans[0].spans[0];
     let times = (span.start_time_unix_nano, span.end_time_unix_nano);
@@ -143,14 +143,14 @@ fn values_may_be_as_deep_as_protobuf_allows_and_no_deeper() {
     assert!(why.contains("nested too deeply"), "{why}");
     // Unknown fields may be as deep as they like.
     let text = format!(r#"{{"later":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
-    assert_eq!(to_protobuf(&text, TRACES.export, &mut RefusedItems::default()).unwrap(), b"");
+    assert_eq!(to_protobuf(&text, &SPANS_EXPORT, &mut RefusedItems::default()).unwrap(), b"");
 }
 
 #[test]
 fn what_has_no_frame_of_an_export_is_an_error() {
     let deep = format!(r#"{{"resourceSpans":{}"#, "[".repeat(100_000));
     let listed = r#"{"resourceSpans":[[null,[[null,[{},{},{}]]]]]}"#;
-    let read = |text: &str| to_protobuf(text, TRACES.export, &mut RefusedItems::default());
+    let read = |text: &str| to_protobuf(text, &SPANS_EXPORT, &mut RefusedItems::default());
     for text in ["", "{", "[]", "7", "{} {}", listed, &deep, r#"{"resourceSpans":[{"scopeSpans":7}]}"#] {
         assert!(read(text).is_err(), "{text:.40}");
     }

@@ -9,14 +9,14 @@ const LONGEST_REASON: usize = 200;
 
 /// How many items of an export were refused, and the reasons with how often each was one.
 #[derive(Debug, Default)]
-pub(in crate::console) struct RefusedItems {
+pub(crate) struct RefusedItems {
     count: u64,
     reasons: BTreeMap<String, u64>,
 }
 
 impl RefusedItems {
     /// Counts one.
-    pub(in crate::console) fn note(&mut self, why: &str) {
+    pub(crate) fn note(&mut self, why: &str) {
         self.count += 1;
         let why = shortened(why);
         if self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&why) {
@@ -24,12 +24,12 @@ impl RefusedItems {
         }
     }
 
-    pub(in crate::console) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The count and the reasons as an export's answer has them; nothing where all was taken.
-    pub(in crate::console) fn partial(&self) -> Option<(i64, String)> {
+    pub(crate) fn partial(&self) -> Option<(i64, String)> {
         let told: u64 = self.reasons.values().sum();
         let mut reasons: Vec<_> = self.reasons.iter().map(|(why, times)| format!("{times}: {why}")).collect();
         if told < self.count {

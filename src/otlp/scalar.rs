@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Writes a field from the JSON text of its value, which is well formed and not null. A name that
 /// an enumeration does not have is nothing, as an unknown field is.
-pub(super) fn write(field: &Field, json: &str, wire: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn write(field: &Field, json: &str, wire: &mut Vec<u8>) -> Result<(), String> {
     match field.of {
         FieldType::Text => bytes(field, string(json)?.as_bytes(), wire),
         FieldType::Hex => bytes(field, &hex(&string(json)?)?, wire),

@@ -7,20 +7,20 @@ use serde::Serialize;
 
 /// One metric of an export.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct MetricItem {
+pub(crate) struct MetricItem {
     #[prost(string, tag = "1")]
-    pub(in crate::console) name: String,
+    pub(crate) name: String,
     #[prost(string, tag = "2")]
-    pub(in crate::console) description: String,
+    pub(crate) description: String,
     #[prost(string, tag = "3")]
-    pub(in crate::console) unit: String,
+    pub(crate) unit: String,
     #[prost(oneof = "MetricData", tags = "5, 7, 9, 10, 11")]
-    pub(in crate::console) data: Option<MetricData>,
+    pub(crate) data: Option<MetricData>,
 }
 
 /// Its data points, by kind.
 #[derive(Clone, PartialEq, Oneof)]
-pub(in crate::console) enum MetricData {
+pub(crate) enum MetricData {
     #[prost(message, tag = "5")]
     Gauge(DataPoints),
     #[prost(message, tag = "7")]
@@ -35,36 +35,36 @@ pub(in crate::console) enum MetricData {
 
 /// The five kinds number these fields alike; a gauge and a summary have only the first.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct DataPoints {
+pub(crate) struct DataPoints {
     #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub(in crate::console) points: Vec<Bytes>,
+    pub(crate) points: Vec<Bytes>,
     /// 1 is delta, 2 cumulative.
     #[prost(int32, tag = "2")]
-    pub(in crate::console) temporality: i32,
+    pub(crate) temporality: i32,
     #[prost(bool, tag = "3")]
-    pub(in crate::console) monotonic: bool,
+    pub(crate) monotonic: bool,
 }
 
 /// Of a gauge or a sum.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct NumberPoint {
+pub(crate) struct NumberPoint {
     #[prost(fixed64, tag = "2")]
-    pub(in crate::console) start: u64,
+    pub(crate) start: u64,
     #[prost(fixed64, tag = "3")]
-    pub(in crate::console) time: u64,
+    pub(crate) time: u64,
     #[prost(oneof = "NumberValue", tags = "4, 6")]
-    pub(in crate::console) value: Option<NumberValue>,
+    pub(crate) value: Option<NumberValue>,
     #[prost(message, repeated, tag = "5")]
-    pub(in crate::console) exemplars: Vec<Exemplar>,
+    pub(crate) exemplars: Vec<Exemplar>,
     #[prost(message, repeated, tag = "7")]
-    pub(in crate::console) attributes: Vec<KeyValue>,
+    pub(crate) attributes: Vec<KeyValue>,
     #[prost(uint32, tag = "8")]
-    pub(in crate::console) flags: u32,
+    pub(crate) flags: u32,
 }
 
 /// A number keeps the type that it was sent with.
 #[derive(Clone, Copy, PartialEq, Oneof)]
-pub(in crate::console) enum NumberValue {
+pub(crate) enum NumberValue {
     #[prost(double, tag = "4")]
     Double(f64),
     #[prost(sfixed64, tag = "6")]
@@ -73,117 +73,117 @@ pub(in crate::console) enum NumberValue {
 
 /// Of a histogram with explicit bounds.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct HistogramPoint {
+pub(crate) struct HistogramPoint {
     #[prost(fixed64, tag = "2")]
-    pub(in crate::console) start: u64,
+    pub(crate) start: u64,
     #[prost(fixed64, tag = "3")]
-    pub(in crate::console) time: u64,
+    pub(crate) time: u64,
     #[prost(fixed64, tag = "4")]
-    pub(in crate::console) count: u64,
+    pub(crate) count: u64,
     #[prost(double, optional, tag = "5")]
-    pub(in crate::console) sum: Option<f64>,
+    pub(crate) sum: Option<f64>,
     #[prost(fixed64, repeated, tag = "6")]
-    pub(in crate::console) counts: Vec<u64>,
+    pub(crate) counts: Vec<u64>,
     #[prost(double, repeated, tag = "7")]
-    pub(in crate::console) bounds: Vec<f64>,
+    pub(crate) bounds: Vec<f64>,
     #[prost(message, repeated, tag = "8")]
-    pub(in crate::console) exemplars: Vec<Exemplar>,
+    pub(crate) exemplars: Vec<Exemplar>,
     #[prost(message, repeated, tag = "9")]
-    pub(in crate::console) attributes: Vec<KeyValue>,
+    pub(crate) attributes: Vec<KeyValue>,
     #[prost(uint32, tag = "10")]
-    pub(in crate::console) flags: u32,
+    pub(crate) flags: u32,
     #[prost(double, optional, tag = "11")]
-    pub(in crate::console) min: Option<f64>,
+    pub(crate) min: Option<f64>,
     #[prost(double, optional, tag = "12")]
-    pub(in crate::console) max: Option<f64>,
+    pub(crate) max: Option<f64>,
 }
 
 /// Of a histogram whose bounds are powers of a base.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct ExponentialPoint {
+pub(crate) struct ExponentialPoint {
     #[prost(message, repeated, tag = "1")]
-    pub(in crate::console) attributes: Vec<KeyValue>,
+    pub(crate) attributes: Vec<KeyValue>,
     #[prost(fixed64, tag = "2")]
-    pub(in crate::console) start: u64,
+    pub(crate) start: u64,
     #[prost(fixed64, tag = "3")]
-    pub(in crate::console) time: u64,
+    pub(crate) time: u64,
     #[prost(fixed64, tag = "4")]
-    pub(in crate::console) count: u64,
+    pub(crate) count: u64,
     #[prost(double, optional, tag = "5")]
-    pub(in crate::console) sum: Option<f64>,
+    pub(crate) sum: Option<f64>,
     #[prost(sint32, tag = "6")]
-    pub(in crate::console) scale: i32,
+    pub(crate) scale: i32,
     #[prost(fixed64, tag = "7")]
-    pub(in crate::console) zero_count: u64,
+    pub(crate) zero_count: u64,
     #[prost(message, optional, tag = "8")]
-    pub(in crate::console) positive: Option<ExponentialBuckets>,
+    pub(crate) positive: Option<ExponentialBuckets>,
     #[prost(message, optional, tag = "9")]
-    pub(in crate::console) negative: Option<ExponentialBuckets>,
+    pub(crate) negative: Option<ExponentialBuckets>,
     #[prost(uint32, tag = "10")]
-    pub(in crate::console) flags: u32,
+    pub(crate) flags: u32,
     #[prost(message, repeated, tag = "11")]
-    pub(in crate::console) exemplars: Vec<Exemplar>,
+    pub(crate) exemplars: Vec<Exemplar>,
     #[prost(double, optional, tag = "12")]
-    pub(in crate::console) min: Option<f64>,
+    pub(crate) min: Option<f64>,
     #[prost(double, optional, tag = "13")]
-    pub(in crate::console) max: Option<f64>,
+    pub(crate) max: Option<f64>,
     #[prost(double, tag = "14")]
-    pub(in crate::console) zero_threshold: f64,
+    pub(crate) zero_threshold: f64,
 }
 
 /// Buckets of neighbouring powers, from `offset` on.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct ExponentialBuckets {
+pub(crate) struct ExponentialBuckets {
     #[prost(sint32, tag = "1")]
-    pub(in crate::console) offset: i32,
+    pub(crate) offset: i32,
     #[prost(uint64, repeated, tag = "2")]
-    pub(in crate::console) counts: Vec<u64>,
+    pub(crate) counts: Vec<u64>,
 }
 
 /// Of a summary, whose quantiles its program computed.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct SummaryPoint {
+pub(crate) struct SummaryPoint {
     #[prost(fixed64, tag = "2")]
-    pub(in crate::console) start: u64,
+    pub(crate) start: u64,
     #[prost(fixed64, tag = "3")]
-    pub(in crate::console) time: u64,
+    pub(crate) time: u64,
     #[prost(fixed64, tag = "4")]
-    pub(in crate::console) count: u64,
+    pub(crate) count: u64,
     #[prost(double, tag = "5")]
-    pub(in crate::console) sum: f64,
+    pub(crate) sum: f64,
     #[prost(message, repeated, tag = "6")]
-    pub(in crate::console) quantiles: Vec<ValueAtQuantile>,
+    pub(crate) quantiles: Vec<ValueAtQuantile>,
     #[prost(message, repeated, tag = "7")]
-    pub(in crate::console) attributes: Vec<KeyValue>,
+    pub(crate) attributes: Vec<KeyValue>,
     #[prost(uint32, tag = "8")]
-    pub(in crate::console) flags: u32,
+    pub(crate) flags: u32,
 }
 
 /// One of them.
 #[derive(Clone, Copy, PartialEq, Message)]
-pub(in crate::console) struct ValueAtQuantile {
+pub(crate) struct ValueAtQuantile {
     #[prost(double, tag = "1")]
-    pub(in crate::console) quantile: f64,
+    pub(crate) quantile: f64,
     #[prost(double, tag = "2")]
-    pub(in crate::console) value: f64,
+    pub(crate) value: f64,
 }
 
 /// A measurement that stands for the others of its point, with the span it was made in.
 #[derive(Clone, PartialEq, Message)]
-pub(in crate::console) struct Exemplar {
+pub(crate) struct Exemplar {
     #[prost(fixed64, tag = "2")]
-    pub(in crate::console) time: u64,
+    pub(crate) time: u64,
     #[prost(oneof = "ExemplarValue", tags = "3, 6")]
-    pub(in crate::console) value: Option<ExemplarValue>,
+    pub(crate) value: Option<ExemplarValue>,
     #[prost(bytes = "vec", tag = "4")]
-    pub(in crate::console) span_id: Vec<u8>,
+    pub(crate) span_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "5")]
-    pub(in crate::console) trace_id: Vec<u8>,
+    pub(crate) trace_id: Vec<u8>,
 }
 
 /// What was measured.
 #[derive(Clone, Copy, PartialEq, Oneof)]
-pub(in crate::console) enum ExemplarValue {
+pub(crate) enum ExemplarValue {
     #[prost(double, tag = "3")]
     Double(f64),
     #[prost(sfixed64, tag = "6")]
@@ -193,17 +193,17 @@ pub(in crate::console) enum ExemplarValue {
 /// The answer to an export of metrics.
 #[derive(Clone, PartialEq, Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::console) struct ExportMetricsAnswer {
+pub(crate) struct ExportMetricsAnswer {
     #[prost(message, optional, tag = "1")]
-    pub(in crate::console) partial_success: Option<PartialMetrics>,
+    pub(crate) partial_success: Option<PartialMetrics>,
 }
 
 /// How many data points were refused, and why.
 #[derive(Clone, PartialEq, Message, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::console) struct PartialMetrics {
+pub(crate) struct PartialMetrics {
     #[prost(int64, tag = "1")]
-    pub(in crate::console) rejected_data_points: i64,
+    pub(crate) rejected_data_points: i64,
     #[prost(string, tag = "2")]
-    pub(in crate::console) error_message: String,
+    pub(crate) error_message: String,
 }

@@ -7,11 +7,39 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::{DecodeError, Message};
 
-use super::fields::{MOST_OF_ITEM, MessageType, Signal};
-use super::metric_fields::{DataPoint, TOO_LARGE};
-use super::refused::RefusedItems;
-use super::{json, weigh};
-use crate::console::origin::{Origin, SchemaUrls};
+use super::origin::{Origin, SchemaUrls};
+use super::{logs, span};
+use crate::otlp::fields::{LOGS_EXPORT, MessageType, RECORD, SPAN, SPANS_EXPORT};
+use crate::otlp::metric_fields::{DataPoint, METRIC, METRICS_EXPORT};
+use crate::otlp::{RefusedItems, json, weigh};
+
+/// What a span, a log record or a data point may take decoded, in bytes.
+const MOST_OF_ITEM: usize = 1 << 20;
+/// Why a data point is refused whose decoded form alone is too large.
+const TOO_LARGE_POINT: &str = "a data point must not be larger than 1 MiB";
+
+/// One signal's export: all of them have the same frame.
+pub(super) struct Signal {
+    /// The request's message.
+    export: &'static MessageType,
+    /// A span, a log record or a metric.
+    item: &'static MessageType,
+    /// The most memory that the structs of one item may take, in bytes.
+    most_of_item: usize,
+    /// Why an item is refused whose decoded form alone is too large.
+    too_large: &'static str,
+}
+
+/// An export of spans.
+pub(super) static TRACES: Signal =
+    Signal { export: &SPANS_EXPORT, item: &SPAN, most_of_item: MOST_OF_ITEM, too_large: span::TOO_LARGE };
+/// An export of log records.
+pub(super) static LOGS: Signal =
+    Signal { export: &LOGS_EXPORT, item: &RECORD, most_of_item: MOST_OF_ITEM, too_large: logs::TOO_LARGE };
+/// An export of metrics. An item is a metric, whose data points are read by themselves: it may be as large
+/// as the export.
+pub(super) static METRICS: Signal =
+    Signal { export: &METRICS_EXPORT, item: &METRIC, most_of_item: usize::MAX, too_large: TOO_LARGE_POINT };
 
 /// The most memory the structs of one export may take, in bytes; texts come on top and are bounded
 /// by the body. About 15,000 spans of twenty attributes each.
@@ -19,7 +47,7 @@ const MOST_DECODED: usize = 64 << 20;
 
 /// Why an export was not read.
 #[derive(Debug)]
-pub(in crate::console) enum UnreadableExport {
+pub(super) enum UnreadableExport {
     /// It holds more than is taken at once.
     TooMuch,
     /// It is not what its content type says.
@@ -62,7 +90,7 @@ struct Scoped {
 }
 
 /// An export whose frame is known to be right.
-pub(in crate::console) struct OtlpExport {
+pub(super) struct OtlpExport {
     signal: &'static Signal,
     frame: Frame,
     /// What the reading of the frame had to leave out.
@@ -71,7 +99,7 @@ pub(in crate::console) struct OtlpExport {
 
 impl OtlpExport {
     /// Reads it from either encoding, unless it would take too much memory.
-    pub(in crate::console) fn read(
+    pub(super) fn read(
         signal: &'static Signal,
         body: Bytes,
         is_json: bool,
@@ -92,7 +120,7 @@ impl OtlpExport {
     }
 
     /// Hands over every item that can be read, with its origin; what was refused, by `take` too.
-    pub(in crate::console) fn each<T: Message + Default>(
+    pub(super) fn each<T: Message + Default>(
         self,
         mut take: impl FnMut(&Arc<Origin>, T) -> Result<(), &'static str>,
     ) -> RefusedItems {
@@ -100,7 +128,7 @@ impl OtlpExport {
     }
 
     /// The same for items of several parts: `take` notes those that it refuses.
-    pub(in crate::console) fn each_of<T: Message + Default>(
+    pub(super) fn each_of<T: Message + Default>(
         self,
         mut take: impl FnMut(&Arc<Origin>, T, &mut RefusedItems),
     ) -> RefusedItems {
@@ -130,13 +158,13 @@ impl Signal {
 }
 
 /// Hands over every data point that can be read; notes those that cannot be, or that `take` refuses.
-pub(in crate::console) fn each_point<T: DataPoint>(
+pub(super) fn each_point<T: DataPoint>(
     points: Vec<Bytes>,
     refused: &mut RefusedItems,
     mut take: impl FnMut(T) -> Result<(), &'static str>,
 ) {
     for point in points {
-        match decode(point, T::TABLE, MOST_OF_ITEM, TOO_LARGE) {
+        match decode(point, T::TABLE, MOST_OF_ITEM, TOO_LARGE_POINT) {
             Ok(point) => take(point).unwrap_or_else(|why| refused.note(why)),
             Err(why) => refused.note(&why),
         }

@@ -13,55 +13,26 @@ use FieldType::{
     Base64, Bool, Double, Enum, Fixed32, Fixed64, Hex, Int32, Int64, Item, Message, Text, Uint32,
 };
 
-/// One signal's export: all of them have the same frame.
-pub(in crate::console) struct Signal {
-    /// The request's message.
-    pub(super) export: &'static MessageType,
-    /// A span, a log record or a metric.
-    pub(super) item: &'static MessageType,
-    /// The most memory that the structs of one item may take, in bytes.
-    pub(super) most_of_item: usize,
-    /// Why an item is refused whose decoded form alone is too large.
-    pub(super) too_large: &'static str,
-}
-
-/// An export of spans.
-pub(in crate::console) static TRACES: Signal = Signal {
-    export: &SPANS_EXPORT,
-    item: &SPAN,
-    most_of_item: MOST_OF_ITEM,
-    too_large: crate::console::span::TOO_LARGE,
-};
-/// An export of log records.
-pub(in crate::console) static LOGS: Signal = Signal {
-    export: &LOGS_EXPORT,
-    item: &RECORD,
-    most_of_item: MOST_OF_ITEM,
-    too_large: crate::console::logs::TOO_LARGE,
-};
-/// What a span, a log record or a data point may take decoded, in bytes.
-pub(super) const MOST_OF_ITEM: usize = 1 << 20;
-
 /// A message type.
-pub(in crate::console) struct MessageType {
+pub(crate) struct MessageType {
     /// Bytes of its struct once decoded.
-    pub(super) size: usize,
-    pub(super) fields: &'static [Field],
+    pub(crate) size: usize,
+    pub(crate) fields: &'static [Field],
 }
 
 /// One field of a message.
-pub(super) struct Field {
+pub(crate) struct Field {
     /// In protobuf.
-    pub(super) number: u32,
+    pub(crate) number: u32,
     /// In JSON.
-    pub(super) name: &'static str,
-    pub(super) of: FieldType,
-    pub(super) repeated: bool,
+    pub(crate) name: &'static str,
+    pub(crate) of: FieldType,
+    pub(crate) repeated: bool,
 }
 
 /// What a field holds.
 #[derive(Clone, Copy)]
-pub(super) enum FieldType {
+pub(crate) enum FieldType {
     Text,
     /// Bytes; OTLP writes ids in hexadecimal where protobuf's own JSON has base64.
     Hex,
@@ -84,15 +55,15 @@ pub(super) enum FieldType {
     Item(&'static MessageType),
 }
 
-pub(super) const fn one(number: u32, name: &'static str, of: FieldType) -> Field {
+pub(crate) const fn one(number: u32, name: &'static str, of: FieldType) -> Field {
     Field { number, name, of, repeated: false }
 }
 
-pub(super) const fn many(number: u32, name: &'static str, of: FieldType) -> Field {
+pub(crate) const fn many(number: u32, name: &'static str, of: FieldType) -> Field {
     Field { number, name, of, repeated: true }
 }
 
-static SPANS_EXPORT: MessageType =
+pub(crate) static SPANS_EXPORT: MessageType =
     MessageType { size: 0, fields: &[many(1, "resourceSpans", Message(&RESOURCE_SPANS))] };
 static RESOURCE_SPANS: MessageType = MessageType {
     size: size_of::<ResourceSpans>(),
@@ -106,7 +77,7 @@ static SCOPE_SPANS: MessageType = MessageType {
     size: size_of::<ScopeSpans>(),
     fields: &[one(1, "scope", Message(&SCOPE)), many(2, "spans", Item(&SPAN)), one(3, "schemaUrl", Text)],
 };
-static SPAN: MessageType = MessageType {
+pub(crate) static SPAN: MessageType = MessageType {
     size: size_of::<Span>(),
     fields: &[
         one(1, "traceId", Hex),
@@ -155,7 +126,7 @@ static STATUS: MessageType = MessageType {
     ],
 };
 
-static LOGS_EXPORT: MessageType =
+pub(crate) static LOGS_EXPORT: MessageType =
     MessageType { size: 0, fields: &[many(1, "resourceLogs", Message(&RESOURCE_LOGS))] };
 static RESOURCE_LOGS: MessageType = MessageType {
     size: size_of::<ResourceLogs>(),
@@ -173,7 +144,7 @@ static SCOPE_LOGS: MessageType = MessageType {
         one(3, "schemaUrl", Text),
     ],
 };
-static RECORD: MessageType = MessageType {
+pub(crate) static RECORD: MessageType = MessageType {
     size: size_of::<LogRecord>(),
     fields: &[
         one(1, "timeUnixNano", Fixed64),
@@ -190,7 +161,7 @@ static RECORD: MessageType = MessageType {
     ],
 };
 
-pub(super) static RESOURCE: MessageType = MessageType {
+pub(crate) static RESOURCE: MessageType = MessageType {
     size: size_of::<Resource>(),
     fields: &[
         many(1, "attributes", Message(&PAIR)),
@@ -207,7 +178,7 @@ static ENTITY: MessageType = MessageType {
         many(4, "descriptionKeys", Text),
     ],
 };
-pub(super) static SCOPE: MessageType = MessageType {
+pub(crate) static SCOPE: MessageType = MessageType {
     size: size_of::<InstrumentationScope>(),
     fields: &[
         one(1, "name", Text),
@@ -216,7 +187,7 @@ pub(super) static SCOPE: MessageType = MessageType {
         one(4, "droppedAttributesCount", Uint32),
     ],
 };
-pub(super) static PAIR: MessageType = MessageType {
+pub(crate) static PAIR: MessageType = MessageType {
     size: size_of::<KeyValue>(),
     fields: &[one(1, "key", Text), one(2, "value", Message(&ANY)), one(3, "keyStrindex", Int32)],
 };

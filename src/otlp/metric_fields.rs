@@ -7,22 +7,14 @@ use actix_web::web::Bytes;
 use super::fields::FieldType::{
     Bool, Double, Enum, Fixed64, Hex, Item, Message, SFixed64, SInt32, Text, Uint32, Uint64,
 };
-use super::fields::{MessageType, PAIR, RESOURCE, SCOPE, Signal, many, one};
+use super::fields::{MessageType, PAIR, RESOURCE, SCOPE, many, one};
 use super::points::{
     Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, MetricItem, NumberPoint, SummaryPoint,
     ValueAtQuantile,
 };
 
-/// Why a data point is refused whose decoded form alone is too large.
-pub(super) const TOO_LARGE: &str = "a data point must not be larger than 1 MiB";
-
-/// An export of metrics. An item is a metric, whose data points are read by themselves: it may be as large
-/// as the export.
-pub(in crate::console) static METRICS: Signal =
-    Signal { export: &METRICS_EXPORT, item: &METRIC, most_of_item: usize::MAX, too_large: TOO_LARGE };
-
 /// A data point of one kind, with its table.
-pub(in crate::console) trait DataPoint: prost::Message + Default {
+pub(crate) trait DataPoint: prost::Message + Default {
     const TABLE: &'static MessageType;
 }
 
@@ -46,7 +38,7 @@ fn temporality(name: &str) -> Option<i32> {
     names.iter().position(|known| *known == own).and_then(|number| i32::try_from(number).ok())
 }
 
-static METRICS_EXPORT: MessageType =
+pub(crate) static METRICS_EXPORT: MessageType =
     MessageType { size: 0, fields: &[many(1, "resourceMetrics", Message(&RESOURCE_METRICS))] };
 static RESOURCE_METRICS: MessageType = MessageType {
     size: 128,
@@ -60,7 +52,7 @@ static SCOPE_METRICS: MessageType = MessageType {
     size: 160,
     fields: &[one(1, "scope", Message(&SCOPE)), many(2, "metrics", Item(&METRIC)), one(3, "schemaUrl", Text)],
 };
-static METRIC: MessageType = MessageType {
+pub(crate) static METRIC: MessageType = MessageType {
     size: size_of::<MetricItem>(),
     fields: &[
         one(1, "name", Text),

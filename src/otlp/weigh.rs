@@ -17,7 +17,7 @@ const DEEPEST: usize = 130;
 const LARGEST: usize = size_of::<Span>();
 
 /// Whether the structs of a protobuf message take at most `room` bytes.
-pub(super) fn fits(message: &[u8], of: &MessageType, mut room: usize) -> bool {
+pub(crate) fn fits(message: &[u8], of: &MessageType, mut room: usize) -> bool {
     // Each struct costs its tag and its length, two bytes at least: a small message needs no walk.
     message.len() / 2 < room / LARGEST || walk(message, of, &mut room, 0).is_some()
 }

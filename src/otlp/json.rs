@@ -22,13 +22,13 @@ const MESSAGES_EACH: usize = 50;
 
 /// The largest export in protobuf, in bytes. Only metrics can be longer there than in JSON: a count of a
 /// bucket is two characters and nine bytes.
-const MOST_WIRE: usize = crate::console::body::MOST_UNPACKED;
+const MOST_WIRE: usize = super::MOST_UNPACKED;
 
 /// Turns an export into protobuf.
 ///
 /// # Errors
 /// What is no JSON, or does not have an export's frame.
-pub(super) fn to_protobuf(
+pub(crate) fn to_protobuf(
     json: &str,
     export: &'static MessageType,
     refused: &mut RefusedItems,
