@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ROLE_VARIABLE, address, at_least_one, http_url, milliseconds, port_base, reached_at, seconds};
+use super::{
+    ForwardConfig, ROLE_VARIABLE, address, at_least_one, http_url, milliseconds, port_base, reached_at,
+    seconds,
+};
 
 /// The ports by which a lab command finds a running lab.
 #[derive(Args, Clone, Copy, Debug)]
@@ -50,6 +53,9 @@ pub struct UpConfig {
     /// Append the services' log lines, as they are, to this file
     #[arg(long, env = "UP_LOGS", value_name = "FILE")]
     pub logs: Option<PathBuf>,
+    /// Send traces, logs and metrics to this OTLP/HTTP receiver too; its headers stand in OTEL_EXPORTER_OTLP_HEADERS
+    #[arg(long, env = "UP_EXPORT", value_name = "URL", value_parser = http_url, hide_env_values = true)]
+    pub export: Option<String>,
     /// Longest time to finish work in flight after Ctrl-C, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
@@ -97,6 +103,9 @@ pub struct ConsoleConfig {
     /// Interval between two scrapes of the services' /metrics, in seconds
     #[arg(long, env = "CONSOLE_SCRAPE_INTERVAL", default_value = "5", value_parser = seconds)]
     pub scrape_interval: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub forward: ForwardConfig,
 }
 
 impl ConsoleConfig {

@@ -11,7 +11,9 @@ use super::origin::{Origin, SchemaUrls};
 use super::{logs, span};
 use crate::otlp::fields::{LOGS_EXPORT, MessageType, RECORD, SPAN, SPANS_EXPORT};
 use crate::otlp::metric_fields::{DataPoint, METRIC, METRICS_EXPORT};
+use crate::otlp::points::MetricItem;
 use crate::otlp::{RefusedItems, json, weigh};
+use crate::runtime::telemetry::Signal as Kind;
 
 /// What a span, a log record or a data point may take decoded, in bytes.
 const MOST_OF_ITEM: usize = 1 << 20;
@@ -20,6 +22,8 @@ const TOO_LARGE_POINT: &str = "a data point must not be larger than 1 MiB";
 
 /// One signal's export: all of them have the same frame.
 pub(super) struct Signal {
+    /// Which one it is.
+    pub(super) kind: Kind,
     /// The request's message.
     export: &'static MessageType,
     /// A span, a log record or a metric.
@@ -31,15 +35,30 @@ pub(super) struct Signal {
 }
 
 /// An export of spans.
-pub(super) static TRACES: Signal =
-    Signal { export: &SPANS_EXPORT, item: &SPAN, most_of_item: MOST_OF_ITEM, too_large: span::TOO_LARGE };
+pub(super) static TRACES: Signal = Signal {
+    kind: Kind::Traces,
+    export: &SPANS_EXPORT,
+    item: &SPAN,
+    most_of_item: MOST_OF_ITEM,
+    too_large: span::TOO_LARGE,
+};
 /// An export of log records.
-pub(super) static LOGS: Signal =
-    Signal { export: &LOGS_EXPORT, item: &RECORD, most_of_item: MOST_OF_ITEM, too_large: logs::TOO_LARGE };
+pub(super) static LOGS: Signal = Signal {
+    kind: Kind::Logs,
+    export: &LOGS_EXPORT,
+    item: &RECORD,
+    most_of_item: MOST_OF_ITEM,
+    too_large: logs::TOO_LARGE,
+};
 /// An export of metrics. An item is a metric, whose data points are read by themselves: it may be as large
 /// as the export.
-pub(super) static METRICS: Signal =
-    Signal { export: &METRICS_EXPORT, item: &METRIC, most_of_item: usize::MAX, too_large: TOO_LARGE_POINT };
+pub(super) static METRICS: Signal = Signal {
+    kind: Kind::Metrics,
+    export: &METRICS_EXPORT,
+    item: &METRIC,
+    most_of_item: usize::MAX,
+    too_large: TOO_LARGE_POINT,
+};
 
 /// The most memory the structs of one export may take, in bytes; texts come on top and are bounded
 /// by the body. About 15,000 spans of twenty attributes each.
@@ -117,6 +136,17 @@ impl OtlpExport {
         }
         let frame = Frame::decode(body).map_err(UnreadableExport::malformed)?;
         Ok(Self { signal, frame, refused })
+    }
+
+    /// How many spans, log records or data points it has; of a metric that cannot be read, one.
+    pub(super) fn items(&self) -> u64 {
+        let scoped = self.frame.groups.iter().flat_map(|group| &group.scoped);
+        let count = |item: &Bytes| match self.signal.kind {
+            Kind::Metrics => MetricItem::decode(item.clone()).map_or(1, |metric| metric.points()),
+            Kind::Traces | Kind::Logs => 1,
+        };
+        let read: usize = scoped.flat_map(|scoped| &scoped.items).map(count).sum();
+        read as u64 + self.refused.count()
     }
 
     /// Hands over every item that can be read, with its origin; what was refused, by `take` too.

@@ -1,6 +1,6 @@
 //! The log lines kept in memory, each as the text it came in: the oldest go first.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::ids::TraceId;
@@ -8,6 +8,8 @@ use super::line_head::{LineHead, rank};
 
 /// Longest line, in bytes; a longer one is counted and forgotten.
 pub(super) const MAX_LINE: usize = 64 * 1024;
+/// Services whose lines are known to come on standard input.
+const MOST_FOLLOWED: usize = 64;
 /// Why a longer OTLP record is refused.
 pub(super) const TOO_LARGE: &str = "a log record must not exceed 64 KiB";
 
@@ -35,6 +37,8 @@ pub(super) struct LogStore {
     max_lines: usize,
     max_bytes: usize,
     lines: VecDeque<Arc<StoredLine>>,
+    /// Services whose lines are followed; their records are the same said twice.
+    followed: BTreeSet<Box<str>>,
     pub(super) bytes: usize,
     pub(super) received: u64,
     pub(super) rejected: u64,
@@ -75,6 +79,22 @@ impl LogStore {
     pub(super) fn reject(&mut self) {
         self.received += 1;
         self.rejected += 1;
+    }
+
+    /// Keeps a line that a service wrote to its standard output.
+    pub(super) fn follow(&mut self, text: &str) {
+        if self.push(text)
+            && let Some(line) = self.lines.back()
+            && self.followed.len() < MOST_FOLLOWED
+            && !self.followed.contains(&line.service)
+        {
+            self.followed.insert(line.service.clone());
+        }
+    }
+
+    /// Whether lines of that service came so.
+    pub(super) fn follows(&self, service: &str) -> bool {
+        self.followed.contains(service)
     }
 
     /// Keeps one line; `false` when it is not a JSON object or too long. Blank lines are nothing.

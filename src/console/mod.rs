@@ -7,6 +7,7 @@
 //! What comes in: [`receive`] (its [`body`], [`export`], [`record`]), [`stdin`] (log lines), [`scrape`] (the services'
 //! own figures).
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
+//! What goes on to others as it came: [`forward`].
 //! What goes out: [`jaeger`] and [`v3`], which search with [`query`] and [`tags`]; [`dependencies`]; [`views`] (the
 //! page's own); [`live`] (changes); [`page`].
 
@@ -15,6 +16,7 @@ mod body;
 mod critical;
 mod dependencies;
 mod export;
+mod forward;
 mod ids;
 mod jaeger;
 mod line_head;
@@ -55,6 +57,7 @@ use crate::config::ConsoleConfig;
 pub use crate::otlp::json_to_protobuf;
 use crate::runtime::Shutdown;
 use crate::schema::Endpoint;
+use forward::Forwarder;
 use state::Console;
 
 /// Connections the receiver keeps open at once; with the limit of one body this bounds its memory.
@@ -72,15 +75,16 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     let otlp = config.otlp().map(|port| bind(SocketAddr::new(config.host, port), "OTLP")).transpose()?;
     let shutdown = Shutdown::new(Duration::from_secs(1));
     shutdown.listen().context("cannot listen for signals")?;
-    let console = web::Data::new(Console::new(&config));
+    let console = web::Data::new(Console::new(&config)?);
     stdin::follow(console.clone().into_inner(), shutdown.clone());
     scrape::start(console.clone().into_inner(), config.host, config.scrape_interval);
     announce(page.local_addr()?, otlp.as_ref().map(TcpListener::local_addr).transpose()?);
 
     let receiver = otlp.map(|listener| receiver(console.clone(), listener)).transpose()?;
     let stop = web::Data::new(shutdown.clone());
+    let served = console.clone();
     let pages = HttpServer::new(move || {
-        App::new().app_data(console.clone()).app_data(stop.clone()).configure(page::routes)
+        App::new().app_data(served.clone()).app_data(stop.clone()).configure(page::routes)
     })
     .max_connections(PAGE_CONNECTIONS);
 
@@ -98,6 +102,8 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
         }
         () = stopped => {}
     }
+    // The runtime stays free for a second signal.
+    web::block(move || console.forward.as_ref().map(Forwarder::finish)).await.context("the last exports")?;
     Ok(())
 }
 

@@ -46,7 +46,7 @@ async fn spans(
     request: HttpRequest,
     body: web::Payload,
 ) -> HttpResponse {
-    receive(&TRACES, &budget, &request, body, |export| console.take_spans(export)).await
+    receive(&TRACES, (&console, &budget), &request, body, |export| console.take_spans(export)).await
 }
 
 async fn records(
@@ -55,7 +55,7 @@ async fn records(
     request: HttpRequest,
     body: web::Payload,
 ) -> HttpResponse {
-    receive(&LOGS, &budget, &request, body, |export| console.take_records(export)).await
+    receive(&LOGS, (&console, &budget), &request, body, |export| console.take_records(export)).await
 }
 
 async fn points(
@@ -64,7 +64,7 @@ async fn points(
     request: HttpRequest,
     body: web::Payload,
 ) -> HttpResponse {
-    receive(&METRICS, &budget, &request, body, |export| console.take_metrics(export)).await
+    receive(&METRICS, (&console, &budget), &request, body, |export| console.take_metrics(export)).await
 }
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -131,10 +131,10 @@ fn unsupported() -> HttpResponse {
         .body("Content-Type must be application/x-protobuf or application/json\n")
 }
 
-/// Reads, unpacks, decodes, hands over and answers: the same for every signal.
+/// Reads, unpacks, decodes, sends on, hands over and answers: the same for every signal.
 async fn receive<A: Message + Serialize>(
     signal: &'static Signal,
-    budget: &BodyBudget,
+    (console, budget): (&Console, &BodyBudget),
     request: &HttpRequest,
     body: web::Payload,
     take: impl FnOnce(OtlpExport) -> A,
@@ -144,8 +144,13 @@ async fn receive<A: Message + Serialize>(
         Ok(read) => read,
         Err(refusal) => return encoding.refuse(refusal),
     };
-    match unpack(request, body).and_then(|body| encoding.decode(signal, body)) {
-        Ok(export) => encoding.answer(&take(export)),
+    match unpack(request, body.clone()).and_then(|body| encoding.decode(signal, body)) {
+        Ok(export) => {
+            if let Some(forward) = &console.forward {
+                forward.push(signal.kind, request, &body, export.items());
+            }
+            encoding.answer(&take(export))
+        }
         Err(refusal) => encoding.refuse(refusal),
     }
 }

@@ -15,7 +15,7 @@ use prost::Message as _;
 use super::export::{OtlpExport, TRACES};
 use super::origin::{Origin, SchemaUrls};
 use super::state::Console;
-use crate::config::{ConsoleConfig, PortBase};
+use crate::config::{ConsoleConfig, ForwardConfig, PortBase};
 
 /// When the sample spans start, in nanoseconds.
 pub(super) const START: u64 = 1_700_000_000_000_000_000;
@@ -67,7 +67,7 @@ pub(super) fn received(export: &ExportTraceServiceRequest) -> OtlpExport {
 }
 
 pub(super) fn console() -> web::Data<Console> {
-    web::Data::new(Console::new(&ConsoleConfig {
+    let config = ConsoleConfig {
         allowed_hosts: vec!["lab.example".to_owned()],
         ports: PortBase { port_base: 7000 },
         host: "127.0.0.1".parse().expect("an address"),
@@ -76,5 +76,7 @@ pub(super) fn console() -> web::Data<Console> {
         max_logs: 1_000,
         max_memory_mib: 8,
         scrape_interval: Duration::from_secs(5),
-    }))
+        forward: ForwardConfig::default(),
+    };
+    web::Data::new(Console::new(&config).expect("nothing is sent on"))
 }

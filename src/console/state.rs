@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::export::OtlpExport;
+use super::forward::Forwarder;
 use super::ids::TraceId;
 use super::logs::{LogStore, TOO_LARGE};
 use super::metrics::MetricStore;
@@ -43,16 +44,20 @@ pub(super) struct Console {
     pub(super) otlp_port: Option<u16>,
     /// Names that the page answers to.
     pub(super) hosts: KnownHosts,
+    /// Where what comes in is sent on to, if anywhere.
+    pub(super) forward: Option<Forwarder>,
     /// Bytes for spans, log lines and metrics together.
     pub(super) max_bytes: usize,
 }
 
 impl Console {
-    pub(super) fn new(config: &ConsoleConfig) -> Self {
+    /// # Errors
+    /// What comes in cannot be sent on with these settings.
+    pub(super) fn new(config: &ConsoleConfig) -> anyhow::Result<Self> {
         let max_bytes = config.max_memory_mib.saturating_mul(1 << 20);
         // A fixed share each: a flood of log lines must not push out the traces.
         let (for_logs, for_metrics) = (max_bytes / 4, max_bytes / 4);
-        Self {
+        Ok(Self {
             traces: Mutex::new(TraceStore::new(config.max_spans, max_bytes - for_logs - for_metrics)),
             logs: Mutex::new(LogStore::new(config.max_logs, for_logs)),
             metrics: Mutex::new(MetricStore::new(for_metrics)),
@@ -61,8 +66,9 @@ impl Console {
             ports: config.ports.ports(),
             otlp_port: config.otlp(),
             hosts: KnownHosts::and(&config.allowed_hosts),
+            forward: Forwarder::start(&config.forward)?,
             max_bytes,
-        }
+        })
     }
 
     pub(super) fn traces(&self) -> MutexGuard<'_, TraceStore> {
@@ -110,7 +116,7 @@ impl Console {
     /// One line of a role's log, or nothing for one that could not be read.
     pub(super) fn take_line(&self, line: Option<&str>) {
         match line {
-            Some(line) => _ = self.logs().push(line),
+            Some(line) => self.logs().follow(line),
             None => self.logs().reject(),
         }
         self.changes.send_modify(|now| now.logs += 1);
@@ -137,6 +143,10 @@ impl Console {
     pub(super) fn take_records(&self, export: OtlpExport) -> ExportLogsServiceResponse {
         let (mut unkept, received) = (0, now());
         let refused = export.each(|origin, record| {
+            if self.logs().follows(&origin.service) {
+                // It came as a line already.
+                return Ok(());
+            }
             let line = record::line(origin, &record, received).to_string();
             let kept = self.logs().push(&line);
             unkept += u64::from(!kept);

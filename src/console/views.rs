@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::attributes::find_text;
 use super::critical;
+use super::forward::Forwarder;
 use super::ids::{self, parse_trace_id, span_hex, trace_hex};
 use super::jaeger;
 use super::logs::LogFilter;
@@ -164,6 +165,7 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
             "evictedTraces": spans.evicted_traces, "bytes": spans.bytes},
         "logs": logs,
         "metrics": metrics,
+        "forward": console.forward.as_ref().map(Forwarder::json),
         "maxBytes": console.max_bytes,
         "gatewayPort": console.ports.of(crate::schema::Role::Gateway),
         "otlpPort": console.otlp_port,

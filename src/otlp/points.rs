@@ -18,6 +18,21 @@ pub(crate) struct MetricItem {
     pub(crate) data: Option<MetricData>,
 }
 
+impl MetricItem {
+    /// How many data points it has; without data it counts as one.
+    pub(crate) fn points(&self) -> usize {
+        let (MetricData::Gauge(of)
+        | MetricData::Sum(of)
+        | MetricData::Histogram(of)
+        | MetricData::Exponential(of)
+        | MetricData::Summary(of)) = match &self.data {
+            Some(data) => data,
+            None => return 1,
+        };
+        of.points.len()
+    }
+}
+
 /// Its data points, by kind.
 #[derive(Clone, PartialEq, Oneof)]
 pub(crate) enum MetricData {

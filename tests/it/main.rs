@@ -21,6 +21,7 @@ mod dashboards;
 mod deploy;
 mod docs;
 mod exemplars;
+mod export;
 mod exporters;
 mod failures;
 mod faults;

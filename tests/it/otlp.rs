@@ -55,6 +55,16 @@ impl Console {
         get(&self.page("/api/overview")).json
     }
 
+    /// Ends it and waits for that.
+    pub fn stop(&mut self) {
+        assert!(self.process.stop().success());
+    }
+
+    /// What it has said so far.
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
     /// The most memory it has had since it started, in MiB.
     pub fn peak_mib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.pid());

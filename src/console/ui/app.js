@@ -65,7 +65,22 @@ async function ingest() {
     part("data points", `${count(now.metrics.rejected)} rejected`, "invalid, too old, or of too many series"),
     part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes + now.metrics.bytes)} of ${mebibytes(now.maxBytes)}`),
     part("OTLP port", String(now.otlpPort ?? "none")),
+    ...sentOn(now.forward, part),
   );
+}
+
+// What went on to another receiver, and what did not.
+function sentOn(forward, part) {
+  if (!forward) return [];
+  const { to, ...signals } = forward;
+  const sum = (field) => Object.values(signals).reduce((total, signal) => total + signal[field], 0);
+  const each = (field) => Object.entries(signals).map(([name, signal]) => `${name} ${count(signal[field])}`).join(", ");
+  const failing = Object.values(signals).map((signal) => signal.failing).find(Boolean);
+  return [
+    part(`sent on to ${to}`, count(sum("forwarded")), each("forwarded")),
+    part("not sent on", `${count(sum("lost"))} lost, ${count(sum("dropped"))} dropped${failing ? " (failing)" : ""}`,
+      `lost: not taken (${each("lost")}); dropped: no room to wait (${each("dropped")})${failing ? `; ${failing}` : ""}`),
+  ];
 }
 
 function changed(event) {

@@ -26,6 +26,9 @@ impl Environment {
         env.set(LIFELINE_VARIABLE, "stdin-logs");
         env.set(var::PORT_BASE, plan.ports.of(Role::Gateway).to_string());
         env.set(var::CONSOLE_OTLP_PORT, plan.otlp.port.unwrap_or(0).to_string());
+        if let Some(url) = &plan.export {
+            env.set(var::CONSOLE_FORWARD, url);
+        }
         env
     }
 
@@ -40,13 +43,17 @@ impl Environment {
             env.call_lambda(plan, inherited);
         }
         if let Some(port) = plan.otlp.port {
-            env.set(var::OTLP_ENDPOINT, inherited(var::OTLP_ENDPOINT).unwrap_or(plan.url(port)));
+            let theirs = inherited(var::OTLP_ENDPOINT).filter(|_| plan.export.is_none());
+            env.set(var::OTLP_ENDPOINT, theirs.unwrap_or(plan.url(port)));
             // The console reads what the roles log and scrapes their metrics.
             for (name, value) in
                 [(var::OTEL_LOGS_EXPORTER, "none"), (var::OTEL_METRICS_EXPORTER, "prometheus")]
             {
                 env.set(name, inherited(name).unwrap_or(value.to_owned()));
             }
+        }
+        if plan.export.is_some() {
+            env.export_by_the_console();
         }
         if let Some(attributes) = inherited(var::OTEL_RESOURCE_ATTRIBUTES) {
             env.set(var::OTEL_RESOURCE_ATTRIBUTES, without_name(&attributes));
@@ -77,6 +84,17 @@ impl Environment {
         env.set(var::SHUTDOWN_GRACE, plan.grace.as_secs_f64().to_string());
         env.set(var::LOG_FORMAT, "json");
         env
+    }
+
+    /// All signals go to the console, which sends them on: what is for that receiver, its credentials among it, is
+    /// not for the roles.
+    fn export_by_the_console(&mut self) {
+        for name in [var::OTEL_LOGS_EXPORTER, var::OTEL_METRICS_EXPORTER] {
+            self.set(name, "otlp");
+        }
+        for name in var::OF_THE_RECEIVER {
+            self.remove(name);
+        }
     }
 
     /// Points the AWS SDK at the lab's own Lambda. The user's credentials must not travel to a
@@ -219,7 +237,7 @@ mod tests {
         };
         let env = Environment::of_role(&plan(&[]), Role::User, &theirs);
         assert_eq!(value(&env, "OTEL_EXPORTER_OTLP_ENDPOINT"), theirs("OTEL_EXPORTER_OTLP_ENDPOINT"));
-        let choice = choose(7000, std::net::Ipv4Addr::LOCALHOST.into(), &theirs);
+        let choice = choose(7000, std::net::Ipv4Addr::LOCALHOST.into(), false, &theirs);
         let said = choice.note.unwrap();
         assert!(
             said.contains("collector:4318") && !said.contains("token") && !said.contains("key"),

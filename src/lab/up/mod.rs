@@ -60,10 +60,11 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
     let data = open_data(&config)?;
     let plan = LabPlan {
         ports: config.ports.ports(),
-        otlp: otlp::choose(config.ports.port_base, config.host, &inherited),
+        otlp: otlp::choose(config.ports.port_base, config.host, config.export.is_some(), &inherited),
         host: config.host,
         roles: config.roles.clone(),
         with: backends::wanted(&config.with),
+        export: config.export.clone(),
         data_dir: data.path().to_owned(),
         grace: config.shutdown_grace,
     };

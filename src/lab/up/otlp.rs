@@ -25,12 +25,15 @@ impl OtlpChoice {
     }
 }
 
-/// The port that clients expect, unless telemetry goes elsewhere or a stranger has it: then another one.
-pub(super) fn choose(base: u16, host: IpAddr, inherited: Inherited<'_>) -> OtlpChoice {
+/// The port that clients expect, unless telemetry goes elsewhere or a stranger has it: then another one. What is
+/// `exported` goes by the console in any case.
+pub(super) fn choose(base: u16, host: IpAddr, exported: bool, inherited: Inherited<'_>) -> OtlpChoice {
     let ports = Ports::from_base(base);
     let expected = ports.at(Endpoint::Otlp);
     let variable =
         [var::OTLP_TRACES_ENDPOINT, var::OTLP_ENDPOINT].into_iter().find(|v| inherited(v).is_some());
+    let unused = variable.filter(|_| exported);
+    let variable = variable.filter(|_| !exported);
     let theirs = variable.and_then(|variable| Some((variable, place(&inherited(variable)?))));
     match (theirs, is_free(host, expected)) {
         (Some((_, place)), true) if is_here(&place, expected) => OtlpChoice::expected(ports),
@@ -38,7 +41,10 @@ pub(super) fn choose(base: u16, host: IpAddr, inherited: Inherited<'_>) -> OtlpC
             port: None,
             note: Some(format!("traces go to {place} and not to the console, because {variable} is set")),
         },
-        (None, true) => OtlpChoice::expected(ports),
+        (None, true) => OtlpChoice {
+            note: unused.map(|unused| format!("{unused} has no effect beside --export")),
+            ..OtlpChoice::expected(ports)
+        },
         (None, false) => another(base, host, expected),
     }
 }
@@ -94,7 +100,7 @@ mod tests {
         for inherited in [String::new(), format!("http://localhost:{free}")] {
             let ours = set("OTEL_EXPORTER_OTLP_ENDPOINT", inherited.clone());
             let ours = |name: &str| ours(name).filter(|value| !value.is_empty());
-            let choice = choose(free - 6, HERE, &ours);
+            let choice = choose(free - 6, HERE, false, &ours);
             assert_eq!((choice.port, choice.note), (Some(free), None), "{inherited}");
         }
     }
@@ -102,7 +108,7 @@ mod tests {
     #[test]
     fn a_strangers_port_is_left_to_it_and_another_one_is_named() {
         let (_stranger, port) = taken();
-        let choice = choose(port - 6, HERE, &|_| None);
+        let choice = choose(port - 6, HERE, false, &|_| None);
         let other = choice.port.unwrap();
         let note = choice.note.unwrap();
         assert!(other != port && is_free(HERE, other), "{other}");
@@ -118,10 +124,19 @@ mod tests {
         for endpoint in [format!("http://127.0.0.1:{port}"), "http://me:token@collector:4318/x?key=1".into()]
         {
             let theirs = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint);
-            let choice = choose(port - 6, HERE, &theirs);
+            let choice = choose(port - 6, HERE, false, &theirs);
             let note = choice.note.unwrap();
             assert_eq!(choice.port, None, "{note}");
             assert!(note.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") && !note.contains("token"), "{note}");
         }
+    }
+
+    #[test]
+    fn what_is_exported_goes_by_the_console_whatever_the_environment_says_and_that_is_said() {
+        let free = any_free(HERE).unwrap();
+        let theirs = set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318".into());
+        let choice = choose(free - 6, HERE, true, &theirs);
+        let said = "OTEL_EXPORTER_OTLP_ENDPOINT has no effect beside --export";
+        assert_eq!((choice.port, choice.note.as_deref()), (Some(free), Some(said)));
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct LabPlan {
     /// Empty means all.
     pub(super) roles: Vec<Role>,
     pub(super) with: Vec<BackendProgram>,
+    /// The receiver that the console sends everything on to.
+    pub(super) export: Option<String>,
     /// Absolute.
     pub(super) data_dir: PathBuf,
     pub(super) grace: Duration,
@@ -47,6 +49,7 @@ impl LabPlan {
             host: std::net::Ipv4Addr::LOCALHOST.into(),
             roles: roles.to_vec(),
             with: Vec::new(),
+            export: None,
             data_dir: "/data".into(),
             grace: Duration::from_millis(2500),
         }

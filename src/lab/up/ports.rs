@@ -57,6 +57,7 @@ impl LabPlan {
             host: self.host,
             roles: self.roles.clone(),
             with: self.with.clone(),
+            export: None,
             data_dir: PathBuf::new(),
             grace: self.grace,
         };

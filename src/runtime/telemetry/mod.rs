@@ -14,6 +14,7 @@
 //! Nothing on the way of a request waits for the collector or for who reads the log: a span that ends
 //! and a line that is logged take a place in a bounded queue or are dropped and counted.
 
+pub(crate) mod forward;
 mod logs;
 mod otlp;
 mod pipeline;
@@ -40,7 +41,7 @@ use otlp::Ledger;
 use pipeline::Pipeline;
 use propagators::Propagators;
 use settings::Settings;
-pub use signal::Signal;
+pub use signal::{PartialSuccess, Signal};
 pub(crate) use traces::scope;
 use traces::{span_layer, tracer};
 

@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use flate2::{Compression, write::GzEncoder};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Bytes;
 
 pub(super) use batch::BatchProcessor;
 pub(super) use client::{Client, Reply};
 pub(super) use envelope::Envelope;
 pub(super) use ledger::Ledger;
+pub(crate) use occasional::Occasional;
 pub(super) use wire::Wire;
 
 use super::settings::Export;
@@ -66,18 +67,27 @@ impl Sender {
     /// Sends one encoded batch, within the timeout of the settings; returns what the backend says of
     /// it, or why it did not take the batch.
     pub(super) fn send(&self, body: Vec<u8>) -> Result<PartialSuccess, String> {
-        let deadline = Instant::now() + self.export.timeout;
-        let (body, packed) = match self.export.gzip.then(|| gzip(&body)) {
-            Some(Ok(small)) => (small, true),
-            _ => (body, false),
+        let mut head = HeaderMap::new();
+        head.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        let body = match self.export.gzip.then(|| gzip(&body)) {
+            Some(Ok(small)) => {
+                head.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                small
+            }
+            _ => body,
         };
-        let body = Bytes::from(body);
+        self.send_as(body.into(), &head)
+    }
+
+    /// The same for a body as it is; `head` says what that is.
+    pub(super) fn send_as(&self, body: Bytes, head: &HeaderMap) -> Result<PartialSuccess, String> {
+        let deadline = Instant::now() + self.export.timeout;
         self.client.block_on(async {
             let mut delay = FIRST_DELAY;
             let mut retries = 0;
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let failure = match self.attempt(body.clone(), packed, left).await {
+                let failure = match self.attempt(body.clone(), head, left).await {
                     Ok(partial) => return Ok(partial),
                     Err(failure) => failure,
                 };
@@ -93,14 +103,23 @@ impl Sender {
         })
     }
 
-    async fn attempt(&self, body: Bytes, packed: bool, left: Duration) -> Result<PartialSuccess, Failure> {
+    /// Host and port that it sends to.
+    pub(super) fn place(&self) -> String {
+        let url = &self.export.endpoint;
+        let host = url.host_str().unwrap_or_default();
+        url.port_or_known_default().map_or(host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    async fn attempt(
+        &self,
+        body: Bytes,
+        head: &HeaderMap,
+        left: Duration,
+    ) -> Result<PartialSuccess, Failure> {
         let mut request = Request::post("/").body(body).map_err(|error| Failure::last(error.to_string()))?;
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        if packed {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
+        headers.extend(head.clone());
         headers.extend(self.export.headers.clone());
         match self.client.send(request, LARGEST_ANSWER, left).await {
             Err(cause) => Err(Failure::passing(cause)),

@@ -7,14 +7,14 @@ const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// Says something the first time and then once in a while, with the sum of what happened between.
 #[derive(Debug, Default)]
-pub(super) struct Occasional {
+pub(crate) struct Occasional {
     said: Option<Instant>,
     unsaid: u64,
 }
 
 impl Occasional {
     /// Adds `n`; returns the sum where it is time to say it.
-    pub(super) fn count(&mut self, n: u64, now: Instant) -> Option<u64> {
+    pub(crate) fn count(&mut self, n: u64, now: Instant) -> Option<u64> {
         self.unsaid += n;
         if self.said.is_some_and(|said| now.duration_since(said) < REPORT_EVERY) {
             return None;
