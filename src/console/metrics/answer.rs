@@ -1,7 +1,7 @@
 //! `/api/metrics`: which metrics there are, and the points of one.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::exponential::{Buckets, Exponential};
-use super::series::{MetricSeries, StoredPoint};
+use super::series::{Instrument, MetricSeries, StoredPoint};
 use super::value::{Counted, PointValue};
 use crate::console::attributes::{self, double};
 use crate::console::ids::{span_hex, trace_hex};
 use crate::console::jaeger;
+use crate::console::origin::Origin;
 use crate::console::params::{Pairs, Params, duration, now, rfc3339};
 use crate::console::state::Console;
 
@@ -37,14 +38,14 @@ pub(in crate::console) async fn list(console: web::Data<Console>, pairs: Pairs) 
     };
     let words: Vec<_> = params.get("text").unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
     let mut found: BTreeMap<(String, String, &str, String), MetricEntry> = BTreeMap::new();
-    console.metrics().each(|series| {
-        if !is_of(series, &params) || !mentions(series, &words) {
-            return;
-        }
+    // Searched without the lock.
+    let mut all = Vec::new();
+    console.metrics().each(|series| all.push(ListedSeries::of(series)));
+    for series in all.iter().filter(|series| is_of(&series.origin, &params) && series.mentions(&words)) {
         let (instrument, service) = (&series.instrument, series.origin.service.clone());
         let key = (instrument.name.clone(), service, instrument.kind.name(), instrument.unit.clone());
         found.entry(key).or_default().add(series);
-    });
+    }
     let metrics: Vec<_> = found
         .iter()
         .take(limit)
@@ -65,7 +66,7 @@ struct MetricEntry {
 }
 
 impl MetricEntry {
-    fn add(&mut self, series: &MetricSeries) {
+    fn add(&mut self, series: &ListedSeries) {
         self.description.clone_from(&series.instrument.description);
         self.series += 1;
         let own: Map<String, Value> = serde_json::from_str(&series.attributes).unwrap_or_default();
@@ -77,14 +78,28 @@ impl MetricEntry {
     }
 }
 
-fn is_of(series: &MetricSeries, params: &Params<'_>) -> bool {
-    params.get("service").is_none_or(|name| series.origin.service == name)
+/// What a list reads of a series: its names, shared with it.
+struct ListedSeries {
+    origin: Arc<Origin>,
+    instrument: Arc<Instrument>,
+    attributes: Arc<str>,
 }
 
-fn mentions(series: &MetricSeries, words: &[String]) -> bool {
-    let instrument = &series.instrument;
-    let texts = [&instrument.name, &instrument.description, &series.origin.service, &*series.attributes];
-    words.iter().all(|word| texts.iter().any(|text| text.to_lowercase().contains(word)))
+impl ListedSeries {
+    fn of(series: &MetricSeries) -> Self {
+        let MetricSeries { origin, instrument, attributes, .. } = series;
+        Self { origin: origin.clone(), instrument: instrument.clone(), attributes: attributes.clone() }
+    }
+
+    fn mentions(&self, words: &[String]) -> bool {
+        let instrument = &self.instrument;
+        let texts = [&instrument.name, &instrument.description, &self.origin.service, &*self.attributes];
+        words.iter().all(|word| texts.iter().any(|text| text.to_lowercase().contains(word)))
+    }
+}
+
+fn is_of(origin: &Origin, params: &Params<'_>) -> bool {
+    params.get("service").is_none_or(|name| origin.service == name)
 }
 
 /// `GET /api/metrics/{name}?service=&since=&limit=`: `{"name":…,"series":[…],"matched":N}`, those with the newest
@@ -100,26 +115,14 @@ pub(in crate::console) async fn metric(
         Ok(asked) => asked,
         Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
     };
-    let mut found =
-        console.metrics().find(|series| series.instrument.name == *name && is_of(series, &params));
-    if found.is_empty() {
+    let of = |series: &MetricSeries| series.instrument.name == *name && is_of(&series.origin, &params);
+    let (matched, chosen) = console.metrics().find(limit, MOST_POINTS, of);
+    if matched == 0 {
         return jaeger::error(StatusCode::NOT_FOUND, "metric not found");
     }
     // Rendered without the lock.
-    found.sort_by_cached_key(|series| {
-        (Reverse(series.updated), series.origin.service.clone(), series.attributes.clone())
-    });
-    let mut points = 0;
-    let series: Vec<_> = found
-        .iter()
-        .take(limit)
-        .take_while(|series| {
-            points += series.fine.len() + series.coarse.len();
-            points <= MOST_POINTS
-        })
-        .map(|series| series_json(&console, series, since))
-        .collect();
-    HttpResponse::Ok().json(json!({"name": *name, "series": series, "matched": found.len(),
+    let series: Vec<_> = chosen.iter().map(|series| series_json(&console, series, since)).collect();
+    HttpResponse::Ok().json(json!({"name": *name, "series": series, "matched": matched,
         "since": since / 1_000}))
 }
 
@@ -133,9 +136,11 @@ fn since(params: &Params<'_>, now: u64) -> Result<u64, String> {
 fn series_json(console: &Console, series: &MetricSeries, since: u64) -> Value {
     let (instrument, origin) = (&series.instrument, &series.origin);
     let points = series.since(since);
+    // The first series is shown however many it has.
+    let points = &points[points.len().saturating_sub(MOST_POINTS)..];
     let mut before = points.first().and_then(|first| series.before(first.time));
     let mut list = Vec::with_capacity(points.len());
-    for point in &points {
+    for point in points {
         list.push(point_json(series, point, before));
         before = Some(point);
     }
@@ -153,7 +158,7 @@ fn series_json(console: &Console, series: &MetricSeries, since: u64) -> Value {
         "service": origin.service, "resource": resource, "scope": origin.scope.name,
         "unit": instrument.unit, "kind": instrument.kind.name(), "description": instrument.description,
         "temporality": if instrument.delta { "delta" } else { "cumulative" },
-        "attributes": RawValue::from_string(series.attributes.clone().into()).ok(),
+        "attributes": RawValue::from_string(series.attributes.to_string()).ok(),
         "points": list, "latest": series.latest().map(|point| latest_json(&point.value)), "exemplars": exemplars,
     })
 }
@@ -161,7 +166,7 @@ fn series_json(console: &Console, series: &MetricSeries, since: u64) -> Value {
 /// What a chart shows of a point: what it says, and what that is since the point before.
 fn point_json(series: &MetricSeries, point: &StoredPoint, before: Option<&StoredPoint>) -> Value {
     // What counts anew has nothing before it.
-    let before = before.filter(|_| !point.fresh);
+    let before = before.and_then(|before| series.base(point, before));
     let mut fields = Map::new();
     fields.insert("time".into(), json!(point.time / 1_000));
     if point.fresh && series.instrument.kind.grows() {

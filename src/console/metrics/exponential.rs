@@ -1,12 +1,16 @@
 //! Histograms whose bounds are the powers of a base: bucket `i` holds what is above base^i and at most
 //! base^(i+1), and the base is 2^(2^-scale). One scale less joins every two buckets.
 
+use std::cmp::Ordering;
 use std::mem::size_of;
+use std::ops::RangeInclusive;
 
 use super::value::{Counted, PercentileBound, rank};
 
 /// Most buckets of one sign. A sum of two histograms that would have more gets a smaller scale.
 pub(super) const MOST_BUCKETS: usize = 1_024;
+/// The scales that are taken: all that OpenTelemetry's SDKs send. Sums may have smaller ones.
+pub(super) const SCALES: RangeInclusive<i32> = -10..=20;
 
 /// Neighbouring buckets of one sign, from `offset` on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,10 +20,11 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Where the first bucket is and where the last one ends.
-    fn range(&self) -> Option<(i64, i64)> {
-        let first = i64::from(self.offset);
-        (!self.counts.is_empty()).then(|| (first, first + self.counts.len() as i64))
+    /// Where the first bucket is and where the last one ends, at a scale that is smaller by so much.
+    fn range(&self, by: u32) -> Option<(i64, i64)> {
+        let (by, first) = (by.min(62), i64::from(self.offset));
+        let last = first + self.counts.len() as i64 - 1;
+        (!self.counts.is_empty()).then(|| (first >> by, (last >> by) + 1))
     }
 
     fn of(&self, index: i64) -> u64 {
@@ -29,28 +34,17 @@ impl Buckets {
 
     /// The same at a scale that is smaller by so much.
     fn coarser(&self, by: u32) -> Self {
-        let Some((first, end)) = self.range().filter(|_| by > 0) else { return self.clone() };
-        let by = by.min(62);
-        let low = first >> by;
-        let length = usize::try_from(((end - 1) >> by) - low + 1).unwrap_or(0);
-        let mut counts = vec![0_u64; length];
-        for (index, count) in (first..).zip(&self.counts) {
-            let place = usize::try_from((index >> by) - low).unwrap_or(0);
+        let Some((low, end)) = self.range(by).filter(|_| by > 0) else { return self.clone() };
+        let mut counts = vec![0_u64; usize::try_from(end - low).unwrap_or(0)];
+        for (index, count) in (i64::from(self.offset)..).zip(&self.counts) {
+            let place = usize::try_from((index >> by.min(62)) - low).unwrap_or(0);
             counts[place] = counts[place].saturating_add(*count);
         }
         Self { offset: i32::try_from(low).unwrap_or(i32::MIN), counts: counts.into() }
     }
 
-    /// Where both together begin and how many they are.
-    fn span(&self, other: &Self) -> (i64, usize) {
-        let ranges = [self.range(), other.range()];
-        let low = ranges.iter().flatten().map(|range| range.0).min().unwrap_or(0);
-        let end = ranges.iter().flatten().map(|range| range.1).max().unwrap_or(0);
-        (low, usize::try_from(end - low).unwrap_or(0))
-    }
-
     fn plus(&self, more: &Self) -> Self {
-        let (low, length) = self.span(more);
+        let (low, length) = together([self.range(0), more.range(0)]);
         let sum = (low..).take(length).map(|index| self.of(index).saturating_add(more.of(index)));
         Self { offset: i32::try_from(low).unwrap_or(i32::MIN), counts: sum.collect() }
     }
@@ -60,6 +54,13 @@ impl Buckets {
         let counts = counts.map(|(index, count)| count.saturating_sub(earlier.of(index))).collect();
         Self { offset: self.offset, counts }
     }
+}
+
+/// Where several ranges together begin and how many buckets they are.
+fn together(ranges: [Option<(i64, i64)>; 2]) -> (i64, usize) {
+    let low = ranges.iter().flatten().map(|range| range.0).min().unwrap_or(0);
+    let end = ranges.iter().flatten().map(|range| range.1).max().unwrap_or(0);
+    (low, usize::try_from(end - low).unwrap_or(0))
 }
 
 /// One such histogram.
@@ -78,48 +79,53 @@ impl Exponential {
     /// What both counted, at a scale that suits both and keeps the buckets few.
     pub(super) fn plus(&self, more: &Self) -> Self {
         let mut scale = self.scale.min(more.scale);
-        loop {
-            let (a, b) = (self.at(scale), more.at(scale));
-            let most = a.positive.span(&b.positive).1.max(a.negative.span(&b.negative).1);
-            if most > MOST_BUCKETS && scale > i32::MIN {
-                scale -= 1;
-                continue;
-            }
-            return Self {
-                all: a.all.plus(&b.all),
-                scale,
-                zero: a.zero.saturating_add(b.zero),
-                zero_threshold: a.zero_threshold.max(b.zero_threshold),
-                positive: a.positive.plus(&b.positive),
-                negative: a.negative.plus(&b.negative),
+        let (a, b) = loop {
+            let (a, b) = (self.down_to(scale), more.down_to(scale));
+            let signs = [(&self.positive, &more.positive), (&self.negative, &more.negative)];
+            let few = |(of_a, of_b): (&Buckets, &Buckets)| {
+                together([of_a.range(a), of_b.range(b)]).1 <= MOST_BUCKETS
             };
+            // Ends: 32 scales further down every index is 0 or -1.
+            if signs.into_iter().all(few) {
+                break (a, b);
+            }
+            scale -= 1;
+        };
+        Self {
+            all: self.all.plus(&more.all),
+            scale,
+            zero: self.zero.saturating_add(more.zero),
+            zero_threshold: self.zero_threshold.max(more.zero_threshold),
+            positive: self.positive.coarser(a).plus(&more.positive.coarser(b)),
+            negative: self.negative.coarser(a).plus(&more.negative.coarser(b)),
         }
     }
 
-    /// The same at a scale that is not larger.
-    fn at(&self, scale: i32) -> Self {
-        let by = u32::try_from(i64::from(self.scale) - i64::from(scale)).unwrap_or(0);
-        let (positive, negative) = (self.positive.coarser(by), self.negative.coarser(by));
-        Self { scale, positive, negative, ..self.clone() }
+    /// By how much its scale exceeds a smaller one.
+    fn down_to(&self, scale: i32) -> u32 {
+        u32::try_from(i64::from(self.scale) - i64::from(scale)).unwrap_or(0)
     }
 
     /// The bound that so large a share of what came after `earlier` does not exceed.
     pub(super) fn percentile(&self, earlier: Option<&Self>, share: f64) -> Option<PercentileBound> {
-        let earlier = earlier.map(|earlier| earlier.at(self.scale)).unwrap_or_default();
-        let (positive, negative) =
-            (self.positive.since(&earlier.positive), self.negative.since(&earlier.negative));
+        let since = |now: &Buckets, of: fn(&Self) -> &Buckets| {
+            earlier.map_or_else(
+                || now.clone(),
+                |earlier| now.since(&of(earlier).coarser(earlier.down_to(self.scale))),
+            )
+        };
+        let positive = since(&self.positive, |histogram| &histogram.positive);
+        let negative = since(&self.negative, |histogram| &histogram.negative);
         // From the smallest value to the largest.
         let below = negative.counts.iter().rev();
-        let zero = self.zero.saturating_sub(earlier.zero);
+        let zero = self.zero.saturating_sub(earlier.map_or(0, |earlier| earlier.zero));
         let counts: Vec<u64> = below.chain([&zero]).chain(&positive.counts).copied().collect();
         let at = rank(&counts, share)?;
-        let (below, middle) = (negative.counts.len(), negative.counts.len());
-        let bound = if at < below {
-            -self.power(i64::from(negative.offset) + (below - 1 - at) as i64)
-        } else if at == middle {
-            self.zero_threshold
-        } else {
-            self.power(i64::from(positive.offset) + (at - middle) as i64)
+        let middle = negative.counts.len();
+        let bound = match at.cmp(&middle) {
+            Ordering::Less => -self.power(i64::from(negative.offset) + (middle - 1 - at) as i64),
+            Ordering::Equal => self.zero_threshold,
+            Ordering::Greater => self.power(i64::from(positive.offset) + (at - middle) as i64),
         };
         Some(PercentileBound::AtMost(bound))
     }
@@ -163,6 +169,16 @@ mod tests {
         let sum = of(20, i32::MIN, &[1]).plus(&of(20, i32::MAX, &[2]));
         assert!(sum.positive.counts.len() <= MOST_BUCKETS, "{}", sum.positive.counts.len());
         assert_eq!(sum.positive.counts.iter().sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn the_buckets_of_any_two_that_are_taken_stay_few() {
+        for (a, b) in [(*SCALES.start(), *SCALES.end()), (*SCALES.start(), *SCALES.start())] {
+            let mut sum = of(a, i32::MIN, &[1; MOST_BUCKETS]).plus(&of(b, i32::MAX, &[1; MOST_BUCKETS]));
+            sum = sum.plus(&of(b, 0, &[1; MOST_BUCKETS]));
+            assert!(sum.positive.counts.len() <= MOST_BUCKETS, "{}", sum.positive.counts.len());
+            assert_eq!(sum.positive.counts.iter().sum::<u64>(), 3 * MOST_BUCKETS as u64);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::exponential::{Buckets, Exponential, MOST_BUCKETS};
+use super::exponential::{Buckets, Exponential, MOST_BUCKETS, SCALES};
 use super::value::{Counted, Histogram, Number, PointValue, Summary};
 use crate::otlp::metric_fields::DataPoint;
 use crate::otlp::points::{
@@ -80,6 +80,8 @@ impl ReadPoint for ExponentialPoint {
         let (attributes, exemplars, zero) = (self.attributes, self.exemplars, self.zero_count);
         let value = if flags & NO_VALUE != 0 {
             None
+        } else if !SCALES.contains(&scale) {
+            return Err("the scale of a histogram must be between -10 and 20");
         } else {
             let (positive, negative) = (buckets(self.positive)?, buckets(self.negative)?);
             let parts = [Some(zero), added_up(&positive.counts), added_up(&negative.counts)];

@@ -75,6 +75,11 @@ pub(super) struct StoredPoint {
 }
 
 impl StoredPoint {
+    /// Whether a later value that counts since `start` goes on with what this one counts.
+    fn goes_on(&self, start: u64, value: &PointValue) -> bool {
+        !(start > self.start && self.start > 0) && value.continues(&self.value)
+    }
+
     fn weight(&self) -> usize {
         size_of::<Self>() + self.value.weight()
     }
@@ -104,7 +109,7 @@ pub(super) struct MetricSeries {
     pub(super) origin: Arc<Origin>,
     pub(super) instrument: Arc<Instrument>,
     /// A JSON object.
-    pub(super) attributes: Box<str>,
+    pub(super) attributes: Arc<str>,
     pub(super) fine: VecDeque<StoredPoint>,
     pub(super) coarse: VecDeque<StoredPoint>,
     pub(super) exemplars: VecDeque<StoredExemplar>,
@@ -115,7 +120,7 @@ pub(super) struct MetricSeries {
 }
 
 impl MetricSeries {
-    pub(super) fn new(origin: Arc<Origin>, instrument: Arc<Instrument>, attributes: Box<str>) -> Self {
+    pub(super) fn new(origin: Arc<Origin>, instrument: Arc<Instrument>, attributes: Arc<str>) -> Self {
         let texts = instrument.name.len() + instrument.unit.len() + instrument.description.len();
         // The attributes stand in its key as well, beside the names.
         let bytes = size_of::<Self>() + size_of::<Instrument>() + 2 * (texts + attributes.len()) + 128;
@@ -158,14 +163,10 @@ impl MetricSeries {
         if self.instrument.delta {
             let sum = last.value.plus(&new.value);
             let (fresh, start) = (sum.is_none(), if sum.is_some() { last.start } else { new.start });
-            return StoredPoint {
-                time: new.time,
-                start,
-                fresh,
-                value: sum.unwrap_or_else(|| new.value.clone()),
-            };
+            let value = sum.unwrap_or_else(|| new.value.clone());
+            return StoredPoint { time: new.time, start, fresh, value };
         }
-        let restarted = new.start > last.start && last.start > 0 || !new.value.continues(&last.value);
+        let restarted = !last.goes_on(new.start, &new.value);
         // A correction of the newest point stays what that was.
         let fresh = self.instrument.kind.grows() && restarted || new.time == last.time && last.fresh;
         StoredPoint { time: new.time, start: new.start, fresh, value: new.value.clone() }
@@ -206,6 +207,13 @@ impl MetricSeries {
         let fine_from = self.fine.front().map_or(u64::MAX, |point| point.time);
         let coarse = self.coarse.iter().filter(|point| point.time < fine_from);
         coarse.chain(&self.fine).filter(|point| point.time >= from).collect()
+    }
+
+    /// The point that a later one counts from, if it does. Where a fine point follows a coarse one, what
+    /// began anew between them is no longer marked on either.
+    pub(super) fn base<'a>(&self, point: &StoredPoint, before: &'a StoredPoint) -> Option<&'a StoredPoint> {
+        let grows = self.instrument.kind.grows();
+        (!point.fresh && (!grows || before.goes_on(point.start, &point.value))).then_some(before)
     }
 
     /// The last point before a time, to count from.

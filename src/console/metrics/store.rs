@@ -10,6 +10,10 @@ use crate::console::origin::Origin;
 pub(super) const MOST_SERIES: usize = 5_000;
 /// What a series' names and attributes may take, in bytes.
 const MOST_NAMES: usize = 16 * 1024;
+/// What the resource and scope of a series may take, in bytes.
+const MOST_OF_ORIGIN: usize = 64 * 1024;
+/// How far a point may be ahead of the clock here, in nanoseconds: until then nothing older is taken.
+const AHEAD: u64 = 300 * 1_000_000_000;
 /// A series that got no point for so long may make room, in nanoseconds.
 const IDLE: u64 = 300 * 1_000_000_000;
 /// Time between two searches for points that are too old, in nanoseconds.
@@ -63,9 +67,25 @@ impl MetricStore {
         self.origins.iter().map(|(_, origin)| origin.service.clone()).collect()
     }
 
-    /// Copies of the series that are wanted; their large points are shared.
-    pub(super) fn find(&self, wanted: impl Fn(&MetricSeries) -> bool) -> Vec<MetricSeries> {
-        self.series.values().filter(|series| wanted(series)).cloned().collect()
+    /// How many series are wanted, and copies of those with the newest points: at most so many series, and
+    /// after the first at most so many points. Their large points are shared.
+    pub(super) fn find(
+        &self,
+        limit: usize,
+        most_points: usize,
+        wanted: impl Fn(&MetricSeries) -> bool,
+    ) -> (usize, Vec<MetricSeries>) {
+        let mut found: Vec<_> = self.series.values().filter(|series| wanted(series)).collect();
+        found.sort_unstable_by(|a, b| {
+            let (first, second) = ((&a.origin.service, &a.attributes), (&b.origin.service, &b.attributes));
+            b.updated.cmp(&a.updated).then_with(|| first.cmp(&second))
+        });
+        let mut points = 0;
+        let chosen = found.iter().take(limit).enumerate().take_while(|(place, series)| {
+            points += series.fine.len() + series.coarse.len();
+            *place == 0 || points <= most_points
+        });
+        (found.len(), chosen.map(|(_, series)| (*series).clone()).collect())
     }
 
     /// Visits all.
@@ -82,19 +102,31 @@ impl MetricStore {
         point: NewPoint,
         now: u64,
     ) -> Result<(), &'static str> {
-        if point.time.abs_diff(now) > COARSE.span {
-            return Err("the point's time is more than a day from now");
+        if point.time < now.saturating_sub(COARSE.span) {
+            return Err("the point's time is more than a day ago");
+        }
+        if point.time > now.saturating_add(AHEAD) {
+            return Err("the point's time is more than five minutes ahead");
         }
         let Instrument { name, unit, kind, delta, .. } = &**instrument;
         let key = format!("{name}\0{unit}\0{}{delta}\0{attributes}", kind.name());
         if key.len() + instrument.description.len() > MOST_NAMES {
             return Err("the names and attributes of a series must not exceed 16 KiB");
         }
-        let (number, origin) = self.origin(origin);
+        if origin.weight > MOST_OF_ORIGIN {
+            return Err("the resource and scope of a series must not exceed 64 KiB");
+        }
+        let known = self.known_origin(origin);
+        let (number, shared) = known.unwrap_or_else(|| (self.next + 1, origin.clone()));
         let key = (number, key.into());
         if !self.series.contains_key(&key) {
             self.make_room(now)?;
-            let series = MetricSeries::new(origin, instrument.clone(), attributes.into());
+            if number > self.next {
+                self.next = number;
+                self.bytes += shared.weight;
+                self.origins.push((number, shared.clone()));
+            }
+            let series = MetricSeries::new(shared, instrument.clone(), attributes.into());
             self.bytes += series.bytes;
             self.series.insert(key.clone(), series);
         }
@@ -108,16 +140,10 @@ impl MetricStore {
         Ok(())
     }
 
-    /// The number of an origin and the one that its series share.
-    fn origin(&mut self, origin: &Arc<Origin>) -> (u64, Arc<Origin>) {
+    /// The number of an origin that has series, and the one that they share.
+    fn known_origin(&self, origin: &Arc<Origin>) -> Option<(u64, Arc<Origin>)> {
         let same = |known: &Arc<Origin>| Arc::ptr_eq(known, origin) || known == origin;
-        if let Some((number, known)) = self.origins.iter().rev().find(|(_, known)| same(known)) {
-            return (*number, known.clone());
-        }
-        self.next += 1;
-        self.bytes += origin.weight;
-        self.origins.push((self.next, origin.clone()));
-        (self.next, origin.clone())
+        self.origins.iter().rev().find(|(_, known)| same(known)).cloned()
     }
 
     /// Room for one more series.
@@ -206,3 +232,7 @@ impl MetricStore {
 fn oldest<'a>(fronts: impl Iterator<Item = &'a StoredPoint>, now: u64) -> u64 {
     fronts.map(|point| point.time).min().unwrap_or(now).min(now)
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

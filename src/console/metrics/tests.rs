@@ -8,8 +8,7 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 
 use super::series::{Instrument, MetricKind, NewPoint};
-use super::store::MetricStore;
-use super::value::{Number, PointValue};
+use super::value::{Counted, Histogram, Number, PointValue};
 use crate::console::export::{METRICS, OtlpExport};
 use crate::console::params::now;
 use crate::console::state::Console;
@@ -208,93 +207,72 @@ async fn a_service_that_sends_only_metrics_appears_by_itself() {
     assert_eq!(get(&console, "/api/metrics/sold?service=other").await.0, 404);
 }
 
-/// A store with its own clock.
-struct Timed {
-    store: MetricStore,
-    now: u64,
+fn histogram(bounds: &[f64], counts: &[u64]) -> PointValue {
+    let all = Counted { count: counts.iter().sum(), ..Counted::default() };
+    PointValue::Histogram(Histogram { all, bounds: bounds.into(), counts: counts.into() }.into())
 }
 
-impl Timed {
-    fn new(max_series: usize, max_bytes: usize) -> Self {
-        Self { store: MetricStore::bounded(max_series, max_bytes), now: 1_700_000_000 * SECOND }
-    }
+/// Keeps a point as it would have come in at its time.
+fn keep(console: &Console, name: &str, kind: MetricKind, start: u64, time: u64, value: PointValue) {
+    let (unit, description) = Default::default();
+    let instrument = Arc::new(Instrument { name: name.into(), unit, description, kind, delta: false });
+    let point = NewPoint { time, start, value, exemplars: Vec::new() };
+    console.metrics().push(&sample::origin("shop"), &instrument, "{}".into(), point, time).unwrap();
+}
 
-    fn push(&mut self, series: usize, value: i64) -> Result<(), &'static str> {
-        let instrument = Instrument {
-            name: "m".into(),
-            unit: String::new(),
-            description: String::new(),
-            kind: MetricKind::Counter,
-            delta: false,
-        };
-        let point = NewPoint {
-            time: self.now,
-            start: 1,
-            value: PointValue::Number(Number::Int(value)),
-            exemplars: Vec::new(),
-        };
-        let attributes = json!({"n": series}).to_string();
-        self.store.push(&sample::origin("shop"), &Arc::new(instrument), attributes, point, self.now)
+#[actix_web::test]
+async fn a_histogram_that_gets_its_first_bucket_later_begins_anew() {
+    let console = sample::console();
+    for (time, counts) in [(ago(3), &[][..]), (ago(2), &[2]), (ago(1), &[3])] {
+        keep(&console, "took", MetricKind::Histogram, 0, time, histogram(&[], counts));
     }
+    let points = series(&console, "took").await["points"].clone();
+    assert_eq!([&points[1]["fresh"], &points[2]["fresh"]], [&json!(true), &Value::Null]);
+    assert_eq!(points[2]["rate"], json!(1.0 / 60.0));
+}
 
-    /// Fine and coarse points of all series.
-    fn points(&self) -> (usize, usize) {
-        let all = self.store.find(|_| true);
-        (all.iter().map(|s| s.fine.len()).sum(), all.iter().map(|s| s.coarse.len()).sum())
+#[actix_web::test]
+async fn what_began_anew_an_hour_ago_is_not_counted_from_a_coarse_point_before_that() {
+    let console = sample::console();
+    let begin = now() / (300 * SECOND) * 300 * SECOND - 7_200 * SECOND;
+    // The new beginning goes first of the fine points; the coarse one of its slot is newer than the next.
+    for (start, time, count) in [
+        (100, begin - 10 * SECOND, 9),
+        (begin, begin, 2),
+        (begin, begin + 20 * SECOND, 5),
+        (begin, begin + 3_615 * SECOND, 6),
+    ] {
+        let bounds: &[f64] = if start == begin { &[1.0] } else { &[1.0, 2.0, 3.0] };
+        let counts: Vec<u64> = [count].into_iter().chain(bounds.iter().map(|_| 0)).collect();
+        keep(&console, "took", MetricKind::Histogram, start, time, histogram(bounds, &counts));
+        let number = PointValue::Number(Number::Int(i64::try_from(count).unwrap()));
+        keep(&console, "sold", MetricKind::Counter, start, time, number);
+    }
+    for name in ["took", "sold"] {
+        let points = series(&console, name).await["points"].clone();
+        let told: Vec<_> = points.as_array().unwrap().iter().map(|p| (&p["fresh"], &p["rate"])).collect();
+        let (first, anew) = (9.0 / ((begin - 10 * SECOND - 100) as f64 / 1e9), 5.0 / 20.0);
+        assert_eq!(told.len(), 3, "{points}");
+        assert_eq!(
+            (told[0], told[1]),
+            ((&json!(true), &json!(first)), (&Value::Null, &json!(anew))),
+            "{name}"
+        );
     }
 }
 
-#[test]
-fn an_hour_of_fine_points_and_a_day_of_coarse_ones_are_kept_and_each_is_the_last_of_its_slot() {
-    let mut timed = Timed::new(10, 1 << 20);
-    for value in 0..(30 * 3600) {
-        timed.now += SECOND;
-        timed.push(0, value).unwrap();
+#[actix_web::test]
+async fn an_exponential_histogram_of_a_scale_that_no_sdk_sends_is_refused() {
+    let console = sample::console();
+    let send = |scale: i32| {
+        let point = json!({"timeUnixNano": ago(1).to_string(), "count": "3", "scale": scale,
+            "positive": {"offset": 4, "bucketCounts": ["1", "2"]}, "attributes": [{"key": "n", "value": {"intValue": scale}}]});
+        let points = json!({"aggregationTemporality": 1, "dataPoints": [point]});
+        send(&console, &json!([{"name": "took", "exponentialHistogram": points}])).partial_success
+    };
+    assert_eq!([-10, 20].map(send), [None, None]);
+    for refused in [-11, 21, i32::MIN, i32::MAX] {
+        let partial = send(refused).unwrap();
+        assert!(partial.error_message.contains("between -10 and 20"), "{}", partial.error_message);
     }
-    let (fine, coarse) = timed.points();
-    assert!((359..=362).contains(&fine) && (287..=290).contains(&coarse), "{fine} {coarse}");
-    let series = timed.store.find(|_| true).remove(0);
-    assert_eq!(series.latest().unwrap().value, PointValue::Number(Number::Int(30 * 3600 - 1)));
-    let times: Vec<_> = series.since(0).iter().map(|point| point.time).collect();
-    assert!(times.is_sorted() && times[0] < timed.now - 22 * 3600 * SECOND, "{}", times[0]);
-    assert_eq!(timed.store.bytes, series.bytes + sample::origin("shop").weight);
-}
-
-#[test]
-fn memory_is_bounded_by_a_shorter_history_for_all_and_not_by_forgetting_some() {
-    let mut timed = Timed::new(1_000, 200_000);
-    for step in 0..3_000 {
-        timed.now += 10 * SECOND;
-        for series in 0..20 {
-            timed.push(series, step).unwrap();
-            assert!(timed.store.bytes <= 200_000, "{}", timed.store.bytes);
-        }
-    }
-    let all = timed.store.find(|_| true);
-    assert_eq!((all.len(), timed.store.stats.evicted_series), (20, 0));
-    assert!(
-        all.iter().all(|series| series.fine.len() > 20 && series.coarse.len() > 10),
-        "{:?}",
-        timed.points()
-    );
-}
-
-#[test]
-fn a_new_series_takes_the_place_of_an_idle_one_and_never_of_one_that_is_being_sent() {
-    let mut timed = Timed::new(2, 1 << 20);
-    timed.push(0, 1).unwrap();
-    timed.now += 200 * SECOND;
-    timed.push(1, 1).unwrap();
-    assert!(timed.push(2, 1).unwrap_err().contains("too many series"));
-    timed.now += 101 * SECOND;
-    timed.push(2, 1).unwrap();
-    assert_eq!((timed.store.len(), timed.store.stats.evicted_series), (2, 1));
-    timed.push(1, 2).unwrap();
-    assert!(timed.push(0, 1).is_err());
-    // A day later nothing of them is left but what comes in.
-    timed.now += 90_000 * SECOND;
-    timed.push(7, 1).unwrap();
-    timed.now += 20 * SECOND;
-    timed.push(7, 2).unwrap();
-    assert_eq!(timed.store.len(), 1);
 }

@@ -70,16 +70,22 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// What both counted; nothing where their bounds differ.
+    /// Without bounds there may be one bucket or none.
+    fn same_buckets(&self, other: &Self) -> bool {
+        self.bounds == other.bounds && self.counts.len() == other.counts.len()
+    }
+
+    /// What both counted; nothing where their buckets differ.
     fn plus(&self, more: &Self) -> Option<Self> {
-        let counts = (self.bounds == more.bounds)
+        let counts = self
+            .same_buckets(more)
             .then(|| self.counts.iter().zip(&more.counts).map(|(a, b)| a.saturating_add(*b)).collect())?;
         Some(Self { all: self.all.plus(&more.all), bounds: self.bounds.clone(), counts })
     }
 
     /// The bound that so large a share of what came after `earlier` does not exceed.
     fn percentile(&self, earlier: Option<&Self>, share: f64) -> Option<PercentileBound> {
-        let before = |at: usize| earlier.map_or(0, |earlier| earlier.counts[at]);
+        let before = |at: usize| earlier.and_then(|earlier| earlier.counts.get(at)).copied().unwrap_or(0);
         let since: Vec<u64> =
             self.counts.iter().enumerate().map(|(at, count)| count.saturating_sub(before(at))).collect();
         let at = rank(&since, share)?;
@@ -159,7 +165,7 @@ impl PointValue {
     /// Whether this can be a later state of what `earlier` counts.
     pub(super) fn continues(&self, earlier: &Self) -> bool {
         let same_buckets = match (self, earlier) {
-            (Self::Histogram(now), Self::Histogram(then)) => now.bounds == then.bounds,
+            (Self::Histogram(now), Self::Histogram(then)) => now.same_buckets(then),
             (Self::Exponential(now), Self::Exponential(then)) => now.scale <= then.scale,
             _ => true,
         };
