@@ -50,7 +50,7 @@ fn write_message(json: &mut String, message: &[u8], of: &MessageType, depth: usi
             json.push(']');
         } else {
             // Of several, the last one counts.
-            write_value(json, field.of, own.last().unwrap_or(first), depth)?;
+            write_value(json, field.of, own.next_back().unwrap_or(first), depth)?;
         }
     }
     json.push('}');
