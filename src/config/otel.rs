@@ -38,7 +38,7 @@ pub struct OtelConfig {
     /// Full URL for traces, used as it is
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_name = "URL")]
     pub otel_exporter_otlp_traces_endpoint: Option<String>,
-    /// http/protobuf is what this program speaks [default: http/protobuf]
+    /// http/protobuf, http/json, or where it is built in (feature `grpc`) grpc [default: http/protobuf]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", value_name = "NAME")]
     pub otel_exporter_otlp_protocol: Option<String>,
     /// The same, for traces

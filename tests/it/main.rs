@@ -39,6 +39,7 @@ mod otlp_memory;
 mod otlp_port;
 mod pgbouncer;
 mod postgres;
+mod protocols;
 mod queue;
 mod readme;
 mod redis;

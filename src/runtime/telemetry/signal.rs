@@ -72,6 +72,21 @@ impl Signal {
             message: partial.error_message.trim().chars().take(LONGEST_MESSAGE).collect(),
         })
     }
+
+    /// The same of an answer in JSON.
+    pub fn partial_success_in_json(self, answer: &[u8]) -> PartialSuccess {
+        let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+        let partial = &answer["partialSuccess"];
+        let rejected = match self {
+            Self::Traces => &partial["rejectedSpans"],
+            Self::Logs => &partial["rejectedLogRecords"],
+            Self::Metrics => &partial["rejectedDataPoints"],
+        };
+        // 64-bit numbers are texts, and some write them as numbers all the same.
+        let rejected = rejected.as_u64().or_else(|| rejected.as_str()?.parse().ok()).unwrap_or(0);
+        let message = partial["errorMessage"].as_str().unwrap_or_default();
+        PartialSuccess { rejected, message: message.trim().chars().take(LONGEST_MESSAGE).collect() }
+    }
 }
 
 /// The most characters of a backend's message that are kept.
@@ -102,5 +117,22 @@ mod tests {
             [7, 0, 0]
         );
         assert_eq!(Signal::Logs.partial_success(&answer).message, "quota");
+    }
+
+    #[test]
+    fn an_answer_in_json_names_what_the_signals_items_are() {
+        for (signal, field) in [
+            (Signal::Traces, "rejectedSpans"),
+            (Signal::Logs, "rejectedLogRecords"),
+            (Signal::Metrics, "rejectedDataPoints"),
+        ] {
+            for number in ["7", "\"7\""] {
+                let answer = format!(r#"{{"partialSuccess":{{"{field}":{number},"errorMessage":"quota"}}}}"#);
+                let partial = signal.partial_success_in_json(answer.as_bytes());
+                assert_eq!(partial, PartialSuccess { rejected: 7, message: "quota".into() });
+            }
+            assert_eq!(signal.partial_success_in_json(b"{}"), PartialSuccess::default());
+            assert_eq!(signal.partial_success_in_json(b"<html>"), PartialSuccess::default());
+        }
     }
 }

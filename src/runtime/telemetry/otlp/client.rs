@@ -1,7 +1,6 @@
 //! A small blocking HTTP client for one address: keeps one connection, follows no redirect.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,20 +10,16 @@ use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::SendRequest;
 use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::percent_decode_str;
-use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::connection::Route;
+use super::connection::{Connection, Route};
 use super::tls;
-use crate::runtime::telemetry::settings::Export;
-
-type Connection = SendRequest<Full<Bytes>>;
+use crate::runtime::telemetry::settings::{Export, Protocol};
 
 /// Sends requests to one URL. Its runtime belongs to whichever thread waits for an answer, so an idle
 /// client costs no thread and no wake-up.
@@ -44,6 +39,8 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     /// Empty where it is larger than was allowed, or broke off.
     pub(crate) body: Bytes,
+    /// The fields behind the body.
+    pub(crate) trailers: HeaderMap,
 }
 
 impl Client {
@@ -61,7 +58,9 @@ impl Client {
             url.scheme() == "https" || proxy.is_some_and(|(uri, _)| uri.scheme_str() == Some("https"));
         // Or the system's authorities are loaded for nothing, and a container without any fails.
         let tls = if over_tls { Some(tls::config(&export.files)?) } else { None };
-        Self::via(url, proxy, tls)
+        let route = Route::new(url, proxy.map(|(uri, _)| uri), tls)?;
+        let http2 = export.protocol == Protocol::Grpc;
+        Self::by(url, if http2 { route.over_http2() } else { route }, proxy)
     }
 
     /// A client for a plain `http` URL that no proxy stands before.
@@ -69,16 +68,12 @@ impl Client {
     /// # Errors
     /// The URL has no host.
     pub(crate) fn plain(url: &Url) -> Result<Self> {
-        Self::via(url, None, None)
+        Self::by(url, Route::new(url, None, None)?, None)
     }
 
-    /// A client that goes by `proxy`, with what that wants as authorization.
-    fn via(
-        url: &Url,
-        proxy: Option<(&Uri, Option<&HeaderValue>)>,
-        tls: Option<Arc<ClientConfig>>,
-    ) -> Result<Self> {
-        let mut client = Self::build(url, Route::new(url, proxy.map(|(uri, _)| uri), tls)?)?;
+    /// A client that goes by `route`, with what the proxy there wants as authorization.
+    fn by(url: &Url, route: Route, proxy: Option<(&Uri, Option<&HeaderValue>)>) -> Result<Self> {
+        let mut client = Self::build(url, route)?;
         if let Some((_, Some(login))) = proxy {
             if client.route.proxy_takes_requests() {
                 client.headers.insert(PROXY_AUTHORIZATION, login.clone());
@@ -94,11 +89,14 @@ impl Client {
         let mut bare = url.clone();
         bare.set_fragment(None);
         let (login, _) = (login(url), bare.set_username("").and_then(|()| bare.set_password(None)));
-        let target =
-            if route.proxy_takes_requests() { bare.as_str() } else { &bare[url::Position::BeforePath..] };
+        let whole = route.proxy_takes_requests() || route.is_http2();
+        let target = if whole { bare.as_str() } else { &bare[url::Position::BeforePath..] };
         let mut headers = HeaderMap::new();
-        headers
-            .insert(HOST, HeaderValue::from_str(&bare[url::Position::BeforeHost..url::Position::AfterPort])?);
+        // HTTP/2 takes it from the target.
+        if !route.is_http2() {
+            let host = &bare[url::Position::BeforeHost..url::Position::AfterPort];
+            headers.insert(HOST, HeaderValue::from_str(host)?);
+        }
         headers.extend(login.map(|login| (AUTHORIZATION, login)));
         Ok(Self {
             runtime: Some(runtime.context("the OTLP client cannot be built")?),
@@ -138,14 +136,15 @@ impl Client {
         let (head, body) = answer.into_parts();
         // An answer that cannot be read is still an answer: its status has been said.
         let body = timeout_at(deadline, Limited::new(body, most).collect()).await;
-        let body = match body {
+        let (body, trailers) = match body {
             Ok(Ok(body)) => {
                 *self.kept.lock().await = Some(connection);
-                body.to_bytes()
+                let trailers = body.trailers().cloned().unwrap_or_default();
+                (body.to_bytes(), trailers)
             }
-            _ => Bytes::new(),
+            _ => Default::default(),
         };
-        Ok(Reply { status: head.status, headers: head.headers, body })
+        Ok(Reply { status: head.status, headers: head.headers, body, trailers })
     }
 
     /// The head of the answer, with the connection that brings the rest: the kept one, or where the

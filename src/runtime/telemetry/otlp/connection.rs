@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+#[cfg(feature = "grpc")]
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -33,6 +35,38 @@ pub(super) struct Route {
     /// For a proxy that is asked for a tunnel.
     pub(super) login: Option<HeaderValue>,
     tls: Option<Arc<ClientConfig>>,
+    /// HTTP/2 with prior knowledge, as gRPC wants it.
+    http2: bool,
+}
+
+/// An open connection.
+pub(super) enum Connection {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    #[cfg(feature = "grpc")]
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Connection {
+    /// # Errors
+    /// It is closed.
+    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
+        match self {
+            Self::Http1(requests) => requests.ready().await,
+            #[cfg(feature = "grpc")]
+            Self::Http2(requests) => requests.ready().await,
+        }
+    }
+
+    pub(super) async fn send_request(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> hyper::Result<Response<Incoming>> {
+        match self {
+            Self::Http1(requests) => requests.send_request(request).await,
+            #[cfg(feature = "grpc")]
+            Self::Http2(requests) => requests.send_request(request).await,
+        }
+    }
 }
 
 struct Proxy {
@@ -60,23 +94,40 @@ impl Route {
             proxy: proxy.transpose().map_err(|error: anyhow::Error| error)?,
             login: None,
             tls,
+            http2: false,
         })
+    }
+
+    /// The same way, over HTTP/2.
+    pub(super) fn over_http2(self) -> Self {
+        Self { http2: true, ..self }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2
     }
 
     /// Whether requests go to a proxy as they are, rather than through a tunnel or directly.
     pub(super) fn proxy_takes_requests(&self) -> bool {
-        self.proxy.is_some() && !self.server_tls
+        self.proxy.is_some() && !self.server_tls && !self.http2
     }
 
     /// A connection ready for requests, within [`CONNECT_TIMEOUT`]. An error is its cause.
-    pub(super) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+    pub(super) async fn connect(&self) -> Result<Connection, String> {
         let connecting = async {
-            let stream = self.stream().await?;
-            let (requests, connection) =
-                http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+            let stream = TokioIo::new(self.stream().await?);
+            #[cfg(feature = "grpc")]
+            if self.http2 {
+                let executor = hyper_util::rt::TokioExecutor::new();
+                let (requests, connection) =
+                    http2::handshake(executor, stream).await.map_err(io::Error::other)?;
+                tokio::spawn(connection);
+                return Ok(Connection::Http2(requests));
+            }
+            let (requests, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
             // It ends with the connection, or with the runtime.
             tokio::spawn(connection);
-            Ok::<_, io::Error>(requests)
+            Ok::<_, io::Error>(Connection::Http1(requests))
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connected) => connected.map_err(|error| innermost(&error)),
@@ -89,20 +140,30 @@ impl Route {
             None => tcp(&self.server).await?,
             Some(proxy) => {
                 let stream = tcp(&proxy.address).await?;
-                let stream = if proxy.tls { self.encrypted(stream, &proxy.address.0).await? } else { stream };
-                if self.server_tls { self.tunnel(stream).await? } else { stream }
+                let stream =
+                    if proxy.tls { self.encrypted(stream, &proxy.address.0, &[]).await? } else { stream };
+                if self.proxy_takes_requests() { stream } else { self.tunnel(stream).await? }
             }
         };
         if self.server_tls {
-            stream = self.encrypted(stream, &self.server.0).await?;
+            let protocols: &[&[u8]] = if self.http2 { &[b"h2"] } else { &[] };
+            stream = self.encrypted(stream, &self.server.0, protocols).await?;
         }
         Ok(stream)
     }
 
-    async fn encrypted(&self, stream: Box<dyn Stream>, host: &str) -> io::Result<Box<dyn Stream>> {
+    /// TLS, with these protocols to choose from (RFC 7301).
+    async fn encrypted(
+        &self,
+        stream: Box<dyn Stream>,
+        host: &str,
+        protocols: &[&[u8]],
+    ) -> io::Result<Box<dyn Stream>> {
         let Some(config) = &self.tls else { return Err(io::Error::other("TLS is not set up")) };
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        Ok(Box::new(TlsConnector::from(config.clone()).connect(name, stream).await?))
+        let connector = TlsConnector::from(config.clone());
+        let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(Box::new(connector.with_alpn(protocols).connect(name, stream).await?))
     }
 
     /// Asks the proxy for a way through to the server.

@@ -1,9 +1,10 @@
-//! OTLP over HTTP, for any signal: one batch at a time, one deadline for all its attempts, one account.
+//! OTLP over HTTP and gRPC, for any signal: one batch at a time, one deadline for all its attempts, one account.
 
 mod batch;
 mod client;
 mod connection;
 mod envelope;
+mod grpc;
 mod ledger;
 mod occasional;
 mod tls;
@@ -14,18 +15,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use flate2::{Compression, write::GzEncoder};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Bytes;
 
 pub(super) use batch::BatchProcessor;
 pub(super) use client::{Client, Reply};
 pub(super) use envelope::Envelope;
+pub(super) use grpc::path as grpc_path;
 pub(super) use ledger::Ledger;
 pub(crate) use occasional::Occasional;
 pub(super) use wire::Wire;
 
-use super::settings::Export;
+use super::settings::{Export, Protocol};
 use super::signal::{PartialSuccess, Signal};
 
 /// The most of a backend's answer that is read, in bytes.
@@ -67,16 +69,8 @@ impl Sender {
     /// Sends one encoded batch, within the timeout of the settings; returns what the backend says of
     /// it, or why it did not take the batch.
     pub(super) fn send(&self, body: Vec<u8>) -> Result<PartialSuccess, String> {
-        let mut head = HeaderMap::new();
-        head.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let body = match self.export.gzip.then(|| gzip(&body)) {
-            Some(Ok(small)) => {
-                head.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                small
-            }
-            _ => body,
-        };
-        self.send_as(body.into(), &head)
+        let (body, head) = self.body(body)?;
+        self.send_as(body, &head)
     }
 
     /// The same for a body as it is; `head` says what that is.
@@ -110,6 +104,33 @@ impl Sender {
         url.port_or_known_default().map_or(host.to_owned(), |port| format!("{host}:{port}"))
     }
 
+    /// A message as the protocol sends it, with the headers that say so.
+    fn body(&self, message: Vec<u8>) -> Result<(Bytes, HeaderMap), String> {
+        let protocol = self.export.protocol;
+        let message = match protocol {
+            Protocol::HttpJson => {
+                let json = crate::otlp::protobuf_to_json(&message, self.signal.label());
+                json.ok_or("the batch could not be written as JSON")?.into_bytes()
+            }
+            Protocol::HttpProtobuf | Protocol::Grpc => message,
+        };
+        let (message, packed) = match self.export.gzip.then(|| gzip(&message)) {
+            Some(Ok(small)) => (small, true),
+            _ => (message, false),
+        };
+        let (content, encoding) = match protocol {
+            Protocol::HttpProtobuf => ("application/x-protobuf", CONTENT_ENCODING),
+            Protocol::HttpJson => ("application/json", CONTENT_ENCODING),
+            Protocol::Grpc => (grpc::CONTENT_TYPE, grpc::ENCODING),
+        };
+        let mut head = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content))]);
+        if packed {
+            head.insert(encoding, HeaderValue::from_static("gzip"));
+        }
+        let framed = protocol == Protocol::Grpc;
+        Ok((if framed { grpc::framed(&message, packed) } else { message }.into(), head))
+    }
+
     async fn attempt(
         &self,
         body: Bytes,
@@ -120,11 +141,26 @@ impl Sender {
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.extend(head.clone());
+        if self.export.protocol == Protocol::Grpc {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+            headers.extend([grpc::timeout(left)]);
+        }
         headers.extend(self.export.headers.clone());
-        match self.client.send(request, LARGEST_ANSWER, left).await {
-            Err(cause) => Err(Failure::passing(cause)),
-            Ok(reply) if reply.status.is_success() => Ok(self.signal.partial_success(&reply.body)),
-            Ok(reply) => Err(Failure::of(&reply)),
+        let reply = self.client.send(request, LARGEST_ANSWER, left).await.map_err(Failure::passing)?;
+        if !reply.status.is_success() {
+            return Err(Failure::of(&reply));
+        }
+        if self.export.protocol == Protocol::Grpc {
+            return match grpc::status(&reply.headers, &reply.trailers) {
+                Some(0) => Ok(self.signal.partial_success(grpc::message(&reply.body))),
+                code => Err(Failure::of_grpc(code)),
+            };
+        }
+        // Some answer in another encoding than they were asked in.
+        let content = reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        match content.starts_with(b"application/json") {
+            true => Ok(self.signal.partial_success_in_json(&reply.body)),
+            false => Ok(self.signal.partial_success(&reply.body)),
         }
     }
 }
@@ -136,6 +172,12 @@ impl Failure {
 
     fn passing(cause: String) -> Self {
         Self { cause, passing: true, wait: Duration::ZERO }
+    }
+
+    fn of_grpc(code: Option<usize>) -> Self {
+        let Some(code) = code else { return Self::passing("the backend's answer broke off".to_owned()) };
+        let (name, passing) = grpc::meaning(code);
+        Self { cause: format!("the backend answered {name} ({code})"), passing, wait: Duration::ZERO }
     }
 
     /// The specification: 429, 502, 503 and 504 are tried again, after the time the backend names.

@@ -8,10 +8,12 @@ use url::Url;
 use super::vars::{Notes, var};
 use super::{ONE_DAY_MS, Var};
 use crate::config::OtelConfig;
+use crate::runtime::telemetry::otlp::grpc_path;
 use crate::runtime::telemetry::signal::Signal;
 
 /// A receiver on this host, by the specification's port.
 const DEFAULT_BASE: &str = "http://localhost:4318";
+const DEFAULT_GRPC: &str = "http://localhost:4317";
 
 /// The OTLP receiver and what to send it.
 #[derive(Clone, Debug)]
@@ -22,10 +24,19 @@ pub(in crate::runtime::telemetry) struct Export {
     pub(in crate::runtime::telemetry) headers: HeaderMap,
     /// Longest time for one export, retries included.
     pub(in crate::runtime::telemetry) timeout: Duration,
+    pub(in crate::runtime::telemetry) protocol: Protocol,
     /// Whether bodies are compressed.
     pub(in crate::runtime::telemetry) gzip: bool,
     /// PEM files for TLS.
     pub(in crate::runtime::telemetry) files: Files,
+}
+
+/// How exports are sent (OTLP specification, "OTLP/HTTP" and "OTLP/gRPC").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime::telemetry) enum Protocol {
+    HttpProtobuf,
+    HttpJson,
+    Grpc,
 }
 
 /// Paths of PEM files; read when the client is built.
@@ -137,14 +148,13 @@ impl Export {
         if !wanted(signal, &variables.exporter, notes) {
             return None;
         }
-        if variables.protocol.value.is_some_and(|p| !p.eq_ignore_ascii_case("http/protobuf")) {
-            notes.add(
-                &variables.protocol,
-                "names a protocol this program does not speak; using http/protobuf",
-            );
-        }
+        let protocol = protocol(&variables.protocol, notes);
         Some(Self {
-            endpoint: endpoint(variables, notes),
+            endpoint: match protocol {
+                Protocol::Grpc => grpc_endpoint(variables, notes),
+                Protocol::HttpProtobuf | Protocol::HttpJson => endpoint(variables, notes),
+            },
+            protocol,
             headers: headers(&variables.headers, notes),
             timeout: timeout(variables, notes),
             gzip: gzip(&variables.compression, notes),
@@ -168,13 +178,50 @@ fn wanted(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> bool {
     names.iter().any(|name| name == "otlp")
 }
 
+fn protocol(var: &Var<'_>, notes: &mut Notes) -> Protocol {
+    match var.value.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("http/protobuf") => return Protocol::HttpProtobuf,
+        Some("http/json") => return Protocol::HttpJson,
+        Some("grpc") if cfg!(feature = "grpc") => return Protocol::Grpc,
+        Some("grpc") => notes.add(
+            var,
+            "is grpc, which this build does not speak (cargo build --release --features grpc); using \
+             http/protobuf",
+        ),
+        Some(_) => {
+            notes.add(var, "names a protocol this program does not speak; using http/protobuf");
+        }
+    }
+    Protocol::HttpProtobuf
+}
+
+/// A variable's URL; `Some(None)` for what is none.
+fn url_of(var: &Var<'_>) -> Option<Option<Url>> {
+    let url = |text| Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    var.value.map(url)
+}
+
+/// Of gRPC's endpoint only scheme, host and port count; the path is the service's.
+fn grpc_endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
+    let var = variables.endpoint.or(variables.base);
+    let mut url = match url_of(&var) {
+        Some(Some(url)) => url,
+        invalid => {
+            if invalid.is_some() {
+                notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_GRPC}"));
+            }
+            default_endpoint(DEFAULT_GRPC, "")
+        }
+    };
+    url.set_path(grpc_path(variables.signal));
+    url.set_query(None);
+    url
+}
+
 fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
     let (own, base, path) = (variables.endpoint, variables.base, variables.signal.path());
     let var = own.or(base);
-    let url = var
-        .value
-        .map(|text| Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host()));
-    match url {
+    match url_of(&var) {
         Some(Some(url)) if own.value.is_some() => url,
         // The specification: a signal's own endpoint is used as it is, the general one is a base.
         Some(Some(mut url)) => {
@@ -201,14 +248,14 @@ fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
             if invalid.is_some() {
                 notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_BASE}"));
             }
-            default_endpoint(path)
+            default_endpoint(DEFAULT_BASE, path)
         }
     }
 }
 
 #[allow(clippy::expect_used, reason = "made of constants, parsed by a test")]
-fn default_endpoint(path: &str) -> Url {
-    Url::parse(&format!("{DEFAULT_BASE}{path}")).expect("the default endpoint is a URL")
+fn default_endpoint(base: &str, path: &str) -> Url {
+    Url::parse(&format!("{base}{path}")).expect("the default endpoint is a URL")
 }
 
 fn headers(var: &Var<'_>, notes: &mut Notes) -> HeaderMap {

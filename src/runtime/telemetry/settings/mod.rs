@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 
-pub(super) use export::{Export, Files};
+pub(super) use export::{Export, Files, Protocol};
 pub(super) use metrics::MetricSettings;
 pub(super) use vars::Notes;
 use vars::{Var, var};

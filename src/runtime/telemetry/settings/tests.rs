@@ -66,6 +66,28 @@ fn a_base_that_ends_in_one_signals_path_is_a_base_for_the_others() {
 }
 
 #[test]
+fn each_protocol_has_its_own_default_port_and_path() {
+    let of = |protocol: &str, endpoint: Option<&str>| {
+        let s = read(|c| {
+            c.otel_exporter_otlp_protocol = some(protocol);
+            c.otel_exporter_otlp_endpoint = endpoint.map(str::to_owned);
+        });
+        (s.export.unwrap(), s.notes.0.len())
+    };
+    let (json, notes) = of("HTTP/JSON", None);
+    assert_eq!((json.protocol, json.endpoint.as_str(), notes), (Protocol::HttpJson, DEFAULT, 0));
+    let (grpc, notes) = of("grpc", None);
+    if cfg!(feature = "grpc") {
+        let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+        assert_eq!(grpc.endpoint.as_str(), format!("http://localhost:4317{path}"));
+        let (grpc, _) = of("grpc", Some("https://c:443/ignored?x=1"));
+        assert_eq!((grpc.endpoint.as_str(), notes), (format!("https://c{path}").as_str(), 0));
+    } else {
+        assert_eq!((grpc.protocol, notes), (Protocol::HttpProtobuf, 1));
+    }
+}
+
+#[test]
 fn metrics_are_exported_unless_only_prometheus_or_none_is_named() {
     for (names, exported) in
         [("otlp", true), ("prometheus, OTLP", true), ("prometheus", false), ("none", false)]
@@ -152,7 +174,7 @@ fn headers_are_decoded_and_their_values_never_appear_in_a_note_or_a_debug_line()
 fn an_unknown_name_is_reported_and_the_default_stays() {
     let s = read(|c| {
         c.otel_traces_exporter = some("zipkin");
-        c.otel_exporter_otlp_protocol = some("grpc");
+        c.otel_exporter_otlp_protocol = some("thrift");
         c.otel_exporter_otlp_compression = some("brotli");
         c.otel_traces_sampler = some("jaeger_remote");
         c.otel_propagators = some("jaeger");

@@ -48,7 +48,7 @@ fn run_child(collector: &Collector) -> Vec<Value> {
         .env(CHILD, "1")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", collector.port))
         .env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-env=1")
-        .env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")
+        .env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "thrift")
         .env("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")
         .env("OTEL_TRACES_SAMPLER", "coin")
         .env("OTEL_BSP_SCHEDULE_DELAY", "soon")

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
-use rustls::RootCertStore;
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
 
 use super::*;
 use crate::runtime::telemetry::tests::collector::{Behaviour, Collector};
@@ -13,6 +15,11 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn url(text: &str) -> Url {
     Url::parse(text).unwrap()
+}
+
+/// A client behind a proxy.
+fn via(url: &Url, proxy: (&Uri, Option<&HeaderValue>), tls: Option<Arc<ClientConfig>>) -> Client {
+    Client::by(url, Route::new(url, Some(proxy.0), tls).unwrap(), Some(proxy)).unwrap()
 }
 
 fn post(client: &Client) -> Result<Reply, String> {
@@ -86,8 +93,7 @@ fn a_proxy_is_given_plain_requests_whole_with_its_login() {
     let proxy = Collector::start(kept(b""), None);
     let uri: Uri = format!("http://127.0.0.1:{}", proxy.port).parse().unwrap();
     let login = HeaderValue::from_static("Basic abc");
-    let client =
-        Client::via(&url("http://backend.test:4318/v1/traces"), Some((&uri, Some(&login))), None).unwrap();
+    let client = via(&url("http://backend.test:4318/v1/traces"), (&uri, Some(&login)), None);
     post(&client).unwrap();
     let head = proxy.received()[0].head.to_lowercase();
     assert!(head.starts_with("post http://backend.test:4318/v1/traces http/1.1\r\n"), "{head}");
@@ -134,7 +140,7 @@ fn a_proxy_is_asked_for_a_tunnel_to_an_https_endpoint_and_sees_nothing_of_it() {
     let login = HeaderValue::from_static("Basic abc");
 
     let (proxy, heads) = tunnel(collector.port, "HTTP/1.1 200 Connection established\r\n\r\n");
-    let client = Client::via(&endpoint, Some((&proxy, Some(&login))), Some(tls.clone())).unwrap();
+    let client = via(&endpoint, (&proxy, Some(&login)), Some(tls.clone()));
     assert_eq!(post(&client).unwrap().body, "taken");
     let asked = heads.recv_timeout(LONG).unwrap();
     assert!(asked.starts_with("CONNECT backend.test:4318 HTTP/1.1\r\n"), "{asked}");
@@ -143,7 +149,7 @@ fn a_proxy_is_asked_for_a_tunnel_to_an_https_endpoint_and_sees_nothing_of_it() {
     assert!(head.starts_with("post /v1/traces http/1.1\r\n") && !head.contains("proxy-"), "{head}");
 
     let (proxy, _heads) = tunnel(collector.port, "HTTP/1.1 407 Who are you\r\n\r\n");
-    let client = Client::via(&endpoint, Some((&proxy, None)), Some(tls)).unwrap();
+    let client = via(&endpoint, (&proxy, None), Some(tls));
     assert_eq!(post(&client).err().as_deref(), Some("the proxy answered 407"));
 }
 
