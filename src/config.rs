@@ -9,6 +9,7 @@ pub mod child;
 mod duration;
 mod fault_command;
 mod forward;
+mod keep;
 mod lab;
 mod lambda;
 mod load;
@@ -30,6 +31,8 @@ pub use broker::{BrokerConfig, KafkaGroupProtocol, KafkaMechanism, KafkaSecurity
 pub(crate) use duration::{BareUnit, duration};
 pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
 pub use forward::ForwardConfig;
+pub use keep::KeepRules;
+use keep::keep_rules;
 pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};
 pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;

@@ -10,6 +10,7 @@ pub const PORT_BASE: &str = "PORT_BASE";
 pub const QUEUE_TRANSPORT: &str = "QUEUE_TRANSPORT";
 pub const CONSOLE_OTLP_PORT: &str = "CONSOLE_OTLP_PORT";
 pub const CONSOLE_FORWARD: &str = "CONSOLE_FORWARD";
+pub const CONSOLE_KEEP: &str = "CONSOLE_KEEP";
 pub const USER_SERVICE_URL: &str = "USER_SERVICE_URL";
 pub const ORDER_SERVICE_URL: &str = "ORDER_SERVICE_URL";
 pub const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    ForwardConfig, ROLE_VARIABLE, address, at_least_one, http_url, milliseconds, port_base, reached_at,
-    seconds,
+    ForwardConfig, KeepRules, ROLE_VARIABLE, address, at_least_one, http_url, keep_rules, milliseconds,
+    port_base, reached_at, seconds,
 };
 
 /// The ports by which a lab command finds a running lab.
@@ -56,6 +56,9 @@ pub struct UpConfig {
     /// Send traces, logs and metrics to this OTLP/HTTP receiver too; its headers stand in OTEL_EXPORTER_OTLP_HEADERS
     #[arg(long, env = "UP_EXPORT", value_name = "URL", value_parser = http_url, hide_env_values = true)]
     pub export: Option<String>,
+    /// The console keeps only traces for which a rule holds, such as error,slower=500ms,ratio=0.1 [default: all]
+    #[arg(long, env = "UP_KEEP", value_name = "RULES", value_parser = keep_rules)]
+    pub keep: Option<KeepRules>,
     /// Longest time to finish work in flight after Ctrl-C, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
@@ -103,6 +106,9 @@ pub struct ConsoleConfig {
     /// Interval between two scrapes of the services' /metrics, in seconds
     #[arg(long, env = "CONSOLE_SCRAPE_INTERVAL", default_value = "5", value_parser = seconds)]
     pub scrape_interval: Duration,
+    /// Keep only traces for which a rule holds: error, slower=500ms, ratio=0.1; wait=5s until they are decided [default: all]
+    #[arg(long, env = "CONSOLE_KEEP", value_name = "RULES", value_parser = keep_rules)]
+    pub keep: Option<KeepRules>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub forward: ForwardConfig,

@@ -6,6 +6,7 @@
 //!
 //! What comes in: [`receive`] (its [`body`], [`export`], [`record`]), [`stdin`] (log lines), [`scrape`] (the services'
 //! own figures).
+//! What is kept of it, where that is a part: [`sampler`].
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes on to others as it came: [`forward`].
 //! What goes out: [`jaeger`] and [`v3`], which search with [`query`] and [`tags`]; [`dependencies`]; [`views`] (the
@@ -33,7 +34,9 @@ mod query;
 mod receive;
 mod record;
 mod red;
+mod sampler;
 mod scrape;
+mod served;
 mod span;
 mod state;
 mod stdin;
@@ -78,6 +81,7 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     let console = web::Data::new(Console::new(&config)?);
     stdin::follow(console.clone().into_inner(), shutdown.clone());
     scrape::start(console.clone().into_inner(), config.host, config.scrape_interval);
+    decide(console.clone());
     announce(page.local_addr()?, otlp.as_ref().map(TcpListener::local_addr).transpose()?);
 
     let receiver = otlp.map(|listener| receiver(console.clone(), listener)).transpose()?;
@@ -105,6 +109,20 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     // The runtime stays free for a second signal.
     web::block(move || console.forward.as_ref().map(Forwarder::finish)).await.context("the last exports")?;
     Ok(())
+}
+
+/// Decides what waits, at the latest half a second after its time.
+fn decide(console: web::Data<Console>) {
+    if console.sampler().is_none() {
+        return;
+    }
+    actix_web::rt::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            ticks.tick().await;
+            console.decide(params::now());
+        }
+    });
 }
 
 /// One worker each: a large export may keep the receiver busy while the page stays quick, and one export

@@ -1,42 +1,27 @@
-//! Services that are not the lab's: they appear by what they send, and their figures are of the spans kept.
+//! Services that are not the lab's: they appear by what they send, and their figures are of their spans.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::percentile::{SERVING, ServedDurations};
+use super::percentile::Percentile;
 use super::red::WINDOW;
-use super::traces::StoredTrace;
+use super::served::ServedDurations;
 use crate::schema::SERVICES;
 
 /// One entry for each of `names` that is no service of the lab: as those have them, `count`, `seconds`, `rate`,
-/// `errorRatio` and `p95` of what it served since `from`, in nanoseconds since the epoch.
-pub(super) fn report(
-    names: &BTreeSet<String>,
-    traces: &[Arc<StoredTrace>],
-    from: u64,
-    served: &ServedDurations<'_>,
-) -> Vec<Value> {
+/// `errorRatio` and `p95`, of what it served lately.
+pub(super) fn report(names: &BTreeSet<String>, served: &ServedDurations<'_>) -> Vec<Value> {
     let others = names.iter().filter(|name| SERVICES.iter().all(|service| service.name != **name));
     others
         .map(|name| {
-            let (count, errors) = counts(name, traces, from);
+            let (count, errors) = served.counts(name);
             let seconds = WINDOW.as_secs_f64();
             json!({"name": name, "count": count, "seconds": seconds, "rate": count as f64 / seconds,
                 "errorRatio": (count > 0).then(|| errors as f64 / count as f64),
-                "p95": served.of_all(name).map(super::percentile::Percentile::json)})
+                "p95": served.of_all(name).map(Percentile::json)})
         })
         .collect()
-}
-
-fn counts(name: &str, traces: &[Arc<StoredTrace>], from: u64) -> (usize, usize) {
-    let lately = traces.iter().filter(|trace| trace.end >= from);
-    let spans = lately.flat_map(|trace| trace.spans.iter().map(move |kept| (trace, kept)));
-    let served = spans.filter(|(trace, kept)| {
-        kept.end >= from && SERVING.contains(&kept.span.kind) && trace.origin(kept).service == name
-    });
-    served.fold((0, 0), |(count, errors), (_, kept)| (count + 1, errors + usize::from(kept.is_error())))
 }
 
 #[cfg(test)]
@@ -64,7 +49,7 @@ mod tests {
         console.take_spans(sample::received(&sample::export("shop", vec![old])));
         let traces = console.all_traces();
         let served = ServedDurations::since(&traces, at - 1_000_000);
-        let found = report(&console.all_services(&traces), &traces, at - 1_000_000, &served);
+        let found = report(&console.all_services(&traces), &served);
         let expected = json!([{"name": "shop", "count": 3, "seconds": 60.0, "rate": 0.05, "errorRatio": 1.0 / 3.0,
             "p95": {"ms": 5.0, "bound": "exact", "spans": 3}}]);
         assert_eq!(json!(found), expected);

@@ -4,15 +4,7 @@
 //! bounds a duration lies. Interpolating in them invents a number that the traces beside it may
 //! contradict, so theirs is a bound.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-
-use super::traces::StoredTrace;
-
-/// SERVER and CONSUMER, as OTLP numbers them: the spans that serve a request or a message.
-pub(super) const SERVING: [i32; 2] = [2, 5];
 
 /// A histogram's upper bounds in seconds, ascending, each with how many durations were at most that.
 /// The last bound is infinite.
@@ -81,42 +73,10 @@ fn overflows(buckets: &Buckets) -> Option<f64> {
     buckets.last().filter(|all| all.1 > *counted).map(|_| *bound)
 }
 
-/// Durations of the spans that served something and ended lately, in nanoseconds, by service and name.
-#[derive(Debug, Default)]
-pub(super) struct ServedDurations<'a>(HashMap<&'a str, HashMap<&'a str, Vec<u64>>>);
-
-impl<'a> ServedDurations<'a> {
-    /// Those that ended at `from` or later, in nanoseconds since the epoch.
-    pub(super) fn since(traces: &'a [Arc<StoredTrace>], from: u64) -> Self {
-        let mut found = Self::default();
-        for trace in traces.iter().filter(|trace| trace.end >= from) {
-            for kept in
-                trace.spans.iter().filter(|kept| kept.end >= from && SERVING.contains(&kept.span.kind))
-            {
-                let names = found.0.entry(&trace.origin(kept).service).or_default();
-                names.entry(&kept.span.name).or_default().push(kept.duration());
-            }
-        }
-        found
-    }
-
-    /// Of one name of a service.
-    pub(super) fn of(&self, service: &str, name: &str) -> Option<Percentile> {
-        Percentile::of_durations(self.0.get(service)?.get(name)?.clone())
-    }
-
-    /// Of everything a service served.
-    pub(super) fn of_all(&self, service: &str) -> Option<Percentile> {
-        Percentile::of_durations(self.0.get(service)?.values().flatten().copied().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::console::sample;
-    use crate::console::traces::TraceStore;
 
     const INF: f64 = f64::INFINITY;
 
@@ -152,20 +112,5 @@ mod tests {
         // Half of all took longer than 0.1 s; how much longer than that nobody has counted.
         let beyond = vec![(0.1, 0.0), (INF, 100.0)];
         assert_eq!(Percentile::of_buckets(&[&requests, &beyond]), Some(Percentile::MoreThan(0.1)));
-    }
-
-    #[test]
-    fn only_spans_that_serve_and_ended_lately_count() {
-        let mut store = TraceStore::new(100, 1 << 20);
-        for (id, kind, to) in [(1, 2, 100), (2, 3, 200), (3, 5, 300), (4, 2, 20)] {
-            let mut span = sample::timed(id, 0, 10, to);
-            (span.kind, span.name) = (kind, format!("kind {kind}"));
-            store.insert(&sample::origin("a"), span).unwrap();
-        }
-        let traces = store.all();
-        let served = ServedDurations::since(&traces, sample::START + 50_000_000);
-        assert_eq!(served.of("a", "kind 2"), Some(Percentile::Exact(90_000_000, 1)));
-        assert_eq!(served.of_all("a"), Some(Percentile::Exact(290_000_000, 2)));
-        assert_eq!((served.of("a", "kind 3"), served.of_all("b")), (None, None));
     }
 }

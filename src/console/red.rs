@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::percentile::{Buckets, Percentile, ServedDurations};
+use super::percentile::{Buckets, Percentile};
+use super::served::ServedDurations;
 use crate::exposition::MetricSample;
 use crate::schema::{OTHER_METHOD, OTHER_ROUTE, Ports, SERVICES, names};
 

@@ -77,6 +77,7 @@ pub(super) fn console() -> web::Data<Console> {
         max_memory_mib: 8,
         scrape_interval: Duration::from_secs(5),
         forward: ForwardConfig::default(),
+        keep: None,
     };
     web::Data::new(Console::new(&config).expect("nothing is sent on"))
 }

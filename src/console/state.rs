@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, 
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -15,10 +16,12 @@ use super::forward::Forwarder;
 use super::ids::TraceId;
 use super::logs::{LogStore, TOO_LARGE};
 use super::metrics::MetricStore;
+use super::origin::Origin;
 use super::params::now;
 use super::query;
 use super::record;
 use super::red::ServiceHistories;
+use super::sampler::TailSampler;
 use super::traces::{StoredTrace, TraceStore};
 use crate::config::ConsoleConfig;
 use crate::runtime::http::KnownHosts;
@@ -35,6 +38,8 @@ pub(super) struct Generation {
 /// The console's whole memory.
 pub(super) struct Console {
     traces: Mutex<TraceStore>,
+    /// Where only a part of the traces is kept.
+    sampler: Option<Mutex<TailSampler>>,
     logs: Mutex<LogStore>,
     metrics: Mutex<MetricStore>,
     services: Mutex<ServiceHistories>,
@@ -57,8 +62,13 @@ impl Console {
         let max_bytes = config.max_memory_mib.saturating_mul(1 << 20);
         // A fixed share each: a flood of log lines must not push out the traces.
         let (for_logs, for_metrics) = (max_bytes / 4, max_bytes / 4);
+        let for_traces = max_bytes - for_logs - for_metrics;
+        // A quarter of the traces' share is for those that are not decided.
+        let for_waiting = if config.keep.is_some() { for_traces / 4 } else { 0 };
+        let sampler = config.keep.clone().map(|rules| Mutex::new(TailSampler::new(rules, for_waiting)));
         Ok(Self {
-            traces: Mutex::new(TraceStore::new(config.max_spans, max_bytes - for_logs - for_metrics)),
+            traces: Mutex::new(TraceStore::new(config.max_spans, for_traces - for_waiting)),
+            sampler,
             logs: Mutex::new(LogStore::new(config.max_logs, for_logs)),
             metrics: Mutex::new(MetricStore::new(for_metrics)),
             services: Mutex::new(ServiceHistories::default()),
@@ -73,6 +83,32 @@ impl Console {
 
     pub(super) fn traces(&self) -> MutexGuard<'_, TraceStore> {
         self.traces.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(super) fn sampler(&self) -> Option<MutexGuard<'_, TailSampler>> {
+        self.sampler.as_ref().map(|sampler| sampler.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    /// Decides the traces that are due at `now`, in nanoseconds since the epoch, and keeps what is to be kept.
+    pub(super) fn decide(&self, now: u64) {
+        let kept = self.sampler().map(|mut sampler| sampler.decide(now)).unwrap_or_default();
+        if kept.is_empty() {
+            return;
+        }
+        let mut traces = self.traces();
+        // One that cannot be kept is counted as rejected there; its sender has been answered long ago.
+        kept.into_iter().for_each(|(origin, span)| _ = traces.insert(&origin, span));
+        drop(traces);
+        self.changes.send_modify(|now| now.traces += 1);
+    }
+
+    /// Keeps a span, or holds it until its trace is decided.
+    fn admit(&self, origin: &Arc<Origin>, span: Span, now: u64) -> Result<(), &'static str> {
+        let span = match self.sampler() {
+            Some(mut sampler) => sampler.take(origin, span, now),
+            None => Some(span),
+        };
+        span.map_or(Ok(()), |span| self.traces().insert(origin, span))
     }
 
     /// One trace as it is now, to be rendered without the lock.
@@ -124,14 +160,15 @@ impl Console {
 
     /// Spans of an OTLP export; what is refused is counted in the answer, the rest is kept.
     pub(super) fn take_spans(&self, export: OtlpExport) -> ExportTraceServiceResponse {
-        let mut unkept = 0;
+        let (mut unkept, received) = (0, now());
         // One span at a time is decoded, and that without the lock.
         let refused = export.each(|origin, span| {
-            let kept = self.traces().insert(origin, span);
+            let kept = self.admit(origin, span, received);
             unkept += u64::from(kept.is_err());
             kept
         });
         self.traces().reject(refused.count() - unkept);
+        self.decide(received);
         self.changes.send_modify(|now| now.traces += 1);
         let partial_success = refused.partial().map(|(rejected_spans, error_message)| {
             ExportTracePartialSuccess { rejected_spans, error_message }

@@ -14,9 +14,10 @@ use super::jaeger;
 use super::logs::LogFilter;
 use super::others;
 use super::params::{Pairs, Params, now};
-use super::percentile::ServedDurations;
 use super::query;
 use super::red;
+use super::sampler::TailSampler;
+use super::served::ServedDurations;
 use super::state::Console;
 use super::traces::{StoredSpan, StoredTrace};
 
@@ -154,17 +155,26 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
             "evictedSeries": store.stats.evicted_series, "bytes": store.bytes})
     };
     let lately = now().saturating_sub(u64::try_from(red::WINDOW.as_nanos()).unwrap_or(u64::MAX));
-    let served = ServedDurations::since(&traces, lately);
-    let seen = console.all_services(&traces);
+    let sampler = console.sampler();
+    // Where a part of the traces is kept, figures are of all that came in.
+    let served = match &sampler {
+        Some(sampler) => sampler.served.since(lately),
+        None => ServedDurations::since(&traces, lately),
+    };
+    let (not_stored, waiting) =
+        sampler.as_ref().map_or((0, 0), |sampler| (sampler.not_stored(), sampler.bytes()));
+    let mut seen = console.all_services(&traces);
+    seen.extend(sampler.iter().flat_map(|sampler| sampler.served.services()));
     HttpResponse::Ok().json(json!({
         "services": console.services().report(console.ports, &served),
-        "others": others::report(&seen, &traces, lately, &served),
+        "others": others::report(&seen, &served),
         "seen": seen,
-        "traces": {"received": spans.received, "rejected": spans.rejected, "kept": spans.spans,
+        "traces": {"received": spans.received + not_stored, "rejected": spans.rejected, "kept": spans.spans,
             "evicted": spans.evicted_spans, "keptTraces": traces.len(),
-            "evictedTraces": spans.evicted_traces, "bytes": spans.bytes},
+            "evictedTraces": spans.evicted_traces, "bytes": spans.bytes + waiting},
         "logs": logs,
         "metrics": metrics,
+        "keep": sampler.as_deref().map(TailSampler::json),
         "forward": console.forward.as_ref().map(Forwarder::json),
         "maxBytes": console.max_bytes,
         "gatewayPort": console.ports.of(crate::schema::Role::Gateway),

@@ -28,6 +28,7 @@ mod faults;
 mod helpers;
 mod hosts;
 mod jaeger;
+mod keep;
 mod lambda;
 mod load;
 mod log_output;

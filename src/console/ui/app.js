@@ -65,8 +65,20 @@ async function ingest() {
     part("data points", `${count(now.metrics.rejected)} rejected`, "invalid, too old, or of too many series"),
     part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes + now.metrics.bytes)} of ${mebibytes(now.maxBytes)}`),
     part("OTLP port", String(now.otlpPort ?? "none")),
+    ...sampled(now.keep, part),
     ...sentOn(now.forward, part),
   );
+}
+
+// Which traces are kept, where that is a part.
+function sampled(keep, part) {
+  if (!keep) return [];
+  const { traces, late, early } = keep;
+  return [
+    part("rules", keep.rules, "a trace is kept if one of them holds; rates and p95 are of all"),
+    part("traces", `${count(traces.kept)} kept, ${count(traces.dropped)} dropped, ${count(traces.waiting)} waiting`, `${plural(early, "trace")} decided early, for want of room`),
+    part("late spans", `${count(late.kept)} kept, ${count(late.dropped)} dropped`, "they came after their trace was decided"),
+  ];
 }
 
 // What went on to another receiver, and what did not.

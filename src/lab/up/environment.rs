@@ -29,6 +29,9 @@ impl Environment {
         if let Some(url) = &plan.export {
             env.set(var::CONSOLE_FORWARD, url);
         }
+        if let Some(rules) = &plan.keep {
+            env.set(var::CONSOLE_KEEP, rules.to_string());
+        }
         env
     }
 

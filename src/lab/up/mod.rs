@@ -65,6 +65,7 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
         roles: config.roles.clone(),
         with: backends::wanted(&config.with),
         export: config.export.clone(),
+        keep: config.keep.clone(),
         data_dir: data.path().to_owned(),
         grace: config.shutdown_grace,
     };

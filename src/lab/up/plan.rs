@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::otlp::OtlpChoice;
-use crate::config::{BackendProgram, reached_at};
+use crate::config::{BackendProgram, KeepRules, reached_at};
 use crate::schema::{Ports, Role};
 
 /// The settings of this `up` that decide about its children.
@@ -19,6 +19,8 @@ pub(super) struct LabPlan {
     pub(super) with: Vec<BackendProgram>,
     /// The receiver that the console sends everything on to.
     pub(super) export: Option<String>,
+    /// Which traces the console keeps, where not all.
+    pub(super) keep: Option<KeepRules>,
     /// Absolute.
     pub(super) data_dir: PathBuf,
     pub(super) grace: Duration,
@@ -50,6 +52,7 @@ impl LabPlan {
             roles: roles.to_vec(),
             with: Vec::new(),
             export: None,
+            keep: None,
             data_dir: "/data".into(),
             grace: Duration::from_millis(2500),
         }

@@ -58,6 +58,7 @@ impl LabPlan {
             roles: self.roles.clone(),
             with: self.with.clone(),
             export: None,
+            keep: None,
             data_dir: PathBuf::new(),
             grace: self.grace,
         };

@@ -1,0 +1,192 @@
+//! The console's own tail sampler: which traces are kept is decided some time after their first span.
+//!
+//! Until then their spans wait here. What comes later follows the decision, which is remembered for a bounded number
+//! of traces. Nothing here reads a clock.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use serde_json::{Value, json};
+
+use super::attributes::span_weight;
+use super::ids::{TraceId, trace_id};
+use super::origin::Origin;
+use super::served::ServedSpans;
+use crate::config::KeepRules;
+
+/// Decisions that are remembered: those of the last traces.
+const MOST_DECISIONS: usize = 50_000;
+
+/// A span with its origin.
+pub(super) type OriginatedSpan = (Arc<Origin>, Span);
+
+/// A trace that is not decided.
+#[derive(Default)]
+struct WaitingTrace {
+    spans: Vec<OriginatedSpan>,
+    bytes: usize,
+    start: u64,
+    end: u64,
+    error: bool,
+}
+
+/// Counted since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct SamplerCounts {
+    pub(super) kept_traces: u64,
+    pub(super) dropped_traces: u64,
+    pub(super) kept_spans: u64,
+    pub(super) dropped_spans: u64,
+    /// Of those spans, the ones that came after the decision.
+    pub(super) late_kept: u64,
+    pub(super) late_dropped: u64,
+    /// Traces that were decided before their time, for want of room.
+    pub(super) early: u64,
+}
+
+/// The sampler's state.
+pub(super) struct TailSampler {
+    rules: KeepRules,
+    wait: u64,
+    max_bytes: usize,
+    waiting: HashMap<TraceId, WaitingTrace>,
+    /// When each is due, in the order of their first spans.
+    due: VecDeque<(u64, TraceId)>,
+    bytes: usize,
+    decisions: HashMap<TraceId, bool>,
+    decided: VecDeque<TraceId>,
+    pub(super) counts: SamplerCounts,
+    /// What was served, before anything was dropped.
+    pub(super) served: ServedSpans,
+}
+
+impl TailSampler {
+    /// Spans that wait take `max_bytes` at most.
+    pub(super) fn new(rules: KeepRules, max_bytes: usize) -> Self {
+        let (waiting, due, decisions, decided, counts, served) = Default::default();
+        let wait = u64::try_from(rules.wait.as_nanos()).unwrap_or(u64::MAX);
+        Self { rules, wait, max_bytes, waiting, due, bytes: 0, decisions, decided, counts, served }
+    }
+
+    /// Takes a span that arrives now, in nanoseconds since the epoch; gives it back where it is to be kept, or refused,
+    /// at once.
+    pub(super) fn take(&mut self, origin: &Arc<Origin>, span: Span, now: u64) -> Option<Span> {
+        let Some(trace) = trace_id(&span.trace_id) else { return Some(span) };
+        self.served.note(origin, &span, now);
+        match self.decisions.get(&trace) {
+            Some(true) => {
+                self.counts.kept_spans += 1;
+                self.counts.late_kept += 1;
+                return Some(span);
+            }
+            Some(false) => {
+                self.counts.dropped_spans += 1;
+                self.counts.late_dropped += 1;
+                return None;
+            }
+            None => {}
+        }
+        let waiting = self.waiting.entry(trace).or_insert_with(|| {
+            self.due.push_back((now.saturating_add(self.wait), trace));
+            WaitingTrace { start: u64::MAX, ..WaitingTrace::default() }
+        });
+        let bytes = waiting.hold(origin, span);
+        self.bytes += bytes;
+        None
+    }
+
+    /// The spans of the traces that are due now and kept.
+    pub(super) fn decide(&mut self, now: u64) -> Vec<OriginatedSpan> {
+        let mut kept = Vec::new();
+        while let Some((due, trace)) = self.due.front().copied() {
+            let full = self.bytes > self.max_bytes;
+            if due > now && !full {
+                break;
+            }
+            self.due.pop_front();
+            self.counts.early += u64::from(due > now);
+            if let Some(waiting) = self.waiting.remove(&trace) {
+                self.bytes -= waiting.bytes;
+                kept.extend(self.settle(trace, waiting));
+            }
+        }
+        kept
+    }
+
+    fn settle(&mut self, trace: TraceId, waiting: WaitingTrace) -> Vec<OriginatedSpan> {
+        let keep = self.keeps(trace, &waiting);
+        let (traces, spans) = match keep {
+            true => (&mut self.counts.kept_traces, &mut self.counts.kept_spans),
+            false => (&mut self.counts.dropped_traces, &mut self.counts.dropped_spans),
+        };
+        *traces += 1;
+        *spans += waiting.spans.len() as u64;
+        self.decisions.insert(trace, keep);
+        self.decided.push_back(trace);
+        if self.decided.len() > MOST_DECISIONS
+            && let Some(forgotten) = self.decided.pop_front()
+        {
+            self.decisions.remove(&forgotten);
+        }
+        if keep { waiting.spans } else { Vec::new() }
+    }
+
+    fn keeps(&self, trace: TraceId, waiting: &WaitingTrace) -> bool {
+        let took = u128::from(waiting.end.saturating_sub(waiting.start));
+        self.rules.error && waiting.error
+            || self.rules.slower.is_some_and(|slower| took > slower.as_nanos())
+            || self.rules.ratio.is_some_and(|ratio| is_in_share(trace, ratio))
+    }
+
+    /// Spans that came in and are not in the store of traces.
+    pub(super) fn not_stored(&self) -> u64 {
+        let waiting: usize = self.waiting.values().map(|trace| trace.spans.len()).sum();
+        self.counts.dropped_spans + waiting as u64
+    }
+
+    /// Bytes of the spans that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// `{"rules":…,"traces":{"kept":N,"dropped":N,"waiting":N},"spans":{…},"late":{"kept":N,"dropped":N},"early":N}`
+    pub(super) fn json(&self) -> Value {
+        let counts = &self.counts;
+        json!({"rules": self.rules.to_string(),
+            "traces": {"kept": counts.kept_traces, "dropped": counts.dropped_traces, "waiting": self.waiting.len()},
+            "spans": {"kept": counts.kept_spans, "dropped": counts.dropped_spans},
+            "late": {"kept": counts.late_kept, "dropped": counts.late_dropped},
+            "early": counts.early})
+    }
+}
+
+impl WaitingTrace {
+    /// How many bytes it takes.
+    fn hold(&mut self, origin: &Arc<Origin>, span: Span) -> usize {
+        // A span without a start is at its end, one without an end at its start.
+        let times = [span.start_time_unix_nano, span.end_time_unix_nano].into_iter().filter(|time| *time > 0);
+        for time in times {
+            self.start = self.start.min(time);
+            self.end = self.end.max(time);
+        }
+        self.error |= span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32);
+        let known = self.spans.iter().any(|(other, _)| Arc::ptr_eq(other, origin));
+        let bytes = span_weight(&span) + if known { 0 } else { origin.weight };
+        self.spans.push((origin.clone(), span));
+        self.bytes += bytes;
+        bytes
+    }
+}
+
+/// The rule of the SDK's `TraceIdRatioBased`: of two ratios the smaller one's traces are among the larger one's, and a
+/// trace that the SDK sampled by a smaller ratio is kept here by a larger one.
+fn is_in_share(trace: TraceId, ratio: f64) -> bool {
+    let bound = (ratio * (1_u64 << 63) as f64) as u64;
+    ratio >= 1.0 || (trace as u64) >> 1 < bound
+}
+
+#[cfg(test)]
+#[path = "sampler_tests.rs"]
+mod tests;
