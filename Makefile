@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ test-live: provision ## A page from fault to repair, with a real Prometheus and 
 
 test-kafka: provision ## The queue's tests on Apache Kafka alone, which are part of test too
 	$(CARGO) test $(ALL) --locked --test it -- conformance::kafka conformance::only_kafka chaos::kafka
+
+test-backends: ## The lab's telemetry in an OpenTelemetry Collector and in VictoriaLogs, both real; needs Go
+	scripts/provision --backends
+	$(CARGO) test $(ALL) --locked --test it backends:: -- --ignored --nocapture
 
 test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto
 	scripts/provision --aws

@@ -11,6 +11,7 @@
 
 mod alerts;
 mod api;
+mod backends;
 mod bench;
 mod chaos;
 mod clock;

@@ -17,6 +17,7 @@ const PORTS: &[(&str, &[u16])] = &[
     ("kafka", &[9092]),
     ("sqs", &[5000]),
     ("jaeger", &[4317, 4318, 8888, 8889, 13133, 16686]),
+    ("collector", &[4317, 4318, 8888]),
     ("prometheus", &[9090]),
     ("alertmanager", &[9093]),
     ("loki", &[3100]),
@@ -37,6 +38,7 @@ fn every_address_in_the_backends_files_is_one_where_a_service_listens() {
     assert!(PORTS.iter().all(|(name, _)| services[*name].is_object()));
     let mut seen = 0;
     for file in [
+        "deploy/collector/config.yaml",
         "deploy/jaeger/config.yaml",
         "deploy/alloy/config.alloy",
         "deploy/grafana/provisioning/datasources/lab.yaml",

@@ -1,0 +1,231 @@
+//! The lab's telemetry in real backends, with the very files of `deploy/`. Minutes of building for whoever has not
+//! got them: `make test-backends`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::helpers::http::try_send;
+use crate::helpers::process::clean;
+use crate::helpers::{Lab, Process, eventually, free_port, get, metric, post};
+use o11y_lab::schema::Role;
+
+/// A program that `scripts/provision --backends` builds.
+#[track_caller]
+fn backend(path: &str) -> Command {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/backends").join(path);
+    assert!(program.exists(), "{} is missing: `make test-backends` builds it", program.display());
+    clean(Command::new(program))
+}
+
+/// A Collector with the lab's own configuration; what it would send to Jaeger, Prometheus and Loki it writes to files.
+struct Collector {
+    _process: Process,
+    folder: tempfile::TempDir,
+    grpc: u16,
+    http: u16,
+    own: u16,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (grpc, http, own) = (free_port(), free_port(), free_port());
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        // Only what a machine without those containers must have otherwise: where it listens, where it sends, how
+        // long a decision waits.
+        let changes = json!({
+            "receivers": {"otlp": {"protocols": {
+                "grpc": {"endpoint": format!("127.0.0.1:{grpc}")},
+                "http": {"endpoint": format!("127.0.0.1:{http}")},
+            }}},
+            "processors": {"tail_sampling": {"decision_wait": "3s"}},
+            "exporters": {
+                "file/traces": {"path": file("traces.json"), "flush_interval": "200ms"},
+                "file/metrics": {"path": file("metrics.json"), "flush_interval": "200ms"},
+                "file/logs": {"path": file("logs.json"), "flush_interval": "200ms"},
+            },
+            "service": {
+                "pipelines": {
+                    "traces": {"exporters": ["file/traces"]},
+                    "metrics": {"exporters": ["file/metrics"]},
+                    "logs": {"exporters": ["file/logs"]},
+                },
+                "telemetry": {"metrics": {"readers": [
+                    {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": own}}}},
+                ]}},
+            },
+        });
+        let changed = folder.path().join("changes.yaml");
+        fs::write(&changed, changes.to_string()).unwrap();
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/collector/config.yaml");
+        let mut command = backend("collector/otelcol");
+        command.arg("--config").arg(ours).arg("--config").arg(changed);
+        let process = Process::spawn(command);
+        eventually("the collector listens", || {
+            try_send("GET", &format!("http://127.0.0.1:{own}/metrics"), &[], None)
+        });
+        Self { _process: process, folder, grpc, http, own }
+    }
+
+    fn file(&self, signal: &str) -> PathBuf {
+        self.folder.path().join(format!("{signal}.json"))
+    }
+
+    /// The items of a signal so far: spans, metrics or log records, with their service.
+    fn items(&self, signal: &str) -> Vec<(String, Value)> {
+        let [groups, scopes, items] = match signal {
+            "traces" => ["resourceSpans", "scopeSpans", "spans"],
+            "metrics" => ["resourceMetrics", "scopeMetrics", "metrics"],
+            _ => ["resourceLogs", "scopeLogs", "logRecords"],
+        };
+        let text = fs::read_to_string(self.file(signal)).unwrap_or_default();
+        let exports = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut all = Vec::new();
+        for export in exports {
+            for group in export[groups].as_array().into_iter().flatten() {
+                let service = attribute(&group["resource"]["attributes"], "service.name");
+                let service = service["stringValue"].as_str().unwrap_or_default().to_owned();
+                for scope in group[scopes].as_array().into_iter().flatten() {
+                    all.extend(
+                        scope[items].as_array().into_iter().flatten().map(|i| (service.clone(), i.clone())),
+                    );
+                }
+            }
+        }
+        all
+    }
+
+    /// A sum over the series of one of its own counters.
+    fn own(&self, name: &str) -> f64 {
+        let page = get(&format!("http://127.0.0.1:{}/metrics", self.own)).text;
+        let samples = page.lines().filter(|line| line.starts_with(name));
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+fn attribute<'a>(attributes: &'a Value, key: &str) -> &'a Value {
+    let found = attributes.as_array().and_then(|pairs| pairs.iter().find(|pair| pair["key"] == key));
+    found.map_or(&Value::Null, |pair| &pair["value"])
+}
+
+/// A lab that sends all three signals there.
+fn lab(endpoint: &str, protocol: &str) -> Lab {
+    Lab::start_with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
+    ])
+}
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn the_collector_keeps_every_trace_with_an_error_and_a_share_of_the_others_and_counts_them_all() {
+    for protocol in ["grpc", "http/protobuf", "http/json"] {
+        let collector = Collector::start();
+        let port = if protocol == "grpc" { collector.grpc } else { collector.http };
+        let lab = lab(&format!("http://127.0.0.1:{port}"), protocol);
+        // A user that is not there: the order service's call for it is an error.
+        let refused: Vec<_> = (0..20).map(|n| lab.order(1_000_000 + n).trace_id()).collect();
+        let fine: Vec<_> = (0..100).map(|_| get(&lab.api("/api/users?limit=1")).trace_id()).collect();
+        let kept = eventually("the traces with errors", || {
+            let spans = collector.items("traces");
+            let kept: std::collections::BTreeSet<_> =
+                spans.iter().filter_map(|(_, span)| span["traceId"].as_str().map(str::to_owned)).collect();
+            refused.iter().all(|id| kept.contains(id)).then_some(kept)
+        });
+        // Every decision has been made: 120 of ours, whatever the lab asks by itself beside.
+        eventually("all decisions", || {
+            (collector.own("otelcol_processor_tail_sampling_count_traces_sampled") >= 120.0).then_some(())
+        });
+        let others = fine.iter().filter(|id| kept.contains(*id)).count();
+        // A tenth of a hundred, give or take five standard deviations.
+        assert!(others <= 25, "{protocol}: {others} of 100 are kept");
+        let calls = || {
+            let metrics = collector.items("metrics");
+            let all = metrics.iter().filter(|(_, metric)| metric["name"] == "traces.span.metrics.calls");
+            let points = all
+                .flat_map(|(_, metric)| metric["sum"]["dataPoints"].as_array().cloned().unwrap_or_default());
+            let named = points.filter(|point| {
+                attribute(&point["attributes"], "span.name")["stringValue"] == "GET /api/users"
+                    && attribute(&point["attributes"], "service.name")["stringValue"] == "api-gateway"
+                    && attribute(&point["attributes"], "span.kind")["stringValue"] == "SPAN_KIND_SERVER"
+            });
+            named.filter_map(|point| point["asInt"].as_str()?.parse::<u64>().ok()).max()
+        };
+        eventually("metrics of all spans", || (calls() == Some(100)).then_some(()));
+        // Logs are not sampled, and lead to traces, also to those that were not kept.
+        eventually("a log line of each refused order", || {
+            let lines = collector.items("logs");
+            let of = |id: &String| lines.iter().any(|(_, line)| line["traceId"] == id.as_str());
+            (refused.iter().all(of) && fine.iter().all(of)).then_some(())
+        });
+        assert_eq!(collector.own("otelcol_receiver_refused"), 0.0);
+    }
+}
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn the_collector_gets_the_metrics_that_the_page_shows() {
+    let collector = Collector::start();
+    let lab = lab(&format!("http://127.0.0.1:{}", collector.http), "http/protobuf");
+    let user = lab.user();
+    (0..5).for_each(|_| drop(lab.order(user)));
+    let page = || lab.metric(Role::Order, "orders_created_total");
+    assert_eq!(page(), Some(5.0));
+    let last = |name: &str| {
+        let metrics = collector.items("metrics");
+        let points =
+            metrics.iter().rev().filter(|(service, m)| service == "order-service" && m["name"] == name);
+        points.map(|(_, metric)| metric.clone()).next()
+    };
+    eventually("the orders", || {
+        let names: Vec<_> = collector.items("metrics").into_iter().map(|(_, m)| m["name"].clone()).collect();
+        let durations = last("http.server.request.duration")?;
+        assert_eq!(durations["unit"], "s", "{names:?}");
+        let points = durations["histogram"]["dataPoints"].as_array()?.clone();
+        let created = points.iter().find(|point| {
+            attribute(&point["attributes"], "http.route")["stringValue"] == "/orders"
+                && attribute(&point["attributes"], "http.response.status_code")["intValue"] == "201"
+        })?;
+        (created["count"] == "5").then_some(())
+    });
+}
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn victorialogs_has_every_line_once_and_finds_those_of_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut command = backend("logs/victoria-logs");
+    command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+    command.arg(format!("-storageDataPath={}", folder.path().display()));
+    let _process = Process::spawn(command);
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    eventually("it listens", || try_send("GET", &url("/health"), &[], None));
+    let lab = Lab::start_with(&[
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &url("/insert/opentelemetry/v1/logs")),
+    ]);
+    let user = lab.user();
+    let order = lab.order(user);
+    lab.wait_notifications(order.id(), 1);
+    let found = |query: &str| -> Vec<Value> {
+        let answer = get(&url(&format!("/select/logsql/query?query={query}&limit=1000"))).text;
+        answer.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    // As many as the roles wrote to standard output for this trace.
+    let id = order.trace_id();
+    let written = || lab.logs().iter().filter(|line| line["traceId"] == id.as_str()).count();
+    eventually("all lines of the order's trace", || {
+        let lines = found(&format!("trace_id:={id}"));
+        (written() > 3 && lines.len() == written()).then_some(())
+    });
+    let page = get(&lab.url(Role::Order, "/metrics")).text;
+    assert_eq!(metric(&page, "telemetry_batches_failed_total{signal=\"logs\"}"), Some(0.0));
+    assert_eq!(post(&lab.api("/api/users"), &json!({})).status, 400);
+}
