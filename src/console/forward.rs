@@ -4,7 +4,6 @@
 //! lost, both counted: what left and what did not add up to what came in.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -14,8 +13,9 @@ use http::{HeaderMap, HeaderValue};
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::forward_reports::{LaneReports, say};
 use crate::config::ForwardConfig;
-use crate::runtime::telemetry::forward::{ForwardSender, Occasional};
+use crate::runtime::telemetry::forward::ForwardSender;
 use crate::runtime::telemetry::{PartialSuccess, Signal};
 
 /// What may wait of one signal, the export on its way included, in bytes. The largest body fits.
@@ -217,38 +217,6 @@ impl ForwardLane {
     }
 }
 
-/// What was said of one signal.
-#[derive(Default)]
-struct LaneReports {
-    failures: Occasional,
-    drops: Occasional,
-    failing: bool,
-    dropped: u64,
-}
-
-impl LaneReports {
-    /// Says what happened, once in a while; `dropped` are all so far.
-    fn tell(&mut self, signal: Signal, lost: u64, cause: Option<String>, dropped: u64) {
-        let (title, items, now) = (signal.title(), signal.items(), Instant::now());
-        if let Some(cause) = cause {
-            if let Some(lost) = self.failures.count(lost, now) {
-                say(&format!(
-                    "{title} export was not taken where it is sent on to, {lost} {items} are lost: {cause}"
-                ));
-                self.failing = true;
-            }
-        } else if std::mem::take(&mut self.failing) {
-            say(&format!("{title} exports are taken again where they are sent on to"));
-        }
-        let new = dropped - std::mem::replace(&mut self.dropped, dropped);
-        if new > 0
-            && let Some(dropped) = self.drops.count(new, now)
-        {
-            say(&format!("{dropped} {items} were dropped: the receiver they are sent on to is too slow"));
-        }
-    }
-}
-
 impl ForwardedExport {
     fn is_plain_protobuf(&self) -> bool {
         let is = |name, wanted: &str| self.head.get(name).is_some_and(|value| value == wanted);
@@ -256,11 +224,6 @@ impl ForwardedExport {
             || is(http::header::CONTENT_ENCODING, "identity");
         plain && is(http::header::CONTENT_TYPE, "application/x-protobuf")
     }
-}
-
-/// Talk goes to standard error; a closed one is no reason to stop.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 #[cfg(test)]

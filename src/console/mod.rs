@@ -18,6 +18,7 @@ mod critical;
 mod dependencies;
 mod export;
 mod forward;
+mod forward_reports;
 mod ids;
 mod jaeger;
 mod line_head;

@@ -47,6 +47,9 @@ impl Environment {
         }
         if let Some(port) = plan.otlp.port {
             let theirs = inherited(var::OTLP_ENDPOINT).filter(|_| plan.export.is_none());
+            if theirs.is_none() {
+                env.speak_http(inherited);
+            }
             env.set(var::OTLP_ENDPOINT, theirs.unwrap_or(plan.url(port)));
             // The console reads what the roles log and scrapes their metrics.
             for (name, value) in
@@ -87,6 +90,15 @@ impl Environment {
         env.set(var::SHUTDOWN_GRACE, plan.grace.as_secs_f64().to_string());
         env.set(var::LOG_FORMAT, "json");
         env
+    }
+
+    /// For the console, which takes no gRPC.
+    fn speak_http(&mut self, inherited: Inherited<'_>) {
+        for name in var::OTLP_PROTOCOLS {
+            if inherited(name).is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc")) {
+                self.set(name, "http/protobuf");
+            }
+        }
     }
 
     /// All signals go to the console, which sends them on: what is for that receiver, its credentials among it, is
@@ -193,6 +205,30 @@ mod tests {
         assert!(removes(&env, "OTEL_SERVICE_NAME"));
         assert_eq!(value(&env, "FAULTS_ENABLED").as_deref(), Some("true"));
         assert!(!env.0.contains_key("DATABASE_URL"));
+    }
+
+    #[test]
+    fn what_is_exported_goes_to_the_console_by_http_and_the_receivers_secrets_to_the_console_alone() {
+        let plan = LabPlan { export: Some("https://vendor".to_owned()), ..plan(&[]) };
+        let theirs = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://collector:4317".to_owned()),
+            "OTEL_EXPORTER_OTLP_PROTOCOL" => Some("grpc".to_owned()),
+            "OTEL_LOGS_EXPORTER" => Some("none".to_owned()),
+            _ => None,
+        };
+        let role = Environment::of_role(&plan, Role::Order, &theirs);
+        for (name, expected) in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:7006"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_METRICS_EXPORTER", "otlp"),
+        ] {
+            assert_eq!(value(&role, name).as_deref(), Some(expected), "{name}");
+        }
+        assert!(removes(&role, "OTEL_EXPORTER_OTLP_HEADERS") && !role.0.contains_key("CONSOLE_FORWARD"));
+        let console = Environment::of_console(&plan);
+        assert_eq!(value(&console, "CONSOLE_FORWARD").as_deref(), Some("https://vendor"));
+        assert!(!removes(&console, "OTEL_EXPORTER_OTLP_HEADERS"));
     }
 
     #[test]
