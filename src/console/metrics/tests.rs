@@ -276,3 +276,18 @@ async fn an_exponential_histogram_of_a_scale_that_no_sdk_sends_is_refused() {
         assert!(partial.error_message.contains("between -10 and 20"), "{}", partial.error_message);
     }
 }
+
+#[test]
+fn an_export_counts_its_data_points_and_what_could_not_be_read_of_it() {
+    let time = ago(1).to_string();
+    let points = json!([{"timeUnixNano": time, "asInt": 1}, {"timeUnixNano": "soon"}, {"timeUnixNano": time, "asInt": 2}]);
+    let metrics =
+        json!([{"name": "a", "gauge": {"dataPoints": points}}, {"name": "b", "gauge": 1}, {"name": "none"}]);
+    let export = OtlpExport::read(&METRICS, export(&metrics).into(), true).unwrap();
+    // Two and the bad one, the metric that is none, and the one without data.
+    assert_eq!(export.items(), 5);
+    let console = sample::console();
+    console.take_metrics(export);
+    let stats = console.metrics().stats;
+    assert_eq!((stats.received, stats.rejected), (5, 3));
+}
