@@ -11,31 +11,27 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, UsageWho, getrlimit, getrusage
 
 use crate::schema::names;
 
-const CPU: &str = "process_cpu_seconds_total";
-const OPEN_FDS: &str = "process_open_fds";
-const MAX_FDS: &str = "process_max_fds";
-const VIRTUAL: &str = "process_virtual_memory_bytes";
-const VIRTUAL_MAX: &str = "process_virtual_memory_max_bytes";
-const RESIDENT: &str = "process_resident_memory_bytes";
-const THREADS: &str = "process_threads";
-
 /// `USER_HZ`, the unit of times in /proc: the same on every architecture this program is built for.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// Describes the metrics and sets those that never change.
 pub(super) fn register() {
-    describe_counter!(CPU, Unit::Seconds, "Total user and system CPU time spent in seconds.");
-    describe_gauge!(OPEN_FDS, Unit::Count, "Number of open file descriptors.");
-    describe_gauge!(MAX_FDS, Unit::Count, "Maximum number of open file descriptors.");
-    describe_gauge!(VIRTUAL, Unit::Bytes, "Virtual memory size in bytes.");
-    describe_gauge!(VIRTUAL_MAX, Unit::Bytes, "Maximum amount of virtual memory available in bytes.");
-    describe_gauge!(RESIDENT, Unit::Bytes, "Resident memory size in bytes.");
+    describe_counter!(names::PROCESS_CPU, Unit::Seconds, "Total user and system CPU time spent in seconds.");
+    describe_gauge!(names::PROCESS_OPEN_FDS, Unit::Count, "Number of open file descriptors.");
+    describe_gauge!(names::PROCESS_MAX_FDS, Unit::Count, "Maximum number of open file descriptors.");
+    describe_gauge!(names::PROCESS_VIRTUAL, Unit::Bytes, "Virtual memory size in bytes.");
+    describe_gauge!(
+        names::PROCESS_VIRTUAL_MAX,
+        Unit::Bytes,
+        "Maximum amount of virtual memory available in bytes."
+    );
+    describe_gauge!(names::PROCESS_RESIDENT, Unit::Bytes, "Resident memory size in bytes.");
     describe_gauge!(
         names::PROCESS_START,
         Unit::Seconds,
         "Start time of the process since unix epoch in seconds."
     );
-    describe_gauge!(THREADS, Unit::Count, "Number of OS threads in the process.");
+    describe_gauge!(names::PROCESS_THREADS, Unit::Count, "Number of OS threads in the process.");
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     gauge!(names::PROCESS_START).set(started().unwrap_or_else(now) as f64);
 }
@@ -48,9 +44,11 @@ pub(super) fn collect() {
         let micros = (user.tv_sec() + system.tv_sec()) * 1_000_000
             + i64::from(user.tv_usec())
             + i64::from(system.tv_usec());
-        counter!(CPU).absolute(micros.max(0).unsigned_abs() / 1_000_000);
+        counter!(names::PROCESS_CPU).absolute(micros.max(0).unsigned_abs() / 1_000_000);
     }
-    for (name, resource) in [(MAX_FDS, Resource::RLIMIT_NOFILE), (VIRTUAL_MAX, Resource::RLIMIT_AS)] {
+    for (name, resource) in
+        [(names::PROCESS_MAX_FDS, Resource::RLIMIT_NOFILE), (names::PROCESS_VIRTUAL_MAX, Resource::RLIMIT_AS)]
+    {
         if let Ok((soft, _)) = getrlimit(resource) {
             // The libraries write "no limit" as 0.
             gauge!(name).set(if soft == RLIM_INFINITY { 0.0 } else { soft as f64 });
@@ -58,12 +56,14 @@ pub(super) fn collect() {
     }
     // One of them is the one that lists them.
     if let Ok(open) = fs::read_dir("/dev/fd") {
-        gauge!(OPEN_FDS).set(open.count().saturating_sub(1) as f64);
+        gauge!(names::PROCESS_OPEN_FDS).set(open.count().saturating_sub(1) as f64);
     }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for (name, field, unit) in
-        [(VIRTUAL, "VmSize:", 1024), (RESIDENT, "VmRSS:", 1024), (THREADS, "Threads:", 1)]
-    {
+    for (name, field, unit) in [
+        (names::PROCESS_VIRTUAL, "VmSize:", 1024),
+        (names::PROCESS_RESIDENT, "VmRSS:", 1024),
+        (names::PROCESS_THREADS, "Threads:", 1),
+    ] {
         if let Some(value) = number(&status, field) {
             gauge!(name).set((value * unit) as f64);
         }

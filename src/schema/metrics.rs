@@ -42,7 +42,14 @@ pub mod names {
     pub const RUNTIME_TASKS: &str = "runtime_tokio_alive_tasks";
     pub const FAULT_ACTIVE: &str = "fault_active";
     pub const BUILD_INFO: &str = "build_info";
+    pub const PROCESS_CPU: &str = "process_cpu_seconds_total";
+    pub const PROCESS_OPEN_FDS: &str = "process_open_fds";
+    pub const PROCESS_MAX_FDS: &str = "process_max_fds";
+    pub const PROCESS_VIRTUAL: &str = "process_virtual_memory_bytes";
+    pub const PROCESS_VIRTUAL_MAX: &str = "process_virtual_memory_max_bytes";
+    pub const PROCESS_RESIDENT: &str = "process_resident_memory_bytes";
     pub const PROCESS_START: &str = "process_start_time_seconds";
+    pub const PROCESS_THREADS: &str = "process_threads";
 }
 
 /// What a metric measures with.

@@ -5,9 +5,11 @@
 
 pub mod faults;
 mod metrics;
+mod otlp;
 
 pub use faults::{Checked, FAULT_ATTRIBUTE, FAULT_NAMES, FAULTS, Fault, Parameter, SECONDS, Values};
 pub use metrics::{Kind, Label, METRICS, Metric, names};
+pub use otlp::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric};
 
 use std::fmt;
 

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use o11y_lab::config::{self, TRANSPORTS, Transport, TransportRow};
 use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
-use o11y_lab::schema::{Checked, FAULTS, Fault, Kind, METRICS, Metric, Parameter, SECONDS, SERVICES};
+use o11y_lab::schema::{
+    Checked, FAULTS, Fault, Kind, METRICS, Metric, OTLP_METRICS, OtlpKind, OtlpMetric, Parameter, SECONDS,
+    SERVICES,
+};
 
 use crate::helpers::bin;
 
@@ -73,6 +76,37 @@ fn every_metric_is_documented_with_type_unit_labels_and_meaning() {
         table += &metric_row(metric);
     }
     assert_block("docs/metrics.md", "metrics", &table);
+}
+
+#[test]
+fn every_metric_is_documented_with_its_name_in_otlp() {
+    let mut table =
+        "| OTLP | unit | kind | attributes | on `/metrics` | a Prometheus that takes OTLP says |\n\
+        |---|---|---|---|---|---|\n"
+            .to_owned();
+    for row in OTLP_METRICS {
+        table += &otlp_row(row);
+    }
+    assert_block("docs/metrics.md", "otlp", &table);
+}
+
+fn otlp_row(row: &OtlpMetric) -> String {
+    let kind = match row.kind {
+        OtlpKind::Sum | OtlpKind::ObservedSum => "sum",
+        OtlpKind::UpDownSum => "up-down sum",
+        OtlpKind::Gauge => "gauge",
+        OtlpKind::Histogram => "histogram",
+    };
+    let labels =
+        METRICS.iter().find(|metric| metric.name == row.metric).map_or(&[][..], |metric| metric.labels);
+    let mut attributes: Vec<_> = row.fixed.iter().map(|(key, value)| format!("`{key}` {value}")).collect();
+    attributes.extend(labels.iter().filter_map(|label| row.key(label.key)).map(|key| format!("`{key}`")));
+    attributes.extend(row.errors.map(|(label, _)| format!("`error.type` from `{label}`")));
+    let prometheus = row.prometheus_name();
+    let prometheus = if prometheus == row.metric { "the same".to_owned() } else { format!("`{prometheus}`") };
+    let (name, unit, metric) = (row.name, row.unit, row.metric);
+    let attributes = attributes.join(", ");
+    format!("| `{name}` | {unit} | {kind} | {attributes} | `{metric}` | {prometheus} |\n")
 }
 
 #[test]

@@ -6,35 +6,37 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId};
 
+use super::options::ExemplarFilter;
+
 /// One observation and the span that it was made in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Exemplar {
+pub(in crate::runtime) struct BucketExemplar {
     /// What was observed, in the histogram's unit; finite.
-    pub(super) value: f64,
+    pub(in crate::runtime) value: f64,
     /// When, in nanoseconds since 1970.
-    pub(super) time: u64,
-    /// The trace of a sampled span of this process.
-    pub(super) trace: TraceId,
+    pub(in crate::runtime) time: u64,
+    /// The trace of a span of this process; invalid where it was made in none.
+    pub(in crate::runtime) trace: TraceId,
     /// That span.
-    pub(super) span: SpanId,
+    pub(in crate::runtime) span: SpanId,
 }
 
 /// The last exemplar of each bucket. Holds no memory until the first one.
 #[derive(Debug, Default)]
 pub(super) struct Reservoir(Mutex<Option<Slots>>);
 
-type Slots = Box<[Option<Exemplar>]>;
+type Slots = Box<[Option<BucketExemplar>]>;
 
 impl Reservoir {
-    /// Keeps an observation, where it was made in a sampled span of this process, as the exemplar of its
-    /// bucket among those with these upper bounds. Never waits: it is on the way of a request, and where two
+    /// Keeps an observation that the filter lets pass as the exemplar of its bucket, among those with these
+    /// upper bounds. Never waits: it is on the way of a request, and where two
     /// threads meet here, one exemplar is as good as the other.
-    pub(super) fn offer(&self, value: f64, bounds: &[f64]) {
-        let Some((trace, span)) = sampled_span().filter(|_| value.is_finite()) else { return };
+    pub(super) fn offer(&self, value: f64, bounds: &[f64], filter: ExemplarFilter) {
+        let Some((trace, span)) = span_for(filter).filter(|_| value.is_finite()) else { return };
         let Ok(mut slots) = self.0.try_lock() else { return };
         let slots = slots.get_or_insert_with(|| vec![None; bounds.len() + 1].into());
         if let Some(slot) = slots.get_mut(bounds.partition_point(|bound| *bound < value)) {
-            *slot = Some(Exemplar { value, time: now(), trace, span });
+            *slot = Some(BucketExemplar { value, time: now(), trace, span });
         }
     }
 
@@ -44,14 +46,21 @@ impl Reservoir {
     }
 }
 
-/// The active span, where it is sampled and one of this process: a parent elsewhere that telemetry which is
-/// off merely passes on is not what was measured.
-fn sampled_span() -> Option<(TraceId, SpanId)> {
+/// The active span, where it is one of this process: a parent elsewhere that telemetry which is off merely
+/// passes on is not what was measured. `None` where the filter wants no exemplar.
+fn span_for(filter: ExemplarFilter) -> Option<(TraceId, SpanId)> {
+    if filter == ExemplarFilter::AlwaysOff {
+        return None;
+    }
     Context::map_current(|context| {
         let span = context.span();
         let span = span.span_context();
-        let ours = span.is_sampled() && span.is_valid() && !span.is_remote();
-        ours.then(|| (span.trace_id(), span.span_id()))
+        let ours = span.is_valid() && !span.is_remote();
+        match filter {
+            ExemplarFilter::AlwaysOn if !ours => Some((TraceId::INVALID, SpanId::INVALID)),
+            ExemplarFilter::AlwaysOn => Some((span.trace_id(), span.span_id())),
+            _ => (ours && span.is_sampled()).then(|| (span.trace_id(), span.span_id())),
+        }
     })
 }
 
@@ -79,7 +88,7 @@ pub(super) mod tests {
         let reservoir = Reservoir::default();
         let observe = |span, value| {
             let _active = context(span, TraceFlags::SAMPLED, false).attach();
-            reservoir.offer(value, &[0.5, 1.5]);
+            reservoir.offer(value, &[0.5, 1.5], ExemplarFilter::TraceBased);
         };
         for (span, value) in [(1, 0.1), (2, 0.5), (3, 1.5), (4, 1.6), (5, f64::NAN), (6, f64::INFINITY)] {
             observe(span, value);
@@ -93,10 +102,10 @@ pub(super) mod tests {
     #[test]
     fn without_a_sampled_span_of_this_process_nothing_is_kept_and_no_memory_is_taken() {
         let reservoir = Reservoir::default();
-        reservoir.offer(1.0, &[0.5]);
+        reservoir.offer(1.0, &[0.5], ExemplarFilter::TraceBased);
         for context in [context(1, TraceFlags::NOT_SAMPLED, false), context(1, TraceFlags::SAMPLED, true)] {
             let _active = context.attach();
-            reservoir.offer(1.0, &[0.5]);
+            reservoir.offer(1.0, &[0.5], ExemplarFilter::TraceBased);
         }
         assert_eq!(reservoir.copy(), None);
     }
@@ -106,8 +115,22 @@ pub(super) mod tests {
         let reservoir = Reservoir::default();
         let reading = reservoir.0.lock().unwrap();
         let _active = context(1, TraceFlags::SAMPLED, false).attach();
-        reservoir.offer(1.0, &[0.5]);
+        reservoir.offer(1.0, &[0.5], ExemplarFilter::TraceBased);
         drop(reading);
         assert_eq!(reservoir.copy(), None);
+    }
+    #[test]
+    fn the_other_filters_take_everything_and_nothing() {
+        let kept = |filter| {
+            let reservoir = Reservoir::default();
+            let _active = context(1, TraceFlags::NOT_SAMPLED, false).attach();
+            reservoir.offer(0.1, &[0.5], filter);
+            let _outside = Context::new().attach();
+            reservoir.offer(1.0, &[0.5], filter);
+            let slots = reservoir.copy().unwrap_or_default();
+            slots.iter().flatten().map(|exemplar| exemplar.span).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(ExemplarFilter::AlwaysOn), [SpanId::from(1), SpanId::INVALID]);
+        assert_eq!(kept(ExemplarFilter::AlwaysOff), []);
     }
 }

@@ -5,10 +5,12 @@
 //!                                  └─ exemplars ── open_metrics ───────────────┘
 //! ```
 
+mod base2;
 mod exemplar;
 mod format;
 mod observe;
 mod open_metrics;
+mod options;
 mod series;
 
 use std::time::Duration;
@@ -17,9 +19,13 @@ use anyhow::anyhow;
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+pub(super) use base2::Base2Histogram;
+pub(super) use exemplar::BucketExemplar;
 pub use format::PageFormat;
-use observe::{Histograms, ObservingRecorder};
+pub(super) use observe::Histograms;
+use observe::ObservingRecorder;
 use open_metrics::open_metrics;
+pub(super) use options::ExemplarFilter;
 pub use series::{route_labels, server_labels};
 
 use super::{Shutdown, process};
@@ -40,6 +46,18 @@ pub struct Recorder {
 impl Recorder {
     /// Installs the recorder for this process and registers every series of `service`.
     pub fn install(service: &'static Service, routes: &'static [Route]) -> anyhow::Result<Self> {
+        let (observing, recorder) = Self::build()?;
+        let installed = metrics::set_global_recorder(observing);
+        // The error holds the recorder itself.
+        installed.map_err(|_| anyhow!("there is a metrics recorder already"))?;
+        for metric in METRICS.iter().filter(|metric| metric.exposed_by(service.role)) {
+            series::register(metric, service, routes);
+        }
+        process::register();
+        Ok(recorder)
+    }
+
+    fn build() -> anyhow::Result<(ObservingRecorder, Self)> {
         let mut builder = PrometheusBuilder::new();
         for metric in METRICS {
             // A histogram without buckets would come out as a summary.
@@ -49,16 +67,21 @@ impl Recorder {
         }
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        let recorder = ObservingRecorder::new(recorder);
-        let histograms = recorder.histograms();
-        let installed = metrics::set_global_recorder(recorder);
-        // The error holds the recorder itself.
-        installed.map_err(|_| anyhow!("there is a metrics recorder already"))?;
-        for metric in METRICS.iter().filter(|metric| metric.exposed_by(service.role)) {
-            series::register(metric, service, routes);
-        }
-        process::register();
-        Ok(Self { handle, histograms, runtime: tokio::runtime::Handle::current() })
+        let observing = ObservingRecorder::new(recorder);
+        let histograms = observing.histograms();
+        Ok((observing, Self { handle, histograms, runtime: tokio::runtime::Handle::current() }))
+    }
+
+    /// What is kept beside the numbers from now on: which observations become exemplars, and whether
+    /// histograms are also counted in exponential buckets.
+    #[allow(dead_code, reason = "called once the settings say what")]
+    pub(super) fn keep(&self, filter: ExemplarFilter, exponential: bool) {
+        self.histograms.keep(filter, exponential);
+    }
+
+    /// The histograms, for what is kept beside the numbers of the page.
+    pub(super) fn histograms(&self) -> &Histograms {
+        &self.histograms
     }
 
     /// The page for `/metrics`.
@@ -66,11 +89,14 @@ impl Recorder {
         let page = self.page();
         match format {
             PageFormat::Prometheus => page,
-            PageFormat::OpenMetrics => open_metrics(&page, |bucket| self.histograms.exemplars(bucket)),
+            PageFormat::OpenMetrics => open_metrics(&page, |bucket| {
+                self.histograms.of_bucket(bucket).map(|histogram| histogram.exemplars()).unwrap_or_default()
+            }),
         }
     }
 
-    fn page(&self) -> String {
+    /// The page as it stands: Prometheus text format 0.0.4.
+    pub(super) fn page(&self) -> String {
         process::collect();
         gauge!(names::RUNTIME_TASKS).set(self.runtime.metrics().num_alive_tasks() as f64);
         self.handle.render()
@@ -85,5 +111,13 @@ pub async fn upkeep(recorder: Recorder, shutdown: Shutdown) {
             _ = interval.tick() => recorder.handle.run_upkeep(),
             () = shutdown.wait() => return,
         }
+    }
+}
+
+#[cfg(test)]
+impl Recorder {
+    /// One that is not the process's: for the thread that `local` lasts on. Only in a tokio runtime.
+    pub(super) fn for_test() -> (impl metrics::Recorder, Self) {
+        Self::build().unwrap()
     }
 }

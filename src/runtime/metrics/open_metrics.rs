@@ -4,14 +4,16 @@
 
 use std::fmt::Write;
 
-use super::exemplar::Exemplar;
+use opentelemetry::trace::TraceId;
+
+use super::exemplar::BucketExemplar;
 use crate::exposition::{MetricFamily, MetricSample, families};
-use crate::schema::METRICS;
+use crate::schema::{OtlpMetric, names};
 
 /// The page with the exemplars that `exemplars` has for the series of a bucket, one for each bucket in order.
 pub(super) fn open_metrics(
     page: &str,
-    exemplars: impl Fn(&MetricSample<'_>) -> Box<[Option<Exemplar>]>,
+    exemplars: impl Fn(&MetricSample<'_>) -> Box<[Option<BucketExemplar>]>,
 ) -> String {
     let mut text = String::with_capacity(page.len() * 5 / 4);
     for family in families(page) {
@@ -54,27 +56,30 @@ fn write_head(text: &mut String, family: &MetricFamily<'_>) {
 
 /// The unit, which the format wants at the end of the family's name.
 fn unit(metric: &str, family: &str) -> Option<&'static str> {
-    let metric = METRICS.iter().find(|known| known.name == metric)?;
-    let unit = match metric.unit {
-        "s" => "seconds",
-        "By" => "bytes",
-        other => other,
+    let unit = match (metric, OtlpMetric::of(metric)?.unit) {
+        (names::NOTIFICATION_DURATION, _) => "ms",
+        (_, "s") => "seconds",
+        (_, "By") => "bytes",
+        _ => return None,
     };
     family.strip_suffix(unit)?.ends_with('_').then_some(unit)
 }
 
 /// The labels are 63 characters; a backend drops an exemplar with more than 128.
-fn write_exemplar(text: &mut String, exemplar: &Exemplar) {
-    let Exemplar { value, time, trace, span } = exemplar;
+fn write_exemplar(text: &mut String, exemplar: &BucketExemplar) {
+    let BucketExemplar { value, time, trace, span } = exemplar;
     let (seconds, milliseconds) = (time / 1_000_000_000, time / 1_000_000 % 1000);
+    text.push_str(" # {");
     // Writing to a string cannot fail.
-    let _ =
-        write!(text, " # {{trace_id=\"{trace}\",span_id=\"{span}\"}} {value} {seconds}.{milliseconds:03}");
+    if *trace != TraceId::INVALID {
+        let _ = write!(text, "trace_id=\"{trace}\",span_id=\"{span}\"");
+    }
+    let _ = write!(text, "}} {value} {seconds}.{milliseconds:03}");
 }
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{SpanId, TraceId};
+    use opentelemetry::trace::SpanId;
 
     use super::*;
 
@@ -137,7 +142,7 @@ db_client_operation_duration_seconds_count{outcome=\"error\"} 0
 
     #[test]
     fn the_page_as_open_metrics_has_the_same_numbers_units_and_exemplars_where_there_are_some() {
-        let exemplar = Exemplar {
+        let exemplar = BucketExemplar {
             value: 1.25,
             time: 1_790_000_000_012_345_678,
             trace: TraceId::from(7),

@@ -16,6 +16,8 @@
 
 pub(crate) mod forward;
 mod logs;
+#[allow(dead_code, unused_imports, reason = "started once the settings say where to")]
+mod metrics;
 mod otlp;
 mod pipeline;
 mod propagators;

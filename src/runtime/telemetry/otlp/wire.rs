@@ -52,6 +52,35 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// fixed64, sfixed64 or double (its bits) with presence, so also where it is zero.
+    pub(in crate::runtime::telemetry) fn present_fixed64(&mut self, field: u64, value: u64) {
+        self.key(field, FIXED64);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// sint32.
+    pub(in crate::runtime::telemetry) fn sint32(&mut self, field: u64, value: i32) {
+        self.varint(field, u64::from((value << 1 ^ value >> 31).cast_unsigned()));
+    }
+
+    /// Packed `repeated` fixed64 or double (their bits).
+    pub(in crate::runtime::telemetry) fn packed_fixed64(
+        &mut self,
+        field: u64,
+        values: impl Iterator<Item = u64>,
+    ) {
+        self.message(field, |list| values.for_each(|value| list.0.extend_from_slice(&value.to_le_bytes())));
+    }
+
+    /// Packed `repeated` uint64.
+    pub(in crate::runtime::telemetry) fn packed_varint(
+        &mut self,
+        field: u64,
+        values: impl Iterator<Item = u64>,
+    ) {
+        self.message(field, |list| values.for_each(|value| list.raw_varint(value)));
+    }
+
     /// bytes or string.
     pub(in crate::runtime::telemetry) fn bytes(&mut self, field: u64, value: &[u8]) {
         if !value.is_empty() {

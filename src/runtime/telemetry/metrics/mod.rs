@@ -1,0 +1,90 @@
+//! Metrics over OTLP: what `/metrics` says, once an interval.
+//!
+//! ```text
+//! Recorder's page ── collect ── DeltaState ── encode ── otlp::Sender ── collector
+//!                                                └─ Ledger ─┘
+//! ```
+
+mod collect;
+mod delta;
+mod encode;
+mod periodic;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use collect::{HistogramStyle, collect};
+use delta::DeltaState;
+pub(super) use delta::Temporality;
+use encode::{Window, write_metric};
+pub(super) use periodic::PeriodicExporter;
+
+use super::otlp::{Envelope, Ledger, Sender, Wire};
+use crate::runtime::metrics::Recorder;
+
+/// How metrics are exported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MetricStyle {
+    pub(super) interval: Duration,
+    pub(super) temporality: Temporality,
+    /// Whether histograms have exponential buckets instead of the bounds of the page.
+    pub(super) exponential: bool,
+}
+
+/// Makes an export of a recorder's page.
+pub(super) struct Collection {
+    recorder: Recorder,
+    envelope: Envelope,
+    style: MetricStyle,
+    state: DeltaState,
+    /// The start, and the last collection, in nanoseconds since 1970.
+    start: u64,
+    last: u64,
+}
+
+impl Collection {
+    pub(super) fn new(recorder: Recorder, envelope: Envelope, style: MetricStyle) -> Self {
+        let start = now();
+        Self { recorder, envelope, style, state: DeltaState::default(), start, last: start }
+    }
+
+    /// The points of now as an encoded export, and how many they are.
+    fn encode(&mut self) -> (Vec<u8>, usize) {
+        let MetricStyle { temporality, exponential, .. } = self.style;
+        let histograms = HistogramStyle {
+            exponential,
+            taken: temporality != Temporality::Cumulative,
+            exemplars_since: self.last,
+        };
+        // A clock that was set back must not make a point end before it began.
+        let window = Window { start: self.start, last: self.last, now: now().max(self.last) };
+        let mut metrics = collect(&self.recorder.page(), self.recorder.histograms(), histograms);
+        self.state.advance(temporality, &mut metrics);
+        let mut items = Vec::new();
+        for metric in &metrics {
+            let write = |wire: &mut Wire<'_>| write_metric(wire, metric, temporality, window);
+            Wire::new(&mut items).message(Envelope::ITEM, write);
+        }
+        self.last = window.now;
+        let points = metrics.iter().map(|metric| metric.points.len()).sum();
+        (self.envelope.around(&items), points)
+    }
+
+    /// Sends the points of now and settles them.
+    pub(super) fn export(&mut self, sender: &Sender, ledger: &Arc<Ledger>) {
+        let (body, points) = self.encode();
+        let admitted = (0..points).filter(|_| ledger.admit()).count();
+        if admitted > 0 {
+            ledger.settle(admitted, sender.send(body));
+        }
+    }
+}
+
+/// In nanoseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
