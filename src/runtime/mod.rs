@@ -70,7 +70,7 @@ impl Runtime {
         let service = role.service();
         // Metrics before telemetry: the exporter counts from its first span on.
         let recorder = metrics::Recorder::install(service, routes)?;
-        let telemetry = telemetry::start(service.name, &config.otel, &config.log)?;
+        let telemetry = telemetry::start(service.name, &config.otel, &config.log, Some(&recorder))?;
         let port = config.http.port.unwrap_or(service.port());
         let listener = TcpListener::bind((config.http.host, port))
             .with_context(|| format!("cannot listen on {}:{port} (--port, PORT)", config.http.host))?;

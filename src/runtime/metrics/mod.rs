@@ -74,7 +74,6 @@ impl Recorder {
 
     /// What is kept beside the numbers from now on: which observations become exemplars, and whether
     /// histograms are also counted in exponential buckets.
-    #[allow(dead_code, reason = "called once the settings say what")]
     pub(super) fn keep(&self, filter: ExemplarFilter, exponential: bool) {
         self.histograms.keep(filter, exponential);
     }

@@ -22,7 +22,6 @@ pub(super) struct ObservationOptions {
 }
 
 impl ObservationOptions {
-    #[allow(dead_code, reason = "called once the settings say what")]
     pub(super) fn set(&self, filter: ExemplarFilter, exponential: bool) {
         self.filter.store(filter as u8, Ordering::Relaxed);
         self.exponential.store(exponential, Ordering::Relaxed);

@@ -1,22 +1,22 @@
-//! Telemetry, started and stopped once for every role: traces and logs over OTLP, log lines with their
-//! ids.
+//! Telemetry, started and stopped once for every role: traces, logs and metrics over OTLP, log lines with
+//! their ids.
 //!
 //! ```text
 //! tracing ─┬─ logs ───┬── LossyWriter ── stdout          LOG_LEVEL filters here only
 //!          │          └── otlp ───────── collector
 //!          └─ traces ──── otlp ───────── collector
+//! /metrics ─── metrics ─── otlp ───────── collector
 //! ```
 //!
 //! A room for each signal, and what they share: `signal` names them, `settings` reads their
 //! variables, `otlp` carries them, `resource` says who they are from, `pipeline` flushes and stops them.
-//! Metrics are scraped ([`super::metrics`]).
+//! Metrics are also scraped ([`super::metrics`]).
 //!
 //! Nothing on the way of a request waits for the collector or for who reads the log: a span that ends
 //! and a line that is logged take a place in a bounded queue or are dropped and counted.
 
 pub(crate) mod forward;
 mod logs;
-#[allow(dead_code, unused_imports, reason = "started once the settings say where to")]
 mod metrics;
 mod otlp;
 mod pipeline;
@@ -36,7 +36,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-use super::writer;
+use super::{metrics::Recorder, writer};
 use crate::config::{LogConfig, OtelConfig, RUST_LOG_VARIABLE};
 use logs::{LogBatches, LogLayer};
 use otlp::Ledger;
@@ -62,7 +62,8 @@ struct Running {
     pipelines: Vec<Pipeline>,
 }
 
-/// Starts telemetry for `service`: logs, traces and propagation, for the whole process.
+/// Starts telemetry for `service`: logs, traces and propagation, for the whole process, and the export of what
+/// `recorder` counts.
 ///
 /// May be called from async code; it blocks for a moment, up to a second in an ECS task. Settings
 /// that are not understood are logged and replaced, never refused.
@@ -70,10 +71,18 @@ struct Running {
 /// # Errors
 /// A second call in one process, log directives that cannot be read, or TLS files or authorities
 /// that an https collector needs and that are not there.
-pub fn start(service: &str, otel: &OtelConfig, log: &LogConfig) -> Result<Telemetry> {
+pub fn start(
+    service: &str,
+    otel: &OtelConfig,
+    log: &LogConfig,
+    recorder: Option<&Recorder>,
+) -> Result<Telemetry> {
     let settings = Settings::read(service, otel);
     let logs = LogLayer::stdout(&settings.service_name, log)?;
-    install(&settings, otel, logs, &log.log_level)
+    if let Some(recorder) = recorder {
+        recorder.keep(settings.metrics.exemplars, settings.metrics.style.exponential);
+    }
+    install(&settings, otel, logs, &log.log_level, recorder)
 }
 
 /// The same for a command, whose standard output is its result: warnings go to standard error, and of the
@@ -87,17 +96,23 @@ pub fn start_command(service: &str, otel: &OtelConfig) -> Result<Telemetry> {
     settings.disabled |= settings.export.is_none();
     (settings.logs, settings.metrics.export) = (None, None);
     let logs = LogLayer::stderr(&settings.service_name)?;
-    install(&settings, otel, logs, "warn")
+    install(&settings, otel, logs, "warn", None)
 }
 
-fn install<W>(settings: &Settings, otel: &OtelConfig, logs: LogLayer<W>, level: &str) -> Result<Telemetry>
+fn install<W>(
+    settings: &Settings,
+    otel: &OtelConfig,
+    logs: LogLayer<W>,
+    level: &str,
+    recorder: Option<&Recorder>,
+) -> Result<Telemetry>
 where
     W: Fn(&[u8]) + Send + Sync + 'static,
 {
     let filter = logs::filter(level)?;
     let exporters = match settings.disabled {
         true => Exporters::default(),
-        false => on_plain_thread(|| Exporters::build(settings, otel))??,
+        false => on_plain_thread(|| Exporters::build(settings, otel, recorder))??,
     };
     let subscriber =
         tracing_subscriber::registry().with(logs.exporting(exporters.logs.clone()).with_filter(filter));
@@ -123,19 +138,22 @@ where
 struct Exporters {
     spans: Option<(SdkTracerProvider, Arc<Ledger>)>,
     logs: Option<Arc<LogBatches>>,
+    metrics: Option<Pipeline>,
 }
 
 impl Exporters {
     /// Blocks; see [`on_plain_thread`].
-    fn build(settings: &Settings, otel: &OtelConfig) -> Result<Self> {
+    fn build(settings: &Settings, otel: &OtelConfig, recorder: Option<&Recorder>) -> Result<Self> {
         install_crypto();
         let ecs = otel.ecs_metadata_uri.as_deref().filter(|uri| !uri.is_empty());
         let function = crate::config::LambdaEnvironment::read()?;
         let resource = resource::resource(settings, &otel.deployment_environment, ecs, function);
         let logs = settings.logs.as_ref().map(|logs| LogBatches::start(logs, &resource)).transpose()?;
+        let metrics = recorder.and_then(|recorder| metrics::pipeline(&settings.metrics, recorder, &resource));
+        let metrics = metrics.transpose()?;
         let ledger = traces::ledger(settings);
         let provider = traces::provider(settings, resource, &ledger)?;
-        Ok(Self { spans: Some((provider, ledger)), logs: logs.map(Arc::new) })
+        Ok(Self { spans: Some((provider, ledger)), logs: logs.map(Arc::new), metrics })
     }
 }
 
@@ -170,11 +188,14 @@ fn report(settings: &Settings) {
 
 impl Telemetry {
     fn of(exporters: Exporters) -> Self {
-        let Exporters { spans, logs } = exporters;
+        let Exporters { spans, logs, metrics } = exporters;
         let provider = spans.as_ref().map(|(provider, _)| provider.clone());
         let spans = spans.map(|(provider, ledger)| Pipeline::new(Arc::new(provider), ledger));
         let logs = logs.map(|logs| logs.pipeline());
-        Self(Arc::new(Running { provider, pipelines: spans.into_iter().chain(logs).collect() }))
+        Self(Arc::new(Running {
+            provider,
+            pipelines: spans.into_iter().chain(logs).chain(metrics).collect(),
+        }))
     }
 
     /// Whether spans are made.
@@ -182,7 +203,7 @@ impl Telemetry {
         self.0.provider.is_some()
     }
 
-    /// Exports every span and log record so far and writes the log lines that wait; `true` if the
+    /// Exports every span and log record so far, metrics where their interval is over, and writes the log lines that wait; `true` if the
     /// backends took them all.
     ///
     /// Never blocks the thread and takes at most `deadline`, and little of it where a backend did not

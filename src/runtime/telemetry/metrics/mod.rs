@@ -11,15 +11,22 @@ mod encode;
 mod periodic;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use collect::{HistogramStyle, collect};
 use delta::DeltaState;
 pub(super) use delta::Temporality;
 use encode::{Window, write_metric};
-pub(super) use periodic::PeriodicExporter;
+use periodic::PeriodicExporter;
+
+use anyhow::{Context as _, Result};
+use opentelemetry_sdk::Resource;
 
 use super::otlp::{Envelope, Ledger, Sender, Wire};
+use super::pipeline::Pipeline;
+use super::settings::MetricSettings;
+use super::signal::Signal;
+use super::traces::{nanoseconds, scope};
 use crate::runtime::metrics::Recorder;
 
 /// How metrics are exported.
@@ -29,6 +36,32 @@ pub(super) struct MetricStyle {
     pub(super) temporality: Temporality,
     /// Whether histograms have exponential buckets instead of the bounds of the page.
     pub(super) exponential: bool,
+}
+
+/// Data points of one collection: a bound far above the schema's series, because the ledger wants one.
+const MOST_POINTS: usize = 100_000;
+
+/// Starts the export of what `recorder` counts; `None` where nothing is to be exported.
+///
+/// # Errors
+/// TLS files or authorities that an https collector needs and that are not there, or no thread.
+pub(super) fn pipeline(
+    settings: &MetricSettings,
+    recorder: &Recorder,
+    resource: &Resource,
+) -> Option<Result<Pipeline>> {
+    let export = settings.export.as_ref()?;
+    let start = || {
+        let ledger = Arc::new(Ledger::new(Signal::Metrics, MOST_POINTS));
+        let sender = Sender::new(Signal::Metrics, export)?;
+        let (account, envelope) = (ledger.clone(), Envelope::new(resource, &scope()));
+        let mut collection = Collection::new(recorder.clone(), envelope, settings.style);
+        let exporter =
+            PeriodicExporter::start(settings.style.interval, move || collection.export(&sender, &account));
+        let exporter = exporter.context("no thread for the export of metrics")?;
+        Ok(Pipeline::new(Arc::new(exporter), ledger))
+    };
+    Some(start())
 }
 
 /// Makes an export of a recorder's page.
@@ -80,10 +113,8 @@ impl Collection {
     }
 }
 
-/// In nanoseconds since 1970.
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    nanoseconds(SystemTime::now())
 }
 
 #[cfg(test)]

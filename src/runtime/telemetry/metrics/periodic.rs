@@ -4,6 +4,10 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use opentelemetry::Context;
+
+use crate::runtime::telemetry::pipeline::Exporting;
+
 /// Calls its export once an interval. Ends with its thread when it is dropped.
 #[derive(Debug)]
 pub(in crate::runtime::telemetry) struct PeriodicExporter {
@@ -73,6 +77,21 @@ impl PeriodicExporter {
     }
 }
 
+impl Exporting for PeriodicExporter {
+    fn flush(&self) -> bool {
+        PeriodicExporter::flush(self);
+        true
+    }
+
+    fn stop(&self, timeout: Duration) -> bool {
+        PeriodicExporter::stop(self, timeout)
+    }
+
+    fn collects(&self) -> bool {
+        self.is_due()
+    }
+}
+
 impl Drop for PeriodicExporter {
     fn drop(&mut self) {
         self.shared.lock().stopping = true;
@@ -86,6 +105,8 @@ impl Shared {
     }
 
     fn run(&self, mut export: impl FnMut()) {
+        // What the export itself does is no telemetry.
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
         // Also if `export` should panic, nobody waits for this thread for ever.
         let _stopped = Stopped(self);
         loop {

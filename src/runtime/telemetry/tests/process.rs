@@ -25,8 +25,8 @@ const CHILD: &str = "O11Y_LAB_TEST_CHILD";
 fn child() {
     let (otel, log) = settings();
     actix_web::rt::System::new().block_on(async {
-        let telemetry = start("order-service", &otel, &log).unwrap();
-        assert!(start("order-service", &otel, &log).is_err());
+        let telemetry = start("order-service", &otel, &log, None).unwrap();
+        assert!(start("order-service", &otel, &log, None).is_err());
         tracing::info_span!("work").in_scope(|| tracing::warn!(orderId = 3, "inside"));
         tracing::info!("hidden by the level");
         assert!(telemetry.flush(10 * SECOND).await);
