@@ -48,6 +48,7 @@ mod redis;
 mod schema;
 mod settings;
 mod shutdown;
+mod signals;
 mod sqs;
 mod traces;
 mod up;

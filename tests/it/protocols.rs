@@ -118,7 +118,7 @@ fn over_http_in_json_nothing_is_lost_or_changed() {
     );
     let id = trace["traceID"].as_str().unwrap();
     eventually("a line of that trace", || {
-        let lines = get(&console.page(&format!("/api/logs?trace={id}"))).json;
+        let lines = get(&console.page(&format!("/api/logs?text={id}"))).json;
         let line = lines["logs"].as_array()?.first()?.clone();
         (line["service"] == "user-service" && line["level"] == "info").then_some(())
     });
