@@ -47,12 +47,10 @@ pub(super) fn path(trace: &StoredTrace) -> Vec<PathSegment> {
 
 /// The children of every span, the last to finish first.
 fn children(trace: &StoredTrace) -> Vec<Vec<usize>> {
-    let places: std::collections::HashMap<u64, usize> =
-        trace.spans.iter().enumerate().map(|(place, kept)| (kept.id, place)).collect();
     let mut children = vec![Vec::new(); trace.spans.len()];
     for (place, kept) in trace.spans.iter().enumerate() {
-        if let Some(parent) = places.get(&kept.parent) {
-            children[*parent].push(place);
+        if let Some(parent) = trace.parent(kept) {
+            children[parent].push(place);
         }
     }
     for list in &mut children {
@@ -70,6 +68,8 @@ fn clip(kept: &StoredSpan, from: u64, until: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use opentelemetry_proto::tonic::trace::v1::Span;
+
     use super::*;
     use crate::console::sample;
     use crate::console::traces::TraceStore;
@@ -101,6 +101,25 @@ mod tests {
     fn work_after_the_parent_ended_is_cut_off_at_its_end() {
         assert_eq!(path_of(&[(1, 0, 0, 50), (2, 1, 40, 90)]), [(1, 0, 40), (2, 40, 50)]);
         assert_eq!(path_of(&[(1, 0, 0, 50), (2, 1, 60, 90)]), [(1, 0, 50)]);
+    }
+
+    #[test]
+    fn a_client_and_a_server_of_one_id_are_both_on_the_path_whichever_arrived_first() {
+        let of_kind = |kind, span| Span { kind, ..span };
+        let client = of_kind(3, sample::timed(2, 1, 10, 90));
+        let server = of_kind(2, sample::timed(2, 1, 20, 80));
+        for pair in [[client.clone(), server.clone()], [server, client]] {
+            let mut traces = TraceStore::new(10, 1 << 20);
+            for span in [sample::timed(1, 0, 0, 100), sample::timed(3, 2, 30, 70)].into_iter().chain(pair) {
+                traces.insert(&sample::origin("a"), span).unwrap();
+            }
+            let ms = |nanos: u64| (nanos - sample::START) / 1_000_000;
+            let path: Vec<_> =
+                path(&traces.get(1).unwrap()).iter().map(|s| (s.span, ms(s.start), ms(s.end))).collect();
+            let outer =
+                [(1, 0, 10), (2, 10, 20), (2, 20, 30), (3, 30, 70), (2, 70, 80), (2, 80, 90), (1, 90, 100)];
+            assert_eq!(path, outer);
+        }
     }
 
     #[test]

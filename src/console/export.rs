@@ -61,7 +61,7 @@ pub(super) static METRICS: Signal = Signal {
 };
 
 /// The most memory the structs of one export may take, in bytes; texts come on top and are bounded
-/// by the body. About 15,000 spans of twenty attributes each.
+/// by the body. About 30,000 spans of twenty attributes each.
 const MOST_DECODED: usize = 64 << 20;
 
 /// Why an export was not read.

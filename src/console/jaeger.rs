@@ -153,10 +153,7 @@ pub(super) fn trace_json(trace: &StoredTrace) -> Value {
         .collect();
     let mut ordered: Vec<&StoredSpan> = trace.spans.iter().map(Arc::as_ref).collect();
     ordered.sort_by_key(|kept| (kept.start, std::cmp::Reverse(kept.end)));
-    let process = |kept: &StoredSpan| {
-        let place = trace.origins.iter().position(|o| std::ptr::eq(&**o, trace.origin(kept))).unwrap_or(0);
-        format!("p{}", first[place] + 1)
-    };
+    let process = |kept: &StoredSpan| format!("p{}", first[kept.origin] + 1);
     let spans: Vec<_> = ordered.into_iter().map(|kept| span_json(trace, kept, process(kept))).collect();
     json!({"traceID": trace_hex(trace.id), "spans": spans, "processes": processes, "warnings": null})
 }

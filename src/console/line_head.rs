@@ -7,39 +7,33 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ids::{TraceId, parse_trace_id};
 
-/// The levels, least urgent first; anything else counts as `info`.
-const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
+/// The levels, least urgent first, each with its names in other logging systems, among them syslog, Python
+/// and .NET.
+const LEVELS: [(&str, &[&str]); 6] = [
+    ("trace", &["verbose", "finest"]),
+    ("debug", &["fine"]),
+    ("info", &["information", "notice"]),
+    ("warn", &["warning"]),
+    ("error", &["err", "severe"]),
+    ("fatal", &["critical", "crit", "alert", "emergency", "emerg", "panic"]),
+];
+/// What an unknown one counts as.
+const INFO: usize = 2;
 
-/// The place of a level among the levels.
+/// The place among the levels of the one that any logging system's name means; OpenTelemetry's `DEBUG3` is
+/// `debug`.
 pub(super) fn rank(level: &str) -> usize {
-    let level = if level.eq_ignore_ascii_case("warning") { "warn" } else { level };
-    LEVELS.iter().position(|known| known.eq_ignore_ascii_case(level)).unwrap_or(2)
+    let level = level.trim().trim_end_matches(['1', '2', '3', '4']);
+    let means = |name: &str| name.eq_ignore_ascii_case(level);
+    LEVELS
+        .iter()
+        .position(|(name, others)| means(name) || others.iter().any(|other| means(other)))
+        .unwrap_or(INFO)
 }
 
-/// Names of the levels in other logging systems, among them syslog, Python and .NET.
-const OTHER_LEVELS: [(&str, &str); 14] = [
-    ("verbose", "trace"),
-    ("finest", "trace"),
-    ("fine", "debug"),
-    ("information", "info"),
-    ("notice", "info"),
-    ("warning", "warn"),
-    ("err", "error"),
-    ("severe", "error"),
-    ("critical", "fatal"),
-    ("crit", "fatal"),
-    ("alert", "fatal"),
-    ("emergency", "fatal"),
-    ("emerg", "fatal"),
-    ("panic", "fatal"),
-];
-
-/// The level that a severity of any logging system names; OpenTelemetry's `DEBUG3` is `debug`. Unknown
-/// ones are `info`.
+/// The level that such a name means.
 pub(super) fn level_in(text: &str) -> &'static str {
-    let name = text.trim().trim_end_matches(['1', '2', '3', '4']);
-    let other = OTHER_LEVELS.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
-    LEVELS[rank(other.map_or(name, |(_, level)| level))]
+    LEVELS[rank(text)].0
 }
 
 /// The fields that log lines are searched by.

@@ -75,10 +75,10 @@ impl LogStore {
         self.lines.len()
     }
 
-    /// Counts a line that could not even be read.
-    pub(super) fn reject(&mut self) {
-        self.received += 1;
-        self.rejected += 1;
+    /// Counts lines that could not even be read.
+    pub(super) fn reject(&mut self, lines: u64) {
+        self.received += lines;
+        self.rejected += lines;
     }
 
     /// Keeps a line that a service wrote to its standard output.
@@ -103,8 +103,8 @@ impl LogStore {
         if text.is_empty() {
             return true;
         }
-        let Some(head) = LineHead::read(text).filter(|_| text.len() <= MAX_LINE) else {
-            self.reject();
+        let Some(head) = (text.len() <= MAX_LINE).then(|| LineHead::read(text)).flatten() else {
+            self.reject(1);
             return false;
         };
         self.received += 1;
@@ -206,5 +206,18 @@ mod tests {
         assert_eq!(count(LogFilter { text: Some("hello".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { trace: Some(10), service: Some("a".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { after: Some(2), ..all() }), 1);
+    }
+
+    #[test]
+    fn a_line_of_another_logging_systems_level_ranks_as_an_otlp_record_of_it_does() {
+        let mut logs = LogStore::new(10, 1 << 20);
+        for level in ["critical", "Severe", "WARNING", "notice", "verbose", "DEBUG3", "loud"] {
+            logs.push(&format!(r#"{{"level":"{level}"}}"#));
+        }
+        let count = |level: &str| {
+            let filter = LogFilter { level: Some(level.into()), limit: 9, ..LogFilter::default() };
+            lines(&answer(&logs, &filter)).len()
+        };
+        assert_eq!(["trace", "debug", "info", "warn", "err", "critical"].map(count), [7, 6, 5, 3, 2, 1]);
     }
 }

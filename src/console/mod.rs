@@ -9,8 +9,9 @@
 //! What is kept of it, where that is a part: [`sampler`].
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes on to others as it came: [`forward`].
-//! What goes out: [`jaeger`] and [`v3`], which search with [`query`] and [`tags`]; [`dependencies`]; [`views`] (the
-//! page's own); [`live`] (changes); [`page`].
+//! What goes out: [`jaeger`] and [`v3`] (its [`otlp_json`]), which search with [`query`] and [`tags`]; [`dependencies`];
+//! [`metrics`]' two lists; [`views`], the page's own: traces with their path ([`critical`]), log lines, services
+//! ([`red`], [`others`], both by [`served`] and [`percentile`]); [`live`] (changes); [`page`].
 
 mod attributes;
 mod body;

@@ -18,10 +18,11 @@ use super::traces::StoredTrace;
 
 /// One group for each origin of the trace, as in `resourceSpans`.
 pub(super) fn resource_spans(trace: &StoredTrace) -> impl Iterator<Item = Value> + '_ {
-    trace.origins.iter().map(|origin| {
-        let own = trace.spans.iter().filter(|kept| std::ptr::eq(trace.origin(kept), &**origin));
-        group(origin, own.map(|kept| span(&kept.span)).collect())
-    })
+    let mut own = vec![Vec::new(); trace.origins.len()];
+    for kept in &trace.spans {
+        own[kept.origin].push(span(&kept.span));
+    }
+    trace.origins.iter().zip(own).map(|(origin, spans)| group(origin, spans))
 }
 
 fn group(origin: &Origin, spans: Vec<Value>) -> Value {

@@ -24,10 +24,9 @@ pub(super) enum Percentile {
 impl Percentile {
     /// Of durations in nanoseconds; nothing without any.
     pub(super) fn of_durations(mut nanos: Vec<u64>) -> Option<Self> {
-        nanos.sort_unstable();
-        let rank = (nanos.len() * 19).div_ceil(20);
-        let value = nanos.get(rank.checked_sub(1)?)?;
-        Some(Self::Exact(*value, nanos.len()))
+        let count = nanos.len();
+        let place = (count * 19).div_ceil(20).checked_sub(1)?;
+        Some(Self::Exact(*nanos.select_nth_unstable(place).1, count))
     }
 
     /// Of all that several histograms counted, whose bounds may differ; nothing without durations.
@@ -36,16 +35,16 @@ impl Percentile {
     /// there. So no two are ever added bucket by bucket, and what comes out is true of all.
     pub(super) fn of_buckets(histograms: &[&Buckets]) -> Option<Self> {
         let total: f64 = histograms.iter().filter_map(|buckets| buckets.last()).map(|last| last.1).sum();
+        if total <= 0.0 {
+            return None;
+        }
         let rank = (total * 19.0 / 20.0).ceil();
         let mut bounds: Vec<f64> =
             histograms.iter().flat_map(|buckets| buckets.iter().map(|b| b.0)).collect();
         bounds.retain(|bound| bound.is_finite());
         bounds.sort_unstable_by(f64::total_cmp);
         let counted = |bound: f64| histograms.iter().map(|buckets| up_to(buckets, bound)).sum::<f64>();
-        if total <= 0.0 {
-            return None;
-        }
-        if let Some(bound) = bounds.iter().find(|bound| counted(**bound) >= rank) {
+        if let Some(bound) = bounds.get(bounds.partition_point(|bound| counted(*bound) < rank)) {
             return Some(Self::AtMost(*bound));
         }
         // More lies beyond the bounds than 5 %: certainly above the lowest of the places where one ends.

@@ -153,7 +153,7 @@ impl Console {
     pub(super) fn take_line(&self, line: Option<&str>) {
         match line {
             Some(line) => self.logs().follow(line),
-            None => self.logs().reject(),
+            None => self.logs().reject(1),
         }
         self.changes.send_modify(|now| now.logs += 1);
     }
@@ -189,7 +189,7 @@ impl Console {
             unkept += u64::from(!kept);
             kept.then_some(()).ok_or(TOO_LARGE)
         });
-        (unkept..refused.count()).for_each(|_| self.logs().reject());
+        self.logs().reject(refused.count() - unkept);
         self.changes.send_modify(|now| now.logs += 1);
         let partial_success = refused.partial().map(|(rejected_log_records, error_message)| {
             ExportLogsPartialSuccess { rejected_log_records, error_message }

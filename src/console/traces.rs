@@ -12,6 +12,9 @@ pub(super) use super::span::StoredSpan;
 
 /// Most spans of one trace: a runaway loop in one request must not push out everything else.
 pub(super) const MAX_SPANS_PER_TRACE: usize = 5_000;
+/// Kinds of spans, as OTLP numbers them.
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
 /// What a trace takes before its first span, in bytes.
 const TRACE_BYTES: usize = 512;
 
@@ -38,9 +41,20 @@ impl StoredTrace {
         &self.origins[kept.origin]
     }
 
+    /// Where in `spans` one with this id is: of a server's and its client's, the server's.
+    fn place(&self, id: SpanId) -> Option<usize> {
+        self.index.range((id, i32::MIN)..=(id, i32::MAX)).next().map(|(_, place)| *place)
+    }
+
     pub(super) fn span(&self, id: SpanId) -> Option<&StoredSpan> {
-        let (_, place) = self.index.range((id, i32::MIN)..=(id, i32::MAX)).next()?;
-        Some(&self.spans[*place])
+        Some(&self.spans[self.place(id)?])
+    }
+
+    /// Where in `spans` the one is that a span is part of: a server's that shares its client's id is part
+    /// of that one.
+    pub(super) fn parent(&self, kept: &StoredSpan) -> Option<usize> {
+        let client = self.index.get(&(kept.id, CLIENT)).filter(|_| kept.span.kind == SERVER);
+        client.copied().or_else(|| self.place(kept.parent))
     }
 
     /// Where in `spans` the span is that stands for the trace: the first without a parent, else the

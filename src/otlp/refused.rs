@@ -17,10 +17,15 @@ pub(crate) struct RefusedItems {
 impl RefusedItems {
     /// Counts one.
     pub(crate) fn note(&mut self, why: &str) {
-        self.count += 1;
+        self.note_all(why, 1);
+    }
+
+    /// Counts so many of one reason.
+    pub(crate) fn note_all(&mut self, why: &str, items: u64) {
+        self.count += items;
         let why = shortened(why);
-        if self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&why) {
-            *self.reasons.entry(why).or_default() += 1;
+        if items > 0 && (self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&why)) {
+            *self.reasons.entry(why).or_default() += items;
         }
     }
 
@@ -58,6 +63,7 @@ mod tests {
     #[test]
     fn each_reason_is_told_once_with_its_count_and_many_reasons_stay_short() {
         let mut refused = RefusedItems::default();
+        refused.note_all("none", 0);
         assert_eq!(refused.partial(), None);
         for why in ["b", "a", "b"] {
             refused.note(why);

@@ -53,7 +53,7 @@ impl Console {
         let (instrument, points) = match instrument(item) {
             Ok(read) => read,
             Err((why, points)) => {
-                (0..points).for_each(|_| refused.note(why));
+                refused.note_all(why, points as u64);
                 return 0;
             }
         };

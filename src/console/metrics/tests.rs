@@ -237,7 +237,7 @@ async fn what_began_anew_an_hour_ago_is_not_counted_from_a_coarse_point_before_t
     let begin = now() / (300 * SECOND) * 300 * SECOND - 7_200 * SECOND;
     // The new beginning goes first of the fine points; the coarse one of its slot is newer than the next.
     for (start, time, count) in [
-        (100, begin - 10 * SECOND, 9),
+        (begin - 110 * SECOND, begin - 10 * SECOND, 9),
         (begin, begin, 2),
         (begin, begin + 20 * SECOND, 5),
         (begin, begin + 3_615 * SECOND, 6),
@@ -251,7 +251,7 @@ async fn what_began_anew_an_hour_ago_is_not_counted_from_a_coarse_point_before_t
     for name in ["took", "sold"] {
         let points = series(&console, name).await["points"].clone();
         let told: Vec<_> = points.as_array().unwrap().iter().map(|p| (&p["fresh"], &p["rate"])).collect();
-        let (first, anew) = (9.0 / ((begin - 10 * SECOND - 100) as f64 / 1e9), 5.0 / 20.0);
+        let (first, anew) = (9.0 / 100.0, 5.0 / 20.0);
         assert_eq!(told.len(), 3, "{points}");
         assert_eq!(
             (told[0], told[1]),
