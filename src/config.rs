@@ -47,11 +47,11 @@ pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
 };
 pub(crate) use values::boolean;
-pub use values::reached_at;
 use values::{
     LONGEST, address, at_least_one, database_url, http_url, milliseconds, milliseconds_or_zero,
     plain_http_url, port_base, seconds,
 };
+pub use values::{is_loopback, reached_at};
 
 /// Names the role where no subcommand is given.
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";

@@ -79,6 +79,11 @@ pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     read.map_err(|_| "expected an address, such as 127.0.0.1, 0.0.0.0 or ::1".into())
 }
 
+/// Whether a host, as a URL writes it, is this machine by its name alone.
+pub fn is_loopback(host: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].contains(&host)
+}
+
 /// `host:port`, as a URL writes it, by which a server that listens on `host` is reached from this machine.
 pub fn reached_at(host: IpAddr, port: u16) -> String {
     let host = match host {

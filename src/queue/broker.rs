@@ -1,7 +1,6 @@
 //! What every client of a broker needs: bounded calls, reasons without addresses, TLS.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -9,6 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::QueueError;
+use crate::runtime::tls::{system_roots, trusting};
 
 /// Longest time one call may take, connecting included. Below the outbox's lease, so that a relay
 /// whose broker hangs does not lose its turn in the middle of a call.
@@ -40,17 +40,17 @@ pub(super) fn authority(file: Option<&Path>) -> Result<Option<String>, QueueErro
 
 /// How to trust a broker: by the file's authorities and no others, else by the system's.
 pub(super) fn tls(file: Option<&Path>) -> Result<ClientConfig, QueueError> {
-    let mut roots = RootCertStore::empty();
-    let trusted = match authority(file)? {
-        Some(text) => certificates(&text)?,
-        None => rustls_native_certs::load_native_certs().certs,
+    let roots = match authority(file)? {
+        Some(text) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(&text)?);
+            roots
+        }
+        None => system_roots(),
     };
-    roots.add_parsable_certificates(trusted);
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unavailable(&format!("cannot be asked over TLS: {error}")))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let builder = trusting(roots);
+    let builder = builder.map_err(|error| unavailable(&format!("cannot be asked over TLS: {error}")))?;
+    Ok(builder.with_no_client_auth())
 }
 
 fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, QueueError> {

@@ -207,6 +207,15 @@ fn trace_text(span: &SpanContext) -> [u8; 55] {
     text
 }
 
+/// The root of an error chain, which says more than its wrappers and does not repeat a URL.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};

@@ -18,6 +18,7 @@ pub mod propagation;
 pub mod redact;
 pub mod shutdown;
 pub mod telemetry;
+pub(crate) mod tls;
 pub mod writer;
 
 use std::future::Future;

@@ -14,10 +14,12 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry::global::BoxedTracer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 
 use super::connect::{ConnectStopwatch, Measured};
 use super::span::{RequestSpan, RequestTrace, Server};
+use crate::runtime::error::{TRACE_RESPONSE, innermost};
+use crate::runtime::tls;
 
 type Http = HttpClient<Measured<HttpsConnector<HttpConnector>>, Full<Bytes>>;
 
@@ -99,7 +101,12 @@ impl LoadClient {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // A plain URL needs no authorities, and a container without any is no reason to fail.
-        let tls = trusting(!base.starts_with("http://"))?;
+        let roots = if base.starts_with("http://") { RootCertStore::empty() } else { tls::system_roots() };
+        ensure!(
+            base.starts_with("http://") || !roots.is_empty(),
+            "the HTTP client cannot be built: this system has no certificate authorities"
+        );
+        let tls = tls::trusting(roots)?.with_no_client_auth();
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -139,10 +146,11 @@ impl LoadClient {
         let stopwatch = Arc::<ConnectStopwatch>::default();
         let result = match request(route, url, &span, body) {
             Err(error) => Err(LoadFailure::Connect(error.to_string())),
-            Ok(request) => {
+            Ok(mut request) => {
+                stopwatch.follow(&mut request);
                 let answered = stopwatch.clone().measure(answer(&self.http, request));
                 match tokio::time::timeout(self.timeout, answered).await {
-                    Ok(answered) => answered.map_err(|error| failure(&*error)),
+                    Ok(answered) => answered.map_err(|error| LoadFailure::Connect(innermost(&*error))),
                     Err(_) if stopwatch.waits() => Err(LoadFailure::ConnectTimeout),
                     Err(_) => Err(LoadFailure::Timeout),
                 }
@@ -176,27 +184,12 @@ fn request(
     request.body(Full::from(body))
 }
 
-/// TLS by the system's authorities, or where none are `wanted`, by none.
-fn trusting(wanted: bool) -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    if wanted {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        ensure!(
-            !roots.is_empty(),
-            "the HTTP client cannot be built: this system has no certificate authorities"
-        );
-    }
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
 async fn answer(
     http: &Http,
     request: Request<Full<Bytes>>,
 ) -> Result<LoadAnswer, Box<dyn Error + Send + Sync>> {
     let mut response = http.request(request).await?;
-    let named = response.headers().get("traceresponse").and_then(|value| value.to_str().ok());
+    let named = response.headers().get(TRACE_RESPONSE).and_then(|value| value.to_str().ok());
     let trace = named.and_then(RequestTrace::in_answer);
     let mut body = Vec::new();
     while let Some(frame) = response.body_mut().frame().await {
@@ -206,15 +199,6 @@ async fn answer(
         }
     }
     Ok(LoadAnswer { status: response.status().as_u16(), trace, body })
-}
-
-fn failure(error: &(dyn Error + 'static)) -> LoadFailure {
-    // The innermost cause says most and does not repeat the URL.
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    LoadFailure::Connect(inner.to_string())
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
 //! The time a request spends on a new connection, apart from the time it then takes.
 //!
 //! The client's pool decides inside a request whether it opens a connection. The request leaves its
-//! stopwatch where the connector, which runs within it, finds it.
+//! stopwatch where the connector, which runs within it, finds it. A connection of another request may be
+//! free before the one is open: then the request goes by that one, and the new one is not its own.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::Uri;
+use http::{Extensions, Request, Uri};
+use hyper_util::client::legacy::connect::{
+    CaptureConnection, Connected, Connection, HttpInfo, capture_connection,
+};
 use tower_service::Service;
 
 tokio::task_local! {
@@ -20,24 +25,44 @@ tokio::task_local! {
 #[derive(Debug, Default)]
 pub(super) struct ConnectStopwatch {
     started: OnceLock<Instant>,
-    took: OnceLock<Duration>,
+    /// With the connection's own address.
+    took: OnceLock<(Duration, Option<SocketAddr>)>,
+    /// Which connection the request goes by.
+    used: OnceLock<CaptureConnection>,
 }
 
 impl ConnectStopwatch {
+    /// Will know which connection a request goes by, that is to be measured.
+    pub(super) fn follow<B>(&self, request: &mut Request<B>) {
+        let _ = self.used.set(capture_connection(request));
+    }
+
     /// Runs a request; the connection that it opens is measured here.
     pub(super) async fn measure<T>(self: Arc<Self>, request: impl Future<Output = T>) -> T {
         STOPWATCH.scope(self, request).await
     }
 
-    /// How long it took; `None` where a connection was there already, or none came about.
+    /// How long it took; `None` where the request went by another one, or none came about.
     pub(super) fn took(&self) -> Option<Duration> {
-        self.took.get().copied()
+        let (took, opened) = self.took.get()?;
+        self.goes_by().is_none_or(|used| used == *opened).then_some(*took)
     }
 
-    /// Whether a connection was asked for and is not there yet.
+    /// Whether a connection was asked for, and the request has none yet.
     pub(super) fn waits(&self) -> bool {
-        self.started.get().is_some() && self.took.get().is_none()
+        self.started.get().is_some() && self.took.get().is_none() && self.goes_by().is_none()
     }
+
+    /// The address of the request's connection, as soon as it has one.
+    fn goes_by(&self) -> Option<Option<SocketAddr>> {
+        self.used.get()?.connection_metadata().as_ref().map(own_address)
+    }
+}
+
+fn own_address(connected: &Connected) -> Option<SocketAddr> {
+    let mut extras = Extensions::new();
+    connected.get_extras(&mut extras);
+    extras.get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
 /// A connector whose connections are measured.
@@ -46,7 +71,7 @@ pub(super) struct Measured<C>(pub(super) C);
 
 impl<C> Service<Uri> for Measured<C>
 where
-    C: Service<Uri>,
+    C: Service<Uri, Response: Connection>,
     C::Future: Send + 'static,
 {
     type Response = C::Response;
@@ -63,8 +88,8 @@ where
         let connecting = self.0.call(to);
         Box::pin(async move {
             let connected = connecting.await;
-            if connected.is_ok() {
-                let _ = stopwatch.took.set(started.elapsed());
+            if let Ok(connection) = &connected {
+                let _ = stopwatch.took.set((started.elapsed(), own_address(&connection.connected())));
             }
             connected
         })
@@ -72,43 +97,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::{pending, ready};
-
-    use super::*;
-
-    /// A connector that connects at once, or never.
-    struct Scripted(bool);
-
-    impl Service<Uri> for Scripted {
-        type Response = ();
-        type Error = ();
-        type Future = Pin<Box<dyn Future<Output = Result<(), ()>> + Send>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Uri) -> Self::Future {
-            if self.0 { Box::pin(ready(Ok(()))) } else { Box::pin(pending()) }
-        }
-    }
-
-    #[actix_web::test]
-    async fn a_request_knows_whether_it_still_waits_for_its_connection() {
-        let none = Arc::<ConnectStopwatch>::default();
-        none.clone().measure(ready(())).await;
-        assert!(none.took().is_none() && !none.waits());
-
-        let made = Arc::<ConnectStopwatch>::default();
-        let connecting = made.clone().measure(async { Measured(Scripted(true)).call(Uri::default()).await });
-        assert!(connecting.await.is_ok());
-        assert!(made.took().is_some() && !made.waits());
-
-        let stuck = Arc::<ConnectStopwatch>::default();
-        let connecting =
-            stuck.clone().measure(async { Measured(Scripted(false)).call(Uri::default()).await });
-        assert!(tokio::time::timeout(Duration::from_millis(1), connecting).await.is_err());
-        assert!(stuck.took().is_none() && stuck.waits());
-    }
-}
+mod tests;

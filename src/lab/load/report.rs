@@ -119,15 +119,12 @@ impl LoadReport<'_> {
     }
 
     /// What the latency of all requests consists of.
-    fn parts(&self) -> [TimeRow<'static>; 3] {
+    fn parts(&self) -> [TimeRow<'_>; 3] {
         let LoadRecorder { waited, connect, answer, .. } = self.recorder;
         [
-            TimeRow { name: "- until a connection is free".into(), times: waited.clone() },
-            TimeRow {
-                name: format!("- to open one, {} times", connect.count()).into(),
-                times: connect.clone(),
-            },
-            TimeRow { name: "- from then to the answer".into(), times: answer.clone() },
+            TimeRow { name: "- until a connection is free".into(), times: waited },
+            TimeRow { name: format!("- to open one, {} times", connect.count()).into(), times: connect },
+            TimeRow { name: "- from then to the answer".into(), times: answer },
         ]
     }
 

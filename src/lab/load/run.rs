@@ -14,7 +14,7 @@ use super::plan::{Phase, phase_at};
 use super::progress::Progress;
 use super::report::LoadReport;
 use super::schedule::{Arrival, Schedule};
-use super::setup::SetUp;
+use super::setup::{self, SetUp};
 use super::tally::LoadRecorder;
 use super::{Interrupted, mix, print};
 use crate::config::LoadConfig;
@@ -168,6 +168,7 @@ impl LoadRun {
             fixtures: &self.fixtures,
             progress: &self.progress,
             connections: self.config.connections as usize,
+            within: setup::WITHIN,
         }
     }
 

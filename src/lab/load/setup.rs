@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{LoadAnswer, LoadClient, LoadFailure};
 use super::fixtures::{CREATE_ORDER, CREATE_USER, Fixtures, PLACES, id_in, id_of, new_user};
@@ -17,7 +17,7 @@ use super::progress::Progress;
 
 /// Rows that a set-up makes.
 pub(super) const ROWS: usize = 2 * PLACES;
-/// The longest a run waits for its set-up.
+/// The longest that a run waits for its set-up to make rows: half of it for users, half for orders.
 pub(super) const WITHIN: Duration = Duration::from_secs(15);
 /// The longest that a gateway may be away when a run begins: it may be starting.
 const AWAY: Duration = Duration::from_secs(3);
@@ -32,6 +32,8 @@ pub(super) struct SetUp<'a> {
     pub(super) progress: &'a Progress,
     /// Most requests in flight.
     pub(super) connections: usize,
+    /// The longest to make rows: [`WITHIN`].
+    pub(super) within: Duration,
 }
 
 impl SetUp<'_> {
@@ -56,18 +58,16 @@ impl SetUp<'_> {
         }
     }
 
-    /// Makes users and orders, for at most [`WITHIN`]; what is made is in the fixtures at once.
+    /// Makes users and orders, for at most `within`; what is made is in the fixtures at once. Where there
+    /// are none of a kind, those of others are asked for once, within a request's time limit.
     pub(super) async fn make(&self) {
         let before = self.fixtures.borrow().made_in_all();
-        let all = async {
-            self.make_all(CREATE_USER, before).await;
-            if !self.fixtures.borrow().any().0 {
-                let users = self.existing("GET /api/users", "users").await;
-                self.fixtures.borrow_mut().put_found(users, Vec::new());
-            }
-            self.make_all(CREATE_ORDER, before).await;
-        };
-        let _ = tokio::time::timeout(WITHIN, all).await;
+        let _ = timeout(self.within / 2, self.make_all(CREATE_USER, before)).await;
+        if !self.fixtures.borrow().any().0 {
+            let users = self.existing("GET /api/users", "users").await;
+            self.fixtures.borrow_mut().put_found(users, Vec::new());
+        }
+        let _ = timeout(self.within / 2, self.make_all(CREATE_ORDER, before)).await;
         if !self.fixtures.borrow().any().1 {
             let orders = self.existing("GET /api/orders", "orders").await;
             self.fixtures.borrow_mut().put_found(Vec::new(), orders);
@@ -139,6 +139,7 @@ impl SetUp<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use actix_web::http::StatusCode;
     use actix_web::{App, HttpResponse, HttpServer, web};
     use clap::{Args as _, FromArgMatches as _};
     use opentelemetry::global::BoxedTracer;
@@ -147,9 +148,9 @@ mod tests {
     use super::*;
     use crate::config::LoadConfig;
 
-    #[actix_web::test]
-    async fn where_no_row_can_be_made_those_of_others_are_asked_about() {
-        let refuse = || web::post().to(HttpResponse::BadRequest);
+    /// What a set-up has in a lab that answers every POST with this status.
+    async fn fixtures_where(status: StatusCode) -> RefCell<Fixtures> {
+        let refuse = move || web::post().to(move || async move { HttpResponse::new(status) });
         let list = |body: &'static str| web::get().to(move || async move { body });
         let server = HttpServer::new(move || {
             App::new()
@@ -172,10 +173,29 @@ mod tests {
         let tracer = BoxedTracer::new(Box::new(NoopTracer::new()));
         let client = LoadClient::new(&base, config.timeout, 2, tracer).unwrap();
         let fixtures = RefCell::new(Fixtures::none(1));
-        let set_up = SetUp { client: &client, fixtures: &fixtures, progress: &progress, connections: 2 };
+        let set_up = SetUp {
+            client: &client,
+            fixtures: &fixtures,
+            progress: &progress,
+            connections: 2,
+            within: Duration::from_millis(600),
+        };
         set_up.reach().await.unwrap();
         set_up.make().await;
         handle.stop(false).await;
+        fixtures
+    }
+
+    #[actix_web::test]
+    async fn where_no_row_can_be_made_those_of_others_are_asked_about() {
+        let fixtures = fixtures_where(StatusCode::BAD_REQUEST).await;
+        let fixtures = fixtures.borrow();
+        assert_eq!((fixtures.user(5), fixtures.order(5), fixtures.made_in_all()), ("7", "9", 0));
+    }
+
+    #[actix_web::test]
+    async fn where_making_rows_is_tried_again_to_the_end_of_its_time_those_of_others_are_still_asked_about() {
+        let fixtures = fixtures_where(StatusCode::SERVICE_UNAVAILABLE).await;
         let fixtures = fixtures.borrow();
         assert_eq!((fixtures.user(5), fixtures.order(5), fixtures.made_in_all()), ("7", "9", 0));
     }

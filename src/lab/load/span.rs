@@ -5,6 +5,7 @@ use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceContextExt, Trace
 use opentelemetry::{Context, KeyValue};
 
 use super::client::{LoadAnswer, LoadFailure};
+use crate::config::is_loopback;
 use crate::runtime::propagation::fields_of;
 use crate::schema::Role;
 
@@ -139,7 +140,7 @@ impl Server {
 
     /// Whether it is on this machine, as its name says.
     pub(super) fn is_local(&self) -> bool {
-        ["127.0.0.1", "localhost", "[::1]"].contains(&self.address.as_str())
+        is_loopback(&self.address)
     }
 }
 

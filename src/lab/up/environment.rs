@@ -51,13 +51,8 @@ impl Environment {
                 env.speak_http(inherited);
             }
             env.set(var::OTLP_ENDPOINT, theirs.unwrap_or(plan.url(port)));
-            // The console reads what the roles log and scrapes their metrics.
-            for (name, value) in
-                [(var::OTEL_LOGS_EXPORTER, "none"), (var::OTEL_METRICS_EXPORTER, "prometheus")]
-            {
-                env.set(name, inherited(name).unwrap_or(value.to_owned()));
-            }
         }
+        env.read_by_the_console(plan, inherited);
         if plan.export.is_some() {
             env.export_by_the_console();
         }
@@ -97,6 +92,22 @@ impl Environment {
         for name in var::OTLP_PROTOCOLS {
             if inherited(name).is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc")) {
                 self.set(name, "http/protobuf");
+            }
+        }
+    }
+
+    /// The console reads what the roles log and scrapes their metrics. Either is exported as well only where the
+    /// user says to, or names a receiver for it and the console is none.
+    fn read_by_the_console(&mut self, plan: &LabPlan, inherited: Inherited<'_>) {
+        let elsewhere = plan.otlp.port.is_none() && inherited(var::OTLP_ENDPOINT).is_some();
+        for (exporter, value, endpoint) in [
+            (var::OTEL_LOGS_EXPORTER, "none", var::OTLP_LOGS_ENDPOINT),
+            (var::OTEL_METRICS_EXPORTER, "prometheus", var::OTLP_METRICS_ENDPOINT),
+        ] {
+            if let Some(theirs) = inherited(exporter) {
+                self.set(exporter, theirs);
+            } else if !elsewhere && inherited(endpoint).is_none() {
+                self.set(exporter, value);
             }
         }
     }
@@ -283,6 +294,24 @@ mod tests {
             "{said}"
         );
         assert_eq!(choice.port, None);
+    }
+
+    #[test]
+    fn where_only_traces_go_elsewhere_logs_and_metrics_are_not_sent_to_a_port_that_nobody_named() {
+        let exporters = |named: &[&str]| {
+            let theirs = |name: &str| named.contains(&name).then(|| "http://collector:4318".to_owned());
+            let mut plan = plan(&[]);
+            plan.otlp = choose(7000, std::net::Ipv4Addr::LOCALHOST.into(), false, &theirs);
+            assert_eq!(plan.otlp.port, None);
+            let env = Environment::of_role(&plan, Role::User, &theirs);
+            ["OTEL_LOGS_EXPORTER", "OTEL_METRICS_EXPORTER"].map(|name| value(&env, name).unwrap_or_default())
+        };
+        let traces = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        assert_eq!(exporters(&[traces]), ["none", "prometheus"]);
+        assert_eq!(exporters(&[traces, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"]), ["", "prometheus"]);
+        assert_eq!(exporters(&[traces, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"]), ["none", ""]);
+        // One receiver for all.
+        assert_eq!(exporters(&["OTEL_EXPORTER_OTLP_ENDPOINT"]), ["", ""]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use actix_web::http::Uri;
 
 use super::environment::Inherited;
 use super::ports::is_free;
-use crate::config::{child as var, reached_at};
+use crate::config::{child as var, is_loopback, reached_at};
 use crate::schema::{Endpoint, Ports};
 
 /// What was decided.
@@ -71,7 +71,7 @@ fn place(endpoint: &str) -> String {
 }
 
 fn is_here(place: &str, port: u16) -> bool {
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| *place == format!("{host}:{port}"))
+    place.rsplit_once(':').is_some_and(|(host, of)| is_loopback(host) && of == port.to_string())
 }
 
 #[cfg(test)]

@@ -32,9 +32,10 @@ impl UntilEof {
         let (program, args) = self.command.split_first().context("no program")?;
         let named = program.to_string_lossy().into_owned();
         let mut command = Command::new(program);
+        // Before it: a signal from now on ends the program as well.
+        let mut signals = StopSignals::listen()?;
         let child = command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true).spawn();
         let mut child = child.with_context(|| format!("starting {named}"))?;
-        let mut signals = StopSignals::listen()?;
         tokio::select! {
             ended = child.wait() => match ended?.success() {
                 true => leave(0),

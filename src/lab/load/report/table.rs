@@ -26,13 +26,13 @@ const PERCENTILES: [(f64, &str, &str); 4] =
 /// A line of times.
 pub(super) struct TimeRow<'a> {
     pub(super) name: Cow<'a, str>,
-    pub(super) times: Tally,
+    pub(super) times: &'a Tally,
 }
 
 impl<'a> TimeRow<'a> {
     /// The latencies of a route or a phase.
-    pub(super) fn of((name, tally): (&'a str, &Tally)) -> Self {
-        Self { name: name.into(), times: tally.clone() }
+    pub(super) fn of((name, times): (&'a str, &'a Tally)) -> Self {
+        Self { name: name.into(), times }
     }
 }
 

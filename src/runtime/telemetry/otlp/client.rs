@@ -1,6 +1,5 @@
 //! A small blocking HTTP client for one address: keeps one connection, follows no redirect.
 
-use std::error::Error;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -19,6 +18,8 @@ use url::Url;
 
 use super::connection::{Connection, Route};
 use super::tls;
+use crate::config::is_loopback;
+use crate::runtime::error::innermost;
 use crate::runtime::telemetry::settings::{Export, Protocol};
 
 /// Sends requests to one URL. Its runtime belongs to whichever thread waits for an answer, so an idle
@@ -50,7 +51,7 @@ impl Client {
     /// A PEM file that cannot be used, or no authorities to trust for an https endpoint.
     pub(super) fn for_export(export: &Export) -> Result<Self> {
         let url = &export.endpoint;
-        let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let local = url.host_str().is_some_and(is_loopback);
         let uri: Uri = url.as_str().parse().context("the OTLP endpoint")?;
         let proxy = (!local).then(|| Matcher::from_env().intercept(&uri)).flatten();
         let proxy = proxy.as_ref().map(|proxy| (proxy.uri(), proxy.basic_auth()));
@@ -184,15 +185,6 @@ fn login(url: &Url) -> Option<HeaderValue> {
             .ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// The root of an error chain, which says more than its wrappers and does not repeat the URL.
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }
 
 impl std::fmt::Debug for Client {

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::client::innermost;
+use crate::runtime::error::innermost;
 
 /// For the connection with everything that belongs to it: proxy and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

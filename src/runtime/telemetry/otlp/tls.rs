@@ -9,28 +9,29 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::Invalid;
 use crate::runtime::telemetry::settings::Files;
+use crate::runtime::tls;
 
 /// # Errors
 /// A PEM file that cannot be used, or a system without authorities where no file names one.
 pub(super) fn config(files: &Files) -> Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    match &files.authority {
+    let roots = match &files.authority {
         Some(path) => {
+            let mut roots = RootCertStore::empty();
             let variable = "OTEL_EXPORTER_OTLP_CERTIFICATE";
             for certificate in certificates(path, variable)? {
                 roots.add(certificate).map_err(|error| unusable(path, variable, &error))?;
             }
+            roots
         }
         None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let roots = tls::system_roots();
             if roots.is_empty() {
                 anyhow::bail!("the OTLP client cannot be built: this system has no certificate authorities");
             }
+            roots
         }
-    }
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()?;
-    let builder = builder.with_root_certificates(roots);
+    };
+    let builder = tls::trusting(roots)?;
     let Some((certificate, key)) = &files.client else { return Ok(Arc::new(builder.with_no_client_auth())) };
     let variable = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
     let chain = certificates(certificate, variable)?;
