@@ -130,7 +130,11 @@ fn the_collector_keeps_every_trace_with_an_error_and_a_share_of_the_others_and_c
         let port = if protocol == "grpc" { collector.grpc } else { collector.http };
         let lab = lab(&format!("http://127.0.0.1:{port}"), protocol);
         // A user that is not there: the order service's call for it is an error.
-        let refused: Vec<_> = (0..20).map(|n| lab.order(1_000_000 + n).trace_id()).collect();
+        let refused = |n: i64| {
+            let order = json!({"userId": 1_000_000 + n, "items": ["book"], "total": 49.99});
+            post(&lab.api("/api/orders"), &order).trace_id()
+        };
+        let refused: Vec<_> = (0..20).map(refused).collect();
         let fine: Vec<_> = (0..100).map(|_| get(&lab.api("/api/users?limit=1")).trace_id()).collect();
         let kept = eventually("the traces with errors", || {
             let spans = collector.items("traces");
