@@ -102,3 +102,21 @@ fn the_three_signals_of_an_order_are_joined_by_ids_and_say_the_numbers_of_the_pa
         get(&receiver.page("/api/metrics/http.server.request.duration?service=order-service&limit=200")).json;
     assert!(answer.to_string().contains(&id), "no exemplar of the order: {answer}");
 }
+
+#[test]
+fn the_console_of_up_has_the_metrics_of_the_roles_and_they_lead_to_traces() {
+    // Empty is not set: what `up` does by itself.
+    let lab = Lab::start_with(&[("OTEL_METRICS_EXPORTER", ""), ("OTEL_METRIC_EXPORT_INTERVAL", "500")]);
+    let user = lab.user();
+    let id = lab.order(user).trace_id();
+    let path = "/api/metrics/http.server.request.duration?service=order-service&limit=200";
+    eventually("an exemplar of the order", || {
+        get(&lab.console(path)).json.to_string().contains(&id).then_some(())
+    });
+    for name in ["gateway.requests", "users.created", "orders.created", "messaging.process.duration"] {
+        eventually(name, || {
+            let listed = get(&lab.console("/api/metrics?limit=1000")).text;
+            listed.contains(&format!("\"{name}\"")).then_some(())
+        });
+    }
+}

@@ -60,8 +60,9 @@ impl Environment {
             env.set(var::OTEL_RESOURCE_ATTRIBUTES, without_name(&attributes));
         }
         for (name, value) in [
-            // Traces show up in the console half a second after they happen, not five.
+            // Traces show up in the console half a second after they happen, not five; metrics not after a minute.
             (var::BSP_SCHEDULE_DELAY, "500".to_owned()),
+            (var::METRIC_EXPORT_INTERVAL, "5000".to_owned()),
             (var::FAULTS_ENABLED, "true".to_owned()),
         ] {
             env.set(name, inherited(name).unwrap_or(value));
@@ -96,13 +97,15 @@ impl Environment {
         }
     }
 
-    /// The console reads what the roles log and scrapes their metrics. Either is exported as well only where the
-    /// user says to, or names a receiver for it and the console is none.
+    /// The console reads what the roles log. It scrapes their metrics for its figures, and where it is the
+    /// receiver gets them too, with their exemplars. All else is exported only where the user says to, or names a
+    /// receiver for it and the console is none.
     fn read_by_the_console(&mut self, plan: &LabPlan, inherited: Inherited<'_>) {
         let elsewhere = plan.otlp.port.is_none() && inherited(var::OTLP_ENDPOINT).is_some();
+        let metrics = if plan.otlp.port.is_some() { "otlp,prometheus" } else { "prometheus" };
         for (exporter, value, endpoint) in [
             (var::OTEL_LOGS_EXPORTER, "none", var::OTLP_LOGS_ENDPOINT),
-            (var::OTEL_METRICS_EXPORTER, "prometheus", var::OTLP_METRICS_ENDPOINT),
+            (var::OTEL_METRICS_EXPORTER, metrics, var::OTLP_METRICS_ENDPOINT),
         ] {
             if let Some(theirs) = inherited(exporter) {
                 self.set(exporter, theirs);
@@ -312,6 +315,15 @@ mod tests {
         assert_eq!(exporters(&[traces, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"]), ["none", ""]);
         // One receiver for all.
         assert_eq!(exporters(&["OTEL_EXPORTER_OTLP_ENDPOINT"]), ["", ""]);
+    }
+
+    #[test]
+    fn the_console_gets_the_metrics_that_it_is_the_receiver_of() {
+        let env = Environment::of_role(&plan(&[]), Role::User, &|_| None);
+        let set = |name: &str| value(&env, name);
+        assert_eq!(set("OTEL_METRICS_EXPORTER").as_deref(), Some("otlp,prometheus"));
+        assert_eq!(set("OTEL_METRIC_EXPORT_INTERVAL").as_deref(), Some("5000"));
+        assert_eq!(set("OTEL_LOGS_EXPORTER").as_deref(), Some("none"));
     }
 
     #[test]
