@@ -38,7 +38,7 @@ pub const OTLP_PROTOCOLS: [&str; 4] = [
 ];
 
 /// What says how another receiver than the console is reached, and its secrets.
-pub const OF_THE_RECEIVER: [&str; 10] = [
+pub const OF_THE_RECEIVER: [&str; 11] = [
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
     "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
@@ -46,6 +46,7 @@ pub const OF_THE_RECEIVER: [&str; 10] = [
     OTLP_TRACES_ENDPOINT,
     OTLP_LOGS_ENDPOINT,
     OTLP_METRICS_ENDPOINT,
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_CLIENT_KEY",

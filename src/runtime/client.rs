@@ -106,13 +106,13 @@ impl HttpClient {
     pub fn new(peer: &'static str, base: &str, connect_timeout: Duration, timeout: Duration) -> Self {
         let authority = base.split_once("://").map_or("", |(_, rest)| rest);
         let authority = authority.split('/').next().unwrap_or_default();
-        let (address, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+        let (address, port) = host_and_port(authority);
         Self {
             awc: connections(connect_timeout),
             peer,
             base: base.to_owned(),
             address: address.to_owned(),
-            port: port.parse().ok(),
+            port: port.map_or(Some(80), |port| port.parse().ok()),
             durations: CallDurations::of(peer),
             retries: RetryBudget::default(),
             timeout,
@@ -138,7 +138,8 @@ impl HttpClient {
             }
             let Some(pause) = pause(&call, &outcome, attempt) else { return outcome };
             // One that would take as long again: our own caller waits no longer than we do.
-            let in_time = Instant::now() + pause + started.elapsed() < deadline;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let in_time = pause.saturating_add(started.elapsed()) < left;
             if attempt == ATTEMPTS || !in_time || !self.retries.spend() {
                 return outcome;
             }
@@ -242,13 +243,20 @@ pub fn connections(connect_timeout: Duration) -> awc::Client {
 pub async fn listens(base: &str) -> Result<(), String> {
     let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
     let authority = authority.split('/').next().unwrap_or_default();
-    // The colons inside an IPv6 literal's brackets are no port's.
-    let has_port = authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    let has_port = host_and_port(authority).1.is_some();
     let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
     tokio::net::TcpStream::connect(address).await.map(drop).map_err(|error| match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
         _ => "cannot be reached".to_owned(),
     })
+}
+
+/// The colons inside an IPv6 literal's brackets are no port's.
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
 }
 
 /// How long to wait before a call is repeated; `None` where it is not.
@@ -261,7 +269,10 @@ fn pause(call: &Call, outcome: &Result<Reply, CallError>, attempt: u32) -> Optio
         Ok(reply) => {
             let refused = matches!(reply.status.as_u16(), 429 | 503);
             // Not before it was asked for, and not all at once then.
-            reply.retry_after.filter(|_| call.idempotent && refused).map(|asked| asked + jittered())
+            reply
+                .retry_after
+                .filter(|_| call.idempotent && refused)
+                .map(|asked| asked.saturating_add(jittered()))
         }
     }
 }

@@ -23,7 +23,7 @@ const TRIM: &str =
     "DELETE FROM alerts WHERE id <= (SELECT id FROM alerts ORDER BY id DESC LIMIT 1 OFFSET $1)";
 // Where the bytes of the newest ones, added up, are too many.
 const TRIM_BYTES: &str = "DELETE FROM alerts WHERE id <= (SELECT id FROM \
-     (SELECT id, SUM(length(labels) + length(annotations)) OVER (ORDER BY id DESC) AS bytes FROM alerts) AS sized \
+     (SELECT id, SUM(octet_length(labels) + octet_length(annotations)) OVER (ORDER BY id DESC) AS bytes FROM alerts) AS sized \
      WHERE bytes > $1 ORDER BY id DESC LIMIT 1)";
 const SELECT: &str = "SELECT fingerprint, starts_at, ends_at, status, labels, annotations, updated_at \
                       FROM alerts ORDER BY id DESC LIMIT $1";

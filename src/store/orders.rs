@@ -84,7 +84,7 @@ impl Orders {
     /// Stores an order and the message that `message` makes of it: both, or neither. With a key that
     /// was used before it stores nothing and finds the order made then. `message` may be called on
     /// another thread, where nothing is known of the request; and so may `stored`, with an order that is
-    /// new, also where the commit answers too late for the caller to hear of it.
+    /// new, on SQLite also where the commit answers too late for the caller to hear of it.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the key was used for a different order; the database's.
@@ -181,9 +181,14 @@ impl Orders {
     }
 }
 
-/// About what an order takes in an answer.
+/// About what an order takes in an answer, whose JSON writes a control character in six bytes.
 fn size(order: &Order) -> usize {
-    order.items.iter().map(|item| item.len() + 3).sum::<usize>() + 200
+    let written = |byte: u8| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    order.items.iter().map(|item| item.bytes().map(written).sum::<usize>() + 3).sum::<usize>() + 200
 }
 
 /// The order as it will be stored; its id is not known yet.

@@ -85,8 +85,8 @@ impl Db {
         self.transaction_and(op, operation, |_| {}).await
     }
 
-    /// As [`Db::transaction`]; `committed` is called with what was committed, on whatever thread, also
-    /// where that answers too late and its caller is told that it failed.
+    /// As [`Db::transaction`]; `committed` is called with what was committed, on whatever thread, on SQLite
+    /// also where that answers too late and its caller is told that it failed.
     pub(super) async fn transaction_and<T, F, C>(
         &self,
         op: &'static Op,

@@ -376,4 +376,10 @@ fn a_page_is_bounded_by_its_bytes_and_the_next_one_goes_on() {
         (after, pages) = (page.json["next"].clone(), pages + 1);
     }
     assert_eq!((seen, pages), ((1..=12).collect(), 3));
+    // What JSON writes longer than it came counts as it is written.
+    let order = json!({"userId": user, "items": vec!["\u{1}".repeat(1_000); 10], "total": 1});
+    (0..12).for_each(|_| assert_eq!(post(&format!("{url}/orders"), &order).status, 201));
+    let page = get(&format!("{url}/orders?limit=500&after=12"));
+    assert_eq!(page.status, 200, "{page:.200?}");
+    assert!(page.text.len() < 320 * 1024, "{}", page.text.len());
 }

@@ -44,7 +44,7 @@ fn user_made(env: &[(&str, &str)]) -> (Process, String, tempfile::TempDir) {
 }
 
 fn counted(url: &str, series: &str) -> f64 {
-    metric(&get(&format!("{url}/metrics")).text, series).unwrap_or_default()
+    metric(&get(&format!("{url}/metrics")).text, series).unwrap_or_else(|| panic!("{series} is not there"))
 }
 
 #[test]

@@ -37,6 +37,8 @@ const REFUSED_FOR_NOW: &str =
     "HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
 const REFUSED_FOR_LONG: &str =
     "HTTP/1.1 503 Service Unavailable\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n";
+const REFUSED_FOR_EVER: &str =
+    "HTTP/1.1 503 Service Unavailable\r\nretry-after: 18446744073709551615\r\ncontent-length: 0\r\n\r\n";
 const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 #[actix_web::test]
@@ -46,6 +48,7 @@ async fn only_an_answer_that_asks_for_another_attempt_is_given_one_and_only_in_t
         (&[REFUSED_FOR_NOW], Call::get("GET /users"), (503, 3)),
         (&[REFUSED], Call::get("GET /users"), (503, 1)),
         (&[REFUSED_FOR_LONG], Call::get("GET /users"), (503, 1)),
+        (&[REFUSED_FOR_EVER], Call::get("GET /users"), (503, 1)),
         (&[REFUSED_FOR_NOW], Call::send("POST /users", Bytes::new()), (503, 1)),
     ] {
         let (client, asked) = answering(answers).await;
@@ -56,6 +59,14 @@ async fn only_an_answer_that_asks_for_another_attempt_is_given_one_and_only_in_t
     while client.retries.spend() {}
     assert_eq!(client.call(Call::get("GET /users")).await.unwrap().status.as_u16(), 503);
     assert_eq!(asked.borrow().len(), 1, "the budget is spent");
+}
+
+#[test]
+fn the_colons_of_an_ipv6_address_are_no_ports() {
+    assert_eq!(host_and_port("[::1]:3001"), ("[::1]", Some("3001")));
+    assert_eq!(host_and_port("[::1]"), ("[::1]", None));
+    assert_eq!(host_and_port("user:80"), ("user", Some("80")));
+    assert_eq!(host_and_port("user"), ("user", None));
 }
 
 #[actix_web::test]

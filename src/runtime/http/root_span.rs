@@ -68,22 +68,28 @@ fn span(request: &ServiceRequest, row: &RouteRow) -> Span {
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = row.method,
-        http.request.method_original = (row.method == OTHER_METHOD).then(|| request.method().as_str()),
+        http.request.method_original = (row.method == OTHER_METHOD).then(|| short(request.method().as_str())),
         http.route = row.route.map(|route| route.path),
         http.response.status_code = Empty,
-        url.path = request.path(),
-        url.query = Some(request.query_string()).filter(|query| !query.is_empty()).map(redacted).as_deref(),
+        url.path = short(request.path()),
+        url.query =
+            Some(short(request.query_string())).filter(|query| !query.is_empty()).map(redacted).as_deref(),
         url.scheme = scheme,
-        server.address = Some(address).filter(|address| !address.is_empty()),
+        server.address = Some(short(address)).filter(|address| !address.is_empty()),
         server.port = port,
         client.address = request.head().peer_addr.map(|peer| display(peer.ip())),
         network.protocol.version = protocol(request.version()),
-        user_agent.original = text(request, "user-agent"),
+        user_agent.original = text(request, "user-agent").map(short),
         "error.type" = Empty,
     );
     // An error here means tracing is off; the span is then a plain one.
     let _ = span.set_parent(extract(&HttpFields(request.headers())));
     span
+}
+
+/// What a client says, cut: a head may be as long as the server reads one, and a span waits in memory.
+fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(1024)]
 }
 
 /// Whether a proxy says what the client asked for: only then actix has to read and copy it all.

@@ -13,6 +13,9 @@ use opentelemetry::Context;
 use super::Ledger;
 use crate::runtime::telemetry::settings::Batch;
 
+/// A batch is complete at this size too, in bytes: items are bounded in number, and some are large.
+const MOST_BYTES: usize = 1 << 20;
+
 /// Items of one signal, encoded one after the other.
 #[derive(Debug, Default)]
 pub(in crate::runtime::telemetry) struct EncodedBatch {
@@ -90,7 +93,7 @@ impl BatchProcessor {
         }
         write(&mut state.filling.bytes);
         state.filling.items += 1;
-        if state.filling.items >= shared.batch.size {
+        if state.filling.items >= shared.batch.size || state.filling.bytes.len() >= MOST_BYTES {
             state.complete();
         } else if state.filling.items == 1 {
             state.due = Instant::now().checked_add(shared.batch.delay);
@@ -230,6 +233,13 @@ mod tests {
         assert_eq!(exported.try_recv().unwrap().bytes, [6]);
         processor.flush();
         assert!(exported.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_batch_of_large_items_is_complete_before_it_has_as_many_as_it_may() {
+        let (processor, exported) = processor(DEADLINE * 100);
+        processor.append(|buffer| buffer.resize(MOST_BYTES, 0));
+        assert_eq!(exported.recv_timeout(DEADLINE).unwrap().items, 1);
     }
 
     #[test]

@@ -33,9 +33,18 @@ impl TextMapPropagator for Baggage {
             let separator = if properties.as_str().is_empty() { "" } else { ";" };
             format!("{key}={value}{separator}{}", properties.as_str())
         });
-        let members: Vec<_> = members.collect();
-        if !members.is_empty() {
-            injector.set(FIELD, members.join(","));
+        let mut header = String::new();
+        for member in members {
+            // What came in within the limit may be longer once it is encoded again.
+            if header.len() + member.len() < LONGEST {
+                if !header.is_empty() {
+                    header.push(',');
+                }
+                header.push_str(&member);
+            }
+        }
+        if !header.is_empty() {
+            injector.set(FIELD, header);
         }
     }
 
@@ -107,6 +116,14 @@ mod tests {
         assert_eq!(values, ["1", "2", "3"].map(|value| Some(value.to_owned())));
         let half: &'static str = format!("k={}", "x".repeat(5000)).leak();
         assert!(read(vec![half, half]).baggage().is_empty());
+    }
+
+    #[test]
+    fn what_is_longer_once_it_is_encoded_again_still_stays_within_the_limit() {
+        let sent: Vec<_> = (0..7).map(|n| format!("k{n}={}", "=".repeat(1_000))).collect();
+        let written = injected(&extracted(&sent.join(",")));
+        assert!((3_000..=LONGEST).contains(&written.len()), "{}", written.len());
+        assert!(written.starts_with('k') && written.contains(",k"), "{written:.80}");
     }
 
     #[test]
