@@ -111,6 +111,9 @@ impl RoleConfig {
     }
 }
 
+/// The name by which containers call the machine that they run on.
+const HOST_OF_CONTAINERS: &str = "host.docker.internal";
+
 /// Where a role listens and how it stops.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "HTTP")]
@@ -126,7 +129,7 @@ pub struct HttpConfig {
         long,
         env = "ALLOWED_HOSTS",
         value_name = "LIST",
-        default_value = "host.docker.internal",
+        default_value = HOST_OF_CONTAINERS,
         value_delimiter = ','
     )]
     pub allowed_hosts: Vec<String>,

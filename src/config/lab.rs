@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    ForwardConfig, KeepRules, ROLE_VARIABLE, address, at_least_one, http_url, keep_rules, milliseconds,
-    port_base, reached_at, seconds,
+    ForwardConfig, HOST_OF_CONTAINERS, KeepRules, ROLE_VARIABLE, address, at_least_one, http_url, keep_rules,
+    milliseconds, port_base, reached_at, seconds,
 };
 
 /// The ports by which a lab command finds a running lab.
@@ -87,7 +87,7 @@ pub struct ConsoleConfig {
         long,
         env = "ALLOWED_HOSTS",
         value_name = "LIST",
-        default_value = "host.docker.internal",
+        default_value = HOST_OF_CONTAINERS,
         value_delimiter = ','
     )]
     pub allowed_hosts: Vec<String>,

@@ -134,7 +134,8 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
-    fn body(&self, span: &SpanContext) -> Value {
+    /// As JSON; in no span without a trace id.
+    pub(super) fn body(&self, span: &SpanContext) -> Value {
         let mut body = Map::new();
         body.insert("type".into(), json!("about:blank"));
         body.insert("title".into(), json!(self.0.status.canonical_reason().unwrap_or("Error")));

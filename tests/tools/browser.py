@@ -219,14 +219,18 @@ def executable():
 
 def main():
     options = arguments()
+    return walked(ConsolePage, options)
+
+
+def walked(new_page, options):
+    """Walks through a page of the console, prints what does not hold, and returns the exit code."""
     if options.screenshots:
         os.makedirs(options.screenshots, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
-        context = chromium.new_context(viewport=WIDE)
         failures = []
         try:
-            page = ConsolePage(options, context)
+            page = new_page(options, chromium.new_context(viewport=WIDE))
             failures = page.failures
             page.walk()
         except Error as error:

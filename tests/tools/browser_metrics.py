@@ -10,11 +10,9 @@ What it needs from the page: data-testid metric-row (data-name, data-service), m
 """
 
 import argparse
-import os
 import sys
 
-from browser import ARGUMENTS, NARROW, WIDE, executable
-from playwright.sync_api import Error, sync_playwright
+from browser import NARROW, WIDE, walked
 from watched_page import WatchedPage
 
 
@@ -82,22 +80,7 @@ def main():
     for name in ["--url", "--service", "--metric", "--trace-id", "--literal", "--screenshots"]:
         parser.add_argument(name, required=True)
     options = parser.parse_args()
-    os.makedirs(options.screenshots, exist_ok=True)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
-        failures = []
-        try:
-            page = MetricsPage(options, chromium.new_context(viewport=WIDE))
-            failures = page.failures
-            page.walk()
-        except Error as error:
-            failures.append(f"the page could not be used: {str(error).splitlines()[0]}")
-        finally:
-            chromium.close()
-    for failure in dict.fromkeys(failures):
-        print(f"FAILED: {failure}", flush=True)
-    print("OK" if not failures else f"{len(failures)} expectations do not hold", flush=True)
-    return 1 if failures else 0
+    return walked(MetricsPage, options)
 
 
 sys.exit(main())

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use serde_json::json;
+use opentelemetry::trace::SpanContext;
 
 use super::Surface;
-use crate::runtime::error::PROBLEM_JSON;
+use crate::runtime::error::{PROBLEM_JSON, Problem};
 
 /// Such an answer, found where it is about to be written.
 pub(super) struct BareAnswer {
@@ -40,10 +40,7 @@ impl BareAnswer {
     pub(super) fn in_our_form(&self) -> Vec<u8> {
         let (code, title) = (self.status.as_u16(), self.status.canonical_reason().unwrap_or("Error"));
         let detail = detail(self.status).unwrap_or("the request could not be read");
-        let body = json!({
-            "type": "about:blank", "title": title, "status": code, "detail": detail, "error": detail,
-        })
-        .to_string();
+        let body = Problem::new(self.status, detail).body(&SpanContext::NONE).to_string();
         format!(
             "HTTP/1.1 {code} {title}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\n\
              connection: close\r\n\r\n{body}",
@@ -81,6 +78,8 @@ fn detail(status: StatusCode) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -1,12 +1,13 @@
 //! Exemplars: for each bucket of a histogram, the span in which it was last observed.
 
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId};
 
 use super::options::ExemplarFilter;
+use crate::runtime::telemetry::nanoseconds;
 
 /// One observation and the span that it was made in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +37,7 @@ impl Reservoir {
         let Ok(mut slots) = self.0.try_lock() else { return };
         let slots = slots.get_or_insert_with(|| vec![None; bounds.len() + 1].into());
         if let Some(slot) = slots.get_mut(bounds.partition_point(|bound| *bound < value)) {
-            *slot = Some(BucketExemplar { value, time: now(), trace, span });
+            *slot = Some(BucketExemplar { value, time: nanoseconds(SystemTime::now()), trace, span });
         }
     }
 
@@ -62,11 +63,6 @@ fn span_for(filter: ExemplarFilter) -> Option<(TraceId, SpanId)> {
             _ => (ours && span.is_sampled()).then(|| (span.trace_id(), span.span_id())),
         }
     })
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ use pipeline::Pipeline;
 use propagators::Propagators;
 use settings::Settings;
 pub use signal::{PartialSuccess, Signal};
+pub(super) use traces::nanoseconds;
 pub(crate) use traces::scope;
 use traces::{span_layer, tracer};
 

@@ -82,7 +82,7 @@ fn kind(kind: &SpanKind) -> ProtoKind {
 }
 
 /// Since 1970; 0, "unknown", for a time before it, and the end of time for one after 2554.
-pub(in crate::runtime::telemetry) fn nanoseconds(time: SystemTime) -> u64 {
+pub(in crate::runtime) fn nanoseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

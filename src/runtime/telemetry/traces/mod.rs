@@ -24,7 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::otlp::{Envelope, Ledger, Sender};
 use super::settings::Settings;
 use super::signal::Signal;
-pub(super) use encode::nanoseconds;
+pub(in crate::runtime) use encode::nanoseconds;
 use processor::SpanBatches;
 
 /// The instrumentation scope, and the prefix of the targets whose spans are traced.
