@@ -204,8 +204,8 @@ impl Telemetry {
         self.0.provider.is_some()
     }
 
-    /// Exports every span and log record so far, metrics where their interval is over, and writes the log lines that wait; `true` if the
-    /// backends took them all.
+    /// Exports every span and log record so far, metrics where their interval is over, and writes the log
+    /// lines that wait; `true` if the backends took them all.
     ///
     /// Never blocks the thread and takes at most `deadline`, and little of it where a backend did not
     /// take the last batch: a request should not pay for that, but a process that is frozen between
