@@ -1,10 +1,12 @@
 //! The settings of the OpenTelemetry SDK.
 
 mod signals;
+mod specified;
 
 use clap::Args;
 
 use signals::{LogsVariables, MetricsVariables};
+pub use specified::{OTEL_SPECIFICATION, OtelSupport, OtelVariable, otel_variables};
 
 /// The standard OpenTelemetry variables. They stay strings here: the specification wants unknown
 /// values reported and ignored, not refused, and `runtime::telemetry` does that.

@@ -4,6 +4,8 @@
 //! `<!-- end: NAME -->`. `UPDATE_DOCS=1 cargo test --test it docs` writes them; without it a
 //! difference fails.
 
+mod variables;
+
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;

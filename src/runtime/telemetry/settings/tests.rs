@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod limits;
+
 use super::*;
 
 fn read(set: impl FnOnce(&mut OtelConfig)) -> Settings {

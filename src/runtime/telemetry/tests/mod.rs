@@ -2,6 +2,7 @@
 
 pub(super) mod collector;
 mod logs;
+mod mutual_tls;
 mod process;
 mod spans;
 
