@@ -45,8 +45,12 @@ test-live: provision ## A page from fault to repair, with a real Prometheus and 
 test-kafka: provision ## The queue's tests on Apache Kafka alone, which are part of test too
 	$(CARGO) test $(ALL) --locked --test it -- conformance::kafka conformance::only_kafka chaos::kafka
 
-test-backends: ## The lab's telemetry in an OpenTelemetry Collector and in VictoriaLogs, both real; needs Go
+# Beside the tests of their own, those that `make test` runs on Debian's Prometheus and Alertmanager, on these.
+BACKENDS := $(CURDIR)/.tools/backends/prometheus:$(CURDIR)/.tools/backends/alertmanager
+test-backends: ## The lab's telemetry in Jaeger, Prometheus, Alertmanager, a Collector and VictoriaLogs; needs Go
 	scripts/provision --backends
+	PATH="$(BACKENDS):$$PATH" $(CARGO) test $(ALL) --locked --test it -- \
+		alerts::promtool alerts::cases alerts::routes alerts::live exemplars
 	$(CARGO) test $(ALL) --locked --test it backends:: -- --ignored --nocapture
 
 test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto

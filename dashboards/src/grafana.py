@@ -72,10 +72,12 @@ def stat(title, about, unit, *queries, **more):
     return panel(title, about, unit, *queries, kind="stat", **{"w": 6, "h": 5, **more})
 
 
-def quantiles(metric, by, label, extra=""):
-    """Three queries: the p50, p95 and p99 of a histogram."""
+def quantiles(metric, by, label):
+    """Three queries: the p50, p95 and p99 of a histogram. Its exemplars come with the last: with each they would be
+    drawn three times."""
     return [
-        query(f"histogram_quantile(0.{p}, sum by ({by}, le) (rate({metric}_bucket{{@{extra}}}[$i])))", f"p{p} {label}")
+        query(f"histogram_quantile(0.{p}, sum by ({by}, le) (rate({metric}_bucket{{@}}[$i])))", f"p{p} {label}",
+              exemplar=p == 99)
         for p in (50, 95, 99)
     ]
 

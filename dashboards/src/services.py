@@ -34,7 +34,8 @@ routes = [
                 "{{job}} {{http_request_method}} {{http_route}}")),
     panel("Duration by route, p95", "Time that 95 of 100 requests took at most, by route.", "s",
           query(f"histogram_quantile(0.95, sum by (job, http_request_method, http_route, le) "
-                f"(rate({SERVER}_bucket{{@}}[$i]))) >= 0", "{{job}} {{http_request_method}} {{http_route}}")),
+                f"(rate({SERVER}_bucket{{@}}[$i]))) >= 0", "{{job}} {{http_request_method}} {{http_route}}",
+                exemplar=True)),
     panel("Answers by status", "Requests per second, by status code; 499 is a client that went away before its answer.", "reqps",
           query(f"sum by (http_response_status_code) (rate({SERVER}_count{{@}}[$i])) > 0",
                 "{{http_response_status_code}}"), w=12, stack=True),
@@ -55,7 +56,7 @@ downstream = [
     panel("Database operations, p95", "Time that 95 of 100 operations took at most, waiting for a connection "
           "included.", "s",
           query(f"histogram_quantile(0.95, sum by (job, db_operation_name, le) (rate({DB}_bucket{{@}}[$i])))",
-                "{{job}} {{db_operation_name}}")),
+                "{{job}} {{db_operation_name}}", exemplar=True)),
     panel("Failed database operations", "Timeouts and errors per second. A conflict (an email that is taken) is "
           "an answer and not counted.", "ops",
           query(f"sum by (job, outcome) (rate({DB}_count{{@,outcome=~\"timeout|error\"}}[$i]))",

@@ -36,6 +36,7 @@ pub mod names {
     pub const EXPORT_FAILURES: &str = "telemetry_export_failures_total";
     pub const ITEMS_DROPPED: &str = "telemetry_items_dropped_total";
     pub const ITEMS_EXPORTED: &str = "telemetry_items_exported_total";
+    pub const ITEMS_LOST: &str = "telemetry_items_lost_total";
     pub const BATCHES_FAILED: &str = "telemetry_batches_failed_total";
     pub const LOG_LINES_DROPPED: &str = "telemetry_log_lines_dropped_total";
     pub const RUNTIME_WORKERS: &str = "runtime_tokio_workers";
@@ -272,6 +273,12 @@ pub static METRICS: &[Metric] = &[
     counter(
         names::ITEMS_EXPORTED,
         "Spans, log records or data points that the backend accepted",
+        ALL,
+        &[SIGNAL],
+    ),
+    counter(
+        names::ITEMS_LOST,
+        "Spans, log records or data points that were sent and that the backend did not accept",
         ALL,
         &[SIGNAL],
     ),

@@ -153,6 +153,7 @@ pub static OTLP_METRICS: &[OtlpMetric] = &[
     row(names::EXPORT_FAILURES, "telemetry.export.failures", "{batch}", Sum),
     row(names::ITEMS_DROPPED, "telemetry.items.dropped", "{item}", Sum),
     row(names::ITEMS_EXPORTED, "telemetry.items.exported", "{item}", Sum),
+    row(names::ITEMS_LOST, "telemetry.items.lost", "{item}", Sum),
     row(names::BATCHES_FAILED, "telemetry.batches.failed", "{batch}", Sum),
     row(names::LOG_LINES_DROPPED, "telemetry.log_lines.dropped", "{line}", Sum),
     row(names::RUNTIME_WORKERS, "runtime.tokio.workers", "{thread}", Gauge),

@@ -138,6 +138,22 @@ fn queries_filter_by_service_and_instance_and_rates_take_grafanas_interval() {
 }
 
 #[test]
+fn every_quantile_of_a_histogram_comes_with_its_exemplars_once() {
+    let mut seen = 0;
+    for dashboard in dashboards() {
+        for panel in panels(&dashboard) {
+            let quantiles = panel["targets"].as_array().unwrap().iter();
+            let quantiles = quantiles.filter(|one| one["expr"].as_str().unwrap_or("").contains("_quantile("));
+            let flags: Vec<_> = quantiles.map(|one| one["exemplar"] == true).collect();
+            let dots = flags.iter().filter(|on| **on).count();
+            assert!(flags.is_empty() || dots == 1, "{}: {dots} times", text(panel, "title"));
+            seen += dots;
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
+
+#[test]
 fn logs_are_asked_for_by_the_labels_that_the_shipper_sets() {
     let shipper = std::fs::read_to_string(folder("deploy/alloy/config.alloy")).unwrap();
     let mut seen = 0;

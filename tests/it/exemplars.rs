@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use o11y_lab::exposition::MetricSample;
 use o11y_lab::lab::expect::ORDER_TRACE;
-use o11y_lab::schema::{Role, SERVICES};
+use o11y_lab::schema::{Endpoint, Kind, METRICS, Role, SERVICES};
 
-use crate::helpers::{Answer, Lab, eventually, get, send};
+use crate::helpers::prometheus::exemplar_traces;
+use crate::helpers::{Answer, Lab, bin, eventually, free_port_base, get, send};
 
 /// The page of a role as OpenMetrics.
 fn open_metrics(lab: &Lab, role: Role) -> Answer {
@@ -97,5 +98,27 @@ fn open_metrics_says_what_the_prometheus_page_says_and_is_only_for_those_who_ask
             samples.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
         };
         assert_eq!(series(&open.text), series(&page.text), "{}", service.name);
+    }
+}
+
+#[test]
+fn the_prometheus_of_up_keeps_exemplars_that_name_traces_which_the_console_has() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut command = bin();
+    command.env("UP_WITH", "prometheus");
+    let lab = Lab::launch(command, &temp.path().join("data"), free_port_base());
+    let order = lab.order(lab.user());
+    lab.wait_notifications(order.id(), 1);
+    let prometheus = format!("http://127.0.0.1:{}", lab.ports().at(Endpoint::Prometheus));
+    let mut named = BTreeSet::new();
+    for metric in METRICS.iter().filter(|metric| matches!(metric.kind, Kind::Histogram(_))) {
+        let query = format!("{}_bucket", metric.name);
+        named.extend(eventually(&format!("{query} leads to the order"), || {
+            let traces = exemplar_traces(&prometheus, &query);
+            traces.contains(&order.trace_id()).then_some(traces)
+        }));
+    }
+    for id in named {
+        eventually(&format!("the trace {id}"), || (!lab.trace_now(&id).spans.is_empty()).then_some(()));
     }
 }

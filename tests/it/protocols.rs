@@ -93,6 +93,7 @@ fn what_a_grpc_receiver_rejects_is_counted_and_said() {
     ]);
     eventually("it is said", || process.stdout().contains("on purpose").then_some(()));
     assert!(counted(&url, "telemetry_batches_failed_total{signal=\"traces\"}") >= 1.0);
+    assert!(counted(&url, "telemetry_items_lost_total{signal=\"traces\"}") >= 1.0);
 }
 
 #[test]

@@ -109,6 +109,8 @@ fn child(backend: BackendProgram, program: PathBuf, plan: &LabPlan) -> anyhow::R
             flag("config.file", &folder.join("prometheus.yml")),
             flag("storage.tsdb.path", &folder.join("data")),
             flag("web.user-assets", &folder.join("runbooks")),
+            // From a bucket to the trace of one of its requests.
+            "--enable-feature=exemplar-storage".into(),
         ]),
         BackendProgram::Alertmanager => args.extend([
             flag("config.file", &folder.join("alertmanager.yml")),

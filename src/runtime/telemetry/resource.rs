@@ -33,6 +33,7 @@ pub(super) fn resource(
         ("deployment.environment.name", environment.to_owned()),
         ("host.name", gethostname::gethostname().to_string_lossy().into_owned()),
     ];
+    found.extend(host_id().map(|id| ("host.id", id)));
     found.extend(container_id().map(|id| ("container.id", id)));
     found.extend(ecs.and_then(task_metadata).map(|task| task.attributes()).unwrap_or_default());
     let fixed = [
@@ -52,6 +53,14 @@ pub(super) fn resource(
 
 /// The SDK does not export its version; a test compares this with Cargo.lock.
 const SDK_VERSION: &str = "0.33.1";
+
+/// One kernel has one id for each of its boots, in all its containers, whose host names differ. So a backend that
+/// compares hosts to find clocks that differ (Jaeger) sees one clock where there is one. Not the machine-id: an image
+/// has none or that of its build, and it is meant to stay on the machine (machine-id(5)).
+fn host_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
 
 fn container_id() -> Option<String> {
     let read = |file| std::fs::read_to_string(file).unwrap_or_default();

@@ -67,7 +67,9 @@ fn docker_is_sent_what_the_dockerfile_copies_and_nothing_else() {
 
 #[test]
 fn ci_checks_tests_builds_the_image_for_both_architectures_and_reads_compose() {
-    for file in ["ci.yml", "stack.yml", "aws.yml"].map(|name| format!(".github/workflows/{name}")) {
+    for file in
+        ["ci.yml", "stack.yml", "aws.yml", "backends.yml"].map(|name| format!(".github/workflows/{name}"))
+    {
         let file = file.as_str();
         assert_tool("check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file]);
         let text = read(file);
@@ -78,6 +80,7 @@ fn ci_checks_tests_builds_the_image_for_both_architectures_and_reads_compose() {
     }
     assert!(read(".github/workflows/ci.yml").contains(".ci/run"));
     assert!(read(".github/workflows/aws.yml").contains("make test-aws"));
+    assert!(read(".github/workflows/backends.yml").contains("make test-backends"));
     let stack = yaml(".github/workflows/stack.yml");
     let built = stack["jobs"]["image"]["strategy"]["matrix"]["include"].as_array().unwrap();
     let platforms: Vec<_> = built.iter().map(|one| one["platform"].as_str().unwrap()).collect();

@@ -1,5 +1,6 @@
 //! The real Prometheus and Alertmanager as processes, with the files of deploy/ and alerts/.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,8 +14,8 @@ use super::{Process, backend, eventually, free_port, get, http};
 /// Where `url` stands in deploy/alertmanager/alertmanager.yml, once.
 pub const WEBHOOK: &str = "http://notify:3003/alerts";
 
-/// Debian's name for Alertmanager, or the project's own.
-const ALERTMANAGER: [&str; 2] = ["prometheus-alertmanager", "alertmanager"];
+/// The project's own name for Alertmanager, or Debian's.
+const ALERTMANAGER: [&str; 2] = ["alertmanager", "prometheus-alertmanager"];
 
 /// Runs one of the tools and returns what it said; a failure is the test's.
 #[track_caller]
@@ -51,6 +52,17 @@ pub fn folder(profile: &str, targets: &[(String, String)], alertmanager: Option<
     temp
 }
 
+/// The traces that the exemplars of the series behind a query name.
+pub fn exemplar_traces(prometheus: &str, query: &str) -> BTreeSet<String> {
+    let hour = jiff::SignedDuration::from_hours(1);
+    let (start, end) = (jiff::Timestamp::now() - hour, jiff::Timestamp::now() + hour);
+    let url = format!("{prometheus}/api/v1/query_exemplars?query={query}&start={start}&end={end}");
+    let answer = http::try_send("GET", &url, &[], None).map(|answer| answer.json).unwrap_or_default();
+    let series = answer["data"].as_array().into_iter().flatten();
+    let exemplars = series.flat_map(|series| series["exemplars"].as_array().into_iter().flatten());
+    exemplars.filter_map(|one| one["labels"]["trace_id"].as_str().map(str::to_owned)).collect()
+}
+
 /// A server of either kind, stopped when dropped.
 pub struct Server {
     pub url: String,
@@ -61,18 +73,27 @@ pub struct Server {
 impl Server {
     /// Prometheus on a [`folder`], with the flags that prometheus.yml names.
     pub fn prometheus(folder: tempfile::TempDir) -> Self {
+        Self::prometheus_at(&program("prometheus", on_path("prometheus")), folder, &[])
+    }
+
+    /// The same with this program and further flags.
+    pub fn prometheus_at(program: &Path, folder: tempfile::TempDir, flags: &[&str]) -> Self {
         let runbooks = format!("--web.user-assets={}", path("docs/runbooks"));
-        let found = program("prometheus", on_path("prometheus"));
-        Self::start(&found, folder, "prometheus.yml", "--storage.tsdb.path", &[&runbooks])
+        let flags = [&[runbooks.as_str(), "--enable-feature=exemplar-storage"], flags].concat();
+        Self::start(program, folder, "prometheus.yml", "--storage.tsdb.path", &flags)
     }
 
     /// Alertmanager with a text of configuration.
     pub fn alertmanager(config: &str) -> Self {
+        let found = ALERTMANAGER.into_iter().find_map(on_path);
+        Self::alertmanager_at(&program("alertmanager", found), config)
+    }
+
+    /// The same with this program.
+    pub fn alertmanager_at(program: &Path, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
-        let found = ALERTMANAGER.into_iter().find_map(on_path);
-        let program = program("alertmanager", found);
-        Self::start(&program, folder, "alertmanager.yml", "--storage.path", &["--cluster.listen-address="])
+        Self::start(program, folder, "alertmanager.yml", "--storage.path", &["--cluster.listen-address="])
     }
 
     fn start(program: &Path, folder: tempfile::TempDir, config: &str, storage: &str, flags: &[&str]) -> Self {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::occasional::Occasional;
 use crate::runtime::telemetry::signal::{PartialSuccess, Signal};
 use crate::schema::names::{
-    BATCHES_FAILED, EXPORT_FAILURES, ITEMS_DROPPED, ITEMS_EXPORTED, SPANS_DROPPED, SPANS_EXPORTED,
+    BATCHES_FAILED, EXPORT_FAILURES, ITEMS_DROPPED, ITEMS_EXPORTED, ITEMS_LOST, SPANS_DROPPED, SPANS_EXPORTED,
 };
 
 /// Counts items from their end to the backend's answer.
@@ -71,6 +71,7 @@ impl Ledger {
         self.count(ITEMS_EXPORTED, SPANS_EXPORTED, kept);
         if kept < items {
             self.failures.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!(ITEMS_LOST, "signal" => self.signal.label()).increment(items - kept);
             self.count(BATCHES_FAILED, EXPORT_FAILURES, 1);
         }
         self.set_trouble(outcome.is_err());

@@ -40,6 +40,9 @@ const LONGEST_DELAY: Duration = Duration::from_millis(1600);
 /// The longest a backend may tell us to wait.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(30);
 
+/// What to do about a backend that takes no deltas.
+const REFUSES_DELTA: &str = ": Prometheus refuses delta temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative";
+
 /// Sends the batches of one signal. It blocks: call it from the signal's own exporting thread.
 #[derive(Debug)]
 pub(super) struct Sender {
@@ -148,7 +151,7 @@ impl Sender {
         headers.extend(self.export.headers.clone());
         let reply = self.client.send(request, LARGEST_ANSWER, left).await.map_err(Failure::passing)?;
         if !reply.status.is_success() {
-            return Err(Failure::of(&reply));
+            return Err(Failure::of(&reply, self.signal));
         }
         if self.export.protocol == Protocol::Grpc {
             return match grpc::status(&reply.headers, &reply.trailers) {
@@ -181,7 +184,7 @@ impl Failure {
     }
 
     /// The specification: 429, 502, 503 and 504 are tried again, after the time the backend names.
-    fn of(reply: &Reply) -> Self {
+    fn of(reply: &Reply, signal: Signal) -> Self {
         let throttled =
             matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let passing =
@@ -189,9 +192,17 @@ impl Failure {
         let seconds =
             reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let wait = seconds.filter(|_| throttled).map_or(Duration::ZERO, Duration::from_secs);
-        let cause = format!("the backend answered {}", reply.status);
+        let hint = if refuses_delta(reply, signal) { REFUSES_DELTA } else { "" };
+        let cause = format!("the backend answered {}{hint}", reply.status);
         Self { cause, passing, wait: wait.min(LONGEST_THROTTLE) }
     }
+}
+
+/// Prometheus's receiver answers 500 to an export with one delta sum, keeps nothing of it, and says why in its body
+/// only, whose words are its own: `invalid temporality and type combination for metric "…"` (3.16).
+fn refuses_delta(reply: &Reply, signal: Signal) -> bool {
+    let text = String::from_utf8_lossy(&reply.body);
+    signal == Signal::Metrics && text.contains("invalid temporality")
 }
 
 /// Processes that lost one backend at one moment should not come back to it at one moment.
@@ -203,4 +214,22 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body)?;
     encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_deltas_to_prometheus_is_told_what_to_set() {
+        let body = r#"invalid temporality and type combination for metric "users.created""#.into();
+        let (status, headers) = (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new());
+        let reply = Reply { status, headers: headers.clone(), trailers: headers, body };
+        let told = |signal| Failure::of(&reply, signal).cause;
+        let all = "the backend answered 500 Internal Server Error";
+        let metrics = "Prometheus refuses delta temporality: set \
+            OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative";
+        assert_eq!(told(Signal::Traces), all);
+        assert_eq!(told(Signal::Metrics), format!("{all}: {metrics}"));
+    }
 }

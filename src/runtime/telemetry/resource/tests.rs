@@ -56,6 +56,7 @@ fn the_user_s_attributes_win_and_an_agent_that_is_not_there_costs_nothing() {
     assert_eq!(get("process.pid"), Some(std::process::id().to_string()));
     assert!(get("service.instance.id").is_some_and(|id| id.len() == 36));
     assert!(get("host.name").is_some());
+    assert_eq!(get("host.id").is_some(), cfg!(target_os = "linux"), "one for all containers of a machine");
     assert_eq!(get("aws.ecs.task.arn"), None);
 }
 

@@ -1,38 +1,33 @@
-//! The lab's telemetry in real backends, with the very files of `deploy/`. Minutes of building for whoever has not
-//! got them: `make test-backends`.
+//! The OpenTelemetry Collector.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
+use o11y_lab::schema::Role;
 use serde_json::{Value, json};
 
+use super::{configured, lab};
 use crate::helpers::http::try_send;
-use crate::helpers::process::clean;
-use crate::helpers::{Lab, Process, eventually, free_port, get, metric, post};
-use o11y_lab::schema::Role;
-
-/// A program that `scripts/provision --backends` builds.
-#[track_caller]
-fn backend(path: &str) -> Command {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/backends").join(path);
-    assert!(program.exists(), "{} is missing: `make test-backends` builds it", program.display());
-    clean(Command::new(program))
-}
+use crate::helpers::{Process, eventually, free_port, get, post};
 
 /// A Collector with the lab's own configuration; what it would send to Jaeger, Prometheus and Loki it writes to files.
-struct Collector {
-    _process: Process,
+pub struct Collector {
+    process: Process,
     folder: tempfile::TempDir,
-    grpc: u16,
-    http: u16,
+    pub grpc: u16,
+    pub http: u16,
     own: u16,
 }
 
 impl Collector {
     fn start() -> Self {
+        Self::start_on(free_port(), free_port(), json!({}))
+    }
+
+    /// One that listens on these ports, with further changes of its configuration.
+    pub fn start_on(grpc: u16, http: u16, more: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (grpc, http, own) = (free_port(), free_port(), free_port());
+        let own = free_port();
         let file = |name: &str| folder.path().join(name).display().to_string();
         // Only what a machine without those containers must have otherwise: where it listens, where it sends, how
         // long a decision waits.
@@ -58,16 +53,17 @@ impl Collector {
                 ]}},
             },
         });
-        let changed = folder.path().join("changes.yaml");
-        fs::write(&changed, changes.to_string()).unwrap();
-        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/collector/config.yaml");
-        let mut command = backend("collector/otelcol");
-        command.arg("--config").arg(ours).arg("--config").arg(changed);
-        let process = Process::spawn(command);
+        let process =
+            configured("collector/otelcol", "deploy/collector/config.yaml", folder.path(), [changes, more]);
         eventually("the collector listens", || {
             try_send("GET", &format!("http://127.0.0.1:{own}/metrics"), &[], None)
         });
-        Self { _process: process, folder, grpc, http, own }
+        Self { process, folder, grpc, http, own }
+    }
+
+    /// Ends it in order: what it took is written then, and still read.
+    pub fn stop(&mut self) {
+        assert!(self.process.stop().success(), "{}", self.process.stderr());
     }
 
     fn file(&self, signal: &str) -> PathBuf {
@@ -75,7 +71,7 @@ impl Collector {
     }
 
     /// The items of a signal so far: spans, metrics or log records, with their service.
-    fn items(&self, signal: &str) -> Vec<(String, Value)> {
+    pub fn items(&self, signal: &str) -> Vec<(String, Value)> {
         let [groups, scopes, items] = match signal {
             "traces" => ["resourceSpans", "scopeSpans", "spans"],
             "metrics" => ["resourceMetrics", "scopeMetrics", "metrics"],
@@ -106,20 +102,9 @@ impl Collector {
     }
 }
 
-fn attribute<'a>(attributes: &'a Value, key: &str) -> &'a Value {
+pub fn attribute<'a>(attributes: &'a Value, key: &str) -> &'a Value {
     let found = attributes.as_array().and_then(|pairs| pairs.iter().find(|pair| pair["key"] == key));
     found.map_or(&Value::Null, |pair| &pair["value"])
-}
-
-/// A lab that sends all three signals there.
-fn lab(endpoint: &str, protocol: &str) -> Lab {
-    Lab::start_with(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
-        ("OTEL_LOGS_EXPORTER", "otlp"),
-        ("OTEL_METRICS_EXPORTER", "otlp"),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
-    ])
 }
 
 #[test]
@@ -199,38 +184,4 @@ fn the_collector_gets_the_metrics_that_the_page_shows() {
         })?;
         (created["count"] == "5").then_some(())
     });
-}
-
-#[test]
-#[ignore = "needs programs that take minutes to build: make test-backends"]
-fn victorialogs_has_every_line_once_and_finds_those_of_a_trace() {
-    let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut command = backend("logs/victoria-logs");
-    command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
-    command.arg(format!("-storageDataPath={}", folder.path().display()));
-    let _process = Process::spawn(command);
-    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
-    eventually("it listens", || try_send("GET", &url("/health"), &[], None));
-    let lab = Lab::start_with(&[
-        ("OTEL_LOGS_EXPORTER", "otlp"),
-        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &url("/insert/opentelemetry/v1/logs")),
-    ]);
-    let user = lab.user();
-    let order = lab.order(user);
-    lab.wait_notifications(order.id(), 1);
-    let found = |query: &str| -> Vec<Value> {
-        let answer = get(&url(&format!("/select/logsql/query?query={query}&limit=1000"))).text;
-        answer.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    };
-    // As many as the roles wrote to standard output for this trace.
-    let id = order.trace_id();
-    let written = || lab.logs().iter().filter(|line| line["traceId"] == id.as_str()).count();
-    eventually("all lines of the order's trace", || {
-        let lines = found(&format!("trace_id:={id}"));
-        (written() > 3 && lines.len() == written()).then_some(())
-    });
-    let page = get(&lab.url(Role::Order, "/metrics")).text;
-    assert_eq!(metric(&page, "telemetry_batches_failed_total{signal=\"logs\"}"), Some(0.0));
-    assert_eq!(post(&lab.api("/api/users"), &json!({})).status, 400);
 }
