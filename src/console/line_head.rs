@@ -144,6 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_colours_a_level_by_every_name_that_it_is_ranked_by() {
+        let script = include_str!("ui/logs.js");
+        for (level, names) in LEVELS {
+            let row = format!("{level}: \"{}\"", names.join(" "));
+            assert!(script.contains(&row), "logs.js does not have {row}");
+        }
+    }
+
+    #[test]
     fn a_line_is_taken_exactly_where_a_full_reader_takes_it_as_an_object() {
         let deep = |depth: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         let (deep, too_deep) = (deep(100), deep(5_000));

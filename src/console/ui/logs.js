@@ -3,7 +3,18 @@
 import { calm, chip, clock, empty, getJson, h, moveFocus, offerServices, select, serviceOptions } from "./dom.js";
 
 const MOST = 500;
+// Each level with its names in other logging systems, as the console ranks them (src/console/line_head.rs; a test compares).
+const LEVELS = {
+  trace: "verbose finest", debug: "fine", info: "information notice", warn: "warning", error: "err severe",
+  fatal: "critical crit alert emergency emerg panic",
+};
 const CORE = new Set(["timestamp", "level", "message", "service", "traceId", "spanId"]);
+
+// The level that a name means, for its colour; OpenTelemetry's DEBUG3 is debug.
+function levelOf(name) {
+  const bare = name.replace(/[1-4]+$/, "");
+  return Object.keys(LEVELS).find((level) => level === bare || LEVELS[level].split(" ").includes(bare)) ?? "info";
+}
 
 export function logLine(line, { withTrace = true, onspan } = {}) {
   const level = String(line.level ?? "info").toLowerCase();
@@ -13,7 +24,7 @@ export function logLine(line, { withTrace = true, onspan } = {}) {
   const jump = onspan && line.spanId && h("button", { type: "button", class: "tiny", onclick: () => onspan(line.spanId), title: "Show the span" }, "span");
   return h("div", { class: "log", "data-testid": "log-line", "data-level": level, "data-span-id": line.spanId, role: "listitem", tabindex: "-1" },
     h("time", { title: line.timestamp }, clock(new Date(line.timestamp))),
-    h("span", { class: `level ${/^(trace|debug|info|warn|error|fatal)$/.test(level) ? level : "info"}` }, level),
+    h("span", { class: `level ${levelOf(level)}` }, level),
     chip(String(line.service ?? "unknown")),
     h("span", { class: "text" }, h("span", { class: "message" }, String(line.message ?? "")),
       extra.map(([key, v]) => h("span", { class: "field" }, h("i", {}, `${key}=`), value(v)))),
