@@ -33,7 +33,7 @@ pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
 pub use forward::ForwardConfig;
 pub use keep::KeepRules;
 use keep::keep_rules;
-pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, UpConfig};
+pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, TAKES_GRPC, UpConfig};
 pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};

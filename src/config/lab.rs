@@ -7,14 +7,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    ForwardConfig, HOST_OF_CONTAINERS, KeepRules, ROLE_VARIABLE, address, at_least_one, http_url, keep_rules,
-    milliseconds, port_base, reached_at, seconds,
+    ForwardConfig, HOST_OF_CONTAINERS, Invalid, KeepRules, ROLE_VARIABLE, address, at_least_one, http_url,
+    keep_rules, milliseconds, port_base, reached_at, seconds,
 };
 
 /// The ports by which a lab command finds a running lab.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct PortBase {
-    /// First port of the lab: gateway N, user N+1, … console N+5, OTLP N+6
+    /// First port of the lab: gateway N, user N+1, … console N+5, OTLP N+6 and N+9
     #[arg(long, env = "PORT_BASE", default_value_t = crate::schema::PORT_BASE, value_parser = port_base)]
     pub port_base: u16,
 }
@@ -94,6 +94,9 @@ pub struct ConsoleConfig {
     /// Port that takes OTLP/HTTP, 0 for none [default: 4318, or N+6 with --port-base N]
     #[arg(long, env = "CONSOLE_OTLP_PORT", value_name = "PORT")]
     pub otlp_port: Option<u16>,
+    /// Port that takes OTLP/gRPC where that is built in (feature `grpc`), 0 for none [default: 4317, or N+9 with --port-base N, where OTLP/HTTP is taken and that port is free]
+    #[arg(long, env = "CONSOLE_OTLP_GRPC_PORT", value_name = "PORT")]
+    pub otlp_grpc_port: Option<u16>,
     /// Most spans kept; the oldest traces go first
     #[arg(long, env = "CONSOLE_MAX_SPANS", default_value_t = 50_000, value_parser = at_least_one)]
     pub max_spans: usize,
@@ -120,7 +123,30 @@ impl ConsoleConfig {
         let port = self.otlp_port.unwrap_or(self.ports.ports().at(crate::schema::Endpoint::Otlp));
         (port != 0).then_some(port)
     }
+
+    /// The port that takes OTLP/gRPC, where one does; whether it was asked for.
+    ///
+    /// # Errors
+    /// One is asked for, and this build speaks no gRPC.
+    pub fn otlp_grpc(&self) -> Result<Option<(u16, bool)>, Invalid> {
+        match self.otlp_grpc_port {
+            Some(0) => Ok(None),
+            Some(port) if TAKES_GRPC => Ok(Some((port, true))),
+            Some(_) => Err(Invalid(
+                "--otlp-grpc-port (CONSOLE_OTLP_GRPC_PORT): this build takes no OTLP over gRPC; it takes a build \
+                 with it (cargo build --release --features grpc)"
+                    .to_owned(),
+            )),
+            None => {
+                let port = self.ports.ports().at(crate::schema::Endpoint::OtlpGrpc);
+                Ok((TAKES_GRPC && self.otlp().is_some()).then_some((port, false)))
+            }
+        }
+    }
 }
+
+/// Whether the console of this build takes OTLP over gRPC.
+pub const TAKES_GRPC: bool = cfg!(feature = "grpc");
 
 /// A health check for containers without a shell.
 #[derive(Args, Clone, Debug)]

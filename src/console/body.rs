@@ -1,20 +1,19 @@
 //! Bodies of exports: read within one budget of bytes, then unpacked.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body taken, as sent and unpacked, in bytes.
 pub(super) const MOST_SENT: usize = 8 << 20;
 pub(super) use crate::otlp::MOST_UNPACKED;
-/// Bytes of all bodies that are being read, however many connections send. What follows (unpacking,
-/// decoding) is done for one export at a time, because the receiver has one worker.
+/// Bytes of all bodies that are being read, however many connections send.
 const MOST_READING: usize = 32 << 20;
 const SHARE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest a client may take to send it.
@@ -29,12 +28,29 @@ impl OtlpRefusal {
     }
 }
 
-/// One budget for the bodies of all connections.
+/// How a body is written, in the words of its request.
+#[derive(Clone, Copy)]
+pub(super) struct BodyHead<'a> {
+    pub(super) content_type: &'a [u8],
+    /// Empty where it is plain.
+    pub(super) coding: &'a [u8],
+}
+
+impl<'a> BodyHead<'a> {
+    pub(super) fn of(request: &'a HttpRequest) -> Self {
+        let value = |name| request.headers().get(name).map_or(&b""[..], |value| value.as_bytes());
+        Self { content_type: value(header::CONTENT_TYPE), coding: value(header::CONTENT_ENCODING) }
+    }
+}
+
+/// One budget for the bodies of all connections, over HTTP and gRPC.
 pub(super) struct BodyBudget {
     /// What of it is not in use; a permit is a byte.
     free: Arc<Semaphore>,
     /// The longest that an export waits for its share; its client tries again.
     patience: Duration,
+    /// Held by the export that is unpacked, decoded and taken.
+    turn: Mutex<()>,
 }
 
 impl Default for BodyBudget {
@@ -45,7 +61,23 @@ impl Default for BodyBudget {
 
 impl BodyBudget {
     fn new(bytes: usize, patience: Duration) -> Self {
-        Self { free: Arc::new(Semaphore::new(bytes)), patience }
+        Self { free: Arc::new(Semaphore::new(bytes)), patience, turn: Mutex::default() }
+    }
+
+    /// Waits until no other export is unpacked and decoded: what that takes is bounded for one.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Room for a body of so many bytes, to be dropped with it.
+    pub(super) async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, OtlpRefusal> {
+        let permits = u32::try_from(bytes).ok().filter(|_| bytes <= MOST_SENT);
+        let Some(permits) = permits else { return too_large() };
+        let share = tokio::time::timeout(self.patience, self.free.clone().acquire_many_owned(permits)).await;
+        match share {
+            Ok(Ok(share)) => Ok(share),
+            _ => OtlpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many exports at once"),
+        }
     }
 
     /// Reads a body once there is room for all that it may become. It comes with its share, to be
@@ -58,12 +90,7 @@ impl BodyBudget {
         let told = request.headers().get(header::CONTENT_LENGTH);
         let told = told.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let room = told.unwrap_or(MOST_SENT);
-        let permits = u32::try_from(room).ok().filter(|_| room <= MOST_SENT);
-        let Some(permits) = permits else { return too_large() };
-        let share = tokio::time::timeout(self.patience, self.free.clone().acquire_many_owned(permits)).await;
-        let Ok(Ok(share)) = share else {
-            return OtlpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many exports at once");
-        };
+        let share = self.share(room).await?;
         match tokio::time::timeout(BODY_TIMEOUT, collect(body, room)).await {
             Ok(read) => read.map(|bytes| (bytes, share)),
             Err(_) => OtlpRefusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in 10 s"),
@@ -72,7 +99,10 @@ impl BodyBudget {
 }
 
 /// Never more than `room` bytes, reserved at once: growing would hold twice as much for a moment.
-async fn collect(mut body: web::Payload, room: usize) -> Result<web::Bytes, OtlpRefusal> {
+pub(super) async fn collect<E>(
+    mut body: impl Stream<Item = Result<web::Bytes, E>> + Unpin,
+    room: usize,
+) -> Result<web::Bytes, OtlpRefusal> {
     let mut bytes = Vec::with_capacity(room);
     while let Some(chunk) = body.next().await {
         let Ok(chunk) = chunk else {
@@ -91,8 +121,7 @@ fn too_large<T>() -> Result<T, OtlpRefusal> {
 }
 
 /// Undoes the body's content coding.
-pub(super) fn unpack(request: &HttpRequest, body: web::Bytes) -> Result<web::Bytes, OtlpRefusal> {
-    let coding = request.headers().get(header::CONTENT_ENCODING).map_or(&b""[..], |v| v.as_bytes());
+pub(super) fn unpack(coding: &[u8], body: web::Bytes) -> Result<web::Bytes, OtlpRefusal> {
     let unpacked = match coding.trim_ascii().to_ascii_lowercase().as_slice() {
         b"" | b"identity" => return Ok(body),
         b"gzip" | b"x-gzip" => inflate(MultiGzDecoder::new(&body[..])),

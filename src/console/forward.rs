@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use http::{HeaderMap, HeaderValue};
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::body::BodyHead;
 use super::forward_reports::{LaneReports, say};
 use crate::config::ForwardConfig;
 use crate::runtime::telemetry::forward::ForwardSender;
@@ -95,15 +95,14 @@ impl Forwarder {
         Ok(Some(Self { to, lanes }))
     }
 
-    /// Takes a body as it came with its request; never waits.
-    pub(super) fn push(&self, signal: Signal, request: &HttpRequest, body: &web::Bytes, items: u64) {
+    /// Takes a body as it came; never waits.
+    pub(super) fn push(&self, signal: Signal, came: BodyHead<'_>, body: &web::Bytes, items: u64) {
         let mut head = HeaderMap::new();
-        for (ours, theirs) in [
-            (http::header::CONTENT_TYPE, header::CONTENT_TYPE),
-            (http::header::CONTENT_ENCODING, header::CONTENT_ENCODING),
-        ] {
-            let value = request.headers().get(theirs).map(|value| HeaderValue::from_bytes(value.as_bytes()));
-            head.extend(value.and_then(Result::ok).map(|value| (ours, value)));
+        for (name, value) in
+            [(http::header::CONTENT_TYPE, came.content_type), (http::header::CONTENT_ENCODING, came.coding)]
+        {
+            let value = HeaderValue::from_bytes(value).ok().filter(|value| !value.is_empty());
+            head.extend(value.map(|value| (name, value)));
         }
         let lane = self.lanes.iter().find(|lane| lane.signal == signal);
         // A copy, because a body that came in pieces holds on to more memory than it has bytes.

@@ -1,11 +1,11 @@
 //! The console: a viewer of traces, metrics and logs of a running lab, in memory only.
 //!
-//! Two servers in one process. The receiver takes OTLP/HTTP from any exporter; the page shows
+//! Servers in one process. The receivers take OTLP over HTTP and gRPC from any exporter; the page shows
 //! what was kept and answers Jaeger's read-only query API, so that tools written for Jaeger work
-//! here too. Neither of them traces or measures itself: watching must not add to what is watched.
+//! here too. None of them traces or measures itself: watching must not add to what is watched.
 //!
-//! What comes in: [`receive`] (its [`body`], [`export`], [`record`]), [`stdin`] (log lines), [`scrape`] (the services'
-//! own figures).
+//! What comes in: [`receive`] and `grpc` (their [`body`], [`export`], [`record`]), [`stdin`] (log lines), [`scrape`]
+//! (the services' own figures).
 //! What is kept of it, where that is a part: [`sampler`].
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes on to others as it came: [`forward`].
@@ -20,6 +20,8 @@ mod dependencies;
 mod export;
 mod forward;
 mod forward_reports;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod ids;
 mod jaeger;
 mod line_head;
@@ -72,20 +74,26 @@ const PAGE_CONNECTIONS: usize = 256;
 
 /// Runs the console until SIGTERM, SIGINT or SIGHUP, or until the parent that feeds it log lines is gone.
 ///
-/// Must be called inside an actix `System`. Fails when one of the two ports cannot be had, naming
+/// Must be called inside an actix `System`. Fails when one of its ports cannot be had, naming
 /// it, before anything is served.
 pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     let ports = config.ports.ports();
     let page = bind(SocketAddr::new(config.host, ports.at(Endpoint::Console)), "the console")?;
     let otlp = config.otlp().map(|port| bind(SocketAddr::new(config.host, port), "OTLP")).transpose()?;
+    let grpc = bind_grpc(&config)?;
     let shutdown = Shutdown::new(Duration::from_secs(1));
     shutdown.listen().context("cannot listen for signals")?;
-    let console = web::Data::new(Console::new(&config)?);
+    let on_grpc = grpc.as_ref().map(TcpListener::local_addr).transpose()?;
+    let console = web::Data::new(Console::new(&config, on_grpc.map(|address| address.port()))?);
     stdin::follow(console.clone().into_inner(), shutdown.clone());
     scrape::start(console.clone().into_inner(), config.host, config.scrape_interval);
     decide(console.clone());
-    announce(page.local_addr()?, otlp.as_ref().map(TcpListener::local_addr).transpose()?);
+    announce(page.local_addr()?, otlp.as_ref().map(TcpListener::local_addr).transpose()?, on_grpc);
 
+    #[cfg(feature = "grpc")]
+    if let Some(listener) = grpc {
+        grpc::start(console.clone(), listener, shutdown.clone())?;
+    }
     let receiver = otlp.map(|listener| receiver(console.clone(), listener)).transpose()?;
     let stop = web::Data::new(shutdown.clone());
     let served = console.clone();
@@ -145,10 +153,21 @@ fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
+/// The listener for gRPC, where this build and the settings have one. That its usual port is not free is no reason
+/// not to start.
+fn bind_grpc(config: &ConsoleConfig) -> anyhow::Result<Option<TcpListener>> {
+    let Some((port, chosen)) = config.otlp_grpc()? else { return Ok(None) };
+    let bound = bind(SocketAddr::new(config.host, port), "OTLP/gRPC");
+    if chosen { bound.map(Some) } else { Ok(bound.ok()) }
+}
+
 /// Talk goes to standard error, one line; a closed one is no reason to stop.
-fn announce(page: SocketAddr, otlp: Option<SocketAddr>) {
-    let otlp = otlp.map(|otlp| format!("  OTLP/HTTP on http://{otlp}")).unwrap_or_default();
-    let _ = writeln!(std::io::stderr(), "console on http://{page}{otlp}");
+fn announce(page: SocketAddr, otlp: Option<SocketAddr>, grpc: Option<SocketAddr>) {
+    let named = |what: &str, address: Option<SocketAddr>| {
+        address.map(|address| format!("  {what} on http://{address}")).unwrap_or_default()
+    };
+    let (otlp, grpc) = (named("OTLP/HTTP", otlp), named("OTLP/gRPC", grpc));
+    let _ = writeln!(std::io::stderr(), "console on http://{page}{otlp}{grpc}");
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! OTLP over HTTP: protobuf or JSON, plain or packed, one path for each signal.
+//! OTLP over HTTP: protobuf or JSON, plain or packed, one path for each signal. What becomes of a body, gRPC shares.
 //!
 //! A page in a browser is refused: whatever site a person visits must not write into their console.
 
@@ -11,7 +11,7 @@ use prost::Message;
 use serde::Serialize;
 use serde_json::json;
 
-use super::body::{BodyBudget, OtlpRefusal, unpack};
+use super::body::{BodyHead, OtlpRefusal, unpack};
 use super::export::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
 use super::state::Console;
 
@@ -23,7 +23,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .service(web::resource(["/v1/logs", "/v1/logs/"]).route(web::post().to(records)))
         .service(web::resource(["/v1/metrics", "/v1/metrics/"]).route(web::post().to(points)))
         .default_service(web::to(HttpResponse::NotFound));
-    app.app_data(web::Data::new(BodyBudget::default())).service(all);
+    app.service(all);
 }
 
 /// A browser puts `Origin` on every POST of a page, also where the page has made its own name point
@@ -40,31 +40,16 @@ async fn no_page<B: MessageBody + 'static>(
     Ok(request.into_response(refusal).map_into_right_body())
 }
 
-async fn spans(
-    console: web::Data<Console>,
-    budget: web::Data<BodyBudget>,
-    request: HttpRequest,
-    body: web::Payload,
-) -> HttpResponse {
-    receive(&TRACES, (&console, &budget), &request, body, |export| console.take_spans(export)).await
+async fn spans(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    receive(&TRACES, &console, &request, body, |export| console.take_spans(export)).await
 }
 
-async fn records(
-    console: web::Data<Console>,
-    budget: web::Data<BodyBudget>,
-    request: HttpRequest,
-    body: web::Payload,
-) -> HttpResponse {
-    receive(&LOGS, (&console, &budget), &request, body, |export| console.take_records(export)).await
+async fn records(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    receive(&LOGS, &console, &request, body, |export| console.take_records(export)).await
 }
 
-async fn points(
-    console: web::Data<Console>,
-    budget: web::Data<BodyBudget>,
-    request: HttpRequest,
-    body: web::Payload,
-) -> HttpResponse {
-    receive(&METRICS, (&console, &budget), &request, body, |export| console.take_metrics(export)).await
+async fn points(console: web::Data<Console>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    receive(&METRICS, &console, &request, body, |export| console.take_metrics(export)).await
 }
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -84,18 +69,6 @@ impl OtlpEncoding {
             "application/json" => Some(Self::Json),
             _ => None,
         }
-    }
-
-    fn decode(self, signal: &'static Signal, body: web::Bytes) -> Result<OtlpExport, OtlpRefusal> {
-        OtlpExport::read(signal, body, matches!(self, Self::Json)).map_err(|why| match why {
-            UnreadableExport::Malformed(why) => {
-                OtlpRefusal(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}"))
-            }
-            UnreadableExport::TooMuch => OtlpRefusal(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the export holds too much: send smaller batches".into(),
-            ),
-        })
     }
 
     fn answer<T: Message + Serialize>(self, answer: &T) -> HttpResponse {
@@ -131,28 +104,54 @@ fn unsupported() -> HttpResponse {
         .body("Content-Type must be application/x-protobuf or application/json\n")
 }
 
-/// Reads, unpacks, decodes, sends on, hands over and answers: the same for every signal.
+impl From<UnreadableExport> for OtlpRefusal {
+    fn from(why: UnreadableExport) -> Self {
+        match why {
+            UnreadableExport::Malformed(why) => {
+                Self(StatusCode::BAD_REQUEST, format!("cannot decode the export: {why}"))
+            }
+            UnreadableExport::TooMuch => {
+                Self(StatusCode::PAYLOAD_TOO_LARGE, "the export holds too much: send smaller batches".into())
+            }
+        }
+    }
+}
+
+/// Reads, takes and answers: the same for every signal.
 async fn receive<A: Message + Serialize>(
     signal: &'static Signal,
-    (console, budget): (&Console, &BodyBudget),
+    console: &Console,
     request: &HttpRequest,
     body: web::Payload,
     take: impl FnOnce(OtlpExport) -> A,
 ) -> HttpResponse {
     let Some(encoding) = OtlpEncoding::of(request) else { return unsupported() };
-    let (body, _share) = match budget.read(request, body).await {
+    let (body, _share) = match console.bodies.read(request, body).await {
         Ok(read) => read,
         Err(refusal) => return encoding.refuse(refusal),
     };
-    match unpack(request, body.clone()).and_then(|body| encoding.decode(signal, body)) {
-        Ok(export) => {
-            if let Some(forward) = &console.forward {
-                forward.push(signal.kind, request, &body, export.items());
-            }
-            encoding.answer(&take(export))
-        }
+    let is_json = matches!(encoding, OtlpEncoding::Json);
+    match take_body(signal, console, BodyHead::of(request), is_json, &body, take) {
+        Ok(answer) => encoding.answer(&answer),
         Err(refusal) => encoding.refuse(refusal),
     }
+}
+
+/// Unpacks, decodes, sends on and hands over a body, whatever brought it.
+pub(super) fn take_body<A>(
+    signal: &'static Signal,
+    console: &Console,
+    head: BodyHead<'_>,
+    is_json: bool,
+    body: &web::Bytes,
+    take: impl FnOnce(OtlpExport) -> A,
+) -> Result<A, OtlpRefusal> {
+    let _turn = console.bodies.turn();
+    let export = OtlpExport::read(signal, unpack(head.coding, body.clone())?, is_json)?;
+    if let Some(forward) = &console.forward {
+        forward.push(signal.kind, head, body, export.items());
+    }
+    Ok(take(export))
 }
 
 #[cfg(test)]

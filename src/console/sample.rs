@@ -72,6 +72,7 @@ pub(super) fn console() -> web::Data<Console> {
         ports: PortBase { port_base: 7000 },
         host: "127.0.0.1".parse().expect("an address"),
         otlp_port: None,
+        otlp_grpc_port: None,
         max_spans: 1_000,
         max_logs: 1_000,
         max_memory_mib: 8,
@@ -79,5 +80,5 @@ pub(super) fn console() -> web::Data<Console> {
         forward: ForwardConfig::default(),
         keep: None,
     };
-    web::Data::new(Console::new(&config).expect("nothing is sent on"))
+    web::Data::new(Console::new(&config, None).expect("nothing is sent on"))
 }

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::body::BodyBudget;
 use super::export::OtlpExport;
 use super::forward::Forwarder;
 use super::ids::TraceId;
@@ -45,8 +46,11 @@ pub(super) struct Console {
     services: Mutex<ServiceHistories>,
     changes: watch::Sender<Generation>,
     pub(super) ports: Ports,
-    /// Where OTLP is taken, if anywhere.
+    /// Where OTLP is taken over HTTP and gRPC, if anywhere.
     pub(super) otlp_port: Option<u16>,
+    pub(super) otlp_grpc_port: Option<u16>,
+    /// What bounds the bodies of OTLP.
+    pub(super) bodies: BodyBudget,
     /// Names that the page answers to.
     pub(super) hosts: KnownHosts,
     /// Where what comes in is sent on to, if anywhere.
@@ -56,9 +60,11 @@ pub(super) struct Console {
 }
 
 impl Console {
+    /// One that takes gRPC on a port, or not.
+    ///
     /// # Errors
     /// What comes in cannot be sent on with these settings.
-    pub(super) fn new(config: &ConsoleConfig) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &ConsoleConfig, otlp_grpc_port: Option<u16>) -> anyhow::Result<Self> {
         let max_bytes = config.max_memory_mib.saturating_mul(1 << 20);
         // A fixed share each: a flood of log lines must not push out the traces.
         let (for_logs, for_metrics) = (max_bytes / 4, max_bytes / 4);
@@ -75,6 +81,8 @@ impl Console {
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
             otlp_port: config.otlp(),
+            otlp_grpc_port,
+            bodies: BodyBudget::default(),
             hosts: KnownHosts::and(&config.allowed_hosts),
             forward: Forwarder::start(&config.forward)?,
             max_bytes,

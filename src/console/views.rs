@@ -179,5 +179,6 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         "maxBytes": console.max_bytes,
         "gatewayPort": console.ports.of(crate::schema::Role::Gateway),
         "otlpPort": console.otlp_port,
+        "otlpGrpcPort": console.otlp_grpc_port,
     }))
 }

@@ -167,6 +167,8 @@ pub enum Endpoint {
     Prometheus,
     /// Alertmanager.
     Alertmanager,
+    /// The console's OTLP/gRPC receiver.
+    OtlpGrpc,
 }
 
 /// One row of the endpoint table.
@@ -178,12 +180,13 @@ struct EndpointPort {
     standard: Option<u16>,
 }
 
-/// OTLP/HTTP has port 4318 by the OpenTelemetry protocol's specification.
-const ENDPOINTS: [EndpointPort; 4] = [
+/// OTLP has port 4318 over HTTP and 4317 over gRPC by the OpenTelemetry protocol's specification.
+const ENDPOINTS: [EndpointPort; 5] = [
     EndpointPort { endpoint: Endpoint::Console, offset: 5, standard: None },
     EndpointPort { endpoint: Endpoint::Otlp, offset: 6, standard: Some(4318) },
     EndpointPort { endpoint: Endpoint::Prometheus, offset: 7, standard: None },
     EndpointPort { endpoint: Endpoint::Alertmanager, offset: 8, standard: None },
+    EndpointPort { endpoint: Endpoint::OtlpGrpc, offset: 9, standard: Some(4317) },
 ];
 
 /// The page and API of a Jaeger on its standard port, which compose publishes.
@@ -196,7 +199,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Ports counted from `base`; the default base keeps OTLP on its standard port.
+    /// Ports counted from `base`; the default base keeps OTLP on its standard ports.
     pub fn from_base(base: u16) -> Self {
         Self { base }
     }
@@ -269,6 +272,8 @@ mod tests {
         }
         assert_eq!(Ports::from_base(PORT_BASE).at(Endpoint::Otlp), 4318);
         assert_eq!(Ports::from_base(7000).at(Endpoint::Otlp), 7006);
+        assert_eq!(Ports::from_base(PORT_BASE).at(Endpoint::OtlpGrpc), 4317);
+        assert_eq!(Ports::from_base(7000).at(Endpoint::OtlpGrpc), 7009);
         assert_eq!(Ports::from_base(7000).at(Endpoint::Console), 7005);
     }
 

@@ -70,7 +70,7 @@ fn assert_kept(console: &Console, printed: &str, what: &str) {
 }
 
 #[test]
-fn pythons_exporters_lose_nothing_in_either_encoding_and_any_compression() {
+fn pythons_exporters_lose_nothing_in_either_encoding_any_compression_and_over_grpc() {
     let console = Console::start(&[]);
     for encoding in ["proto", "json"] {
         for compression in ["none", "gzip", "deflate"] {
@@ -79,18 +79,50 @@ fn pythons_exporters_lose_nothing_in_either_encoding_and_any_compression() {
             assert_kept(&console, &output(command), &format!("Python, {encoding}, {compression}"));
         }
     }
+    for compression in ["none", "gzip"] {
+        let mut command = tool("otlp_python.py");
+        command.args(["--url", &console.grpc(), "--encoding", "grpc", "--compression", compression]);
+        assert_kept(&console, &output(command), &format!("Python, gRPC, {compression}"));
+    }
     assert_nothing_rejected(&console);
 }
 
 #[test]
-fn javascripts_exporter_loses_nothing_plain_and_packed() {
-    let console = Console::start(&[]);
+fn javascripts_sdk_loses_nothing_of_any_signal_by_any_protocol_plain_and_packed() {
     for compression in ["none", "gzip"] {
-        let mut command = node("send.mjs");
-        command.args([&console.otlp(""), compression]);
-        assert_kept(&console, &output(command), &format!("JavaScript, {compression}"));
+        let console = Console::start(&[]);
+        for (protocol, service, url) in [
+            ("http/protobuf", "javascript-proto", console.otlp("")),
+            ("http/json", "javascript-http", console.otlp("")),
+            ("grpc", "javascript-grpc", console.grpc()),
+        ] {
+            let mut command = node("send.mjs");
+            command.args([&url, protocol, compression]);
+            assert_kept(&console, &output(command), &format!("JavaScript, {protocol}, {compression}"));
+            assert_measured(&console, service);
+        }
+        assert_nothing_rejected(&console);
     }
-    assert_nothing_rejected(&console);
+}
+
+/// Asserts that the console has what JavaScript's tool measures, exactly.
+fn assert_measured(console: &Console, service: &str) {
+    let found = |name: &str| series(console, service, name);
+    let sold = found("sold");
+    let told = (&sold["kind"], &sold["unit"], &sold["description"], sold["latest"]["value"].as_f64());
+    // JavaScript has one kind of number, and its SDK sends doubles unless it is told to.
+    assert_eq!(told, (&json!("counter"), &json!("{book}"), &json!("Books sold"), Some(7.0)), "{service}");
+    assert_eq!(sold["attributes"], json!({"shelf": "a", "new": true}), "{service}");
+    assert_eq!((&sold["resource"]["host.name"], &sold["scope"]), (&json!("here"), &json!("exporter.scope")));
+    assert_eq!(found("waiting")["latest"]["value"].as_f64(), Some(-2.0), "{service}");
+    assert_eq!(found("level")["latest"], json!({"value": 1.5}), "{service}");
+    let took = found("took")["latest"].clone();
+    let counted = (&took["count"], &took["sum"], &took["bounds"], &took["counts"]);
+    let expected = (&json!(4), &json!(10.25), &json!([0.5, 2.5]), &json!([2, 1, 1]));
+    assert_eq!(counted, expected, "{service}: {took}");
+    let power = found("power")["latest"].clone();
+    let counted = (&power["count"], &power["sum"], &power["zeroCount"]);
+    assert_eq!(counted, (&json!(8), &json!(14.0), &json!(2)), "{service}: {power}");
 }
 
 /// The one series of a metric of a service.
@@ -103,10 +135,11 @@ fn series(console: &Console, service: &str, name: &str) -> Value {
 #[test]
 fn pythons_metrics_arrive_exact_by_kind_encoding_and_temporality_with_their_exemplars() {
     let console = Console::start(&[]);
-    for encoding in ["proto", "json"] {
+    for encoding in ["proto", "json", "grpc"] {
         for temporality in ["cumulative", "delta"] {
             let mut command = tool("otlp_metrics.py");
-            command.args(["--url", &console.otlp(""), "--encoding", encoding, "--temporality", temporality]);
+            let url = if encoding == "grpc" { console.grpc() } else { console.otlp("") };
+            command.args(["--url", &url, "--encoding", encoding, "--temporality", temporality]);
             let trace = output(command);
             let service = format!("python-{encoding}-{temporality}");
             let found = |name: &str| series(&console, &service, name);
@@ -153,7 +186,7 @@ fn pythons_metrics_arrive_exact_by_kind_encoding_and_temporality_with_their_exem
         }
     }
     let metrics = console.overview()["metrics"].clone();
-    assert_eq!((&metrics["rejected"], &metrics["received"]), (&json!(0), &json!(40)), "{metrics}");
+    assert_eq!((&metrics["rejected"], &metrics["received"]), (&json!(0), &json!(60)), "{metrics}");
 }
 
 fn assert_nothing_rejected(console: &Console) {

@@ -43,6 +43,11 @@ impl Console {
         format!("http://127.0.0.1:{}{path}", self.base + 6)
     }
 
+    /// The URL of the receiver for gRPC.
+    pub fn grpc(&self) -> String {
+        format!("http://127.0.0.1:{}", self.base + 9)
+    }
+
     fn send(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         send("POST", &self.otlp(path), headers, Some(body))
     }

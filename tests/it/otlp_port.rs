@@ -6,6 +6,7 @@ use std::path::Path;
 use o11y_lab::schema::{Endpoint, Ports, Role};
 use serde_json::{Value, json};
 
+use crate::helpers::http::try_send;
 use crate::helpers::{Answer, Process, bin, eventually, free_port_base, get, post};
 
 /// A lab of one role, once it is ready.
@@ -71,4 +72,48 @@ fn where_telemetry_goes_elsewhere_the_otlp_port_is_left_to_others() {
     eventually("a sentence", || lab.stderr().contains("traces go to 127.0.0.1:9 and not").then_some(()));
     assert!(TcpStream::connect(("127.0.0.1", at(base, Endpoint::Otlp))).is_err());
     assert_eq!(console(base, "/health").status, 200);
+}
+
+#[test]
+fn the_port_for_grpc_is_opened_beside_the_other_and_left_to_a_stranger_who_has_it() {
+    let (base, temp) = (free_port_base(), tempfile::tempdir().unwrap());
+    let port = at(base, Endpoint::OtlpGrpc);
+    let overview = {
+        let _lab = up(temp.path(), base, &[]);
+        TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+        console(base, "/api/overview").json
+    };
+    assert_eq!(
+        (&overview["otlpPort"], &overview["otlpGrpcPort"]),
+        (&json!(at(base, Endpoint::Otlp)), &json!(port))
+    );
+    let (base, temp) = (free_port_base(), tempfile::tempdir().unwrap());
+    let port = at(base, Endpoint::OtlpGrpc);
+    let _stranger = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let lab = up(temp.path(), base, &[]);
+    let said = format!("port {port} is another program's: the console takes no OTLP over gRPC");
+    eventually(&said, || lab.stderr().contains(&said).then_some(()));
+    let overview = console(base, "/api/overview").json;
+    assert_eq!(
+        (&overview["otlpPort"], &overview["otlpGrpcPort"]),
+        (&json!(at(base, Endpoint::Otlp)), &Value::Null)
+    );
+}
+
+#[test]
+fn a_console_by_itself_takes_grpc_where_it_is_told_to_and_starts_where_the_usual_port_is_taken() {
+    let overview = |port: &str, taken: bool| {
+        let base = free_port_base();
+        let _stranger =
+            taken.then(|| TcpListener::bind(("127.0.0.1", at(base, Endpoint::OtlpGrpc))).unwrap());
+        let mut command = bin();
+        command.args(["console", "--port-base", &base.to_string()]).env("CONSOLE_OTLP_GRPC_PORT", port);
+        let _console = Process::spawn(command);
+        let page = format!("http://127.0.0.1:{}/api/overview", at(base, Endpoint::Console));
+        eventually("the console serves", || try_send("GET", &page, &[], None)).json
+    };
+    assert_eq!(overview("0", false)["otlpGrpcPort"], Value::Null);
+    assert_eq!(overview("", true)["otlpGrpcPort"], Value::Null);
+    let chosen = free_port_base();
+    assert_eq!(overview(&chosen.to_string(), true)["otlpGrpcPort"], json!(chosen));
 }

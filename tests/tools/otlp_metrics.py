@@ -1,8 +1,8 @@
 """OpenTelemetry's own metrics SDK for Python, which sends to an OTLP receiver.
 
-    otlp_metrics.py --url http://127.0.0.1:4318 --encoding proto|json --temporality cumulative|delta
+    otlp_metrics.py --url http://127.0.0.1:4318 --encoding proto|json|grpc --temporality cumulative|delta
 
-Sends a measurement of every kind of instrument, in two exports, and prints the trace id of their exemplars. Exits 1
+Sends, to gRPC's port for `grpc`, a measurement of every kind of instrument, in two exports, and prints the trace id of their exemplars. Exits 1
 where the exporter says that it failed.
 """
 
@@ -21,7 +21,7 @@ from opentelemetry.trace import set_span_in_context
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
-    parser.add_argument("--encoding", choices=["proto", "json"], required=True)
+    parser.add_argument("--encoding", choices=["proto", "json", "grpc"], required=True)
     parser.add_argument("--temporality", choices=["cumulative", "delta"], required=True)
     args = parser.parse_args()
 
@@ -42,8 +42,10 @@ def main():
     span = TracerProvider(resource=resource).get_tracer("exporter.scope").start_span("measured")
     context = set_span_in_context(span)
 
-    package = f"opentelemetry.exporter.otlp.{args.encoding}.http.metric_exporter"
-    exporter = importlib.import_module(package).OTLPMetricExporter(endpoint=f"{args.url}/v1/metrics", timeout=10)
+    over_grpc = args.encoding == "grpc"
+    package = f"opentelemetry.exporter.otlp.{'proto.grpc' if over_grpc else args.encoding + '.http'}.metric_exporter"
+    endpoint = args.url if over_grpc else f"{args.url}/v1/metrics"
+    exporter = importlib.import_module(package).OTLPMetricExporter(endpoint=endpoint, timeout=10)
     for step in range(2):
         sold.add(2**53 + 1 if step else 2, {"shelf": "a", "new": True}, context=context)
         waiting.add(-5 if step else 3)

@@ -1,8 +1,8 @@
 """OpenTelemetry's own exporters for Python, which send to an OTLP receiver.
 
-    otlp_python.py --url http://127.0.0.1:4318 --encoding proto|json --compression none|gzip|deflate
+    otlp_python.py --url http://127.0.0.1:4318 --encoding proto|json|grpc --compression none|gzip|deflate
 
-Sends two spans of one trace and a log record with a value of every kind, and prints the trace id. Exits 1 where an
+Sends, to gRPC's port for `grpc`, two spans of one trace and a log record with a value of every kind, and prints the trace id. Exits 1 where an
 exporter says that it failed.
 """
 
@@ -11,6 +11,7 @@ import importlib
 import math
 import sys
 
+import grpc
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.common.http import Compression as JsonCompression
 from opentelemetry.exporter.otlp.proto.http import Compression as ProtoCompression
@@ -22,7 +23,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanKind, StatusCode, set_span_in_context
 
-COMPRESSIONS = {"proto": ProtoCompression, "json": JsonCompression}
+COMPRESSIONS = {encoding: {choice.value: choice for choice in choices} for encoding, choices in
+                {"proto": ProtoCompression, "json": JsonCompression}.items()}
+COMPRESSIONS["grpc"] = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
 VALUES = {
     "text": "Grüße \U0001f600",
     "big": 2**62,
@@ -73,8 +76,10 @@ def main():
     parser.add_argument("--compression", default="none")
     args = parser.parse_args()
 
-    package = f"opentelemetry.exporter.otlp.{args.encoding}.http"
-    compression = {choice.value: choice for choice in COMPRESSIONS[args.encoding]}[args.compression]
+    over_grpc = args.encoding == "grpc"
+    package = f"opentelemetry.exporter.otlp.{'proto.grpc' if over_grpc else args.encoding + '.http'}"
+    compression = COMPRESSIONS[args.encoding][args.compression]
+    trace_path, log_path = ("", "") if over_grpc else ("/v1/traces", "/v1/logs")
     options = {"compression": compression, "timeout": 10}
     trace_exporter = importlib.import_module(f"{package}.trace_exporter").OTLPSpanExporter
     log_exporter = importlib.import_module(f"{package}._log_exporter").OTLPLogExporter
@@ -82,8 +87,8 @@ def main():
     resource = Resource.create({"service.name": f"python-{args.encoding}", "host.name": "here"})
     finished = spans(resource)
     logs = records(resource, finished[0])
-    sent = trace_exporter(endpoint=f"{args.url}/v1/traces", **options).export(finished)
-    logged = log_exporter(endpoint=f"{args.url}/v1/logs", **options).export(logs)
+    sent = trace_exporter(endpoint=f"{args.url}{trace_path}", **options).export(finished)
+    logged = log_exporter(endpoint=f"{args.url}{log_path}", **options).export(logs)
     if {sent.name, logged.name} != {"SUCCESS"}:
         sys.exit(f"spans: {sent}, log records: {logged}")
     print(f"{finished[0].context.trace_id:032x}")

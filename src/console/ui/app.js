@@ -65,6 +65,7 @@ async function ingest() {
     part("data points", `${count(now.metrics.rejected)} rejected`, "invalid, too old, or of too many series"),
     part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes + now.metrics.bytes)} of ${mebibytes(now.maxBytes)}`),
     part("OTLP port", String(now.otlpPort ?? "none")),
+    ...(now.otlpGrpcPort ? [part("gRPC", String(now.otlpGrpcPort), "the port that takes OTLP over gRPC")] : []),
     ...sampled(now.keep, part),
     ...sentOn(now.forward, part),
   );

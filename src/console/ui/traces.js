@@ -135,5 +135,7 @@ async function teach(list) {
     h("pre", {}, `curl -s http://127.0.0.1:${now.gatewayPort}/api/users`),
     now.otlpPort && h("p", {}, "Or point anything that speaks OTLP over HTTP here:"),
     now.otlpPort && h("pre", {}, `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${now.otlpPort}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf`),
+    now.otlpGrpcPort && h("p", {}, "Or over gRPC:"),
+    now.otlpGrpcPort && h("pre", {}, `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${now.otlpGrpcPort}\nOTEL_EXPORTER_OTLP_PROTOCOL=grpc`),
     h("p", {}, "New traces appear by themselves.")));
 }

@@ -26,6 +26,7 @@ impl Environment {
         env.set(LIFELINE_VARIABLE, "stdin-logs");
         env.set(var::PORT_BASE, plan.ports.of(Role::Gateway).to_string());
         env.set(var::CONSOLE_OTLP_PORT, plan.otlp.port.unwrap_or(0).to_string());
+        env.set(var::CONSOLE_OTLP_GRPC_PORT, plan.otlp.grpc.unwrap_or(0).to_string());
         if let Some(url) = &plan.export {
             env.set(var::CONSOLE_FORWARD, url);
         }
@@ -48,7 +49,7 @@ impl Environment {
         if let Some(port) = plan.otlp.port {
             let theirs = inherited(var::OTLP_ENDPOINT).filter(|_| plan.export.is_none());
             if theirs.is_none() {
-                env.speak_http(inherited);
+                env.speak_http(plan, inherited);
             }
             env.set(var::OTLP_ENDPOINT, theirs.unwrap_or(plan.url(port)));
         }
@@ -88,12 +89,22 @@ impl Environment {
         env
     }
 
-    /// For the console, which takes no gRPC.
-    fn speak_http(&mut self, inherited: Inherited<'_>) {
-        for name in var::OTLP_PROTOCOLS {
-            if inherited(name).is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc")) {
-                self.set(name, "http/protobuf");
+    /// For the console's port, which takes HTTP. A signal that has an endpoint of its own keeps the protocol that
+    /// the user has chosen for that, also where the general variable says which one it is.
+    fn speak_http(&mut self, plan: &LabPlan, inherited: Inherited<'_>) {
+        let grpc = |name| inherited(name).filter(|protocol| protocol.eq_ignore_ascii_case("grpc"));
+        let general = grpc(var::OTLP_PROTOCOL);
+        for (endpoint, protocol) in var::OTLP_PROTOCOLS {
+            let elsewhere = plan.export.is_none() && inherited(endpoint).is_some();
+            match inherited(protocol) {
+                Some(theirs) if elsewhere => self.set(protocol, theirs),
+                None if elsewhere => general.iter().for_each(|theirs| self.set(protocol, theirs)),
+                _ if grpc(protocol).is_some() => self.set(protocol, "http/protobuf"),
+                _ => {}
             }
+        }
+        if general.is_some() {
+            self.set(var::OTLP_PROTOCOL, "http/protobuf");
         }
     }
 
@@ -240,9 +251,42 @@ mod tests {
             assert_eq!(value(&role, name).as_deref(), Some(expected), "{name}");
         }
         assert!(removes(&role, "OTEL_EXPORTER_OTLP_HEADERS") && !role.0.contains_key("CONSOLE_FORWARD"));
+        for signal in ["", "TRACES_", "LOGS_", "METRICS_"] {
+            for of in ["HEADERS", "TIMEOUT", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"] {
+                let name = format!("OTEL_EXPORTER_OTLP_{signal}{of}");
+                assert!(removes(&role, &name), "{name}");
+            }
+        }
         let console = Environment::of_console(&plan);
         assert_eq!(value(&console, "CONSOLE_FORWARD").as_deref(), Some("https://vendor"));
         assert!(!removes(&console, "OTEL_EXPORTER_OTLP_HEADERS"));
+    }
+
+    #[test]
+    fn a_signal_with_an_endpoint_of_its_own_keeps_the_protocol_that_is_spoken_there() {
+        let protocols = |set: &[(&str, &str)], export: Option<&str>| {
+            let theirs =
+                |name: &str| set.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
+            let plan = LabPlan { export: export.map(str::to_owned), ..plan(&[]) };
+            let env = Environment::of_role(&plan, Role::Order, &theirs);
+            ["PROTOCOL", "TRACES_PROTOCOL", "LOGS_PROTOCOL", "METRICS_PROTOCOL"].map(|of| {
+                let name = format!("OTEL_EXPORTER_OTLP_{of}");
+                value(&env, &name).unwrap_or_default()
+            })
+        };
+        let metrics = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector:4317");
+        let logs = ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc");
+        let general = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        let http = "http/protobuf";
+        for (set, export, expected) in [
+            (&[metrics, general][..], None, [http, "", "", "grpc"]),
+            (&[metrics, ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"), logs], None, ["", "", http, "grpc"]),
+            (&[metrics], None, ["", "", "", ""]),
+            // All of it goes to the console then.
+            (&[metrics, general], Some("https://vendor"), [http, "", "", ""]),
+        ] {
+            assert_eq!(protocols(set, export), expected, "{set:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use actix_web::http::Uri;
 
 use super::environment::Inherited;
 use super::ports::is_free;
-use crate::config::{child as var, is_loopback, reached_at};
+use crate::config::{TAKES_GRPC, child as var, is_loopback, reached_at};
 use crate::schema::{Endpoint, Ports};
 
 /// What was decided.
@@ -14,14 +14,33 @@ use crate::schema::{Endpoint, Ports};
 pub(super) struct OtlpChoice {
     /// `None`: the console takes none.
     pub(super) port: Option<u16>,
+    /// The one for gRPC, where there is one for HTTP.
+    pub(super) grpc: Option<u16>,
     /// What a person has to know of it, in one sentence.
     pub(super) note: Option<String>,
 }
 
 impl OtlpChoice {
-    /// The port that clients expect.
+    /// The ports that clients expect.
     pub(super) fn expected(ports: Ports) -> Self {
-        Self { port: Some(ports.at(Endpoint::Otlp)), note: None }
+        let grpc = TAKES_GRPC.then_some(ports.at(Endpoint::OtlpGrpc));
+        Self { port: Some(ports.at(Endpoint::Otlp)), grpc, note: None }
+    }
+
+    /// The same without gRPC where a stranger has its port: no client finds another one by itself.
+    fn with_free_ports(mut self, ports: Ports, host: IpAddr) -> Self {
+        let port = ports.at(Endpoint::OtlpGrpc);
+        self.grpc = None;
+        if self.port.is_none() || !TAKES_GRPC {
+            return self;
+        }
+        if is_free(host, port) {
+            self.grpc = Some(port);
+        } else {
+            let said = format!("port {port} is another program's: the console takes no OTLP over gRPC");
+            self.note = Some(self.note.map_or(said.clone(), |note| format!("{note}; {said}")));
+        }
+        self
     }
 }
 
@@ -35,10 +54,11 @@ pub(super) fn choose(base: u16, host: IpAddr, exported: bool, inherited: Inherit
     let unused = variable.filter(|_| exported);
     let variable = variable.filter(|_| !exported);
     let theirs = variable.and_then(|variable| Some((variable, place(&inherited(variable)?))));
-    match (theirs, is_free(host, expected)) {
+    let choice = match (theirs, is_free(host, expected)) {
         (Some((_, place)), true) if is_here(&place, expected) => OtlpChoice::expected(ports),
         (Some((variable, place)), _) => OtlpChoice {
             port: None,
+            grpc: None,
             note: Some(format!("traces go to {place} and not to the console, because {variable} is set")),
         },
         (None, true) => OtlpChoice {
@@ -46,16 +66,17 @@ pub(super) fn choose(base: u16, host: IpAddr, exported: bool, inherited: Inherit
             ..OtlpChoice::expected(ports)
         },
         (None, false) => another(base, host, expected),
-    }
+    };
+    choice.with_free_ports(ports, host)
 }
 
 /// Another port of the lab's own ten, else any.
 fn another(base: u16, host: IpAddr, taken: u16) -> OtlpChoice {
-    let own = [6, 9].into_iter().map(|offset| base.saturating_add(offset)).find(|port| is_free(host, *port));
+    let own = Some(base.saturating_add(6)).filter(|port| is_free(host, *port));
     let port = own.or_else(|| any_free(host));
     let instead = port.map_or("nowhere".into(), |port| format!("on http://{}", reached_at(host, port)));
     let note = format!("port {taken} is another program's: the console takes OTLP {instead}");
-    OtlpChoice { port, note: Some(note) }
+    OtlpChoice { port, grpc: None, note: Some(note) }
 }
 
 fn any_free(host: IpAddr) -> Option<u16> {
@@ -90,19 +111,37 @@ mod tests {
         (listener, port)
     }
 
+    /// The base of a lab whose two ports for OTLP are free.
+    fn free_base() -> u16 {
+        let bases = std::iter::repeat_with(|| any_free(HERE).unwrap() - 6);
+        bases.take(100).find(|base| is_free(HERE, base + 6) && is_free(HERE, base + 9)).unwrap()
+    }
+
     fn set(name: &str, value: String) -> impl Fn(&str) -> Option<String> {
         move |asked: &str| (asked == name).then(|| value.clone())
     }
 
     #[test]
     fn a_free_port_is_taken_and_nothing_is_said() {
-        let free = any_free(HERE).unwrap();
+        let base = free_base();
+        let free = base + 6;
         for inherited in [String::new(), format!("http://localhost:{free}")] {
             let ours = set("OTEL_EXPORTER_OTLP_ENDPOINT", inherited.clone());
             let ours = |name: &str| ours(name).filter(|value| !value.is_empty());
-            let choice = choose(free - 6, HERE, false, &ours);
+            let choice = choose(base, HERE, false, &ours);
             assert_eq!((choice.port, choice.note), (Some(free), None), "{inherited}");
+            assert_eq!(choice.grpc, TAKES_GRPC.then_some(base + 9), "{inherited}");
         }
+    }
+
+    #[test]
+    #[cfg(feature = "grpc")]
+    fn a_strangers_port_for_grpc_is_left_to_it_and_http_is_taken_all_the_same() {
+        let (_stranger, port) = taken();
+        let choice = choose(port - 9, HERE, false, &|_| None);
+        let said = format!("port {port} is another program's: the console takes no OTLP over gRPC");
+        assert!(choice.port.is_some() && choice.grpc.is_none(), "{choice:?}");
+        assert!(choice.note.unwrap().ends_with(&said));
     }
 
     #[test]
@@ -133,9 +172,10 @@ mod tests {
 
     #[test]
     fn what_is_exported_goes_by_the_console_whatever_the_environment_says_and_that_is_said() {
-        let free = any_free(HERE).unwrap();
+        let base = free_base();
+        let free = base + 6;
         let theirs = set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318".into());
-        let choice = choose(free - 6, HERE, true, &theirs);
+        let choice = choose(base, HERE, true, &theirs);
         let said = "OTEL_EXPORTER_OTLP_ENDPOINT has no effect beside --export";
         assert_eq!((choice.port, choice.note.as_deref()), (Some(free), Some(said)));
     }

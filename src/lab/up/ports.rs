@@ -21,7 +21,8 @@ impl LabPlan {
             self.with.iter().map(|backend| (backends::port(*backend, self.ports), backends::name(*backend)));
         let console = [(self.ports.at(Endpoint::Console), CONSOLE)];
         let otlp = self.otlp.port.map(|port| (port, "console, OTLP"));
-        roles.chain(console).chain(otlp).chain(backends).collect()
+        let grpc = self.otlp.grpc.map(|port| (port, "console, OTLP/gRPC"));
+        roles.chain(console).chain(otlp).chain(grpc).chain(backends).collect()
     }
 
     /// An error that names every port which cannot be had, before anything is started.
@@ -94,13 +95,15 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::config::TAKES_GRPC;
     use crate::schema::Role;
 
     #[test]
     fn a_subset_needs_only_the_ports_of_its_roles_and_of_the_console() {
         let plan = LabPlan::example(7000, &[Role::Order, Role::Order]);
         let ports: Vec<_> = plan.ports_needed().iter().map(|p| p.0).collect();
-        assert_eq!(ports, [7002, 7005, 7006]);
+        let grpc: &[u16] = if TAKES_GRPC { &[7009] } else { &[] };
+        assert_eq!(ports, [&[7002, 7005, 7006], grpc].concat());
     }
 
     #[test]

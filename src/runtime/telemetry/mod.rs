@@ -40,6 +40,8 @@ use super::{metrics::Recorder, writer};
 use crate::config::{LogConfig, OtelConfig, RUST_LOG_VARIABLE};
 use logs::{LogBatches, LogLayer};
 use otlp::Ledger;
+#[cfg(feature = "grpc")]
+pub(crate) use otlp::grpc;
 use pipeline::Pipeline;
 use propagators::Propagators;
 use settings::Settings;

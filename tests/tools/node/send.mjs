@@ -1,19 +1,20 @@
-// OpenTelemetry's own exporters for JavaScript: node send.mjs URL none|gzip. Sends two spans of one trace and a log
-// record with a value of every kind, and prints the trace id. Exits 1 where an exporter says that it failed.
+// OpenTelemetry's own SDK for JavaScript: node send.mjs URL http/protobuf|http/json|grpc none|gzip. Sends two spans of one
+// trace, a log record with a value of every kind and a measurement of every kind of instrument, and prints the trace id.
+// Exits 1 where an exporter says that it failed.
 
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-http";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { InMemoryLogRecordExporter, LoggerProvider, SimpleLogRecordProcessor } from "@opentelemetry/sdk-logs";
+import { AggregationType, MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 
-const [url, compression] = process.argv.slice(2);
+const [url, protocol, compression] = process.argv.slice(2);
+const suffix = { "http/protobuf": "proto", "http/json": "http", grpc: "grpc" }[protocol];
 const values = {
   text: "Grüße \u{1f600}", big: 2 ** 52, half: 0.5, nan: NaN, infinite: -Infinity, flag: false,
   list: ["a", "b"], "empty.list": [], "empty.text": "",
 };
-const resource = resourceFromAttributes({ "service.name": "javascript", "host.name": "here" });
+const resource = resourceFromAttributes({ "service.name": `javascript-${suffix}`, "host.name": "here" });
 
 const spans = new InMemorySpanExporter();
 const tracers = new TracerProvider({ resource, spanProcessors: [new SimpleSpanProcessor({ exporter: spans })] });
@@ -35,12 +36,32 @@ loggers.getLogger("exporter.scope", "1.2").emit({
 await tracers.forceFlush();
 await loggers.forceFlush();
 
-async function send(exporter, batch) {
-  const result = await new Promise((done) => exporter.export(batch, done));
-  await exporter.shutdown();
+// Collects when it is asked to.
+class ByHand extends MetricReader {
+  async onForceFlush() {}
+  async onShutdown() {}
+}
+const reader = new ByHand();
+const views = [{ instrumentName: "power", aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM } }];
+const meter = new MeterProvider({ resource, readers: [reader], views }).getMeter("exporter.scope", "1.2");
+meter.createCounter("sold", { unit: "{book}", description: "Books sold" }).add(7, { shelf: "a", new: true });
+meter.createUpDownCounter("waiting", { unit: "{order}" }).add(-2);
+meter.createGauge("level", { unit: "1" }).record(1.5);
+const took = meter.createHistogram("took", { unit: "s", advice: { explicitBucketBoundaries: [0.5, 2.5] } });
+[0.25, 0.5, 2, 7.5].forEach((value) => took.record(value));
+const power = meter.createHistogram("power", { unit: "W" });
+[1, 2, 4, 0, 1, 2, 4, 0].forEach((value) => power.record(value));
+
+async function send(signal, exporter, batch) {
+  const module = await import(`@opentelemetry/exporter-${signal}-otlp-${suffix}`);
+  const at = protocol === "grpc" ? url : `${url}/v1/${signal === "trace" ? "traces" : signal}`;
+  const exporting = new module[exporter]({ url: at, compression });
+  const result = await new Promise((done) => exporting.export(batch, done));
+  await exporting.shutdown();
   if (result.code !== 0) throw result.error ?? new Error("not exported");
 }
 
-await send(new OTLPTraceExporter({ url: `${url}/v1/traces`, compression }), spans.getFinishedSpans());
-await send(new OTLPLogExporter({ url: `${url}/v1/logs`, compression }), records.getFinishedLogRecords());
+await send("trace", "OTLPTraceExporter", spans.getFinishedSpans());
+await send("logs", "OTLPLogExporter", records.getFinishedLogRecords());
+await send("metrics", "OTLPMetricExporter", (await reader.collect()).resourceMetrics);
 console.log(parent.spanContext().traceId);

@@ -6,12 +6,14 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::runtime::telemetry::signal::Signal;
 
-pub(super) const CONTENT_TYPE: &str = "application/grpc";
+pub(crate) const CONTENT_TYPE: &str = "application/grpc";
 /// Says how the message of a frame is compressed.
-pub(super) const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const STATUS: &str = "grpc-status";
+pub(crate) const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+/// Says how long the caller waits.
+pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const STATUS: &str = "grpc-status";
 /// Before a message: whether it is compressed, and its length in four bytes.
-const FRAME: usize = 5;
+pub(crate) const FRAME: usize = 5;
 
 /// The codes by number (grpc/status, "Status codes").
 const CODES: [&str; 17] = [
@@ -39,7 +41,7 @@ const PASSING: [&str; 6] =
     ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"];
 
 /// The path of the service that takes a signal's exports.
-pub(in crate::runtime::telemetry) fn path(signal: Signal) -> &'static str {
+pub(crate) fn path(signal: Signal) -> &'static str {
     match signal {
         Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
@@ -48,7 +50,7 @@ pub(in crate::runtime::telemetry) fn path(signal: Signal) -> &'static str {
 }
 
 /// A message as a body.
-pub(super) fn framed(message: &[u8], packed: bool) -> Vec<u8> {
+pub(crate) fn framed(message: &[u8], packed: bool) -> Vec<u8> {
     let mut frame = Vec::with_capacity(FRAME + message.len());
     frame.push(packed.into());
     // A batch is far below four gigabytes.
@@ -80,7 +82,7 @@ pub(super) fn meaning(code: usize) -> (&'static str, bool) {
 pub(super) fn timeout(left: std::time::Duration) -> (HeaderName, HeaderValue) {
     let milliseconds = left.as_millis().clamp(1, 99_999_999);
     let value = HeaderValue::from_str(&format!("{milliseconds}m"));
-    (HeaderName::from_static("grpc-timeout"), value.unwrap_or(HeaderValue::from_static("10S")))
+    (TIMEOUT, value.unwrap_or(HeaderValue::from_static("10S")))
 }
 
 #[cfg(test)]

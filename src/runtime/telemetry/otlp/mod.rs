@@ -4,7 +4,7 @@ mod batch;
 mod client;
 mod connection;
 mod envelope;
-mod grpc;
+pub(crate) mod grpc;
 mod ledger;
 mod occasional;
 mod tls;
