@@ -4,7 +4,7 @@
 //! `UPDATE_ALERTS=1 cargo test --test it alerts` writes it, without it a difference fails.
 
 mod cases;
-mod live;
+pub mod live;
 mod profile;
 mod routes;
 mod scenario;

@@ -11,12 +11,12 @@ use crate::helpers::rules::all;
 use crate::helpers::{Lab, backend, eventually, eventually_within, free_port, get, post, single};
 
 /// Five roles of a running lab, as Prometheus' targets.
-fn targets(lab: &Lab) -> Vec<(String, String)> {
+pub fn targets(lab: &Lab) -> Vec<(String, String)> {
     SERVICES.iter().map(|s| (s.name.to_owned(), format!("127.0.0.1:{}", lab.ports().of(s.role)))).collect()
 }
 
 /// Waits until every rule has been evaluated, and fails where one could not be.
-fn wait_rules(prometheus: &Server) {
+pub fn wait_rules(prometheus: &Server) {
     eventually_within(Duration::from_secs(60), "every rule is evaluated", || {
         let answer = prometheus.json("/api/v1/rules");
         let groups = answer["data"]["groups"].as_array().cloned().unwrap_or_default();

@@ -1,8 +1,14 @@
 //! The lab's telemetry in real backends, with the very files of `deploy/`. Minutes of building for whoever has not
 //! got them: `make test-backends`.
 
+mod alertmanager;
 mod collector;
+mod jaeger;
 mod outage;
+mod prometheus;
+mod rules;
+mod skew;
+mod tier;
 mod victorialogs;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,82 @@
+//! Rules and panels on a Prometheus that scrapes, on one that takes OTLP, and on one that does both.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use o11y_lab::schema::OtlpMetric;
+
+use super::prometheus::{lab, orders, start};
+use crate::alerts::live::{targets, wait_rules};
+use crate::helpers::dashboards::panel_queries;
+use crate::helpers::prometheus::{Server, folder};
+use crate::helpers::promql::Known;
+use crate::helpers::{eventually, eventually_within, get};
+
+/// How the bounds of a histogram's buckets are spelled there.
+fn bounds(prometheus: &Server, metric: &str) -> BTreeSet<String> {
+    let series = prometheus.query(&format!("{metric}_bucket"));
+    series.into_iter().filter_map(|mut series| series.labels.remove("le")).collect()
+}
+
+/// Whether a metric has its name of `/metrics` in a Prometheus that takes OTLP too.
+fn keeps_its_name(sample: &str) -> bool {
+    let ends = ["", "_bucket", "_count", "_sum"];
+    let names = ends.iter().filter_map(|end| sample.strip_suffix(end));
+    names.filter_map(OtlpMetric::of).any(|row| row.prometheus_name() == row.metric)
+}
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn panels_find_by_otlp_what_they_find_by_scrape_and_bounds_are_spelled_alike() {
+    let received = start(folder("lab", &[], None));
+    let lab = lab(&received, &[]);
+    let scraped = start(folder("lab", &targets(&lab), None));
+    let known = Known::with(&[]);
+    let panels: Vec<_> = panel_queries()
+        .into_iter()
+        .filter(|(_, _, expr)| {
+            let reading = known.read(expr);
+            reading.complaints.is_empty() && reading.sources.iter().all(|source| keeps_its_name(source))
+        })
+        .collect();
+    assert!(panels.len() >= 20, "{}", panels.len());
+    let mut seen = 0;
+    eventually_within(Duration::from_secs(90), "panels show the same", || {
+        orders(&lab);
+        get(&lab.api("/api/users?limit=1"));
+        let empty = |server: &Server| {
+            let empty = panels.iter().filter(|(_, _, expr)| server.query(expr).is_empty());
+            empty.map(|(_, panel, expr)| format!("{panel}: {expr}")).collect::<BTreeSet<_>>()
+        };
+        let (by_scrape, by_otlp) = (empty(&scraped), empty(&received));
+        seen = panels.len() - by_scrape.len();
+        (by_otlp.is_subset(&by_scrape) && seen >= 20).then_some(())
+    });
+    eprintln!("{seen} of {} queries have data, by scrape and by OTLP", panels.len());
+    for metric in
+        ["http_server_request_duration_seconds", "http_client_request_duration_seconds", "order_value"]
+    {
+        let spelled = bounds(&scraped, metric);
+        assert!(spelled.len() > 5, "{spelled:?}");
+        assert_eq!(spelled, bounds(&received, metric), "{metric}");
+    }
+}
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn rules_are_evaluated_and_fire_nothing_where_a_healthy_labs_metrics_arrive_both_ways() {
+    // Its address is needed for the lab, and the lab's for its targets: targets are read again while it runs.
+    let temp = folder("lab", &[], None);
+    let file = temp.path().join("targets/test.json");
+    let prometheus = start(temp);
+    let lab = lab(&prometheus, &[]);
+    std::fs::copy(folder("lab", &targets(&lab), None).path().join("targets/test.json"), file).unwrap();
+    eventually("all roles are scraped", || (prometheus.query("up == 1").len() == 5).then_some(()));
+    orders(&lab);
+    wait_rules(&prometheus);
+    let by_otlp = "http_server_request_duration_seconds_count{job=\"api-gateway\",service=\"\"}";
+    assert!(!prometheus.query(by_otlp).is_empty());
+    assert_eq!(prometheus.query("ALERTS{alertstate=\"firing\"}"), []);
+    let budgets = prometheus.query("slo:requests:total{slo=\"gateway-availability\"}");
+    assert_eq!(budgets.len(), 1, "what has no `service` counts for no SLO: {budgets:?}");
+}
