@@ -22,9 +22,12 @@ pub struct OtelConfig {
     /// More resource attributes: key=value,key=value, percent-encoded
     #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "PAIRS")]
     pub otel_resource_attributes: Option<String>,
-    /// otlp or none [default: otlp]
-    #[arg(long, env = "OTEL_TRACES_EXPORTER", value_name = "NAME")]
+    /// otlp, console (lines on standard output) or none, several by comma [default: otlp]
+    #[arg(long, env = "OTEL_TRACES_EXPORTER", value_name = "NAMES")]
     pub otel_traces_exporter: Option<String>,
+    /// Level of what telemetry logs of itself: none, error, warn, info, debug or trace [default: that of LOG_LEVEL]
+    #[arg(long, env = "OTEL_LOG_LEVEL", value_name = "LEVEL")]
+    pub otel_log_level: Option<String>,
     /// tracecontext, baggage, b3, b3multi, xray or none, separated by commas [default: tracecontext,baggage]
     #[arg(long, env = "OTEL_PROPAGATORS", value_name = "NAMES")]
     pub otel_propagators: Option<String>,

@@ -25,6 +25,7 @@ use super::red::ServiceHistories;
 use super::sampler::TailSampler;
 use super::traces::{StoredTrace, TraceStore};
 use crate::config::ConsoleConfig;
+use crate::otlp::is_export_line;
 use crate::runtime::http::KnownHosts;
 use crate::schema::Ports;
 
@@ -157,8 +158,12 @@ impl Console {
         self.changes.send_modify(|now| now.metrics += 1);
     }
 
-    /// One line of a role's log, or nothing for one that could not be read.
+    /// One line of a role's log, or nothing for one that could not be read. What a `console` exporter printed
+    /// between them was not logged: it is left out.
     pub(super) fn take_line(&self, line: Option<&str>) {
+        if line.is_some_and(is_export_line) {
+            return;
+        }
         match line {
             Some(line) => self.logs().follow(line),
             None => self.logs().reject(1),
@@ -210,6 +215,15 @@ impl Console {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::console::sample;
+
+    #[test]
+    fn what_a_console_exporter_printed_is_no_log_line() {
+        let console = sample::console();
+        console.take_line(Some(r#"{"resourceSpans":[{"scopeSpans":[]}]}"#));
+        console.take_line(Some(r#"{"level":"info","message":"logged"}"#));
+        let logs = console.logs();
+        assert_eq!((logs.len(), logs.received, logs.rejected), (1, 1, 0));
+    }
 
     #[test]
     fn an_export_with_some_invalid_spans_keeps_the_others_and_says_so() {

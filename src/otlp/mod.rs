@@ -2,7 +2,7 @@
 //!
 //! 1. [`fields`] OTLP's messages as tables: numbers, JSON names, types; [`metric_fields`] those of metrics
 //! 2. [`json`] JSON into protobuf by those tables, so that there is one decoder; [`scalar`] its single values
-//! 3. [`to_json`] the way back
+//! 3. [`to_json`] the way back; [`lines`] the same, a line for each item
 //! 4. [`weigh`] what a message would take in memory, before it is decoded
 //! 5. [`points`] metrics, whose items have data points that are again read one by one
 //! 6. [`refused`] the items that are not taken, and why
@@ -11,6 +11,7 @@
 
 pub(crate) mod fields;
 pub(crate) mod json;
+mod lines;
 pub(crate) mod metric_fields;
 pub(crate) mod points;
 mod refused;
@@ -19,6 +20,7 @@ mod to_json;
 pub(crate) mod weigh;
 
 use fields::{LOGS_EXPORT, MessageType, SPANS_EXPORT};
+pub(crate) use lines::is_export_line;
 use metric_fields::METRICS_EXPORT;
 pub(crate) use refused::RefusedItems;
 
@@ -49,4 +51,10 @@ pub fn json_to_protobuf(json: &str, signal: &str) -> Result<Vec<u8>, String> {
 /// What is not in the tables is left out.
 pub fn protobuf_to_json(export: &[u8], signal: &str) -> Option<String> {
     to_json::from_protobuf(export, export_of(signal))
+}
+
+/// Hands over each item of an export in protobuf (of `traces`, `logs` or `metrics`) as a line of OTLP/JSON, within its
+/// resource and scope; `None` for what is no export.
+pub(crate) fn export_lines(export: &[u8], signal: &str, take: impl FnMut(String)) -> Option<()> {
+    lines::each_item(export, export_of(signal), take)
 }

@@ -82,6 +82,11 @@ impl LossyWriter {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
+    /// [`LossyWriter::flush`] for a thread that may block.
+    pub fn written(&self, within: Duration) -> bool {
+        self.shared.receipt().recv_timeout(within).is_ok()
+    }
+
     /// Waits until everything handed over is written, at most `within`; whether it is.
     pub async fn flush(&self, within: Duration) -> bool {
         self.shared.flushed(within).await
@@ -100,6 +105,15 @@ impl Shared {
             self.dropped.fetch_add(lines, Ordering::Relaxed);
             self.events.dropped(lines);
         }
+    }
+
+    /// Gets a message once all that was handed over is written.
+    fn receipt(&self) -> mpsc::Receiver<()> {
+        let (done, written) = mpsc::sync_channel(1);
+        self.queue.when_written(move || {
+            let _ = done.send(());
+        });
+        written
     }
 
     async fn flushed(&self, within: Duration) -> bool {
@@ -125,16 +139,7 @@ pub async fn flush_all(within: Duration) {
 /// [`flush_all`] where nothing async runs, as on the way out of the process.
 pub fn flush_all_blocking(within: Duration) {
     let deadline = Instant::now() + within;
-    let waits: Vec<_> = writers()
-        .iter()
-        .map(|writer| {
-            let (done, written) = mpsc::sync_channel(1);
-            writer.queue.when_written(move || {
-                let _ = done.send(());
-            });
-            written
-        })
-        .collect();
+    let waits: Vec<_> = writers().iter().map(|writer| writer.receipt()).collect();
     for written in waits {
         let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }

@@ -125,3 +125,97 @@ fn over_http_in_json_nothing_is_lost_or_changed() {
     });
     assert_eq!(counted(&url, "telemetry_batches_failed_total{signal=\"logs\"}"), 0.0);
 }
+
+/// What a role has printed: the lines of its log, and what its `console` exporters put between them.
+fn printed(process: &Process) -> (Vec<Value>, Vec<Value>) {
+    let text = process.stdout();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    lines.partition(|line| line.get("message").is_some())
+}
+
+/// The items of one kind among exports of one item each, which must be of this service.
+fn items(exports: &[Value], service: &str, path: [&str; 3]) -> Vec<Value> {
+    let groups = exports.iter().filter_map(|export| export.get(path[0])?.get(0));
+    let items = groups.map(|group| {
+        let attributes = group["resource"]["attributes"].as_array().unwrap();
+        let name = attributes.iter().find(|pair| pair["key"] == "service.name").unwrap();
+        assert_eq!(name["value"]["stringValue"], service, "{group}");
+        let items = group[path[1]][0][path[2]].as_array().unwrap();
+        assert_eq!(items.len(), 1, "{group}");
+        items[0].clone()
+    });
+    items.collect()
+}
+
+#[test]
+fn what_is_exported_to_the_console_is_lines_of_otlp_json_between_those_of_the_log() {
+    let (process, url, _temp) = user_made(&[
+        ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_LOGS_EXPORTER", "console"),
+        ("OTEL_METRICS_EXPORTER", "console"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
+    ]);
+    let all = || {
+        let (log, exports) = printed(&process);
+        let of = |path| items(&exports, "user-service", path);
+        let spans = of(["resourceSpans", "scopeSpans", "spans"]);
+        let records = of(["resourceLogs", "scopeLogs", "logRecords"]);
+        (log, spans, records, of(["resourceMetrics", "scopeMetrics", "metrics"]))
+    };
+    eventually("the request's span, record, line and count", || {
+        let (log, spans, records, metrics) = all();
+        let span = spans.iter().find(|span| span["name"] == "POST /users")?;
+        let of_it = |item: &&Value| item["traceId"] == span["traceId"];
+        let (line, record) = (log.iter().find(of_it)?, records.iter().find(of_it)?);
+        assert_eq!(record["body"]["stringValue"], line["message"], "{record}");
+        let created = metrics.iter().rfind(|metric| metric["name"] == "users.created")?;
+        (created["sum"]["dataPoints"][0]["asInt"] == "1"
+            || created["sum"]["dataPoints"][0]["asDouble"] == 1.0)
+            .then_some(())
+    });
+    // Nothing is sent to the endpoint, where nobody is.
+    for signal in ["traces", "logs", "metrics"] {
+        assert_eq!(counted(&url, &format!("telemetry_batches_failed_total{{signal=\"{signal}\"}}")), 0.0);
+        assert!(counted(&url, &format!("telemetry_items_exported_total{{signal=\"{signal}\"}}")) > 0.0);
+    }
+}
+
+#[test]
+fn beside_otlp_the_console_exporter_prints_what_is_sent() {
+    let console = Console::start(&[]);
+    let (process, _url, _temp) = user_made(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &console.otlp("")),
+        ("OTEL_TRACES_EXPORTER", "otlp,console"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ]);
+    let id = eventually("the span's line", || {
+        let spans = items(&printed(&process).1, "user-service", ["resourceSpans", "scopeSpans", "spans"]);
+        let span = spans.into_iter().find(|span| span["name"] == "POST /users")?;
+        span["traceId"].as_str().map(str::to_owned)
+    });
+    eventually("its trace", || {
+        (get(&console.page(&format!("/api/traces/{id}"))).status == 200).then_some(())
+    });
+}
+
+#[test]
+fn what_telemetry_says_of_itself_has_a_level_of_its_own_and_the_rest_keeps_that_of_the_log() {
+    // Nobody is at the endpoint of a role by itself.
+    for (level, failed, done) in [("", true, false), ("none", false, false), ("debug", true, true)] {
+        let (mut process, url, _temp) = user_made(&[
+            ("OTEL_LOG_LEVEL", level),
+            ("OTEL_LOGS_EXPORTER", "none"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
+        ]);
+        eventually("a batch is lost", || {
+            let lost = counted(&url, "telemetry_batches_failed_total{signal=\"traces\"}");
+            (lost >= 1.0).then_some(())
+        });
+        assert!(process.stop().success());
+        let text = process.stdout();
+        assert_eq!(text.contains("Trace export failed"), failed, "{level}: {text}");
+        assert_eq!(text.contains("Trace export done"), done, "{level}: {text}");
+        assert!(text.contains("User created"), "{level}: {text}");
+    }
+}

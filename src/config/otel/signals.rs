@@ -46,8 +46,8 @@ signal_variables! {
         otel_exporter_otlp_logs_client_key "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY" "FILE" false
     }
     {
-        /// otlp or none; standard output has the log lines in any case [default: otlp]
-        #[arg(long, env = "OTEL_LOGS_EXPORTER", value_name = "NAME")]
+        /// otlp, console or none, several by comma; standard output has the log lines in any case [default: otlp]
+        #[arg(long, env = "OTEL_LOGS_EXPORTER", value_name = "NAMES")]
         pub otel_logs_exporter: Option<String>,
         /// Longest time log records wait before an export, in milliseconds [default: 1000]
         #[arg(long, env = "OTEL_BLRP_SCHEDULE_DELAY", value_name = "MS")]
@@ -84,7 +84,7 @@ signal_variables! {
         otel_exporter_otlp_metrics_client_key "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY" "FILE" false
     }
     {
-        /// otlp, prometheus or none, several by comma; /metrics is there in any case [default: otlp]
+        /// otlp, prometheus, console or none, several by comma; /metrics is there in any case [default: otlp]
         #[arg(long, env = "OTEL_METRICS_EXPORTER", value_name = "NAMES")]
         pub otel_metrics_exporter: Option<String>,
         /// Time between two exports of metrics, in milliseconds [default: 60000]

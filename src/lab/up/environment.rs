@@ -188,15 +188,19 @@ fn upstream(plan: &LabPlan, role: Role, variable: &str, inherited: Inherited<'_>
     elsewhere.unwrap_or_else(|| plan.url(plan.ports.of(role)))
 }
 
-/// One sentence if the user's own settings keep traces from being sent at all.
+/// One sentence if the user's own settings keep traces from being sent.
 pub(super) fn no_traces(inherited: Inherited<'_>) -> Option<String> {
     if inherited(var::OTEL_SDK_DISABLED).is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Some(format!("there are no traces: {} is true", var::OTEL_SDK_DISABLED));
     }
-    if inherited(var::OTEL_TRACES_EXPORTER).is_some_and(|v| v == "none") {
-        return Some(format!("there are no traces: {} is none", var::OTEL_TRACES_EXPORTER));
+    match inherited(var::OTEL_TRACES_EXPORTER)?.as_str() {
+        "none" => Some(format!("there are no traces: {} is none", var::OTEL_TRACES_EXPORTER)),
+        "console" => Some(format!(
+            "traces are lines on standard output and not in the console: {} is console",
+            var::OTEL_TRACES_EXPORTER
+        )),
+        _ => None,
     }
-    None
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::otlp::is_export_line;
 use crate::terminal::{LogHead, LogText, escaped, paint};
 
 /// Fields that have a place of their own in the line, or none because the prefix says it.
@@ -31,11 +32,12 @@ impl Style {
     }
 
     /// `HH:MM:SS.mmm level message key=value … trace=abcd1234`, fields in the order of the line; a line
-    /// that is no JSON object is shown as it is. Control characters are escaped either way.
+    /// that is no JSON object, or is an export, is shown as it is. Control characters are escaped either way.
     pub(super) fn log_line(self, line: &str) -> String {
         match serde_json::from_str::<LineFields<'_>>(line) {
-            Ok(fields) => self.fields(&fields),
-            Err(_) => escaped(line).into_owned(),
+            // What a `console` exporter prints has no time or level of its own.
+            Ok(fields) if !is_export_line(line) => self.fields(&fields),
+            _ => escaped(line).into_owned(),
         }
     }
 
@@ -136,6 +138,13 @@ mod tests {
         };
         assert_eq!(words(&shown), words(expected));
         assert!(shown.starts_with("12:34:56.789 info  Order created ") && shown.ends_with(" trace=4bf92f35"));
+    }
+
+    #[test]
+    fn an_export_between_the_lines_is_shown_as_it_is() {
+        let style = Style { colour: false, width: 4 };
+        let export = r#"{"resourceSpans":[{"scopeSpans":[]}]}"#;
+        assert_eq!(style.log_line(export), export);
     }
 
     #[test]

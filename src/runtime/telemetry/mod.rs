@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! tracing ─┬─ logs ───┬── LossyWriter ── stdout          LOG_LEVEL filters here only
-//!          │          └── otlp ───────── collector
-//!          └─ traces ──── otlp ───────── collector
-//! /metrics ─── metrics ─── otlp ───────── collector
+//!          │          └── otlp ───────── collector, or stdout
+//!          └─ traces ──── otlp ───────── collector, or stdout
+//! /metrics ─── metrics ─── otlp ───────── collector, or stdout
 //! ```
 //!
 //! A room for each signal, and what they share: `signal` names them, `settings` reads their
@@ -80,12 +80,13 @@ pub fn start(
     log: &LogConfig,
     recorder: Option<&Recorder>,
 ) -> Result<Telemetry> {
-    let settings = Settings::read(service, otel);
+    let mut settings = Settings::read(service, otel);
     let logs = LogLayer::stdout(&settings.service_name, log)?;
+    settings.print_to(&logs.lines);
     if let Some(recorder) = recorder {
         recorder.keep(settings.metrics.exemplars, settings.metrics.style.exponential);
     }
-    install(&settings, otel, logs, &log.log_level, recorder)
+    install(&settings, otel, logs.layer, &log.log_level, recorder)
 }
 
 /// The same for a command, whose standard output is its result: warnings go to standard error, and of the
@@ -96,6 +97,8 @@ pub fn start(
 /// As for [`start`].
 pub fn start_command(service: &str, otel: &OtelConfig) -> Result<Telemetry> {
     let mut settings = Settings::read(service, otel);
+    // Nothing is printed between the lines of the result.
+    settings.export = settings.export.filter(|export| export.otlp);
     settings.disabled |= settings.export.is_none();
     (settings.logs, settings.metrics.export) = (None, None);
     let logs = LogLayer::stderr(&settings.service_name)?;
@@ -112,7 +115,7 @@ fn install<W>(
 where
     W: Fn(&[u8]) + Send + Sync + 'static,
 {
-    let filter = logs::filter(level)?;
+    let filter = logs::filter(level, settings.log_level)?;
     let exporters = match settings.disabled {
         true => Exporters::default(),
         false => on_plain_thread(|| Exporters::build(settings, otel, recorder))??,

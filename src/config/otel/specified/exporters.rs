@@ -24,29 +24,35 @@ macro_rules! each_signal {
     };
 }
 
+/// Shown for the exporter of each signal.
+const PRINTED: &str = "what_is_exported_to_the_console_is_lines_of_otlp_json_between_those_of_the_log";
+
 pub(super) static ROWS: &[OtelVariable] = &[
     row(
         &["OTEL_TRACES_EXPORTER"],
         "`otlp`, `zipkin`, `console`, `none`",
         But {
-            difference: "only `otlp` and `none`; others are reported, and `otlp` holds",
-            tests: &[REPORTED, "without_an_exporter_spans_still_have_ids_and_nothing_waits"],
+            difference: "without `zipkin`; others are reported, and `otlp` holds; several by comma",
+            tests: &[REPORTED, PRINTED, "without_an_exporter_spans_still_have_ids_and_nothing_waits"],
         },
     ),
     row(
         &["OTEL_LOGS_EXPORTER"],
         "`otlp`, `console`, `none`",
         But {
-            difference: "only `otlp` and `none`; lines of JSON are on standard output in any case",
-            tests: &["what_does_not_fit_into_the_queue_is_dropped_and_counted_and_none_exports_nothing"],
+            difference: "the lines of the log are on standard output in any case; several by comma",
+            tests: &[
+                PRINTED,
+                "what_does_not_fit_into_the_queue_is_dropped_and_counted_and_none_exports_nothing",
+            ],
         },
     ),
     row(
         &["OTEL_METRICS_EXPORTER"],
         "`otlp`, `prometheus`, `console`, `none`; several by comma",
         But {
-            difference: "without `console`; `/metrics` is there in any case",
-            tests: &["metrics_are_exported_unless_only_prometheus_or_none_is_named"],
+            difference: "`/metrics` is there in any case",
+            tests: &[PRINTED, "metrics_are_exported_unless_only_prometheus_or_none_is_named"],
         },
     ),
     row(

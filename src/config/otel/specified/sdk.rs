@@ -41,7 +41,13 @@ pub(super) static ROWS: &[OtelVariable] = &[
     row(
         &["OTEL_LOG_LEVEL"],
         "the level of the SDK's own log",
-        None { instead: "`LOG_LEVEL`, as in `info,opentelemetry_sdk=debug`" },
+        But {
+            difference: "the default is that of `LOG_LEVEL`; the specification names no levels: `none`, `error`, \
+                         `warn`, `info`, `debug`, `trace` and the SDKs' other words for them",
+            tests: &[
+                "what_telemetry_says_of_itself_has_a_level_of_its_own_and_the_rest_keeps_that_of_the_log",
+            ],
+        },
     ),
     row(
         &["OTEL_PROPAGATORS"],

@@ -18,11 +18,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceId};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer};
 
 use crate::config::{LogConfig, LogFormat, TRANSPORTS};
+use crate::runtime::telemetry::otlp::StdoutLines;
 use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
 use crate::schema::names::LOG_LINES_DROPPED;
 use crate::terminal::has_colour;
@@ -40,6 +42,12 @@ pub(super) struct LogLayer<W> {
     form: Form,
     write: W,
     export: Option<Arc<LogBatches>>,
+}
+
+/// A layer, and the way of other lines to where it writes.
+pub(super) struct LogOutput<W> {
+    pub(super) layer: LogLayer<W>,
+    pub(super) lines: StdoutLines,
 }
 
 /// How lines look and who they are from.
@@ -87,7 +95,7 @@ impl LogLayer<fn(&[u8])> {
     pub(super) fn stdout(
         service: &str,
         config: &LogConfig,
-    ) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
+    ) -> anyhow::Result<LogOutput<impl Fn(&[u8]) + use<>>> {
         let format = match config.log_format {
             LogFormat::Json => Format::Json,
             LogFormat::Pretty => Format::Pretty { colours: has_colour(&io::stdout()) },
@@ -100,16 +108,19 @@ impl LogLayer<fn(&[u8])> {
     /// # Errors
     /// As for [`LogLayer::stdout`].
     pub(super) fn stderr(service: &str) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
-        Self::to(
-            unbuffered(io::stderr()),
-            Form::new(service, Format::Pretty { colours: false }, "standard error"),
-        )
+        let form = Form::new(service, Format::Pretty { colours: false }, "standard error");
+        Ok(Self::to(unbuffered(io::stderr()), form)?.layer)
     }
 
-    fn to(sink: io::Result<File>, form: Form) -> anyhow::Result<LogLayer<impl Fn(&[u8]) + use<>>> {
+    fn to(sink: io::Result<File>, form: Form) -> anyhow::Result<LogOutput<impl Fn(&[u8]) + use<>>> {
         let writer = sink.and_then(|sink| LossyWriter::start(sink, form.clone()));
         let writer = writer.with_context(|| format!("{} cannot be written to", form.stream))?;
-        Ok(LogLayer { form, write: move |line: &[u8]| writer.line(line), export: None })
+        let writer = Arc::new(writer);
+        let lines = StdoutLines(writer.clone());
+        Ok(LogOutput {
+            layer: LogLayer { form, write: move |line: &[u8]| writer.line(line), export: None },
+            lines,
+        })
     }
 }
 
@@ -202,11 +213,13 @@ fn active_span() -> Option<SpanContext> {
     })
 }
 
-/// Which events are written.
+/// Which events are written: by `level`, and of telemetry itself by `own`, unless `level` names that part too.
 ///
 /// # Errors
 /// Directives that cannot be read; the command line checks them first.
-pub(super) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+pub(super) fn filter(level: &str, own: Option<LevelFilter>) -> anyhow::Result<EnvFilter> {
+    // This module's, and the SDK's.
+    const TELEMETRY: [&str; 2] = ["o11y_lab::runtime::telemetry", "opentelemetry"];
     // The SDK warns once for each batch it cannot export and for each bad baggage header, which it
     // quotes: a dead collector or a hostile client would fill the log. The ledger says it instead.
     // The HTTP server tells at info of each of its threads, and the database driver of every
@@ -221,8 +234,14 @@ pub(super) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     ];
     let clients = TRANSPORTS.iter().flat_map(|row| row.quiet_targets).copied();
     let mut filter = EnvFilter::try_new(level)?;
-    for (target, most) in QUIETER.into_iter().chain(clients).filter(|(target, _)| !level.contains(target)) {
+    let unnamed = |target: &&str| !level.contains(*target);
+    for (target, most) in QUIETER.into_iter().chain(clients).filter(|(target, _)| unnamed(target)) {
         filter = filter.add_directive(format!("{target}={most}").parse()?);
+    }
+    if let Some(own) = own {
+        for target in TELEMETRY.iter().filter(|target| unnamed(target)) {
+            filter = filter.add_directive(format!("{target}={own}").parse()?);
+        }
     }
     Ok(filter)
 }

@@ -12,13 +12,18 @@ use super::*;
 
 /// What `f` logs through a subscriber as `start` builds it.
 fn logged(level: &str, format: Format, f: impl FnOnce()) -> String {
+    logged_at(level, None, format, f)
+}
+
+/// The same where telemetry itself has a level of its own.
+fn logged_at(level: &str, own: Option<LevelFilter>, format: Format, f: impl FnOnce()) -> String {
     let memory = Arc::<Mutex<Vec<u8>>>::default();
     let lines = memory.clone();
     let write = move |line: &[u8]| lines.lock().unwrap().extend([line, b"\n"].concat());
     let layer = LogLayer { form: Form::new("order-service", format, "standard output"), write, export: None };
     let provider = SdkTracerProvider::builder().build();
     let subscriber = tracing_subscriber::registry()
-        .with(layer.with_filter(filter(level).unwrap()))
+        .with(layer.with_filter(filter(level, own).unwrap()))
         .with(crate::runtime::telemetry::span_layer(provider.tracer("test")));
     tracing::subscriber::with_default(subscriber, f);
     String::from_utf8(memory.lock().unwrap().clone()).unwrap()
@@ -151,4 +156,20 @@ fn what_was_dropped_is_said_in_a_line_like_any_other() {
         (&"warn".into(), &"order-service".into(), &7.into())
     );
     assert!(form(Format::Pretty { colours: false }).notice(7).unwrap().ends_with(" lines=7"));
+}
+
+#[test]
+fn the_level_of_telemetry_itself_holds_unless_the_logs_level_names_that_part() {
+    let shown = |level: &str, own: Option<LevelFilter>| {
+        let text = logged_at(level, own, Format::Json, || {
+            tracing::info!(target: "o11y_lab::runtime::telemetry::otlp", "own");
+            tracing::info!(target: "o11y_lab::roles", "others");
+        });
+        ["own", "others"].map(|word| text.contains(&format!("\"{word}\"")))
+    };
+    assert_eq!(shown("info", None), [true, true]);
+    assert_eq!(shown("info", Some(LevelFilter::WARN)), [false, true]);
+    assert_eq!(shown("info", Some(LevelFilter::OFF)), [false, true]);
+    assert_eq!(shown("warn", Some(LevelFilter::DEBUG)), [true, false]);
+    assert_eq!(shown("warn,o11y_lab::runtime::telemetry=off", Some(LevelFilter::DEBUG)), [false, false]);
 }

@@ -74,6 +74,7 @@ impl Ledger {
             metrics::counter!(ITEMS_LOST, "signal" => self.signal.label()).increment(items - kept);
             self.count(BATCHES_FAILED, EXPORT_FAILURES, 1);
         }
+        tracing::debug!(items, kept, "{} export done", self.signal.title());
         self.set_trouble(outcome.is_err());
         let cause = match outcome {
             Ok(partial) if partial.rejected == 0 => {

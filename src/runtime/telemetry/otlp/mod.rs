@@ -7,6 +7,7 @@ mod envelope;
 pub(crate) mod grpc;
 mod ledger;
 mod occasional;
+mod stdout;
 mod tls;
 mod wire;
 
@@ -25,6 +26,7 @@ pub(super) use envelope::Envelope;
 pub(super) use grpc::path as grpc_path;
 pub(super) use ledger::Ledger;
 pub(crate) use occasional::Occasional;
+pub(super) use stdout::StdoutLines;
 pub(super) use wire::Wire;
 
 use super::settings::{Export, Protocol};
@@ -47,7 +49,8 @@ const REFUSES_DELTA: &str = ": Prometheus refuses delta temporality: set OTEL_EX
 #[derive(Debug)]
 pub(super) struct Sender {
     signal: Signal,
-    client: Client,
+    /// None where nothing goes by OTLP.
+    client: Option<Client>,
     export: Export,
 }
 
@@ -66,12 +69,19 @@ impl Sender {
     /// # Errors
     /// A PEM file that cannot be used, or no authorities to trust for an https endpoint.
     pub(super) fn new(signal: Signal, export: &Export) -> Result<Self> {
-        Ok(Self { signal, client: Client::for_export(export)?, export: export.clone() })
+        let client = export.otlp.then(|| Client::for_export(export)).transpose()?;
+        Ok(Self { signal, client, export: export.clone() })
     }
 
     /// Sends one encoded batch, within the timeout of the settings; returns what the backend says of
-    /// it, or why it did not take the batch.
+    /// it, or why it did not take the batch. Where the settings say so, it is printed as well, or only that.
     pub(super) fn send(&self, body: Vec<u8>) -> Result<PartialSuccess, String> {
+        if let Some(lines) = self.export.lines.as_ref().filter(|_| self.export.console) {
+            lines.export(self.signal, &body);
+        }
+        if self.client.is_none() {
+            return Ok(PartialSuccess::default());
+        }
         let (body, head) = self.body(body)?;
         self.send_as(body, &head)
     }
@@ -79,12 +89,13 @@ impl Sender {
     /// The same for a body as it is; `head` says what that is.
     pub(super) fn send_as(&self, body: Bytes, head: &HeaderMap) -> Result<PartialSuccess, String> {
         let deadline = Instant::now() + self.export.timeout;
-        self.client.block_on(async {
+        let client = self.client.as_ref().ok_or("nothing is sent by OTLP")?;
+        client.block_on(async {
             let mut delay = FIRST_DELAY;
             let mut retries = 0;
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let failure = match self.attempt(body.clone(), head, left).await {
+                let failure = match self.attempt(client, body.clone(), head, left).await {
                     Ok(partial) => return Ok(partial),
                     Err(failure) => failure,
                 };
@@ -136,6 +147,7 @@ impl Sender {
 
     async fn attempt(
         &self,
+        client: &Client,
         body: Bytes,
         head: &HeaderMap,
         left: Duration,
@@ -149,7 +161,7 @@ impl Sender {
             headers.extend([grpc::timeout(left)]);
         }
         headers.extend(self.export.headers.clone());
-        let reply = self.client.send(request, LARGEST_ANSWER, left).await.map_err(Failure::passing)?;
+        let reply = client.send(request, LARGEST_ANSWER, left).await.map_err(Failure::passing)?;
         if !reply.status.is_success() {
             return Err(Failure::of(&reply, self.signal));
         }

@@ -8,16 +8,21 @@ use url::Url;
 use super::vars::{Notes, var};
 use super::{ONE_DAY_MS, Var};
 use crate::config::OtelConfig;
-use crate::runtime::telemetry::otlp::grpc_path;
+use crate::runtime::telemetry::otlp::{StdoutLines, grpc_path};
 use crate::runtime::telemetry::signal::Signal;
 
 /// A receiver on this host, by the specification's port.
 const DEFAULT_BASE: &str = "http://localhost:4318";
 const DEFAULT_GRPC: &str = "http://localhost:4317";
 
-/// The OTLP receiver and what to send it.
+/// The OTLP receiver and what to send it; instead of that, or beside it, standard output.
 #[derive(Clone, Debug)]
 pub(in crate::runtime::telemetry) struct Export {
+    /// Whether OTLP is spoken at all.
+    pub(in crate::runtime::telemetry) otlp: bool,
+    /// Whether items are printed, and by what; nothing is where the process has another use for its standard output.
+    pub(in crate::runtime::telemetry) console: bool,
+    pub(in crate::runtime::telemetry) lines: Option<StdoutLines>,
     /// The full URL of one export.
     pub(in crate::runtime::telemetry) endpoint: Url,
     /// The user's headers, marked sensitive.
@@ -145,11 +150,12 @@ impl Export {
     /// For one signal; `None` where nothing of it is to be exported.
     pub(super) fn read(signal: Signal, config: &OtelConfig, notes: &mut Notes) -> Option<Self> {
         let variables = &Variables::of(signal, config);
-        if !wanted(signal, &variables.exporter, notes) {
-            return None;
-        }
+        let exporters = exporters(signal, &variables.exporter, notes)?;
         let protocol = protocol(&variables.protocol, notes);
         Some(Self {
+            otlp: exporters.otlp,
+            console: exporters.console,
+            lines: None,
             endpoint: match protocol {
                 Protocol::Grpc => grpc_endpoint(variables, notes),
                 Protocol::HttpProtobuf | Protocol::HttpJson => endpoint(variables, notes),
@@ -163,19 +169,28 @@ impl Export {
     }
 }
 
-/// Whether OTLP is among the exporters that a list names. Of metrics, Prometheus may be another: its page
-/// is there in any case.
-fn wanted(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> bool {
-    let Some(list) = exporter.value else { return true };
+/// Which of the exporters a list names.
+struct Exporters {
+    otlp: bool,
+    console: bool,
+}
+
+/// Those that a list names; `None` where it is none of them. Of metrics, Prometheus may be another: its page is there
+/// in any case.
+fn exporters(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> Option<Exporters> {
+    let Some(list) = exporter.value else { return Some(Exporters { otlp: true, console: false }) };
     let names: Vec<_> = list.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     let scraped = signal == Signal::Metrics;
-    let is_known = |name: &str| matches!(name, "otlp" | "none") || scraped && name == "prometheus";
+    let is_known =
+        |name: &str| matches!(name, "otlp" | "console" | "none") || scraped && name == "prometheus";
+    let named = |wanted: &str| names.iter().any(|name| name == wanted);
     if !names.iter().all(|name| is_known(name)) {
-        let known = if scraped { "otlp, prometheus nor none" } else { "otlp nor none" };
+        let known = if scraped { "otlp, prometheus, console nor none" } else { "otlp, console nor none" };
         notes.add(exporter, &format!("is neither {known}; using otlp"));
-        return true;
+        return Some(Exporters { otlp: true, console: named("console") });
     }
-    names.iter().any(|name| name == "otlp")
+    let exporters = Exporters { otlp: named("otlp"), console: named("console") };
+    (exporters.otlp || exporters.console).then_some(exporters)
 }
 
 fn protocol(var: &Var<'_>, notes: &mut Notes) -> Protocol {

@@ -11,12 +11,14 @@ mod vars;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
+use tracing::level_filters::LevelFilter;
 
 pub(super) use export::{Export, Files, Protocol};
 pub(super) use metrics::MetricSettings;
 pub(super) use vars::Notes;
 use vars::{Var, var};
 
+use super::otlp::StdoutLines;
 use super::propagators::Kind;
 use super::signal::Signal;
 use crate::config::OtelConfig;
@@ -43,6 +45,8 @@ pub(super) struct Settings {
     /// Most characters of an attribute's text.
     pub(super) value_length: Option<usize>,
     pub(super) batch: Batch,
+    /// The level of what telemetry logs of itself, where it has one of its own.
+    pub(super) log_level: Option<LevelFilter>,
     pub(super) notes: Notes,
 }
 
@@ -93,9 +97,37 @@ impl Settings {
                 &mut notes,
             ),
             batch: batch(&BatchVariables::of_spans(config), 5000, &mut notes),
+            log_level: log_level(&var!(config, otel_log_level), &mut notes),
             notes,
         }
     }
+
+    /// Gives the `console` exporters what they print to.
+    pub(super) fn print_to(&mut self, lines: &StdoutLines) {
+        let logs = self.logs.as_mut().map(|logs| &mut logs.export);
+        for export in self.export.iter_mut().chain(logs).chain(&mut self.metrics.export) {
+            export.lines = Some(lines.clone());
+        }
+    }
+}
+
+/// The specification names no levels; these are the words of the SDKs and of the declarative configuration, where
+/// `debug2` is a `debug`.
+fn log_level(var: &Var<'_>, notes: &mut Notes) -> Option<LevelFilter> {
+    let word = var.value?.to_ascii_lowercase();
+    let level = match word.trim_end_matches(['2', '3', '4']) {
+        "none" | "off" => LevelFilter::OFF,
+        "fatal" | "error" => LevelFilter::ERROR,
+        "warn" | "warning" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" | "verbose" | "all" => LevelFilter::TRACE,
+        _ => {
+            notes.add(var, "is none of none, error, warn, info, debug and trace; ignoring it");
+            return None;
+        }
+    };
+    Some(level)
 }
 
 fn disabled(var: &Var<'_>, notes: &mut Notes) -> bool {

@@ -106,6 +106,46 @@ fn metrics_are_exported_unless_only_prometheus_or_none_is_named() {
     assert_eq!(odd.notes.0.len(), 2, "{:?}", odd.notes);
 }
 
+#[test]
+fn an_exporter_may_be_the_console_alone_or_beside_otlp_for_each_signal() {
+    for (names, otlp, console) in [
+        ("console", false, true),
+        ("otlp, Console", true, true),
+        ("otlp", true, false),
+        ("console,none", false, true),
+    ] {
+        let s = read(|c| {
+            c.otel_traces_exporter = some(names);
+            c.logs.otel_logs_exporter = some(names);
+            c.metrics.otel_metrics_exporter = some(names);
+        });
+        for export in [s.export.unwrap(), s.logs.unwrap().export, s.metrics.export.unwrap()] {
+            assert_eq!((export.otlp, export.console), (otlp, console), "{names}");
+        }
+        assert!(s.notes.0.is_empty(), "{:?}", s.notes);
+    }
+}
+
+#[test]
+fn the_level_of_telemetrys_own_log_is_any_sdks_word_for_it_and_an_unknown_one_is_reported_and_ignored() {
+    let level = |word: &str| read(|c| c.otel_log_level = some(word)).log_level;
+    for (word, expected) in [
+        ("none", LevelFilter::OFF),
+        ("ERROR", LevelFilter::ERROR),
+        ("fatal4", LevelFilter::ERROR),
+        ("Warning", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug2", LevelFilter::DEBUG),
+        ("VERBOSE", LevelFilter::TRACE),
+    ] {
+        assert_eq!(level(word), Some(expected), "{word}");
+    }
+    assert_eq!(read(|_| {}).log_level, None);
+    let odd = read(|c| c.otel_log_level = some("loud"));
+    assert_eq!(odd.log_level, None);
+    assert!(odd.notes.0[0].starts_with("OTEL_LOG_LEVEL is none of"), "{:?}", odd.notes);
+}
+
 const DEFAULT: &str = "http://localhost:4318/v1/traces";
 
 #[test]

@@ -17,7 +17,7 @@ async fn exported(set: impl FnOnce(&mut OtelConfig), f: impl FnOnce()) -> (Vec<R
     let provider = exporters.spans.as_ref().unwrap().0.clone();
     let layer = LogLayer::unread("order-service").exporting(exporters.logs.clone());
     let subscriber = tracing_subscriber::registry()
-        .with(layer.with_filter(crate::runtime::telemetry::logs::filter("info").unwrap()))
+        .with(layer.with_filter(crate::runtime::telemetry::logs::filter("info", None).unwrap()))
         .with(span_layer(tracer(&provider)));
     tracing::subscriber::with_default(subscriber, f);
     let telemetry = Telemetry::of(exporters);
