@@ -32,6 +32,7 @@ use crate::config::RoleConfig;
 use crate::runtime::body::{JsonText, id};
 use crate::runtime::http::room;
 use crate::runtime::{Problem, Runtime};
+use crate::schema::registry::VALIDATION_SKIPPED;
 use crate::schema::{OTHER_ROUTE, Role, Route, names};
 
 /// What the router below serves.
@@ -195,8 +196,8 @@ fn answer(passed: Passed) -> HttpResponse {
 fn skip_validation(error: &ValidatorError) {
     counter!(names::GATEWAY_VALIDATION_SKIPPED, "reason" => error.kind()).increment(1);
     let span = Span::current();
-    span.set_attribute("o11y_lab.validation.skipped", true);
-    span.add_event("validation skipped", vec![KeyValue::new("reason", error.kind())]);
+    span.set_attribute(VALIDATION_SKIPPED, true);
+    span.add_event(VALIDATION_SKIPPED, vec![KeyValue::new("reason", error.kind())]);
     tracing::warn!(
         reason = error.kind(),
         cause = error.cause(),

@@ -9,29 +9,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use nix::sys::resource::{RLIM_INFINITY, Resource, UsageWho, getrlimit, getrusage};
 
-use crate::schema::names;
+use crate::schema::{OtlpMetric, PROCESS_HELP, names};
 
 /// `USER_HZ`, the unit of times in /proc: the same on every architecture this program is built for.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// Describes the metrics and sets those that never change.
 pub(super) fn register() {
-    describe_counter!(names::PROCESS_CPU, Unit::Seconds, "Total user and system CPU time spent in seconds.");
-    describe_gauge!(names::PROCESS_OPEN_FDS, Unit::Count, "Number of open file descriptors.");
-    describe_gauge!(names::PROCESS_MAX_FDS, Unit::Count, "Maximum number of open file descriptors.");
-    describe_gauge!(names::PROCESS_VIRTUAL, Unit::Bytes, "Virtual memory size in bytes.");
-    describe_gauge!(
-        names::PROCESS_VIRTUAL_MAX,
-        Unit::Bytes,
-        "Maximum amount of virtual memory available in bytes."
-    );
-    describe_gauge!(names::PROCESS_RESIDENT, Unit::Bytes, "Resident memory size in bytes.");
-    describe_gauge!(
-        names::PROCESS_START,
-        Unit::Seconds,
-        "Start time of the process since unix epoch in seconds."
-    );
-    describe_gauge!(names::PROCESS_THREADS, Unit::Count, "Number of OS threads in the process.");
+    for (name, help) in PROCESS_HELP {
+        let unit = match OtlpMetric::of(name).map(|row| row.unit) {
+            Some("s") => Unit::Seconds,
+            Some("By") => Unit::Bytes,
+            _ => Unit::Count,
+        };
+        match name {
+            names::PROCESS_CPU => describe_counter!(name, unit, help),
+            _ => describe_gauge!(name, unit, help),
+        }
+    }
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     gauge!(names::PROCESS_START).set(started().unwrap_or_else(now) as f64);
 }

@@ -312,6 +312,18 @@ pub static METRICS: &[Metric] = &[
     ),
 ];
 
+/// What each of the metrics says that describe the process, in the words of the Prometheus client libraries.
+pub static PROCESS_HELP: [(&str, &str); 8] = [
+    (names::PROCESS_CPU, "Total user and system CPU time spent in seconds."),
+    (names::PROCESS_OPEN_FDS, "Number of open file descriptors."),
+    (names::PROCESS_MAX_FDS, "Maximum number of open file descriptors."),
+    (names::PROCESS_VIRTUAL, "Virtual memory size in bytes."),
+    (names::PROCESS_VIRTUAL_MAX, "Maximum amount of virtual memory available in bytes."),
+    (names::PROCESS_RESIDENT, "Resident memory size in bytes."),
+    (names::PROCESS_START, "Start time of the process since unix epoch in seconds."),
+    (names::PROCESS_THREADS, "Number of OS threads in the process."),
+];
+
 /// The signals that OTLP carries.
 const SIGNAL: Label = Label { key: "signal", values: &["traces", "logs", "metrics"] };
 const ROUTE_METHOD: Label = Label { key: "http_request_method", values: &[] };

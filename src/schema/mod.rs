@@ -1,4 +1,4 @@
-//! The names everybody agrees on, as data: services, ports, metrics, faults.
+//! The names everybody agrees on, as data: services, ports, metrics, faults, and all that telemetry says.
 //!
 //! Code, tests, dashboards, compose and Terraform are checked against these tables, so a name
 //! stands here once. Label values are closed sets: a value that is not listed is never exposed.
@@ -6,9 +6,10 @@
 pub mod faults;
 mod metrics;
 mod otlp;
+pub mod registry;
 
 pub use faults::{Checked, FAULT_ATTRIBUTE, FAULT_NAMES, FAULTS, Fault, Parameter, SECONDS, Values};
-pub use metrics::{Kind, Label, METRICS, Metric, names};
+pub use metrics::{Kind, Label, METRICS, Metric, PROCESS_HELP, names};
 pub use otlp::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric};
 
 use std::fmt;

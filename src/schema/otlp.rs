@@ -2,7 +2,7 @@
 //! that a Prometheus that takes OTLP makes the name of `/metrics` of it again (dots become underscores, the
 //! unit and `_total` are added), and rules and panels hold on both.
 
-use super::metrics::names;
+use super::metrics::{Label, METRICS, PROCESS_HELP, names};
 
 /// What a metric becomes in OTLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,22 @@ impl OtlpMetric {
     /// The row of a metric of `/metrics`.
     pub fn of(metric: &str) -> Option<&'static Self> {
         OTLP_METRICS.iter().find(|row| row.metric == metric)
+    }
+
+    /// Whether the semantic conventions have it.
+    pub fn is_convention(&self) -> bool {
+        CONVENTIONS.iter().any(|prefix| self.name.starts_with(prefix))
+    }
+
+    /// What it counts or measures, in a sentence.
+    pub fn help(&self) -> &'static str {
+        let described = METRICS.iter().map(|metric| (metric.name, metric.help)).chain(PROCESS_HELP);
+        described.into_iter().find(|(name, _)| *name == self.metric).map_or("", |(_, help)| help)
+    }
+
+    /// The labels of its series on `/metrics`.
+    pub fn labels(&self) -> &'static [Label] {
+        METRICS.iter().find(|metric| metric.name == self.metric).map_or(&[], |metric| metric.labels)
     }
 
     /// The attribute key of a label; `None` where it is left out.
@@ -99,6 +115,18 @@ impl OtlpMetric {
         self
     }
 }
+
+/// The beginnings of names that are the semantic conventions'.
+const CONVENTIONS: [&str; 8] = [
+    "http.",
+    "db.",
+    "messaging.",
+    "otel.sdk.",
+    "process.cpu.",
+    "process.memory.",
+    "process.thread.",
+    "process.unix.",
+];
 
 /// The attribute keys whose values are integers.
 pub const INTEGER_KEYS: [&str; 1] = ["http.response.status_code"];
@@ -209,6 +237,7 @@ mod tests {
             let shared: Vec<_> = named.filter(unknown).filter(|label| !label.starts_with("http_")).collect();
             assert!(shared.is_empty(), "{}: {shared:?}", metric.name);
         }
+        assert!(OTLP_METRICS.iter().all(|row| !row.help().is_empty()));
         let names: BTreeSet<_> = OTLP_METRICS.iter().map(|row| row.name).collect();
         assert_eq!(names.len(), OTLP_METRICS.len());
         let process = |row: &&OtlpMetric| row.metric.starts_with("process_");

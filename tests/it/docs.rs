@@ -4,6 +4,7 @@
 //! `<!-- end: NAME -->`. `UPDATE_DOCS=1 cargo test --test it docs` writes them; without it a
 //! difference fails.
 
+pub mod registry;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use o11y_lab::schema::{
 
 use crate::helpers::bin;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
@@ -99,10 +100,9 @@ fn otlp_row(row: &OtlpMetric) -> String {
         OtlpKind::Gauge => "gauge",
         OtlpKind::Histogram => "histogram",
     };
-    let labels =
-        METRICS.iter().find(|metric| metric.name == row.metric).map_or(&[][..], |metric| metric.labels);
     let mut attributes: Vec<_> = row.fixed.iter().map(|(key, value)| format!("`{key}` {value}")).collect();
-    attributes.extend(labels.iter().filter_map(|label| row.key(label.key)).map(|key| format!("`{key}`")));
+    attributes
+        .extend(row.labels().iter().filter_map(|label| row.key(label.key)).map(|key| format!("`{key}`")));
     attributes.extend(row.errors.map(|(label, _)| format!("`error.type` from `{label}`")));
     let prometheus = row.prometheus_name();
     let prometheus = if prometheus == row.metric { "the same".to_owned() } else { format!("`{prometheus}`") };
@@ -277,7 +277,7 @@ fn the_changelog_knows_this_version() {
 }
 
 /// Every file below a folder.
-fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+pub fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         if entry.path().is_dir() {
             walk(&entry.path(), found);

@@ -45,6 +45,7 @@ mod protocols;
 mod queue;
 mod readme;
 mod redis;
+mod registry;
 mod schema;
 mod settings;
 mod shutdown;

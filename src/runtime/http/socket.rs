@@ -87,7 +87,7 @@ impl ClientSocket {
         let time = self.surface.request_timeout;
         let taking = self.taking.get_or_insert_with(|| Box::pin(sleep(time)));
         ready!(taking.as_mut().poll(context));
-        tracing::info!(seconds = time.as_secs_f64(), "an answer was not taken in time");
+        tracing::info!(durationMs = time.as_secs_f64() * 1e3, "an answer was not taken in time");
         // Closed at once, with what the kernel still holds for it.
         let _ = self.stream.set_zero_linger();
         Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client does not read")))

@@ -1,4 +1,5 @@
-//! Log records over OTLP, beside the lines on standard output: the same events, with typed attributes.
+//! Log records over OTLP, beside the lines on standard output: the same events, with typed attributes under the
+//! keys of the semantic conventions where those have them.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::runtime::telemetry::pipeline::Pipeline;
 use crate::runtime::telemetry::settings::LogSettings;
 use crate::runtime::telemetry::signal::Signal;
 use crate::runtime::telemetry::traces::{nanoseconds, scope};
+use crate::schema::registry::{ValueType, log_key};
 
 /// A field of this name is the record's event name (logs data model, "EventName").
 const EVENT_NAME: &str = "event.name";
@@ -114,8 +116,8 @@ struct LogFields<'a> {
 }
 
 impl LogFields<'_> {
-    fn attribute(&mut self, field: &Field, size: usize, write: impl FnOnce(&mut Wire<'_>)) {
-        let key = without_raw_mark(field.name());
+    fn attribute(&mut self, field: &Field, value: ValueType, size: usize, write: impl FnOnce(&mut Wire<'_>)) {
+        let key = log_key(without_raw_mark(field.name()), value);
         let taken = key.len() + size;
         if self.room == 0 || taken > self.left {
             self.dropped += 1;
@@ -135,7 +137,7 @@ impl LogFields<'_> {
             EVENT_NAME => self.wire.bytes(12, text.as_bytes()),
             _ => {
                 let limit = self.limit;
-                self.attribute(field, text.len(), |any| any.text(&text, limit));
+                self.attribute(field, ValueType::Text, text.len(), |any| any.text(&text, limit));
             }
         }
     }
@@ -155,11 +157,11 @@ impl Visit for LogFields<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.attribute(field, 2, |any| any.truth(value));
+        self.attribute(field, ValueType::Boolean, 2, |any| any.truth(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.attribute(field, 10, |any| any.integer(value));
+        self.attribute(field, ValueType::Integer, 10, |any| any.integer(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -171,6 +173,6 @@ impl Visit for LogFields<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.attribute(field, 9, |any| any.double(value));
+        self.attribute(field, ValueType::Double, 9, |any| any.double(value));
     }
 }
