@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
     ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE,
-    RoleConfig, UpConfig,
+    RoleConfig, UpConfig, VerifyConfig,
 };
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
@@ -59,6 +59,8 @@ enum Command {
     UntilEof(lab::up::UntilEof),
     /// Lab: traffic, as a steady heartbeat, by a plan of phases, or as a load test
     Load(Box<LoadConfig>),
+    /// Lab: send a workload of known shape and prove what the telemetry backends received of it
+    Verify(Box<VerifyConfig>),
     /// Lab: break a running role on purpose: list, set and clear faults
     #[command(subcommand)]
     Fault(FaultAction),
@@ -96,6 +98,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Queue(action) => lab::queue::run(*action).await,
             Command::UntilEof(program) => program.run().await,
             Command::Load(config) => lab::load::run(*config).await,
+            Command::Verify(config) => lab::verify::run(*config).await,
             Command::Fault(action) => lab::fault::run(action).await,
         }
     })

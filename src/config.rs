@@ -21,6 +21,7 @@ mod readers;
 mod retention;
 mod transport;
 mod values;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,6 +53,7 @@ use values::{
     plain_http_url, port_base, seconds,
 };
 pub use values::{is_loopback, reached_at};
+pub use verify::{BackendSource, VerifyConfig};
 
 /// Names the role where no subcommand is given.
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";

@@ -1,8 +1,15 @@
-//! Ground truth as data: the spans of one order's trace in a backend.
+//! Ground truth as data: what each kind of request leaves in the backends, its spans first of all.
 //!
-//! The README's diagram, the tests and every command that judges a backend read this one table.
+//! The README's diagram, the tests and every command that judges a backend read these tables: the spans of
+//! an order here, the other kinds of requests, with lines and counts, in [`shapes`].
+
+mod derive;
+mod shapes;
 
 pub use super::backend::trace::SpanKind;
+use super::backend::trace::SpanStatus;
+pub use derive::{ExpectedCount, ExpectedLine};
+pub use shapes::{Growth, SHAPES, Shape, Subject};
 
 /// One span of the joined trace.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +24,27 @@ pub struct ExpectedSpan {
     pub kind: SpanKind,
     /// Attributes that must be there, with any value.
     pub attributes: &'static [&'static str],
+    /// `http.response.status_code`; 0 where it has none.
+    pub http_status: u16,
+}
+
+impl ExpectedSpan {
+    const fn answers(mut self, http_status: u16) -> Self {
+        self.http_status = http_status;
+        self
+    }
+
+    /// Its status: a client's 4xx is an error, a server's is not.
+    pub fn status(&self) -> SpanStatus {
+        let from = if self.kind == SpanKind::Client { 400 } else { 500 };
+        if self.http_status >= from { SpanStatus::Error } else { SpanStatus::Unset }
+    }
+
+    /// The HTTP method and the route template that an HTTP span's name consists of.
+    pub fn http(&self) -> Option<(&'static str, &'static str)> {
+        let http = self.http_status > 0 && self.attributes.contains(&"http.request.method");
+        self.name.split_once(' ').filter(|_| http)
+    }
 }
 
 const HTTP_SERVER: &[&str] = &[
@@ -52,37 +80,52 @@ const MESSAGING: &[&str] = &[
     "messaging.message.id",
 ];
 
+const INVOKE: &[&str] = &["faas.invoked_name", "faas.invoked_provider", "faas.invoked_region"];
+const FUNCTION: &[&str] = &["faas.trigger", "faas.invocation_id", "faas.coldstart"];
+const SEND_EMAIL: &[&str] = &["o11y_lab.notification.type"];
+
+const GATEWAY: &str = "api-gateway";
+const USER: &str = "user-service";
+const ORDER: &str = "order-service";
+const NOTIFY: &str = "notification-service";
+const LAMBDA: &str = "order-validator";
+
 /// The trace of `POST /api/orders`: these spans and no others.
 pub const ORDER_TRACE: &[ExpectedSpan] = &[
-    span(0, "POST /api/orders", "api-gateway", SpanKind::Server, HTTP_SERVER),
-    span(
-        1,
-        "invoke order-validator",
-        "api-gateway",
-        SpanKind::Client,
-        &["faas.invoked_name", "faas.invoked_provider", "faas.invoked_region"],
-    ),
-    span(
-        2,
-        "order-validator",
-        "order-validator",
-        SpanKind::Server,
-        &["faas.trigger", "faas.invocation_id", "faas.coldstart"],
-    ),
-    span(1, "POST /orders", "api-gateway", SpanKind::Client, HTTP_CLIENT),
-    span(2, "POST /orders", "order-service", SpanKind::Server, HTTP_SERVER),
-    span(3, "GET /users/{id}", "order-service", SpanKind::Client, HTTP_CLIENT),
-    span(4, "GET /users/{id}", "user-service", SpanKind::Server, HTTP_SERVER),
-    span(5, "SELECT users", "user-service", SpanKind::Client, DB),
-    span(3, "INSERT orders", "order-service", SpanKind::Client, DB),
-    span(3, "send notifications", "order-service", SpanKind::Producer, MESSAGING),
-    span(4, "process notifications", "notification-service", SpanKind::Consumer, MESSAGING),
-    span(5, "send email", "notification-service", SpanKind::Internal, &[]),
+    server(0, "POST /api/orders", GATEWAY, 201),
+    INVOCATION,
+    VALIDATION,
+    client(1, "POST /orders", GATEWAY, 201),
+    server(2, "POST /orders", ORDER, 201),
+    client(3, "GET /users/{id}", ORDER, 200),
+    server(4, "GET /users/{id}", USER, 200),
+    database(5, "SELECT users", USER),
+    database(3, "INSERT orders", ORDER),
+    SEND,
+    PROCESS,
+    EMAIL,
 ];
 
+const INVOCATION: ExpectedSpan = span(1, "invoke order-validator", GATEWAY, SpanKind::Client, INVOKE);
+const VALIDATION: ExpectedSpan = span(2, "order-validator", LAMBDA, SpanKind::Server, FUNCTION).answers(200);
+const SEND: ExpectedSpan = span(3, "send notifications", ORDER, SpanKind::Producer, MESSAGING);
+const PROCESS: ExpectedSpan = span(4, "process notifications", NOTIFY, SpanKind::Consumer, MESSAGING);
+const EMAIL: ExpectedSpan = span(5, "send email", NOTIFY, SpanKind::Internal, SEND_EMAIL);
+
 /// The root above [`ORDER_TRACE`] where `o11y-lab load` sends the order and exports its spans.
-pub const LOAD_SPAN: ExpectedSpan =
-    span(0, "POST /api/orders", "o11y-lab-load", SpanKind::Client, HTTP_CLIENT);
+pub const LOAD_SPAN: ExpectedSpan = client(0, "POST /api/orders", "o11y-lab-load", 201);
+
+const fn server(depth: usize, name: &'static str, service: &'static str, status: u16) -> ExpectedSpan {
+    span(depth, name, service, SpanKind::Server, HTTP_SERVER).answers(status)
+}
+
+const fn client(depth: usize, name: &'static str, service: &'static str, status: u16) -> ExpectedSpan {
+    span(depth, name, service, SpanKind::Client, HTTP_CLIENT).answers(status)
+}
+
+const fn database(depth: usize, name: &'static str, service: &'static str) -> ExpectedSpan {
+    span(depth, name, service, SpanKind::Client, DB)
+}
 
 const fn span(
     depth: usize,
@@ -91,7 +134,7 @@ const fn span(
     kind: SpanKind,
     attributes: &'static [&'static str],
 ) -> ExpectedSpan {
-    ExpectedSpan { depth, name, service, kind, attributes }
+    ExpectedSpan { depth, name, service, kind, attributes, http_status: 0 }
 }
 
 /// The place of a row's parent in the table.

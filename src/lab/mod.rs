@@ -8,3 +8,4 @@ pub mod load;
 mod output;
 pub mod queue;
 pub mod up;
+pub mod verify;

@@ -7,6 +7,7 @@
 pub mod registry;
 mod variables;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -316,4 +317,36 @@ fn an_earlier_labs_defects_under_this_issue_each_have_a_test_with_their_number()
 #[test]
 fn the_default_data_folder_is_the_users_state_folder() {
     assert!(config::default_data_dir().ends_with("o11y-lab"));
+}
+
+#[test]
+fn every_kind_of_request_that_verify_sends_is_documented_with_what_it_leaves() {
+    let mut table =
+        "| request | answer | spans | log lines | series | notification |\n|---|---|---|---|---|---|\n"
+            .to_owned();
+    for shape in &o11y_lab::lab::expect::SHAPES {
+        let _ = writeln!(
+            table,
+            "| `{}` {} | {} | {} | {} | {} | {} |",
+            shape.route,
+            shape.name,
+            shape.status,
+            shape.spans.len(),
+            shape.expected_lines().len(),
+            shape.expected_counts().len(),
+            shape.notification.map_or("-".to_owned(), |kind| format!("`{kind}`")),
+        );
+    }
+    assert_block("docs/verify.md", "shapes", &table);
+}
+
+#[test]
+fn every_change_that_verify_is_proven_by_is_documented_with_its_row() {
+    use crate::verify::mutations::{LOGS, METRICS, TRACES};
+    let mut table = "| what happens on the way | red | says |\n|---|---|---|\n".to_owned();
+    for mutation in [TRACES, LOGS, METRICS].into_iter().flatten() {
+        let rows: Vec<_> = mutation.red.iter().map(|row| format!("`{row}`")).collect();
+        let _ = writeln!(table, "| {} | {} | `{}` |", mutation.what, rows.join(", "), mutation.words);
+    }
+    assert_block("docs/verify.md", "mutations", &table);
 }

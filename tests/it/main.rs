@@ -53,3 +53,4 @@ mod signals;
 mod sqs;
 mod traces;
 mod up;
+mod verify;

@@ -37,6 +37,15 @@ impl AlertInstance {
     }
 }
 
+/// A rule as Prometheus evaluates it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleState {
+    /// The alert's or the recorded series' name.
+    pub name: String,
+    /// `ok`, `err`, or `unknown` before the first evaluation.
+    pub health: String,
+}
+
 /// A reader of alerts.
 pub struct AlertReader {
     api: QueryApi,
@@ -58,6 +67,17 @@ impl AlertReader {
     /// What an Alertmanager at this base URL holds.
     pub fn alertmanager(base: &str) -> Self {
         Self { api: QueryApi::new(base), source: AlertSource::Alertmanager }
+    }
+
+    /// Every rule that a Prometheus has loaded; an Alertmanager has none.
+    ///
+    /// # Errors
+    /// The backend cannot be read.
+    pub async fn rules(&self) -> Result<Vec<RuleState>, BackendError> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let groups = self.api.list("/api/v1/rules", "/data/groups", "a list of rule groups").await?;
+        let rules = groups.iter().flat_map(|group| group["rules"].as_array().into_iter().flatten());
+        Ok(rules.map(|rule| RuleState { name: text(&rule["name"]), health: text(&rule["health"]) }).collect())
     }
 
     /// Every alert there is now.

@@ -1,7 +1,8 @@
-//! Log lines as a backend stored them, read through the console's API.
+//! Log lines as a backend stored them: the console, VictoriaLogs, Loki.
 
 use serde_json::{Map, Value};
 
+use super::span::array;
 use super::{BackendError, QueryApi, encoded};
 
 /// One log line: the JSON object that a service wrote.
@@ -24,12 +25,32 @@ impl LogLine {
 }
 
 /// A reader of log lines.
-pub struct LogReader(QueryApi);
+pub struct LogReader {
+    api: QueryApi,
+    source: LogSource,
+}
+
+#[derive(Clone, Copy)]
+enum LogSource {
+    Console,
+    VictoriaLogs,
+    Loki,
+}
 
 impl LogReader {
     /// The console at this base URL.
     pub fn console(base: &str) -> Self {
-        Self(QueryApi::new(base))
+        Self { api: QueryApi::new(base), source: LogSource::Console }
+    }
+
+    /// A VictoriaLogs at this base URL, fed by OTLP or with the lines of standard output.
+    pub fn victoria_logs(base: &str) -> Self {
+        Self { api: QueryApi::new(base), source: LogSource::VictoriaLogs }
+    }
+
+    /// A Loki at this base URL, whose lines are those of standard output.
+    pub fn loki(base: &str) -> Self {
+        Self { api: QueryApi::new(base), source: LogSource::Loki }
     }
 
     /// The newest lines of one trace, `limit` at most, newest last.
@@ -37,10 +58,29 @@ impl LogReader {
     /// # Errors
     /// The backend cannot be read.
     pub async fn of_trace(&self, id: &str, limit: usize) -> Result<Vec<LogLine>, BackendError> {
-        self.search(&format!("traceId={}&limit={limit}", encoded(id))).await
+        match self.source {
+            LogSource::Console => self.search(&format!("traceId={}&limit={limit}", encoded(id))).await,
+            LogSource::VictoriaLogs => {
+                // The key of OTLP, and that of a line of standard output.
+                let query = format!("trace_id:=\"{id}\" OR traceId:=\"{id}\" | sort by (_time)");
+                let path = format!("/select/logsql/query?limit={limit}&query={}", encoded(&query));
+                let lines = self.api.json_lines(&path).await?;
+                Ok(lines.into_iter().filter_map(victoria_line).collect())
+            }
+            LogSource::Loki => {
+                let query = format!("{{service_name=~\".+\"}} |= \"{id}\"");
+                let path = format!(
+                    "/loki/api/v1/query_range?direction=forward&since=1h&limit={limit}&query={}",
+                    encoded(&query)
+                );
+                let streams = self.api.list(&path, "/data/result", "a list of streams").await?;
+                let values = streams.iter().flat_map(|stream| array(&stream["values"]));
+                Ok(values.filter_map(|value| LogLine::parse(value.get(1)?.as_str()?)).collect())
+            }
+        }
     }
 
-    /// The newest lines of one service, `limit` at most, newest last.
+    /// The newest lines of one service, `limit` at most, newest last; of the console.
     ///
     /// # Errors
     /// The backend cannot be read.
@@ -49,11 +89,46 @@ impl LogReader {
     }
 
     async fn search(&self, query: &str) -> Result<Vec<LogLine>, BackendError> {
-        let lines = self.0.list(&format!("/api/logs?{query}"), "/logs", "a list of log lines").await?;
+        let lines = self.api.list(&format!("/api/logs?{query}"), "/logs", "a list of log lines").await?;
         let line = |line| match line {
             Value::Object(fields) => Some(LogLine { fields }),
             _ => None,
         };
         Ok(lines.into_iter().filter_map(line).collect())
+    }
+}
+
+/// A record of VictoriaLogs with the fields of a line: it has names of its own, and texts for all values.
+fn victoria_line(record: Value) -> Option<LogLine> {
+    let Value::Object(mut fields) = record else { return None };
+    for (theirs, ours) in [
+        ("_msg", "message"),
+        ("_time", "timestamp"),
+        ("trace_id", "traceId"),
+        ("span_id", "spanId"),
+        ("service.name", "service"),
+        ("severity", "level"),
+    ] {
+        if let Some(value) = fields.remove(theirs) {
+            fields.entry(ours).or_insert(value);
+        }
+    }
+    Some(LogLine { fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_record_of_victorialogs_has_the_fields_of_the_line_that_was_written() {
+        let record = json!({"_msg": "Order created", "_time": "2026-11-28T08:00:00Z", "trace_id": "4b",
+            "span_id": "00", "service.name": "order-service", "orderId": "7"});
+        let line = victoria_line(record).unwrap_or_else(|| unreachable!());
+        let texts = ["message", "traceId", "spanId", "service", "orderId"].map(|field| line.text(field));
+        assert_eq!(texts, ["Order created", "4b", "00", "order-service", "7"]);
+        assert_eq!(victoria_line(json!("no record")), None);
     }
 }

@@ -4,6 +4,7 @@
 //! Whatever judges a backend reads it here: the commands, the console's scrape, and the tests.
 
 pub mod alert;
+pub mod count;
 pub mod log;
 pub mod metric;
 mod span;
@@ -83,6 +84,19 @@ impl QueryApi {
     async fn get(&self, path: &str) -> Result<Value, BackendError> {
         let found = self.find(path).await?;
         found.ok_or_else(|| BackendError::Refused { url: format!("{}{path}", self.base), status: 404 })
+    }
+
+    /// The JSON values at a path that has one a line; lines that are none are passed over.
+    async fn json_lines(&self, path: &str) -> Result<Vec<Value>, BackendError> {
+        let url = format!("{}{path}", self.base);
+        match self.http.get(&url).await {
+            Ok(answer) if answer.is_success() => {
+                let lines = answer.body.split(|byte| *byte == b'\n');
+                Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+            }
+            Ok(answer) => Err(BackendError::Refused { url, status: answer.status.as_u16() }),
+            Err(why) => Err(BackendError::Unanswered { url, why }),
+        }
     }
 
     /// The list that [`QueryApi::get`] finds at a JSON pointer.

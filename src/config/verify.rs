@@ -1,0 +1,152 @@
+//! The arguments of `o11y-lab verify`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::load::length;
+use super::{PortBase, TraceMode, http_url, milliseconds};
+use crate::schema::{Endpoint, JAEGER_PORT, Role, SERVICES};
+
+/// Settings of `verify`: a workload of known shape, and the backends that must have received all of it.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyConfig {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ports: PortBase,
+    /// Base URL of the gateway [default: the gateway of --port-base on this machine]
+    #[arg(long, env = "VERIFY_URL", value_name = "URL", value_parser = http_url, hide_env_values = true)]
+    pub url: Option<String>,
+    /// Orders to send; every other kind of request is sent a tenth as often, and once at least
+    #[arg(long, env = "VERIFY_ORDERS", default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub orders: u32,
+    /// The same seed sends the same requests in the same order
+    #[arg(long, env = "VERIFY_SEED", default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Most requests in flight, and most questions to one backend
+    #[arg(long, env = "VERIFY_CONNECTIONS", default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub connections: u32,
+    /// Longest time one request may take, in milliseconds
+    #[arg(long, env = "VERIFY_TIMEOUT_MS", default_value = "15000", value_name = "MS", value_parser = milliseconds)]
+    pub timeout: Duration,
+    /// Where traces are, such as jaeger=http://127.0.0.1:16686; console, jaeger (repeatable) [default: the lab's console, else a Jaeger on this machine]
+    #[arg(long, env = "VERIFY_TRACES", value_name = "KIND=URL", value_delimiter = ',', value_parser = traces, hide_env_values = true)]
+    pub traces: Vec<BackendSource>,
+    /// Where metrics are; roles, prometheus, console (repeatable) [default: the pages of the roles and the lab's console]
+    #[arg(long, env = "VERIFY_METRICS", value_name = "KIND=URL", value_delimiter = ',', value_parser = metrics, hide_env_values = true)]
+    pub metrics: Vec<BackendSource>,
+    /// Where log lines are; console, victorialogs, loki (repeatable) [default: the lab's console]
+    #[arg(long, env = "VERIFY_LOGS", value_name = "KIND=URL", value_delimiter = ',', value_parser = logs, hide_env_values = true)]
+    pub logs: Vec<BackendSource>,
+    /// Where alert rules are evaluated; prometheus (repeatable) [default: none]
+    #[arg(long, env = "VERIFY_ALERTS", value_name = "KIND=URL", value_delimiter = ',', value_parser = alerts, hide_env_values = true)]
+    pub alerts: Vec<BackendSource>,
+    /// Longest wait for the telemetry after the last answer
+    #[arg(long, env = "VERIFY_WITHIN", default_value = "30s", value_name = "TIME", value_parser = length)]
+    pub within: Duration,
+    /// How long all of it has to stay as it is, once it is there: so long may more arrive than was sent
+    #[arg(long, env = "VERIFY_SETTLE", default_value = "1s", value_name = "TIME", value_parser = length)]
+    pub settle: Duration,
+    /// By how much clocks may differ where a span has to lie within its parent
+    #[arg(long, env = "VERIFY_CLOCK_TOLERANCE", default_value = "100ms", value_name = "TIME", value_parser = length)]
+    pub clock_tolerance: Duration,
+    /// How the consumer's spans are joined: the setting of the lab that is verified
+    #[arg(long, env = "QUEUE_TRACE_MODE", default_value = "child")]
+    pub queue_trace_mode: TraceMode,
+    /// List every claim, not only those that do not hold
+    #[arg(long, env = "VERIFY_DETAILS")]
+    pub details: bool,
+    /// Report in JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write a JUnit report to this file too
+    #[arg(long, env = "VERIFY_JUNIT", value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Say what does not hold as annotations of a GitHub workflow too, on standard error
+    #[arg(long, env = "VERIFY_GITHUB")]
+    pub github: bool,
+}
+
+/// A backend: what it is, and its base URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSource {
+    /// One of the kinds that the setting takes.
+    pub kind: &'static str,
+    /// Without a slash at its end; empty for the roles, which have an address each.
+    pub url: String,
+}
+
+impl VerifyConfig {
+    /// The gateway's base URL.
+    pub fn target(&self) -> String {
+        self.url.clone().unwrap_or_else(|| self.of(Role::Gateway))
+    }
+
+    /// The base URL of a role.
+    pub fn of(&self, role: Role) -> String {
+        format!("http://127.0.0.1:{}", self.ports.ports().of(role))
+    }
+
+    /// Every role's `service.name` and base URL.
+    pub fn pages(&self) -> Vec<(&'static str, String)> {
+        SERVICES.iter().map(|service| (service.name, self.of(service.role))).collect()
+    }
+
+    /// The base URL of the lab's console.
+    pub fn console(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.ports().at(Endpoint::Console))
+    }
+
+    /// The base URL of a Jaeger that compose publishes.
+    pub fn jaeger() -> String {
+        format!("http://127.0.0.1:{JAEGER_PORT}")
+    }
+}
+
+fn traces(text: &str) -> Result<BackendSource, String> {
+    source(text, &["console", "jaeger"])
+}
+
+fn metrics(text: &str) -> Result<BackendSource, String> {
+    if text == "roles" {
+        return Ok(BackendSource { kind: "roles", url: String::new() });
+    }
+    source(text, &["prometheus", "console", "roles"])
+}
+
+fn logs(text: &str) -> Result<BackendSource, String> {
+    source(text, &["console", "victorialogs", "loki"])
+}
+
+fn alerts(text: &str) -> Result<BackendSource, String> {
+    source(text, &["prometheus"])
+}
+
+fn source(text: &str, kinds: &[&'static str]) -> Result<BackendSource, String> {
+    let expected = || format!("expected KIND=URL, where KIND is {}", kinds.join(" or "));
+    let (kind, url) = text.split_once('=').ok_or_else(expected)?;
+    let kind = kinds.iter().find(|known| **known == kind).ok_or_else(expected)?;
+    if *kind == "roles" {
+        return Err("roles takes no URL: --port-base says where they are".to_owned());
+    }
+    let url = http_url(url)?.trim_end_matches('/').to_owned();
+    Ok(BackendSource { kind, url })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_a_kind_of_its_signal_and_a_url() {
+        let jaeger = traces("jaeger=http://127.0.0.1:16686/");
+        let url = "http://127.0.0.1:16686".to_owned();
+        assert_eq!(jaeger, Ok(BackendSource { kind: "jaeger", url }));
+        assert_eq!(metrics("roles").map(|source| source.kind), Ok("roles"));
+        for bad in ["http://127.0.0.1", "loki=http://127.0.0.1", "jaeger=", "jaeger=ftp://x"] {
+            assert!(traces(bad).is_err(), "{bad}");
+        }
+        assert!(metrics("roles=http://127.0.0.1").is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! Claims about metrics: every series grew by what was sent, and by nothing else.
+
+use std::collections::BTreeMap;
+
+use super::claim::{Claim, Flaws};
+use super::ledger::Ledger;
+use super::queue::ASKED;
+use crate::lab::backend::count::{CountKey, CountSnapshot};
+use crate::lab::expect::SHAPES;
+use crate::schema::{QueueUse, SERVICES, names};
+
+/// Counters that a healthy lab leaves alone, beside those that requests move.
+const QUIET: [&str; 6] = [
+    names::GATEWAY_ERRORS,
+    names::GATEWAY_VALIDATION_SKIPPED,
+    names::USERS_ERRORS,
+    names::QUEUE_PUBLISH_ERRORS,
+    names::NOTIFICATIONS_FAILED,
+    names::LOG_LINES_DROPPED,
+];
+
+/// The least difference that counts: sums of dollars have cents.
+const LEAST: f64 = 0.005;
+
+/// What a source showed before and after.
+pub(super) struct Counted<'a> {
+    pub(super) source: &'a str,
+    pub(super) before: &'a CountSnapshot,
+    pub(super) after: &'a CountSnapshot,
+    /// How to look at a metric there.
+    pub(super) look: &'a str,
+}
+
+/// The names that are compared, in the order of the report.
+fn compared() -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let moved = SHAPES.iter().flat_map(|shape| shape.expected_counts()).map(|(key, _)| key.metric);
+    let sum = std::iter::once(format!("{}_sum", names::ORDER_VALUE));
+    for name in moved.chain(sum).chain(QUIET.map(str::to_owned)) {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+impl Counted<'_> {
+    fn grown(&self, key: &CountKey) -> f64 {
+        self.after.value(key).unwrap_or_default() - self.before.value(key).unwrap_or_default()
+    }
+
+    /// Whether every series grew by what it has to.
+    pub(super) fn is_complete(&self, wanted: &BTreeMap<CountKey, f64>) -> bool {
+        wanted.iter().all(|(key, by)| (self.grown(key) - by).abs() < LEAST)
+    }
+
+    /// The rows: one for each metric, one for what is not as the schema has it, one for what was not there
+    /// from the start.
+    pub(super) fn claims(&self, ledger: &Ledger, others: Option<&str>) -> Vec<Claim> {
+        let wanted = ledger.counts();
+        let mut claims: Vec<_> =
+            compared().into_iter().map(|name| self.metric(&name, &wanted, ledger, others)).collect();
+        let (mut late, mut strange) = (Flaws::default(), Flaws::default());
+        for key in wanted.keys().filter(|key| self.before.value(key).is_none()) {
+            late.add(format!("{} was not there", shown(key)), || self.place(&key.metric));
+        }
+        for what in &self.after.strange {
+            strange.add(what.clone(), || self.look.to_owned());
+        }
+        claims.push(Claim::of(
+            "metrics.present",
+            self.source,
+            "every series is there before anything happens",
+            &late,
+        ));
+        claims.push(Claim::of(
+            "metrics.schema",
+            self.source,
+            "kinds, units and label values as documented",
+            &strange,
+        ));
+        claims
+    }
+
+    fn metric(
+        &self,
+        name: &str,
+        wanted: &BTreeMap<CountKey, f64>,
+        ledger: &Ledger,
+        others: Option<&str>,
+    ) -> Claim {
+        let keys = self.before.values.keys().chain(self.after.values.keys()).chain(wanted.keys());
+        let asked = |key: &CountKey| {
+            key.labels.get("http_route").is_some_and(|route| ASKED.contains(&route.as_str()))
+        };
+        let mut keys: Vec<_> = keys.filter(|key| key.metric == name && !asked(key)).collect();
+        keys.sort();
+        keys.dedup();
+        let (mut flaws, mut explained, mut sum) = (Flaws::default(), ledger.inexact(), 0.0);
+        for key in &keys {
+            let by = wanted.get(key).copied().unwrap_or_default();
+            let grown = self.grown(key);
+            sum += by;
+            if (grown - by).abs() < LEAST {
+                continue;
+            }
+            let (before, after) = (self.before.value(key), self.after.value(key));
+            let what = match (before, after) {
+                (Some(before), Some(after)) if after < before => {
+                    format!("{} went back from {} to {}", shown(key), short(before), short(after))
+                }
+                (_, None) => format!("{} is not there, expected +{}", shown(key), short(by)),
+                _ => format!("{} +{}, expected +{}", shown(key), short(grown), short(by)),
+            };
+            flaws.add(what, || self.place(name));
+            let restarted = self.before.processes.get(&key.service) != self.after.processes.get(&key.service);
+            if restarted {
+                explained = Some(format!("{} was restarted meanwhile", key.service));
+            } else if grown > by && explained.is_none() {
+                explained = others.map(str::to_owned);
+            }
+        }
+        let expected = format!("+{} in {} series", short(sum), keys.len());
+        Claim::of(&format!("metrics.{name}"), self.source, expected, &flaws).unless(explained.as_deref())
+    }
+
+    fn place(&self, metric: &str) -> String {
+        self.look.replace("{metric}", metric)
+    }
+}
+
+/// Whether somebody else sent requests meanwhile: by the pages of the roles, of which nothing gets lost.
+pub(super) fn other_traffic(pages: &Counted<'_>, ledger: &Ledger) -> Option<String> {
+    let wanted = ledger.counts();
+    let (mut found, mut sent) = (0.0, 0.0);
+    for key in pages.after.values.keys().filter(|key| key.metric == names::GATEWAY_REQUESTS) {
+        found += pages.grown(key);
+        sent += wanted.get(key).copied().unwrap_or_default();
+    }
+    (found > sent + LEAST)
+        .then(|| format!("the gateway served {} other requests meanwhile", short(found - sent)))
+}
+
+/// Claims about what telemetry says of itself: what was exported, and what was thrown away.
+pub(super) fn books(pages: &Counted<'_>, ledger: &Ledger, others: Option<&str>) -> Vec<Claim> {
+    let (mut exported, mut dropped) = (Flaws::default(), Flaws::default());
+    let spans = ledger.spans();
+    let explained = ledger.inexact().or_else(|| others.map(str::to_owned));
+    for key in pages.after.values.keys() {
+        let grown = pages.grown(key);
+        let look = || pages.place(&key.metric);
+        match key.metric.as_str() {
+            names::SPANS_EXPORTED => {
+                let wanted = spans.get(key.service.as_str()).copied().unwrap_or_default();
+                #[allow(clippy::cast_precision_loss, reason = "spans of one run are far fewer than 2^53")]
+                let wanted = wanted as f64;
+                // A consumer's spans of receiving and settling batches are traces of their own.
+                let more = consumes(&key.service) && grown > wanted;
+                if (grown - wanted).abs() > LEAST && !more {
+                    let what = format!("{} exported {}, made {}", key.service, short(grown), short(wanted));
+                    exported.add(what, look);
+                }
+            }
+            names::ITEMS_DROPPED | names::BATCHES_FAILED if grown > LEAST => {
+                dropped.add(format!("{} +{}", shown(key), short(grown)), look);
+            }
+            _ => {}
+        }
+    }
+    let all: usize = spans.values().sum();
+    vec![
+        Claim::of(
+            "books.exported",
+            pages.source,
+            format!("{all} spans were accepted where they were sent"),
+            &exported,
+        )
+        .unless(explained.as_deref()),
+        Claim::of("books.drops", pages.source, "nothing was thrown away, no batch was refused", &dropped),
+    ]
+}
+
+fn consumes(service: &str) -> bool {
+    SERVICES.iter().any(|row| row.name == service && row.queue == QueueUse::Consumes)
+}
+
+/// Whether the roles have exported every span that was made.
+pub(super) fn all_exported(pages: &Counted<'_>, ledger: &Ledger) -> bool {
+    let spans = ledger.spans();
+    spans.iter().all(|(service, wanted)| {
+        let key =
+            pages.after.values.keys().find(|k| k.service == *service && k.metric == names::SPANS_EXPORTED);
+        #[allow(clippy::cast_precision_loss, reason = "spans of one run are far fewer than 2^53")]
+        let wanted = *wanted as f64;
+        key.is_some_and(|key| pages.grown(key) >= wanted)
+    })
+}
+
+fn shown(key: &CountKey) -> String {
+    let labels: Vec<_> = key.labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+    match labels.is_empty() {
+        true => format!("{} {}", key.service, key.metric),
+        false => format!("{} {}{{{}}}", key.service, key.metric, labels.join(",")),
+    }
+}
+
+/// A number without the fraction that it does not have.
+fn short(number: f64) -> String {
+    let text = format!("{number:.2}");
+    text.strip_suffix(".00").map_or_else(|| text.clone(), str::to_owned)
+}

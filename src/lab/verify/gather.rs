@@ -1,0 +1,234 @@
+//! Asks the backends until everything is there or the time is over, and once more when it had time to settle:
+//! what arrives too often arrives late.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use tokio::time::sleep;
+
+use super::claim::Claim;
+use super::counts::{Counted, all_exported};
+use super::ledger::{Ledger, LedgerEntry};
+use super::logs::LogJudge;
+use super::sources::Named;
+use super::traces::{SpanIds, TraceJudge};
+use crate::config::VerifyConfig;
+use crate::lab::backend::BackendError;
+use crate::lab::backend::count::{CountReader, CountSnapshot};
+use crate::lab::backend::log::{LogLine, LogReader};
+use crate::lab::backend::trace::{Span, TraceReader};
+
+/// Between two rounds of questions; grows up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Lines of one trace that are read: many more than any has.
+const MOST_LINES: usize = 200;
+
+/// What was found in one backend.
+pub(super) struct Gathered {
+    /// The rows.
+    pub(super) claims: Vec<Claim>,
+    /// From the last answer until everything was there, if it was.
+    pub(super) visible: Option<Duration>,
+}
+
+/// When the waiting began, and when it ends.
+#[derive(Clone, Copy)]
+pub(super) struct Wait<'a> {
+    config: &'a VerifyConfig,
+    began: Instant,
+}
+
+impl<'a> Wait<'a> {
+    /// From now on.
+    pub(super) fn begin(config: &'a VerifyConfig) -> Self {
+        Self { config, began: Instant::now() }
+    }
+
+    /// Asks again and again for `pending` until none is left; how long that took, if all came in time.
+    async fn until_none<T: Copy, F: Future<Output = bool>>(
+        &self,
+        mut pending: Vec<T>,
+        arrived: impl Fn(T) -> F,
+    ) -> Option<Duration> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let asked = futures_util::stream::iter(pending).map(|one| {
+                let arrived = arrived(one);
+                async move { (one, arrived.await) }
+            });
+            let left = asked.buffer_unordered(self.config.connections as usize);
+            pending = left.filter_map(async |(one, arrived)| (!arrived).then_some(one)).collect().await;
+            if pending.is_empty() {
+                return Some(self.began.elapsed());
+            }
+            if self.began.elapsed() >= self.config.within {
+                return None;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// The spans of a request: of its trace, and of the consumer's where that is another.
+async fn spans_of(reader: &TraceReader, entry: &LedgerEntry) -> Result<Vec<Span>, BackendError> {
+    let mut spans = Vec::new();
+    for id in entry.traces() {
+        spans.extend(reader.trace(id).await?.spans);
+    }
+    Ok(spans)
+}
+
+/// The traces in one backend, and which span is which.
+pub(super) async fn traces(
+    source: &Named<TraceReader>,
+    ledger: &Ledger,
+    wait: Wait<'_>,
+) -> (Gathered, SpanIds) {
+    let (reader, config) = (&source.reader, wait.config);
+    let recorded: Vec<_> = ledger.recorded().map(|(_, entry)| entry).collect();
+    let visible = wait
+        .until_none(recorded, async |entry: &LedgerEntry| {
+            spans_of(reader, entry).await.is_ok_and(|spans| spans.len() >= entry.shape.spans.len())
+        })
+        .await;
+    sleep(config.settle).await;
+    let mut judge =
+        TraceJudge::new(&source.label, &source.base, config.queue_trace_mode, config.clock_tolerance);
+    let all = ledger.known().filter(|entry| entry.trace.is_some());
+    let answers = futures_util::stream::iter(all).map(async |entry| (entry, spans_of(reader, entry).await));
+    let mut answers = answers.buffer_unordered(config.connections as usize);
+    let mut unread = None;
+    while let Some((entry, spans)) = answers.next().await {
+        match spans {
+            Ok(spans) if entry.sampled => judge.add(entry, &spans),
+            Ok(spans) => judge.unsampled(entry.trace.as_deref().unwrap_or_default(), &spans),
+            Err(error) => unread = Some(error.to_string()),
+        }
+    }
+    let (mut claims, ids) = judge.claims(ledger);
+    if let Some(why) = unread {
+        claims = vec![Claim::untold("traces.readable", &source.label, "it can be read", why)];
+    }
+    (Gathered { claims, visible }, ids)
+}
+
+/// The lines of a request.
+async fn lines_of(reader: &LogReader, entry: &LedgerEntry) -> Result<Vec<LogLine>, BackendError> {
+    let mut lines = Vec::new();
+    for id in entry.traces() {
+        lines.extend(reader.of_trace(id, MOST_LINES).await?);
+    }
+    Ok(lines)
+}
+
+/// Waits for the log lines in one backend.
+pub(super) async fn wait_for_lines(
+    source: &Named<LogReader>,
+    ledger: &Ledger,
+    wait: Wait<'_>,
+) -> Option<Duration> {
+    let all: Vec<_> = ledger.known().filter(|entry| entry.trace.is_some()).collect();
+    wait.until_none(all, async |entry: &LedgerEntry| {
+        let wanted = entry.shape.expected_lines().len();
+        lines_of(&source.reader, entry).await.is_ok_and(|lines| lines.len() >= wanted)
+    })
+    .await
+}
+
+/// The log lines in one backend, judged with the spans that a trace backend has.
+pub(super) async fn logs(
+    source: &Named<LogReader>,
+    ledger: &Ledger,
+    ids: Option<&SpanIds>,
+    config: &VerifyConfig,
+) -> Vec<Claim> {
+    let mut judge = LogJudge::new(&source.label, &source.base, ids);
+    let all = ledger.known().filter(|entry| entry.trace.is_some());
+    let reader = &source.reader;
+    let answers = futures_util::stream::iter(all).map(async |entry| (entry, lines_of(reader, entry).await));
+    let mut answers = answers.buffer_unordered(config.connections as usize);
+    let mut unread = None;
+    while let Some((entry, lines)) = answers.next().await {
+        match lines {
+            Ok(lines) => judge.add(entry, &lines),
+            Err(error) => unread = Some(error.to_string()),
+        }
+    }
+    match unread {
+        Some(why) => vec![Claim::untold("logs.readable", &source.label, "it can be read", why)],
+        None => judge.claims(ledger),
+    }
+}
+
+/// Waits until a backend of metrics has what the roles have: all of it, or a sample that is newer than
+/// `since`, in seconds since the epoch.
+///
+/// # Errors
+/// It cannot be read, or did not get there in time.
+pub(super) async fn baseline(
+    source: &Named<CountReader>,
+    pages: Option<&CountSnapshot>,
+    since: f64,
+    within: Duration,
+) -> Result<CountSnapshot, String> {
+    let end = Instant::now() + within;
+    loop {
+        let found = source.reader.read().await;
+        let why = match found {
+            // Read in parts, it may have come in the midst of them: once more, now that all is there.
+            Ok(found) if is_current(&found, pages, since) => {
+                sleep(FIRST_PAUSE * 4).await;
+                return source.reader.read().await.map_err(|error| error.to_string());
+            }
+            Ok(_) => "it has no sample that is newer than the start".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= end {
+            return Err(why);
+        }
+        sleep(LONGEST_PAUSE).await;
+    }
+}
+
+fn is_current(found: &CountSnapshot, pages: Option<&CountSnapshot>, since: f64) -> bool {
+    let fresh = |service: &&str| found.newest.get(*service).is_none_or(|newest| *newest >= since);
+    let known: Vec<_> = crate::schema::SERVICES.iter().map(|service| service.name).collect();
+    let named = known.iter().any(|service| found.newest.contains_key(*service));
+    if named && known.iter().all(fresh) && known.iter().all(|service| found.newest.contains_key(*service)) {
+        return true;
+    }
+    let Some(pages) = pages else { return !named && !found.values.is_empty() };
+    // What telemetry and the databases count goes on without requests.
+    let moves = |metric: &str| metric.starts_with("telemetry_") || metric.starts_with("db_");
+    !found.values.is_empty()
+        && pages
+            .values
+            .iter()
+            .filter(|(key, _)| !moves(&key.metric) && !key.metric.ends_with("_sum"))
+            .all(|(key, value)| found.value(key).is_some_and(|found| (found - value).abs() < f64::EPSILON))
+}
+
+/// Waits until every series has grown by what was sent; what the backend has in the end.
+///
+/// # Errors
+/// It cannot be read any more.
+pub(super) async fn counts(
+    source: &Named<CountReader>,
+    before: &CountSnapshot,
+    ledger: &Ledger,
+    wait: Wait<'_>,
+) -> Result<(CountSnapshot, Option<Duration>), String> {
+    let (wanted, pages) = (ledger.counts(), source.label == "roles");
+    let visible = wait
+        .until_none(vec![()], async |()| {
+            let Ok(after) = source.reader.read().await else { return false };
+            let counted = Counted { source: "", before, after: &after, look: "" };
+            counted.is_complete(&wanted) && (!pages || all_exported(&counted, ledger))
+        })
+        .await;
+    sleep(wait.config.settle).await;
+    let after = source.reader.read().await.map_err(|error| error.to_string())?;
+    Ok((after, visible))
+}

@@ -1,0 +1,123 @@
+//! Ground truth: what the client saw of each request. No counter of the lab is believed here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::lab::backend::count::CountKey;
+use crate::lab::expect::{Shape, Subject};
+use crate::schema::names;
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Answered with the status that its shape has.
+    AsExpected,
+    /// Answered with another one.
+    Otherwise(u16),
+    /// Not answered, and then accepted when it was repeated under the same key: stored once, but what the
+    /// first attempt left in the telemetry is not known.
+    Settled,
+    /// Not answered; whether it was served is not known.
+    Unknown(String),
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(super) struct LedgerEntry {
+    /// What kind it is.
+    pub(super) shape: &'static Shape,
+    /// The path that was asked for, without the query.
+    pub(super) path: String,
+    /// What became of it.
+    pub(super) outcome: Outcome,
+    /// Its trace, which the answer names.
+    pub(super) trace: Option<String>,
+    /// Whether the answer says that the trace is recorded.
+    pub(super) sampled: bool,
+    /// The order that it made or is about.
+    pub(super) order: Option<i64>,
+    /// The trace of the consumer's spans where they are linked, not joined; known from the notification.
+    pub(super) linked: Option<String>,
+    /// The value in cents of the order that is sent, where one is.
+    pub(super) cents: i64,
+}
+
+/// All requests of a run.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// In the order of the answers.
+    pub(super) entries: Vec<LedgerEntry>,
+    /// From the first request to the last answer.
+    pub(super) took: Duration,
+}
+
+impl Ledger {
+    /// Those whose telemetry is known beforehand.
+    pub(super) fn known(&self) -> impl Iterator<Item = &LedgerEntry> {
+        self.entries.iter().filter(|entry| entry.outcome == Outcome::AsExpected)
+    }
+
+    /// Those of them whose trace has to be there: id and entry.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = (&str, &LedgerEntry)> {
+        let sampled = self.known().filter(|entry| entry.sampled);
+        sampled.filter_map(|entry| Some((entry.trace.as_deref()?, entry)))
+    }
+
+    /// Why the counters cannot be told from the requests, where they cannot.
+    pub(super) fn inexact(&self) -> Option<String> {
+        let others = self.entries.len() - self.known().count();
+        (others > 0).then(|| format!("{others} requests were not answered as they should be"))
+    }
+
+    /// By how much each series has to grow.
+    pub(super) fn counts(&self) -> BTreeMap<CountKey, f64> {
+        let mut counts = BTreeMap::new();
+        for entry in self.known() {
+            for (key, by) in entry.shape.expected_counts() {
+                *counts.entry(key).or_default() += by;
+            }
+            if entry.shape.subject == Subject::NewOrder {
+                let key = CountKey {
+                    service: "order-service".to_owned(),
+                    metric: format!("{}_sum", names::ORDER_VALUE),
+                    labels: BTreeMap::new(),
+                };
+                *counts.entry(key).or_default() += cents(entry.cents);
+            }
+        }
+        counts
+    }
+
+    /// How many spans each service has to export.
+    pub(super) fn spans(&self) -> BTreeMap<&'static str, usize> {
+        let mut spans = BTreeMap::new();
+        for span in self.recorded().flat_map(|(_, entry)| entry.shape.spans) {
+            *spans.entry(span.service).or_default() += 1;
+        }
+        spans
+    }
+
+    /// How many notifications an order has to have.
+    pub(super) fn notifications(&self) -> BTreeMap<i64, usize> {
+        let mut orders = BTreeMap::new();
+        let stored =
+            self.entries.iter().filter(|e| matches!(e.outcome, Outcome::AsExpected | Outcome::Settled));
+        for entry in stored.filter(|entry| entry.shape.notification.is_some()) {
+            *orders.entry(entry.order.unwrap_or_default()).or_default() += 1;
+        }
+        orders
+    }
+}
+
+impl LedgerEntry {
+    /// The traces in which its lines are: its own, and the consumer's where that is another.
+    pub(super) fn traces(&self) -> impl Iterator<Item = &str> {
+        self.trace.as_deref().into_iter().chain(self.linked.as_deref())
+    }
+}
+
+/// An amount in USD.
+#[allow(clippy::cast_precision_loss, reason = "amounts are far below 2^53 cents")]
+pub(super) fn cents(cents: i64) -> f64 {
+    cents as f64 / 100.0
+}

@@ -1,0 +1,228 @@
+//! `o11y-lab verify`: sends a workload of known shape and says, claim by claim, what the backends received.
+//!
+//! 1. what is sent, and what the client saw of it: `workload`, `ledger`; what that has to leave behind stands
+//!    in [`super::expect`]
+//! 2. which backends are asked: `sources`; asking them until all is there: `gather`
+//! 3. judging it, one row for each `claim`: `traces` (with `align`), `counts`, `logs`, `links`, `queue`
+//! 4. `report`
+//!
+//! Standard output is the report. The exit code is 0 where every claim holds, 1 where one does not, 3 where
+//! none fails and one cannot be told.
+
+mod align;
+mod claim;
+mod counts;
+mod gather;
+mod ledger;
+mod links;
+mod logs;
+mod queue;
+mod report;
+mod sources;
+mod traces;
+mod workload;
+
+use std::io::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use futures_util::future::join_all;
+
+use crate::config::VerifyConfig;
+use crate::lab::backend::count::{CountReader, CountSnapshot};
+use crate::runtime::oneshot::OneShot;
+use crate::schema::Role;
+use claim::{Claim, Flaws, Verdict};
+use counts::{Counted, books, other_traffic};
+use gather::Wait;
+use ledger::{Ledger, Outcome};
+use queue::QueueWitness;
+use report::Report;
+use sources::{Named, Sources};
+use workload::Workload;
+
+/// How long the gateway may take to show that it is there.
+const REACHED_WITHIN: Duration = Duration::from_secs(5);
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Not every claim holds.
+#[derive(Debug, thiserror::Error)]
+#[error("{summary}")]
+pub struct NotVerified {
+    summary: String,
+    /// 1 where a claim does not hold, 3 where one cannot be told.
+    pub exit_code: u8,
+}
+
+/// Sends the workload and reports what became of it.
+///
+/// # Errors
+/// The gateway does not answer, no backend is known; [`NotVerified`].
+pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
+    let sources = Sources::find(&config).await;
+    if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
+        bail!(
+            "no backend answers on this machine: is the lab up? Name one with --traces, --metrics or --logs"
+        );
+    }
+    reach(&config).await?;
+    let report = verify(&config, &sources).await;
+    report.output(config.details).print(config.json)?;
+    if let Some(file) = &config.junit {
+        std::fs::write(file, report.junit()).with_context(|| format!("writing {}", file.display()))?;
+    }
+    if config.github {
+        let _ = std::io::stderr().write_all(report.annotations().as_bytes());
+    }
+    let exit_code = match report.verdict() {
+        Verdict::Pass => return Ok(()),
+        Verdict::Fail => 1,
+        Verdict::CannotTell => 3,
+    };
+    Err(NotVerified { summary: report.summary(), exit_code }.into())
+}
+
+async fn reach(config: &VerifyConfig) -> anyhow::Result<()> {
+    let url = format!("{}/health", config.target());
+    match OneShot::new(REACHED_WITHIN, LARGEST_ANSWER).get(&url).await {
+        Ok(answer) if answer.is_success() => Ok(()),
+        Ok(answer) => bail!("the gateway answered {} on /health; is the lab up?", answer.status),
+        Err(why) => bail!("the gateway does not answer; is the lab up? {why}"),
+    }
+}
+
+/// What one source of metrics showed before and after, or why it could not be read.
+struct Measured {
+    before: Result<CountSnapshot, String>,
+    after: Option<Result<(CountSnapshot, Option<Duration>), String>>,
+}
+
+async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
+    let witness = CountReader::pages(vec![(Role::Gateway.service().name, config.target())]);
+    let queue = QueueWitness::before(config).await;
+    let mut measured = before(config, sources).await;
+    let gateway = witness.read().await;
+    let mut ledger = Workload::new(config).send().await;
+
+    let wait = Wait::begin(config);
+    let mut claims = answered(&ledger);
+    claims.extend(queue.settle(&mut ledger, config).await);
+    let traces = join_all(sources.traces.iter().map(|source| gather::traces(source, &ledger, wait)));
+    let lines = join_all(sources.logs.iter().map(|source| gather::wait_for_lines(source, &ledger, wait)));
+    let (traces, lines, ()) =
+        futures_util::join!(traces, lines, after(&sources.counts, &mut measured, &ledger, wait));
+
+    let mut visible = Vec::new();
+    let mut ids = None;
+    for (source, (gathered, found)) in sources.traces.iter().zip(traces) {
+        visible.push(("traces", source.label.clone(), gathered.visible));
+        claims.extend(gathered.claims);
+        ids.get_or_insert(found);
+    }
+    let others = match (gateway, witness.read().await) {
+        (Ok(before), Ok(after)) => {
+            other_traffic(&Counted { source: "", before: &before, after: &after, look: "" }, &ledger)
+        }
+        _ => None,
+    };
+    for (source, measured) in sources.counts.iter().zip(measured) {
+        let (rows, seen) = judge_counts(config, source, measured, &ledger, others.as_deref());
+        visible.push(("metrics", source.label.clone(), seen));
+        claims.extend(rows);
+    }
+    for (source, seen) in sources.logs.iter().zip(lines) {
+        visible.push(("logs", source.label.clone(), seen));
+        claims.extend(gather::logs(source, &ledger, ids.as_ref(), config).await);
+    }
+    claims.extend(links::exemplars(&config.target(), &ledger, &sources.traces).await);
+    for source in &sources.alerts {
+        claims.extend(links::alerts(source).await);
+    }
+    let (requests, took) = (ledger.entries.len(), ledger.took);
+    Report { target: config.target(), requests, took, seed: config.seed, visible, claims }
+}
+
+/// Every source of metrics before the first request.
+async fn before(config: &VerifyConfig, sources: &Sources) -> Vec<Measured> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let pages = match sources.counts.iter().find(|source| source.label == "roles") {
+        Some(pages) => pages.reader.read().await.ok(),
+        None => None,
+    };
+    let baselines = sources.counts.iter().map(async |source| {
+        let before = match (&pages, source.label.as_str()) {
+            (Some(pages), "roles") => Ok(pages.clone()),
+            _ => gather::baseline(source, pages.as_ref(), since, config.within).await,
+        };
+        Measured { before, after: None }
+    });
+    join_all(baselines).await
+}
+
+/// Every source of metrics when all of it is there, or the time is over.
+async fn after(sources: &[Named<CountReader>], measured: &mut [Measured], ledger: &Ledger, wait: Wait<'_>) {
+    let all = sources.iter().zip(measured.iter_mut()).map(async |(source, measured)| {
+        if let Ok(before) = &measured.before {
+            measured.after = Some(gather::counts(source, before, ledger, wait).await);
+        }
+    });
+    join_all(all).await;
+}
+
+fn judge_counts(
+    config: &VerifyConfig,
+    source: &Named<CountReader>,
+    measured: Measured,
+    ledger: &Ledger,
+    others: Option<&str>,
+) -> (Vec<Claim>, Option<Duration>) {
+    let unread = |why: String| {
+        (
+            vec![Claim::untold("metrics.readable", &source.label, "it can be read, before and after", why)],
+            None,
+        )
+    };
+    let (before, after, seen) = match (measured.before, measured.after) {
+        (Ok(before), Some(Ok((after, seen)))) => (before, after, seen),
+        (Err(why), _) | (_, Some(Err(why))) => return unread(why),
+        (Ok(_), None) => return unread("it was not asked".to_owned()),
+    };
+    let look = match source.label.split(' ').next() {
+        Some("roles") => format!("{}/metrics, and that of each other role", config.target()),
+        Some("prometheus") => format!("{}/graph?g0.expr={{metric}}", source.base),
+        _ => format!("{}/api/metrics", source.base),
+    };
+    let counted = Counted { source: &source.label, before: &before, after: &after, look: &look };
+    let mut claims = counted.claims(ledger, others);
+    if source.label == "roles" {
+        claims.extend(books(&counted, ledger, others));
+    }
+    (claims, seen)
+}
+
+/// What the client itself saw.
+fn answered(ledger: &Ledger) -> Vec<Claim> {
+    let (mut wrong, mut unknown, mut untraced) = (Flaws::default(), Flaws::default(), Flaws::default());
+    for entry in &ledger.entries {
+        let route = entry.shape.route;
+        match &entry.outcome {
+            Outcome::Otherwise(status) => {
+                wrong
+                    .add(format!("{route} answered {status} instead of {}", entry.shape.status), String::new);
+            }
+            Outcome::Settled => unknown.add(format!("{route} was not answered the first time"), String::new),
+            Outcome::Unknown(why) => unknown.add(format!("{route}: {why}"), String::new),
+            Outcome::AsExpected if entry.trace.is_none() => {
+                untraced.add(format!("{route} names no trace"), String::new);
+            }
+            Outcome::AsExpected => {}
+        }
+    }
+    let all = ledger.entries.len();
+    let unsettled = Claim::of("requests.certain", "client", "every request is answered", &unknown);
+    vec![
+        Claim::of("requests.answered", "client", format!("{all} requests, each with its status"), &wrong),
+        unsettled.unless(Some("what they left in the telemetry is not known")),
+        Claim::of("requests.traced", "client", "every answer names its trace", &untraced),
+    ]
+}

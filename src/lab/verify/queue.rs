@@ -1,0 +1,120 @@
+//! Claims about the queue: every order notified as often as it should be, nothing left, nothing dead.
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::Method;
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::claim::{Claim, Flaws};
+use super::ledger::Ledger;
+use crate::config::{TraceMode, VerifyConfig};
+use crate::runtime::oneshot::OneShot;
+use crate::schema::Role;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const LARGEST_ANSWER: usize = 1 << 20;
+const PAUSE: Duration = Duration::from_millis(200);
+/// Goes with each question, so that asking makes no spans: a parent that is not sampled.
+const UNSAMPLED: (&str, &str) = ("traceparent", "00-0000000000000000000000000000f00d-000000000000f00d-00");
+/// The routes of notification-service that are asked here: its own metrics count that.
+pub(super) const ASKED: [&str; 2] = ["/notifications", "/stats"];
+
+/// The consumer's own word about the queue and about what it sent.
+pub(super) struct QueueWitness {
+    http: OneShot,
+    base: String,
+    dead_before: Option<u64>,
+}
+
+impl QueueWitness {
+    /// Before the first request.
+    pub(super) async fn before(config: &VerifyConfig) -> Self {
+        let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
+        let mut witness = Self { http, base: config.of(Role::Notify), dead_before: None };
+        witness.dead_before = witness.stats().await.and_then(|stats| stats["dead"].as_u64());
+        witness
+    }
+
+    async fn stats(&self) -> Option<Value> {
+        self.ask("/stats").await
+    }
+
+    async fn ask(&self, path: &str) -> Option<Value> {
+        let url = format!("{}{path}", self.base);
+        let answer = self.http.send(Method::GET, &url, &[UNSAMPLED], None).await.ok()?;
+        if answer.is_success() { answer.json() } else { None }
+    }
+
+    async fn notifications(&self, order: i64) -> Option<Vec<Value>> {
+        let answer = self.ask(&format!("/notifications?orderId={order}&limit=100")).await?;
+        answer["notifications"].as_array().cloned()
+    }
+
+    /// Waits until every order is notified, and learns the traces of the consumer's spans where those are
+    /// others; the rows.
+    pub(super) async fn settle(&self, ledger: &mut Ledger, config: &VerifyConfig) -> Vec<Claim> {
+        let source = "notification-service";
+        let Some(dead_before) = self.dead_before else {
+            let why = format!("nobody answers at {}", self.base);
+            return vec![Claim::untold("queue.notified", source, "each order is notified once", why)];
+        };
+        let end = Instant::now() + config.within;
+        while Instant::now() < end {
+            let stats = self.stats().await.unwrap_or_default();
+            if stats["waiting"] == 0 && stats["inFlight"] == 0 && self.all_sent(ledger, config).await {
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+        let mut notified = Flaws::default();
+        let wanted = ledger.notifications();
+        let found = futures_util::stream::iter(wanted.clone()).map(async |(order, wanted)| {
+            (order, wanted, self.notifications(order).await.unwrap_or_default())
+        });
+        let found: Vec<_> = found.buffer_unordered(config.connections as usize).collect().await;
+        for (order, wanted, sent) in &found {
+            if sent.len() != *wanted {
+                let what = format!("order {order} has {} notifications instead of {wanted}", sent.len());
+                notified.add(what, || format!("{}/notifications?orderId={order}", self.base));
+            }
+            if config.queue_trace_mode == TraceMode::Link {
+                link(ledger, *order, sent);
+            }
+        }
+        let stats = self.stats().await.unwrap_or_default();
+        let (mut left, mut dead) = (Flaws::default(), Flaws::default());
+        let look = || format!("{}/stats", self.base);
+        let number = |field: &str| stats[field].as_u64();
+        for field in ["waiting", "inFlight"].into_iter().filter(|field| number(field) != Some(0)) {
+            left.add(format!("{field} is {}", stats[field]), look);
+        }
+        if number("dead") != Some(dead_before) {
+            dead.add(format!("{} dead letters, {dead_before} before", stats["dead"]), look);
+        }
+        let all: usize = wanted.values().sum();
+        vec![
+            Claim::of("queue.notified", source, format!("{all} notifications, each once"), &notified),
+            Claim::of("queue.empty", source, "nothing waits, nothing is in flight", &left),
+            Claim::of("queue.dead", source, "no new dead letters", &dead),
+        ]
+    }
+
+    /// Whether every order has its notifications.
+    async fn all_sent(&self, ledger: &Ledger, config: &VerifyConfig) -> bool {
+        let wanted = ledger.notifications();
+        let asked = futures_util::stream::iter(wanted).map(async |(order, wanted)| {
+            self.notifications(order).await.is_some_and(|sent| sent.len() >= wanted)
+        });
+        asked.buffer_unordered(config.connections as usize).all(async |sent| sent).await
+    }
+}
+
+/// Tells each request of an order the trace in which its message was consumed.
+fn link(ledger: &mut Ledger, order: i64, sent: &[Value]) {
+    for entry in ledger.entries.iter_mut().filter(|entry| entry.order == Some(order)) {
+        let own = sent.iter().find(|one| one["type"].as_str() == entry.shape.notification);
+        entry.linked = own.and_then(|one| one["traceId"].as_str()).map(str::to_owned);
+    }
+}

@@ -1,0 +1,258 @@
+//! The report: a table for a person, JSON for a program, JUnit for a CI server, annotations for GitHub.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::claim::{Claim, Verdict};
+use crate::lab::output::CommandOutput;
+use crate::terminal::escaped;
+
+/// Everything that is known of a run.
+pub(super) struct Report {
+    /// The gateway's base URL.
+    pub(super) target: String,
+    /// Requests sent, and how long that took.
+    pub(super) requests: usize,
+    pub(super) took: Duration,
+    pub(super) seed: u64,
+    /// From the last answer until all was there: signal, source, time.
+    pub(super) visible: Vec<(&'static str, String, Option<Duration>)>,
+    pub(super) claims: Vec<Claim>,
+}
+
+impl Report {
+    fn count(&self, verdict: Verdict) -> usize {
+        self.claims.iter().filter(|claim| claim.verdict == verdict).count()
+    }
+
+    /// The worst of all claims.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.claims.iter().map(|claim| claim.verdict).max().unwrap_or(Verdict::CannotTell)
+    }
+
+    /// In one line.
+    pub(super) fn summary(&self) -> String {
+        let (fail, untold) = (self.count(Verdict::Fail), self.count(Verdict::CannotTell));
+        let all = self.claims.len();
+        match (fail, untold) {
+            (0, 0) => format!("verified: {all} claims hold"),
+            (0, untold) => format!("cannot tell: {untold} of {all} claims"),
+            (fail, 0) => format!("not verified: {fail} of {all} claims do not hold"),
+            (fail, untold) => {
+                format!("not verified: {fail} of {all} claims do not hold, {untold} cannot be told")
+            }
+        }
+    }
+
+    /// Both forms.
+    pub(super) fn output(&self, details: bool) -> CommandOutput {
+        CommandOutput { text: self.text(details), json: self.json() }
+    }
+
+    fn json(&self) -> Value {
+        let visible = self.visible.iter().map(|(signal, source, after)| {
+            json!({"signal": signal, "source": source, "seconds": after.map(|after| after.as_secs_f64())})
+        });
+        json!({
+            "verdict": self.verdict().as_str(),
+            "target": self.target,
+            "seed": self.seed,
+            "requests": self.requests,
+            "seconds": self.took.as_secs_f64(),
+            "visible": visible.collect::<Vec<_>>(),
+            "claims": self.claims.iter().map(Claim::json).collect::<Vec<_>>(),
+        })
+    }
+
+    fn text(&self, details: bool) -> String {
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{}: {} requests in {:.1} s, seed {}\n",
+            self.target,
+            self.requests,
+            self.took.as_secs_f64(),
+            self.seed
+        );
+        for (signal, source) in self.groups() {
+            let of = self.claims.iter().filter(|claim| group(claim) == (signal, source));
+            let (held, all) = (of.clone().filter(|c| c.verdict == Verdict::Pass).count(), of.clone().count());
+            let first = of.clone().next().filter(|c| c.verdict == Verdict::Pass && c.found != "as expected");
+            let found = first.map_or("", |claim| claim.found.as_str());
+            let after = self.visible.iter().find(|(s, from, _)| (*s, from.as_str()) == (signal, source));
+            let after = match after {
+                Some((_, _, Some(after))) => format!("all there after {:.1} s", after.as_secs_f64()),
+                Some((_, _, None)) => "not all there in time".to_owned(),
+                None => String::new(),
+            };
+            let holds = format!("{held} of {all} hold");
+            let source = escaped(source);
+            let line = format!("{signal:<9} {source:<21} {holds:<15} {found:<28} {after}");
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        let shown = self.claims.iter().filter(|claim| details || claim.verdict != Verdict::Pass);
+        for claim in shown {
+            let verdict = claim.verdict.as_str().to_uppercase();
+            let _ = writeln!(text, "\n{verdict:<12} {}   {}", claim.id, escaped(&claim.source));
+            let rows = [("expected", &claim.expected), ("found", &claim.found), ("look", &claim.look)];
+            for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
+                let _ = writeln!(text, "  {name:<10} {}", escaped(value));
+            }
+        }
+        let _ = writeln!(text, "\n{}", self.summary());
+        text
+    }
+
+    /// Signal and source of each group of rows, in the order of the claims.
+    fn groups(&self) -> Vec<(&str, &str)> {
+        let mut groups = Vec::new();
+        for claim in &self.claims {
+            if !groups.contains(&group(claim)) {
+                groups.push(group(claim));
+            }
+        }
+        groups
+    }
+
+    /// As JUnit's XML: a test suite for each group, a case for each claim; what cannot be told is an error.
+    pub(super) fn junit(&self) -> String {
+        let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        let (fail, untold) = (self.count(Verdict::Fail), self.count(Verdict::CannotTell));
+        let counts = |all: usize, fail: usize, untold: usize| {
+            format!("tests=\"{all}\" failures=\"{fail}\" errors=\"{untold}\"")
+        };
+        let _ = writeln!(
+            xml,
+            "<testsuites name=\"o11y-lab verify\" {}>",
+            counts(self.claims.len(), fail, untold)
+        );
+        for wanted in self.groups() {
+            let of: Vec<_> = self.claims.iter().filter(|claim| group(claim) == wanted).collect();
+            let number = |verdict| of.iter().filter(|claim| claim.verdict == verdict).count();
+            let name = markup(&format!("{} in {}", wanted.0, wanted.1));
+            let counts = counts(of.len(), number(Verdict::Fail), number(Verdict::CannotTell));
+            let _ = writeln!(xml, "  <testsuite name=\"{name}\" {counts}>");
+            for claim in of {
+                let _ = write!(xml, "    <testcase classname=\"{name}\" name=\"{}\"", markup(&claim.id));
+                let message = markup(&format!("expected {}; found {}", claim.expected, claim.found));
+                let _ = match claim.verdict {
+                    Verdict::Pass => writeln!(xml, "/>"),
+                    Verdict::Fail => {
+                        writeln!(
+                            xml,
+                            "><failure message=\"{message}\">{}</failure></testcase>",
+                            markup(&claim.look)
+                        )
+                    }
+                    Verdict::CannotTell => writeln!(xml, "><error message=\"{message}\"/></testcase>"),
+                };
+            }
+            let _ = writeln!(xml, "  </testsuite>");
+        }
+        xml.push_str("</testsuites>\n");
+        xml
+    }
+
+    /// As workflow commands of GitHub: an error for what does not hold, a warning for what cannot be told.
+    pub(super) fn annotations(&self) -> String {
+        let mut text = String::new();
+        for claim in self.claims.iter().filter(|claim| claim.verdict != Verdict::Pass) {
+            let command = if claim.verdict == Verdict::Fail { "error" } else { "warning" };
+            let title = property(&format!("{} in {}", claim.id, claim.source));
+            let message = data(&format!("expected {}; found {}", claim.expected, claim.found));
+            let _ = writeln!(text, "::{command} title={title}::{message}");
+        }
+        text
+    }
+}
+
+/// The signal, which is the first word of a claim's id, and the source.
+fn group(claim: &Claim) -> (&str, &str) {
+    (claim.id.split('.').next().unwrap_or_default(), &claim.source)
+}
+
+/// Text as XML has it, within quotes too. Control characters are not allowed in XML in any form.
+fn markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The message of a workflow command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a workflow command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::claim::Flaws;
+    use super::*;
+
+    fn report(verdicts: &[Verdict]) -> Report {
+        let claim = |verdict: &Verdict| match verdict {
+            Verdict::CannotTell => Claim::untold("logs.readable", "loki <a>", "it can be read", "no answer"),
+            verdict => {
+                let mut flaws = Flaws::default();
+                if *verdict == Verdict::Fail {
+                    flaws.add("a\nb 100%".to_owned(), || "http://x/?a&b".to_owned());
+                }
+                Claim::of("traces.complete", "console", "12 spans", &flaws)
+            }
+        };
+        Report {
+            target: "http://127.0.0.1:3000".to_owned(),
+            requests: 3,
+            took: Duration::from_millis(1500),
+            seed: 1,
+            visible: vec![("traces", "console".to_owned(), Some(Duration::from_secs(2)))],
+            claims: verdicts.iter().map(claim).collect(),
+        }
+    }
+
+    #[test]
+    fn the_worst_claim_decides_and_the_text_shows_what_does_not_hold() {
+        let (pass, fail, untold) = (Verdict::Pass, Verdict::Fail, Verdict::CannotTell);
+        assert_eq!(report(&[pass]).verdict(), pass);
+        assert_eq!(report(&[pass, untold]).verdict(), untold);
+        assert_eq!(report(&[pass, untold, fail]).verdict(), fail);
+        assert_eq!(report(&[]).verdict(), untold);
+        let text = report(&[pass, fail]).text(false);
+        assert!(text.contains("traces    console               1 of 2 hold"), "{text}");
+        assert!(text.contains("all there after 2.0 s"), "{text}");
+        assert!(text.contains("FAIL         traces.complete   console"), "{text}");
+        assert!(text.ends_with("not verified: 1 of 2 claims do not hold\n"), "{text}");
+    }
+
+    #[test]
+    fn reports_for_ci_are_well_formed_whatever_the_words_are() {
+        let report = report(&[Verdict::Pass, Verdict::Fail, Verdict::CannotTell]);
+        let xml = report.junit();
+        assert!(
+            xml.contains("<testsuites name=\"o11y-lab verify\" tests=\"3\" failures=\"1\" errors=\"1\">")
+        );
+        assert!(xml.contains("logs in loki &lt;a&gt;") && xml.contains("http://x/?a&amp;b"), "{xml}");
+        let annotations = report.annotations();
+        let lines: Vec<_> = annotations.lines().collect();
+        assert_eq!(
+            lines[0],
+            "::error title=traces.complete in console::expected 12 spans; found a%0Ab 100%25"
+        );
+        assert!(lines[1].starts_with("::warning title=logs.readable in loki <a>::"), "{annotations}");
+    }
+}

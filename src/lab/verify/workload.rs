@@ -1,0 +1,184 @@
+//! The workload: users, then orders, then every other kind of request, each sent once on purpose.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use actix_web::http::Method;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::ledger::{Ledger, LedgerEntry, Outcome};
+use crate::config::VerifyConfig;
+use crate::lab::expect::{SHAPES, Shape, Subject};
+use crate::runtime::error::TRACE_RESPONSE;
+use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
+
+/// The most of an answer that is read, in bytes.
+const LARGEST_ANSWER: usize = 1 << 20;
+/// An id that no row ever has.
+const NOBODY: i64 = 999_999_999_999;
+/// How often a request without an answer is repeated under its key, and the wait before the first time.
+const REPEATS: u32 = 5;
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// What is sent once: a shape and the row it is about.
+#[derive(Clone, Copy)]
+struct Planned {
+    shape: &'static Shape,
+    number: usize,
+}
+
+/// Sends requests and keeps the ledger.
+pub(super) struct Workload<'a> {
+    config: &'a VerifyConfig,
+    http: OneShot,
+    base: String,
+    /// Tells rows of this run from those of others.
+    run: String,
+    users: RefCell<Vec<i64>>,
+    orders: RefCell<Vec<i64>>,
+}
+
+impl<'a> Workload<'a> {
+    pub(super) fn new(config: &'a VerifyConfig) -> Self {
+        let http = OneShot::new(config.timeout, LARGEST_ANSWER);
+        let run = format!("{}-{:08x}", config.seed, fastrand::u32(..));
+        let (users, orders) = (RefCell::default(), RefCell::default());
+        Self { config, http, base: config.target(), run, users, orders }
+    }
+
+    /// Sends everything.
+    pub(super) async fn send(&self) -> Ledger {
+        let started = Instant::now();
+        let orders = self.config.orders as usize;
+        let others = (orders / 10).max(1);
+        let mut ledger = Ledger::default();
+        // Orders need users, and the rest needs both.
+        for (subject, times) in [(Subject::NewUser, others), (Subject::NewOrder, orders)] {
+            let all = (0..times).map(|number| Planned { shape: Shape::of(subject), number });
+            ledger.entries.extend(self.all(all.collect()).await);
+        }
+        let rest = SHAPES.iter().filter(|s| ![Subject::NewUser, Subject::NewOrder].contains(&s.subject));
+        let mut rest: Vec<_> =
+            rest.flat_map(|shape| (0..others).map(move |number| Planned { shape, number })).collect();
+        fastrand::Rng::with_seed(self.config.seed).shuffle(&mut rest);
+        ledger.entries.extend(self.all(rest).await);
+        ledger.took = started.elapsed();
+        ledger
+    }
+
+    async fn all(&self, planned: Vec<Planned>) -> Vec<LedgerEntry> {
+        let sent = futures_util::stream::iter(planned).map(|planned| self.one(planned));
+        sent.buffer_unordered(self.config.connections as usize).collect().await
+    }
+
+    async fn one(&self, planned: Planned) -> LedgerEntry {
+        let Planned { shape, number } = planned;
+        let cents = i64::try_from(number % 900).unwrap_or_default() + 100;
+        let (path, body) = self.request(planned, cents);
+        let method = Method::from_bytes(shape.route.split(' ').next().unwrap_or_default().as_bytes());
+        let method = method.unwrap_or(Method::GET);
+        let (answer, settled) = self.ask(&method, &path, body, planned).await;
+        let mut entry = LedgerEntry {
+            shape,
+            path: path.split('?').next().unwrap_or_default().to_owned(),
+            outcome: Outcome::AsExpected,
+            trace: None,
+            sampled: false,
+            order: None,
+            linked: None,
+            cents,
+        };
+        match answer {
+            Err(why) => entry.outcome = Outcome::Unknown(why.to_string()),
+            Ok(answer) => {
+                entry.outcome = match answer.status.as_u16() {
+                    status if status != shape.status => Outcome::Otherwise(status),
+                    _ if settled => Outcome::Settled,
+                    _ => Outcome::AsExpected,
+                };
+                self.learn(&mut entry, &answer);
+            }
+        }
+        entry
+    }
+
+    /// Asks; what is not answered and has a key is repeated under it. The second value says whether it was.
+    async fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Value>,
+        planned: Planned,
+    ) -> (Result<OneShotAnswer, OneShotError>, bool) {
+        let url = format!("{}{path}", self.base);
+        let key = format!("verify-{}-{}", self.run, planned.number);
+        let keyed = planned.shape.subject == Subject::NewOrder;
+        let mut headers = vec![("user-agent", "o11y-lab-verify")];
+        if keyed {
+            headers.push(("idempotency-key", key.as_str()));
+        }
+        let mut wait = FIRST_WAIT;
+        let body = body.map(|body| body.to_string());
+        let mut answer = self.http.send(method.clone(), &url, &headers, body.clone()).await;
+        let mut repeated = false;
+        for _ in 0..if keyed { REPEATS } else { 0 } {
+            if answer.is_ok() {
+                break;
+            }
+            repeated = true;
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+            answer = self.http.send(method.clone(), &url, &headers, body.clone()).await;
+        }
+        (answer, repeated)
+    }
+
+    fn request(&self, Planned { shape, number }: Planned, cents: i64) -> (String, Option<Value>) {
+        let path = shape.route.split_once(' ').map_or("/", |(_, path)| path);
+        let of = |id: i64| path.replace("{id}", &id.to_string());
+        let pick = |ids: &RefCell<Vec<i64>>| {
+            let ids = ids.borrow();
+            ids.get(number % ids.len().max(1)).copied().unwrap_or(NOBODY)
+        };
+        let order =
+            |user: i64| json!({"userId": user, "items": ["book"], "total": super::ledger::cents(cents)});
+        match shape.subject {
+            Subject::NewUser => {
+                let email = format!("verify-{}-{number}@example.com", self.run);
+                (of(0), Some(json!({"name": "Verify", "email": email})))
+            }
+            Subject::BadUser => (of(0), Some(json!({"name": "", "email": "none"}))),
+            Subject::NewOrder | Subject::Verdict => (of(0), Some(order(pick(&self.users)))),
+            Subject::BadOrder => (of(0), Some(json!({"userId": 0, "items": [], "total": -1}))),
+            Subject::OrphanOrder => (of(0), Some(order(NOBODY))),
+            Subject::OneOrder => (of(pick(&self.orders)), None),
+            Subject::OneUser => (of(pick(&self.users)), None),
+            Subject::NoOrder | Subject::NoUser => (of(NOBODY), None),
+            Subject::Users | Subject::Orders => (format!("{path}?limit=5"), None),
+            Subject::Complete => (of(pick(&self.orders)), Some(json!({"status": "completed"}))),
+            Subject::Root => ("/".to_owned(), None),
+            Subject::Stray => (format!("/stray/{number}"), None),
+        }
+    }
+
+    fn learn(&self, entry: &mut LedgerEntry, answer: &OneShotAnswer) {
+        // 00-TRACE-SPAN-FLAGS, as W3C Trace Context's draft of the header has it.
+        let named = answer.headers.get(TRACE_RESPONSE).and_then(|value| value.to_str().ok());
+        let mut parts = named.unwrap_or_default().split('-').skip(1);
+        entry.trace = parts.next().map(str::to_owned);
+        entry.sampled =
+            parts.nth(1).and_then(|flags| u8::from_str_radix(flags, 16).ok()).is_some_and(|f| f & 1 == 1);
+        let body: Value = answer.json().unwrap_or_default();
+        let id = body["id"].as_i64();
+        match entry.shape.subject {
+            Subject::NewUser => self.users.borrow_mut().extend(id),
+            Subject::NewOrder => {
+                entry.order = id;
+                self.orders.borrow_mut().extend(id);
+            }
+            Subject::Complete | Subject::OneOrder => entry.order = id,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! `o11y-lab verify`: green where everything arrived, red in the right row where something was done to it.
+
+pub mod mutations;
+mod proxy;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use o11y_lab::schema::Role;
+use serde_json::Value;
+
+use crate::helpers::{Lab, bin, eventually, free_port_base, get};
+use crate::otlp::Console;
+use mutations::Mutation;
+use proxy::Proxy;
+
+/// What `verify` said, and its exit code.
+struct Verified {
+    code: Option<i32>,
+    report: Value,
+    stderr: String,
+}
+
+impl Verified {
+    fn run(command: &mut Command) -> Self {
+        let output = command.arg("--json").output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {} {stderr}", String::from_utf8_lossy(&output.stdout)));
+        Self { code: output.status.code(), report, stderr }
+    }
+
+    /// The claims with another verdict than this.
+    fn not(&self, verdict: &str) -> Vec<&Value> {
+        let claims = self.report["claims"].as_array().unwrap();
+        claims.iter().filter(|claim| claim["verdict"] != verdict).collect()
+    }
+
+    #[track_caller]
+    fn assert_green(&self) {
+        assert!(self.not("pass").is_empty(), "{:#?} {}", self.not("pass"), self.stderr);
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+    }
+}
+
+fn verify(lab: &Lab) -> Command {
+    let mut command = bin();
+    command.args(["verify", "--port-base", &lab.base.to_string(), "--orders", "10", "--within", "20s"]);
+    command
+}
+
+#[test]
+fn a_lab_that_runs_as_it_should_is_verified_in_child_and_link_mode_and_at_a_tenth_of_its_traces() {
+    for env in [&[] as &[(&str, &str)], &[("QUEUE_TRACE_MODE", "link")], &TENTH] {
+        // The tests' labs send their metrics nowhere unless they are told to.
+        let lab = Lab::start_with(&[env, &[("OTEL_METRICS_EXPORTER", "")]].concat());
+        let sent = lab.console("/api/metrics/gateway.requests");
+        eventually("the roles' metrics at the console", || (get(&sent).status == 200).then_some(()));
+        let verified = Verified::run(verify(&lab).envs(env.iter().copied()));
+        verified.assert_green();
+        let claims = verified.report["claims"].as_array().unwrap();
+        let ids: BTreeSet<_> = claims.iter().filter_map(|claim| claim["id"].as_str()).collect();
+        for id in ["requests.answered", "queue.notified", "traces.parents", "traces.sampling", "logs.spans"] {
+            assert!(ids.contains(id), "{id} in {ids:?}");
+        }
+        assert!(ids.contains("metrics.gateway_requests_total") && ids.contains("books.exported"), "{ids:?}");
+        let seen = verified.report["visible"].as_array().unwrap();
+        assert!(seen.len() == 4 && seen.iter().all(|one| one["seconds"].is_f64()), "{seen:?}");
+    }
+}
+
+const TENTH: [(&str, &str); 2] =
+    [("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")];
+
+#[test]
+fn what_others_send_meanwhile_and_a_restart_make_counts_untellable_and_nothing_red() {
+    let lab = Lab::start();
+    let user = lab.user();
+    let mut command = verify(&lab);
+    command.args(["--settle", "3s", "--metrics", "roles"]);
+    let running = std::thread::spawn(move || Verified::run(&mut command));
+    // Its own requests come first: then it is counting.
+    let posts = "http_server_request_duration_seconds_count{http_request_method=\"POST\",\
+                 http_route=\"/api/orders\",http_response_status_code=\"201\"}";
+    eventually("the workload", || lab.metric(Role::Gateway, posts).filter(|orders| *orders > 0.0));
+    lab.order(user);
+    let verified = running.join().unwrap();
+    assert_eq!(verified.code, Some(3), "{:#?} {}", verified.not("pass"), verified.stderr);
+    assert!(verified.not("pass").iter().all(|claim| claim["verdict"] == "cannot tell"));
+    let found = verified.not("pass")[0]["found"].as_str().unwrap();
+    assert!(found.contains("served 1 other requests meanwhile"), "{found}");
+}
+
+#[test]
+fn a_lab_that_is_not_there_and_a_backend_that_cannot_be_read_are_said() {
+    let base = free_port_base().to_string();
+    let nothing = bin().args(["verify", "--port-base", &base]).output().unwrap();
+    assert_eq!(nothing.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(said.contains("no backend answers on this machine"), "{said}");
+
+    let lab = Lab::shared();
+    let mut command = verify(lab);
+    command.args(["--traces", "jaeger=http://127.0.0.1:9", "--metrics", "roles", "--logs"]);
+    command.args(["console=http://127.0.0.1:9", "--within", "1s", "--orders", "1"]);
+    let verified = Verified::run(&mut command);
+    let untold = ["traces.readable", "logs.readable"];
+    for id in untold {
+        assert!(verified.not("pass").iter().any(|claim| claim["id"] == id), "{id}: {:?}", verified.report);
+    }
+}
+
+#[test]
+fn an_order_that_the_lab_refuses_is_a_red_row_of_the_requests() {
+    let lab = Lab::start();
+    let set =
+        post(&lab.url(Role::User, "/faults/error"), &serde_json::json!({"route": "/users", "seconds": 60}));
+    assert!(set.status < 300, "{set:?}");
+    let verified = Verified::run(verify(&lab).args(["--orders", "1", "--within", "3s"]));
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    let red: Vec<_> = verified.not("pass").into_iter().filter(|c| c["verdict"] == "fail").collect();
+    assert_eq!(red[0]["id"], "requests.answered", "{red:#?}");
+    assert!(red[0]["found"].as_str().unwrap().contains("instead of 201"), "{red:#?}");
+}
+
+#[test]
+fn the_table_the_junit_file_and_the_annotations_say_the_same() {
+    let lab = Lab::shared();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut command = verify(lab);
+    command.args(["--traces", &format!("console={}", lab.console("")), "--metrics", "roles", "--github"]);
+    command.args(["--logs", "loki=http://127.0.0.1:9", "--within", "1s", "--orders", "1"]);
+    let output = command.arg("--junit").arg(file.path()).output().unwrap();
+    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("\nCANNOT TELL  logs.readable   loki\n"), "{text} {said}");
+    let xml = std::fs::read_to_string(file.path()).unwrap();
+    assert!(xml.contains("<testcase classname=\"logs in loki\" name=\"logs.readable\"><error "), "{xml}");
+    assert!(said.contains("::warning title=logs.readable in loki::"), "{said}");
+}
+
+/// A lab behind a proxy: its telemetry reaches a console of its own by OTLP in JSON.
+struct Piped {
+    lab: Lab,
+    console: Console,
+    proxy: Proxy,
+}
+
+impl Piped {
+    fn start() -> Self {
+        let console = Console::start(&[]);
+        let proxy = Proxy::before(&console.otlp(""));
+        let lab = Lab::start_with(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &proxy.url),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_METRICS_EXPORTER", "otlp,prometheus"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "400"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "100"),
+        ]);
+        Self { lab, console, proxy }
+    }
+
+    /// Verifies one signal, as the console has it.
+    fn verify(&self, within: &str) -> Verified {
+        let console = format!("console={}", self.console.page(""));
+        let mut command = bin();
+        command.args(["verify", "--port-base", &self.lab.base.to_string(), "--orders", "2"]);
+        command.args(["--within", within, "--settle", "800ms"]);
+        for signal in ["--traces", "--logs", "--metrics"] {
+            command.args([signal, &console]);
+        }
+        Verified::run(&mut command)
+    }
+
+    #[track_caller]
+    fn each(&self, mutations: &[Mutation]) {
+        self.verify("20s").assert_green();
+        for mutation in mutations {
+            let Mutation { what, change, red, words } = mutation;
+            self.proxy.arm(Some(*change));
+            let verified = self.verify("5s");
+            self.proxy.arm(None);
+            let found: BTreeSet<_> = verified.not("pass").iter().filter_map(|c| c["id"].as_str()).collect();
+            assert_eq!(found, red.iter().copied().collect(), "{what}: {:#?}", verified.not("pass"));
+            let said = verified.not("pass")[0]["found"].as_str().unwrap();
+            assert!(said.contains(words), "{what}: {said}");
+            assert_eq!(verified.code, Some(1), "{what}");
+        }
+        self.verify("20s").assert_green();
+    }
+}
+
+#[test]
+fn what_is_done_to_a_trace_on_its_way_turns_its_row_red_and_no_other() {
+    let half = mutations::TRACES.len() / 2;
+    Piped::start().each(&mutations::TRACES[..half]);
+}
+
+#[test]
+fn what_else_is_done_to_a_trace_on_its_way_turns_its_row_red_and_no_other() {
+    let half = mutations::TRACES.len() / 2;
+    Piped::start().each(&mutations::TRACES[half..]);
+}
+
+#[test]
+fn what_is_done_to_a_line_or_a_count_on_its_way_turns_its_row_red_and_no_other() {
+    Piped::start().each(mutations::LOGS);
+    Piped::start().each(mutations::METRICS);
+    let all = mutations::TRACES.len() + mutations::LOGS.len() + mutations::METRICS.len();
+    assert!(all >= 30, "{all}");
+}
