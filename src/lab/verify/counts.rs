@@ -161,7 +161,7 @@ pub(super) fn books(pages: &Counted<'_>, ledger: &Ledger, others: Option<&str>) 
                     exported.add(what, look);
                 }
             }
-            names::ITEMS_DROPPED | names::BATCHES_FAILED if grown > LEAST => {
+            names::ITEMS_DROPPED | names::ITEMS_LOST | names::BATCHES_FAILED if grown > LEAST => {
                 dropped.add(format!("{} +{}", shown(key), short(grown)), look);
             }
             _ => {}

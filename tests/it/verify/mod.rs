@@ -113,9 +113,9 @@ fn a_lab_that_is_not_there_and_a_backend_that_cannot_be_read_are_said() {
 #[test]
 fn an_order_that_the_lab_refuses_is_a_red_row_of_the_requests() {
     let lab = Lab::start();
-    let set =
-        post(&lab.url(Role::User, "/faults/error"), &serde_json::json!({"route": "/users", "seconds": 60}));
-    assert!(set.status < 300, "{set:?}");
+    let base = lab.base.to_string();
+    let fault = ["fault", "set", "error", "--role", "user", "--route", "/users", "--port-base", &base];
+    assert!(bin().args(fault).output().unwrap().status.success());
     let verified = Verified::run(verify(&lab).args(["--orders", "1", "--within", "3s"]));
     assert_eq!(verified.code, Some(1), "{}", verified.stderr);
     let red: Vec<_> = verified.not("pass").into_iter().filter(|c| c["verdict"] == "fail").collect();
