@@ -96,7 +96,10 @@ impl Counted<'_> {
         let mut keys: Vec<_> = keys.filter(|key| key.metric == name && !asked(key)).collect();
         keys.sort();
         keys.dedup();
-        let (mut flaws, mut explained, mut sum) = (Flaws::default(), ledger.inexact(), 0.0);
+        let (mut flaws, mut sum) = (Flaws::default(), 0.0);
+        // One series that nothing explains is enough to say that it does not hold.
+        let (mut explained, mut unexplained) = (ledger.inexact(), false);
+        let inexact = explained.is_some();
         for key in &keys {
             let by = wanted.get(key).copied().unwrap_or_default();
             let grown = self.grown(key);
@@ -113,15 +116,21 @@ impl Counted<'_> {
                 _ => format!("{} +{}, expected +{}", shown(key), short(grown), short(by)),
             };
             flaws.add(what, || self.place(name));
-            let restarted = self.before.processes.get(&key.service) != self.after.processes.get(&key.service);
-            if restarted {
-                explained = Some(format!("{} was restarted meanwhile", key.service));
-            } else if grown > by && explained.is_none() {
-                explained = others.map(str::to_owned);
+            match self.restarted(&key.service) {
+                Some(why) => explained = Some(why),
+                None if grown > by && others.is_some() => explained = others.map(str::to_owned),
+                None => unexplained = true,
             }
         }
+        let explained = explained.filter(|_| inexact || !unexplained);
         let expected = format!("+{} in {} series", short(sum), keys.len());
         Claim::of(&format!("metrics.{name}"), self.source, expected, &flaws).unless(explained.as_deref())
+    }
+
+    /// Whether a service's processes are others than they were, in words.
+    fn restarted(&self, service: &str) -> Option<String> {
+        let same = self.before.processes.get(service) == self.after.processes.get(service);
+        (!same).then(|| format!("{service} was restarted meanwhile"))
     }
 
     fn place(&self, metric: &str) -> String {
@@ -145,7 +154,8 @@ pub(super) fn other_traffic(pages: &Counted<'_>, ledger: &Ledger) -> Option<Stri
 pub(super) fn books(pages: &Counted<'_>, ledger: &Ledger, others: Option<&str>) -> Vec<Claim> {
     let (mut exported, mut dropped) = (Flaws::default(), Flaws::default());
     let spans = ledger.spans();
-    let explained = ledger.inexact().or_else(|| others.map(str::to_owned));
+    let restarted = SERVICES.iter().find_map(|service| pages.restarted(service.name));
+    let explained = ledger.inexact().or(restarted).or_else(|| others.map(str::to_owned));
     for key in pages.after.values.keys() {
         let grown = pages.grown(key);
         let look = || pages.place(&key.metric);
@@ -208,4 +218,60 @@ fn shown(key: &CountKey) -> String {
 fn short(number: f64) -> String {
     let text = format!("{number:.2}");
     text.strip_suffix(".00").map_or_else(|| text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::claim::Verdict;
+    use super::super::ledger::{LedgerEntry, Outcome};
+    use super::*;
+    use crate::lab::expect::{Shape, Subject};
+
+    fn ledger() -> Ledger {
+        let entry = LedgerEntry {
+            shape: Shape::of(Subject::Root),
+            path: "/".to_owned(),
+            outcome: Outcome::AsExpected,
+            trace: None,
+            sampled: true,
+            order: None,
+            linked: None,
+            cents: 0,
+        };
+        Ledger { entries: vec![entry], ..Ledger::default() }
+    }
+
+    /// The gateway's requests for `/` and for what has no route, and which process counted them.
+    fn page(root: f64, other: f64, process: &str) -> CountSnapshot {
+        let mut page = CountSnapshot::default();
+        for (endpoint, value) in [("/", root), ("other", other)] {
+            let labels = BTreeMap::from([("endpoint".to_owned(), endpoint.to_owned())]);
+            let (service, metric) = ("api-gateway".to_owned(), names::GATEWAY_REQUESTS.to_owned());
+            page.values.insert(CountKey { service, metric, labels }, value);
+        }
+        page.processes.entry("api-gateway".to_owned()).or_default().insert(process.to_owned());
+        page
+    }
+
+    fn requests(before: &CountSnapshot, after: &CountSnapshot, others: Option<&str>) -> (Verdict, String) {
+        let counted = Counted { source: "roles", before, after, look: "" };
+        let claim = counted.metric(names::GATEWAY_REQUESTS, &ledger().counts(), &ledger(), others);
+        (claim.verdict, claim.found)
+    }
+
+    #[test]
+    fn a_count_that_is_not_exact_fails_unless_a_restart_or_others_explain_every_series() {
+        let before = page(5.0, 2.0, "one");
+        assert_eq!(requests(&before, &page(6.0, 2.0, "one"), None).0, Verdict::Pass);
+        let (verdict, found) = requests(&before, &page(7.0, 2.0, "one"), None);
+        assert_eq!(verdict, Verdict::Fail);
+        assert!(found.contains("endpoint=\"/\"} +2, expected +1"), "{found}");
+        let others = Some("others were there");
+        assert_eq!(requests(&before, &page(7.0, 2.0, "one"), others).0, Verdict::CannotTell);
+        // What is missing others did not send.
+        assert_eq!(requests(&before, &page(5.0, 3.0, "one"), others).0, Verdict::Fail);
+        let (verdict, found) = requests(&before, &page(1.0, 0.0, "two"), None);
+        assert_eq!(verdict, Verdict::CannotTell);
+        assert!(found.contains("went back from 5 to 1") && found.contains("was restarted"), "{found}");
+    }
 }
