@@ -4,18 +4,20 @@
 //! 2. `receiver` takes the exports of all three signals
 //! 3. `judge` holds each item against the tables, and notes which rows it is of
 //!
-//! `conventions` holds the tables' names against those that OpenTelemetry publishes.
+//! `conventions` holds the tables' names against those that OpenTelemetry publishes, `source` against the program's text,
+//! for what no single run emits.
 
 mod conventions;
 mod drive;
 mod judge;
 mod receiver;
+mod source;
 
 use std::collections::BTreeSet;
 
 use o11y_lab::lab::expect::{ExpectedSpan, LOAD_SPAN, ORDER_TRACE, SpanKind};
 use o11y_lab::schema::OTLP_METRICS;
-use o11y_lab::schema::registry::{EVENTS, LOG_FIELDS, RESOURCE, SPANS, SpanRow, Use};
+use o11y_lab::schema::registry::{EVENTS, RESOURCE, SPANS, SpanRow, Use};
 
 use crate::docs::registry::metric_attributes;
 use crate::helpers::{DEADLINE, Lab, found_within};
@@ -127,60 +129,4 @@ fn every_span_that_the_lab_promises_is_a_row_of_the_registry() {
         let rows: Vec<_> = SPANS.iter().filter(|row| can_be(expected, row)).map(|row| row.id).collect();
         assert_eq!(rows.len(), 1, "{}: {rows:?}", expected.name);
     }
-}
-
-/// The fields of the events that a source file logs from `info` upwards.
-fn logged_fields(text: &str) -> BTreeSet<String> {
-    let mut fields = BTreeSet::new();
-    for start in ["info!(", "warn!(", "error!("].iter().flat_map(|call| text.match_indices(call)) {
-        let before = text[..start.0].chars().last();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-            continue;
-        }
-        for argument in arguments(&text[start.0 + start.1.len()..]) {
-            if argument.starts_with('"') || argument.starts_with("target:") {
-                continue;
-            }
-            let name = argument.split('=').next().unwrap_or_default().trim();
-            fields.insert(name.trim_start_matches(['%', '?']).to_owned());
-        }
-    }
-    fields
-}
-
-/// The arguments of a call, up to its message.
-fn arguments(text: &str) -> Vec<String> {
-    let (mut all, mut one, mut depth, mut quoted) = (Vec::new(), String::new(), 0, false);
-    for c in text.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '(' | '[' | '{' if !quoted => depth += 1,
-            ')' | ']' | '}' if !quoted => depth -= 1,
-            _ => {}
-        }
-        if depth < 0 || c == ',' && depth == 0 && !quoted {
-            all.push(std::mem::take(&mut one).trim().to_owned());
-            if depth < 0 || all.last().is_some_and(|last| last.starts_with('"')) {
-                break;
-            }
-        } else {
-            one.push(c);
-        }
-    }
-    all
-}
-
-#[test]
-fn every_field_that_this_program_logs_is_a_row_of_the_registry_and_every_row_is_logged() {
-    let mut files = Vec::new();
-    crate::docs::walk(&crate::docs::root().join("src"), &mut files);
-    // A command's warnings go to standard error only, the console's too.
-    let role = |path: &str| !path.contains("/tests") && !path.contains("/src/lab/") && path.ends_with(".rs");
-    let mut logged = BTreeSet::new();
-    for file in files.iter().filter(|file| role(&file.to_string_lossy())) {
-        let text = std::fs::read_to_string(file).unwrap();
-        logged.extend(logged_fields(text.split("#[cfg(test)]").next().unwrap_or_default()));
-    }
-    let rows: BTreeSet<_> = LOG_FIELDS.iter().map(|row| row.field.to_owned()).collect();
-    assert_eq!(logged, rows);
 }

@@ -51,7 +51,7 @@ pub static SPANS: &[SpanRow] = &[
             always("url.full"),
             when("url.template", "where a route is meant"),
             always("server.address"),
-            when("server.port", "where the URL has one or its scheme a known one"),
+            always("server.port"),
             always("service.peer.name"),
             when("error.type", "where no answer came, or one with a 4xx or 5xx"),
         ],
