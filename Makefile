@@ -50,8 +50,8 @@ BACKENDS := $(CURDIR)/.tools/backends/prometheus:$(CURDIR)/.tools/backends/alert
 test-backends: ## The lab's telemetry in Jaeger, Prometheus, Alertmanager, a Collector and VictoriaLogs; needs Go
 	scripts/provision --backends
 	PATH="$(BACKENDS):$$PATH" $(CARGO) test $(ALL) --locked --test it -- \
-		alerts::promtool alerts::cases alerts::routes alerts::live exemplars
-	$(CARGO) test $(ALL) --locked --test it backends:: -- --ignored --nocapture
+		alerts::promtool alerts::cases alerts::routes alerts::live exemplars:: up::backends
+	$(CARGO) test $(ALL) --locked --test it backends:: -- --ignored --nocapture --test-threads 2
 
 test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto
 	scripts/provision --aws

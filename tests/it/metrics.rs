@@ -138,6 +138,15 @@ fn the_database_pool_shows_its_bound_and_is_not_in_use_when_nobody_comes() {
 }
 
 #[test]
+fn every_bound_of_a_histogram_has_a_fraction_so_that_it_has_one_spelling_everywhere() {
+    // Prometheus 3 writes `2.0` where it scrapes and `2` where it takes OTLP.
+    for metric in METRICS {
+        let Kind::Histogram(bounds) = metric.kind else { continue };
+        assert!(bounds.iter().all(|bound| bound.fract() != 0.0), "{}: {bounds:?}", metric.name);
+    }
+}
+
+#[test]
 fn an_encoded_path_counts_for_the_route_that_answers_it() {
     let lab = Lab::shared();
     let series = "http_server_request_duration_seconds_count\

@@ -1,6 +1,6 @@
 //! Jaeger compares hosts, and takes spans of different ones that do not nest for a sign of clocks that differ.
 
-use o11y_lab::lab::backend::trace::Trace;
+use o11y_lab::lab::backend::trace::{Span, Trace};
 use o11y_lab::lab::expect::ORDER_TRACE;
 use serde_json::{Value, json};
 
@@ -10,10 +10,13 @@ use crate::helpers::{Lab, backend, eventually, get, post};
 /// Where Jaeger's API, version 3, puts its warnings.
 const WARNINGS: &str = "@jaeger@warnings";
 
-/// The spans that Jaeger warns of.
+/// The spans of whose clock Jaeger warns.
 fn warned(trace: &Trace) -> Vec<&str> {
-    let warned = trace.spans.iter().filter(|span| span.attributes.contains_key(WARNINGS));
-    warned.map(|span| span.name.as_str()).collect()
+    let warnings = |span: &Span| span.attributes.get(WARNINGS).map_or(String::new(), Value::to_string);
+    let warned: Vec<_> = trace.spans.iter().filter(|span| !warnings(span).is_empty()).collect();
+    warned.iter().for_each(|span| eprintln!("{} {}: {}", span.service, span.name, warnings(span)));
+    let skewed = warned.into_iter().filter(|span| warnings(span).contains("not applying calculated delta"));
+    skewed.map(|span| span.name.as_str()).collect()
 }
 
 /// The same trace under another id, as containers would have sent it: each service with a host name of its own. The

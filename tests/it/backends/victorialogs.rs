@@ -40,4 +40,16 @@ fn victorialogs_has_every_line_once_and_finds_those_of_a_trace() {
     let page = get(&lab.url(Role::Order, "/metrics")).text;
     assert_eq!(metric(&page, "telemetry_batches_failed_total{signal=\"logs\"}"), Some(0.0));
     assert_eq!(post(&lab.api("/api/users"), &json!({})).status, 400);
+
+    let lab = Lab::start_with(&[
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &url("/insert/opentelemetry/v1/logs")),
+    ]);
+    eventually("who sends JSON is told what to try", || {
+        let lines = lab.logs();
+        let told =
+            |line: &Value| line["cause"].as_str().is_some_and(|cause| cause.ends_with("=http/protobuf"));
+        lines.iter().any(told).then_some(())
+    });
 }

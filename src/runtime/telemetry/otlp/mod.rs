@@ -45,6 +45,10 @@ const LONGEST_THROTTLE: Duration = Duration::from_secs(30);
 /// What to do about a backend that takes no deltas.
 const REFUSES_DELTA: &str = ": Prometheus refuses delta temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative";
 
+/// What to try with a backend that cannot read an export in JSON.
+const PERHAPS_NO_JSON: &str =
+    ": not every receiver takes JSON (VictoriaLogs does not): try OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf";
+
 /// Sends the batches of one signal. It blocks: call it from the signal's own exporting thread.
 #[derive(Debug)]
 pub(super) struct Sender {
@@ -163,7 +167,7 @@ impl Sender {
         headers.extend(self.export.headers.clone());
         let reply = client.send(request, LARGEST_ANSWER, left).await.map_err(Failure::passing)?;
         if !reply.status.is_success() {
-            return Err(Failure::of(&reply, self.signal));
+            return Err(Failure::of(&reply, advice(&reply, self.signal, self.export.protocol)));
         }
         if self.export.protocol == Protocol::Grpc {
             return match grpc::status(&reply.headers, &reply.trailers) {
@@ -196,7 +200,7 @@ impl Failure {
     }
 
     /// The specification: 429, 502, 503 and 504 are tried again, after the time the backend names.
-    fn of(reply: &Reply, signal: Signal) -> Self {
+    fn of(reply: &Reply, advice: &str) -> Self {
         let throttled =
             matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let passing =
@@ -204,17 +208,24 @@ impl Failure {
         let seconds =
             reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let wait = seconds.filter(|_| throttled).map_or(Duration::ZERO, Duration::from_secs);
-        let hint = if refuses_delta(reply, signal) { REFUSES_DELTA } else { "" };
-        let cause = format!("the backend answered {}{hint}", reply.status);
+        let cause = format!("the backend answered {}{advice}", reply.status);
         Self { cause, passing, wait: wait.min(LONGEST_THROTTLE) }
     }
 }
 
-/// Prometheus's receiver answers 500 to an export with one delta sum, keeps nothing of it, and says why in its body
-/// only, whose words are its own: `invalid temporality and type combination for metric "…"` (3.16).
-fn refuses_delta(reply: &Reply, signal: Signal) -> bool {
-    let text = String::from_utf8_lossy(&reply.body);
-    signal == Signal::Metrics && text.contains("invalid temporality")
+/// What to set otherwise, where the answer tells; or nothing.
+///
+/// Prometheus's receiver answers 500 to an export with one delta sum and keeps nothing of it. Why stands in the body only, in
+/// words of its own: `invalid temporality and type combination for metric "…"` (3.16).
+fn advice(reply: &Reply, signal: Signal, protocol: Protocol) -> &'static str {
+    let unread = matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    match (signal, protocol) {
+        (Signal::Metrics, _) if String::from_utf8_lossy(&reply.body).contains("invalid temporality") => {
+            REFUSES_DELTA
+        }
+        (_, Protocol::HttpJson) if unread => PERHAPS_NO_JSON,
+        _ => "",
+    }
 }
 
 /// Processes that lost one backend at one moment should not come back to it at one moment.
@@ -229,19 +240,4 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_sends_deltas_to_prometheus_is_told_what_to_set() {
-        let body = r#"invalid temporality and type combination for metric "users.created""#.into();
-        let (status, headers) = (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new());
-        let reply = Reply { status, headers: headers.clone(), trailers: headers, body };
-        let told = |signal| Failure::of(&reply, signal).cause;
-        let all = "the backend answered 500 Internal Server Error";
-        let metrics = "Prometheus refuses delta temporality: set \
-            OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative";
-        assert_eq!(told(Signal::Traces), all);
-        assert_eq!(told(Signal::Metrics), format!("{all}: {metrics}"));
-    }
-}
+mod tests;
