@@ -39,7 +39,7 @@ pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};
 pub use log::{LogConfig, LogFormat};
-pub use otel::{OTEL_SPECIFICATION, OtelConfig, OtelSupport, OtelVariable, otel_variables};
+pub use otel::{OTEL_SPECIFICATION, OtelConfig, OtelFile, OtelSupport, OtelVariable, otel_variables};
 pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;

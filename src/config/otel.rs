@@ -1,10 +1,12 @@
 //! The settings of the OpenTelemetry SDK.
 
+mod file;
 mod signals;
 mod specified;
 
 use clap::Args;
 
+pub use file::OtelFile;
 use signals::{LogsVariables, MetricsVariables};
 pub use specified::{OTEL_SPECIFICATION, OtelSupport, OtelVariable, otel_variables};
 
@@ -16,6 +18,9 @@ pub struct OtelConfig {
     /// `true` turns traces, and the export of logs and metrics, off
     #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOL")]
     pub otel_sdk_disabled: Option<String>,
+    /// YAML file that says all of this instead: the declarative configuration; then no other setting here has an effect
+    #[arg(long, env = "OTEL_CONFIG_FILE", value_name = "FILE")]
+    pub otel_config_file: Option<String>,
     /// Overrides service.name
     #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
     pub otel_service_name: Option<String>,
@@ -137,10 +142,15 @@ pub struct OtelConfig {
 
 impl OtelConfig {
     /// The `OTEL_*` variables that are set and have no effect here, so that a
-    /// misspelled one is noticed. `none` asks for nothing and is not among them.
-    pub fn variables_without_effect() -> Vec<String> {
+    /// misspelled one is noticed. `none` asks for nothing and is not among them. Beside a file those have one that it
+    /// refers to.
+    pub fn variables_without_effect(file: Option<&OtelFile>) -> Vec<String> {
         let known = Self::augment_args(clap::Command::new("otel"));
-        let is_known = |name: &str| known.get_arguments().any(|a| a.get_env().is_some_and(|e| e == name));
+        let read = |name: &str| known.get_arguments().any(|a| a.get_env().is_some_and(|e| e == name));
+        let is_known = |name: &str| match file {
+            Some(file) => name == "OTEL_CONFIG_FILE" || file.variables.contains(name),
+            None => read(name),
+        };
         let asks = |value: &std::ffi::OsStr| !value.is_empty() && value != "none";
         let mut names: Vec<String> = std::env::vars_os()
             .filter(|(_, value)| asks(value))

@@ -15,6 +15,7 @@ mod backends;
 mod bench;
 mod chaos;
 mod clock;
+mod config_file;
 mod conformance;
 mod console;
 mod console_metrics;

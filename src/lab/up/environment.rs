@@ -188,8 +188,15 @@ fn upstream(plan: &LabPlan, role: Role, variable: &str, inherited: Inherited<'_>
     elsewhere.unwrap_or_else(|| plan.url(plan.ports.of(role)))
 }
 
-/// One sentence if the user's own settings keep traces from being sent.
+/// One sentence if the user's own settings keep traces from being sent, or say where to.
 pub(super) fn no_traces(inherited: Inherited<'_>) -> Option<String> {
+    if inherited(var::OTEL_CONFIG_FILE).is_some() {
+        return Some(format!(
+            "telemetry goes where {} says; the console's address is ${{{}}} there",
+            var::OTEL_CONFIG_FILE,
+            var::OTLP_ENDPOINT
+        ));
+    }
     if inherited(var::OTEL_SDK_DISABLED).is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Some(format!("there are no traces: {} is true", var::OTEL_SDK_DISABLED));
     }
@@ -363,6 +370,21 @@ mod tests {
         assert_eq!(exporters(&[traces, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"]), ["none", ""]);
         // One receiver for all.
         assert_eq!(exporters(&["OTEL_EXPORTER_OTLP_ENDPOINT"]), ["", ""]);
+    }
+
+    #[test]
+    fn what_keeps_traces_from_the_console_is_one_sentence() {
+        let said = |name: &'static str, value: &'static str| {
+            no_traces(&|asked: &str| (asked == name).then(|| value.to_owned()))
+        };
+        let file = said("OTEL_CONFIG_FILE", "/otel.yaml").unwrap();
+        assert!(
+            file.contains("OTEL_CONFIG_FILE") && file.contains("${OTEL_EXPORTER_OTLP_ENDPOINT}"),
+            "{file}"
+        );
+        assert!(said("OTEL_TRACES_EXPORTER", "console").unwrap().contains("is console"));
+        assert!(said("OTEL_TRACES_EXPORTER", "none").unwrap().contains("is none"));
+        assert_eq!(said("OTEL_TRACES_EXPORTER", "otlp,console"), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::{metrics::Recorder, writer};
-use crate::config::{LogConfig, OtelConfig, RUST_LOG_VARIABLE};
+use crate::config::{LogConfig, OtelConfig, OtelFile, RUST_LOG_VARIABLE};
 use logs::{LogBatches, LogLayer};
 use otlp::Ledger;
 #[cfg(feature = "grpc")]
@@ -68,11 +68,11 @@ struct Running {
 /// Starts telemetry for `service`: logs, traces and propagation, for the whole process, and the export of what
 /// `recorder` counts.
 ///
-/// May be called from async code; it blocks for a moment, up to a second in an ECS task. Settings
-/// that are not understood are logged and replaced, never refused.
+/// May be called from async code; it blocks for a moment, up to a second in an ECS task. Variables
+/// that are not understood are logged and replaced, never refused; what a configuration file says is refused.
 ///
 /// # Errors
-/// A second call in one process, log directives that cannot be read, or TLS files or authorities
+/// A configuration file that cannot be used, a second call in one process, log directives that cannot be read, or TLS files or authorities
 /// that an https collector needs and that are not there.
 pub fn start(
     service: &str,
@@ -80,13 +80,20 @@ pub fn start(
     log: &LogConfig,
     recorder: Option<&Recorder>,
 ) -> Result<Telemetry> {
+    let file = otel.file()?;
+    let otel = file.as_ref().map_or(otel, |file| &file.config);
     let mut settings = Settings::read(service, otel);
+    if let Some(file) = &file {
+        file.refuse(&settings.notes.0)?;
+    }
     let logs = LogLayer::stdout(&settings.service_name, log)?;
     settings.print_to(&logs.lines);
     if let Some(recorder) = recorder {
         recorder.keep(settings.metrics.exemplars, settings.metrics.style.exponential);
     }
-    install(&settings, otel, logs.layer, &log.log_level, recorder)
+    let telemetry = install(&settings, otel, logs.layer, &log.log_level, recorder)?;
+    report(&settings, file.as_ref());
+    Ok(telemetry)
 }
 
 /// The same for a command, whose standard output is its result: warnings go to standard error, and of the
@@ -102,7 +109,9 @@ pub fn start_command(service: &str, otel: &OtelConfig) -> Result<Telemetry> {
     settings.disabled |= settings.export.is_none();
     (settings.logs, settings.metrics.export) = (None, None);
     let logs = LogLayer::stderr(&settings.service_name)?;
-    install(&settings, otel, logs, "warn", None)
+    let telemetry = install(&settings, otel, logs, "warn", None)?;
+    report(&settings, None);
+    Ok(telemetry)
 }
 
 fn install<W>(
@@ -135,7 +144,6 @@ where
     };
     installed.context("telemetry was started twice")?;
     global::set_text_map_propagator(Propagators::new(&settings.propagators));
-    report(settings);
     Ok(Telemetry::of(exporters))
 }
 
@@ -179,11 +187,12 @@ fn on_plain_thread<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T> {
         .map_err(|_| anyhow::anyhow!("telemetry could not be started"))
 }
 
-fn report(settings: &Settings) {
-    for note in &settings.notes.0 {
+fn report(settings: &Settings, file: Option<&OtelFile>) {
+    let warnings = file.map(|file| &file.warnings);
+    for note in settings.notes.0.iter().chain(warnings.into_iter().flatten()) {
         tracing::warn!("{note}");
     }
-    let unused = OtelConfig::variables_without_effect();
+    let unused = OtelConfig::variables_without_effect(file);
     if !unused.is_empty() {
         tracing::warn!(variables = unused.join(","), "Some OTEL_ variables have no effect here");
     }

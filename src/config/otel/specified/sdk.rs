@@ -109,10 +109,17 @@ pub(super) static ROWS: &[OtelVariable] = &[
         Whole { tests: &["a_record_is_bounded_in_attributes_characters_and_bytes_and_says_what_it_lost"] },
     ),
     row(
-        &["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"],
+        &["OTEL_CONFIG_FILE"],
         "a file instead of all other variables",
-        None { instead: "flags and variables" },
+        But {
+            difference: "what has no variable is refused by its path ([what is taken](telemetry.md#a-configuration-file))",
+            tests: &[
+                "a_role_does_what_its_configuration_file_says_and_no_variable_beside_it",
+                "what_a_configuration_file_asks_for_and_is_not_supported_is_refused_by_its_path",
+            ],
+        },
     ),
+    row(&["OTEL_EXPERIMENTAL_CONFIG_FILE"], "the same (deprecated)", None { instead: "`OTEL_CONFIG_FILE`" }),
     row(
         &["OTEL_SEMCONV_STABILITY_OPT_IN"],
         "which generation of semantic conventions to send",
