@@ -15,7 +15,7 @@ mod source;
 
 use std::collections::BTreeSet;
 
-use o11y_lab::lab::expect::{ExpectedSpan, LOAD_SPAN, ORDER_TRACE, SpanKind};
+use o11y_lab::lab::expect::{ExpectedSpan, LOAD_SPAN, SHAPES, SpanKind};
 use o11y_lab::schema::OTLP_METRICS;
 use o11y_lab::schema::registry::{EVENTS, RESOURCE, SPANS, SpanRow, Use};
 
@@ -125,7 +125,7 @@ fn can_be(expected: &ExpectedSpan, row: &SpanRow) -> bool {
 
 #[test]
 fn every_span_that_the_lab_promises_is_a_row_of_the_registry() {
-    for expected in ORDER_TRACE.iter().chain([&LOAD_SPAN]) {
+    for expected in SHAPES.iter().flat_map(|shape| shape.spans).chain([&LOAD_SPAN]) {
         let rows: Vec<_> = SPANS.iter().filter(|row| can_be(expected, row)).map(|row| row.id).collect();
         assert_eq!(rows.len(), 1, "{}: {rows:?}", expected.name);
     }
