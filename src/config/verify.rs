@@ -57,6 +57,9 @@ pub struct VerifyConfig {
     /// List every claim, not only those that do not hold
     #[arg(long, env = "VERIFY_DETAILS")]
     pub details: bool,
+    /// Send nothing: say what changed from one report, made with --json, to a later one
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["junit", "github", "details"])]
+    pub diff: Vec<PathBuf>,
     /// Report in JSON
     #[arg(long)]
     pub json: bool,

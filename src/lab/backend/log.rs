@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::span::array;
 use super::{BackendError, QueryApi, encoded};
+use crate::schema::registry::LOG_FIELDS;
 
 /// One log line: the JSON object that a service wrote.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,18 @@ impl LogLine {
     /// From a line of a service's output; `None` where it is no JSON object.
     pub fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok().map(|fields| Self { fields })
+    }
+
+    /// From a record's fields: where it came by OTLP, what the conventions name is under the line's name again.
+    fn of_record(mut fields: Map<String, Value>) -> Self {
+        for row in LOG_FIELDS.iter().filter(|row| row.key != row.field) {
+            if !fields.contains_key(row.field)
+                && let Some(value) = fields.get(row.key).cloned()
+            {
+                fields.insert(row.field.to_owned(), value);
+            }
+        }
+        Self { fields }
     }
 
     /// A field that is text, such as `level`, `message`, `service` or `traceId`; empty without one.
@@ -91,7 +104,7 @@ impl LogReader {
     async fn search(&self, query: &str) -> Result<Vec<LogLine>, BackendError> {
         let lines = self.api.list(&format!("/api/logs?{query}"), "/logs", "a list of log lines").await?;
         let line = |line| match line {
-            Value::Object(fields) => Some(LogLine { fields }),
+            Value::Object(fields) => Some(LogLine::of_record(fields)),
             _ => None,
         };
         Ok(lines.into_iter().filter_map(line).collect())
@@ -107,13 +120,13 @@ fn victoria_line(record: Value) -> Option<LogLine> {
         ("trace_id", "traceId"),
         ("span_id", "spanId"),
         ("service.name", "service"),
-        ("severity", "level"),
+        ("severity_text", "level"),
     ] {
         if let Some(value) = fields.remove(theirs) {
             fields.entry(ours).or_insert(value);
         }
     }
-    Some(LogLine { fields })
+    Some(LogLine::of_record(fields))
 }
 
 #[cfg(test)]
@@ -125,10 +138,11 @@ mod tests {
     #[test]
     fn a_record_of_victorialogs_has_the_fields_of_the_line_that_was_written() {
         let record = json!({"_msg": "Order created", "_time": "2026-11-28T08:00:00Z", "trace_id": "4b",
-            "span_id": "00", "service.name": "order-service", "orderId": "7"});
+            "span_id": "00", "service.name": "order-service", "orderId": "7", "http.route": "/orders"});
         let line = victoria_line(record).unwrap_or_else(|| unreachable!());
-        let texts = ["message", "traceId", "spanId", "service", "orderId"].map(|field| line.text(field));
-        assert_eq!(texts, ["Order created", "4b", "00", "order-service", "7"]);
+        let texts =
+            ["message", "traceId", "spanId", "service", "orderId", "route"].map(|field| line.text(field));
+        assert_eq!(texts, ["Order created", "4b", "00", "order-service", "7", "/orders"]);
         assert_eq!(victoria_line(json!("no record")), None);
     }
 }

@@ -4,7 +4,7 @@
 //!    in [`super::expect`]
 //! 2. which backends are asked: `sources`; asking them until all is there: `gather`
 //! 3. judging it, one row for each `claim`: `traces` (with `align`), `counts`, `logs`, `links`, `queue`
-//! 4. `report`
+//! 4. `report`; two of them beside each other: `diff`
 //!
 //! Standard output is the report. The exit code is 0 where every claim holds, 1 where one does not, 3 where
 //! none fails and one cannot be told.
@@ -12,6 +12,7 @@
 mod align;
 mod claim;
 mod counts;
+mod diff;
 mod gather;
 mod ledger;
 mod links;
@@ -59,6 +60,9 @@ pub struct NotVerified {
 /// # Errors
 /// The gateway does not answer, no backend is known; [`NotVerified`].
 pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
+    if let [before, after] = config.diff.as_slice() {
+        return diff::diff(before, after, config.json);
+    }
     let sources = Sources::find(&config).await;
     if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
         bail!(

@@ -9,6 +9,7 @@ mod prometheus;
 mod rules;
 mod skew;
 mod tier;
+mod verify;
 mod victorialogs;
 
 use std::path::{Path, PathBuf};

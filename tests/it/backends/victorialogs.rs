@@ -8,17 +8,34 @@ use crate::helpers::http::try_send;
 use crate::helpers::process::clean;
 use crate::helpers::{Lab, Process, eventually, free_port, get, metric, post};
 
+pub struct VictoriaLogs {
+    _process: Process,
+    _folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl VictoriaLogs {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut command = clean(std::process::Command::new(program("victorialogs/victoria-logs")));
+        command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+        command.arg(format!("-storageDataPath={}", folder.path().display()));
+        let started = Self { _process: Process::spawn(command), _folder: folder, port };
+        eventually("it listens", || try_send("GET", &started.url("/health"), &[], None));
+        started
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
 #[test]
 #[ignore = "needs programs that take minutes to build: make test-backends"]
 fn victorialogs_has_every_line_once_and_finds_those_of_a_trace() {
-    let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut command = clean(std::process::Command::new(program("victorialogs/victoria-logs")));
-    command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
-    command.arg(format!("-storageDataPath={}", folder.path().display()));
-    let _process = Process::spawn(command);
-    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
-    eventually("it listens", || try_send("GET", &url("/health"), &[], None));
+    let logs = VictoriaLogs::start();
+    let url = |path: &str| logs.url(path);
     let lab = Lab::start_with(&[
         ("OTEL_LOGS_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &url("/insert/opentelemetry/v1/logs")),

@@ -1,7 +1,7 @@
 //! `o11y-lab verify`: green where everything arrived, red in the right row where something was done to it.
 
 pub mod mutations;
-mod proxy;
+pub mod proxy;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -15,14 +15,14 @@ use mutations::Mutation;
 use proxy::Proxy;
 
 /// What `verify` said, and its exit code.
-struct Verified {
+pub struct Verified {
     code: Option<i32>,
     report: Value,
     stderr: String,
 }
 
 impl Verified {
-    fn run(command: &mut Command) -> Self {
+    pub fn run(command: &mut Command) -> Self {
         let output = command.arg("--json").output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let report = serde_json::from_slice(&output.stdout)
@@ -31,13 +31,13 @@ impl Verified {
     }
 
     /// The claims with another verdict than this.
-    fn not(&self, verdict: &str) -> Vec<&Value> {
+    pub fn not(&self, verdict: &str) -> Vec<&Value> {
         let claims = self.report["claims"].as_array().unwrap();
         claims.iter().filter(|claim| claim["verdict"] != verdict).collect()
     }
 
     #[track_caller]
-    fn assert_green(&self) {
+    pub fn assert_green(&self) {
         assert!(self.not("pass").is_empty(), "{:#?} {}", self.not("pass"), self.stderr);
         assert_eq!(self.code, Some(0), "{}", self.stderr);
     }
@@ -136,6 +136,28 @@ fn the_table_the_junit_file_and_the_annotations_say_the_same() {
     let xml = std::fs::read_to_string(file.path()).unwrap();
     assert!(xml.contains("<testcase classname=\"logs in loki\" name=\"logs.readable\"><error "), "{xml}");
     assert!(said.contains("::warning title=logs.readable in loki::"), "{said}");
+}
+
+#[test]
+fn two_reports_beside_each_other_say_what_got_worse() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, verdict: &str| {
+        let claim =
+            serde_json::json!({"id": "a.b", "source": "console", "verdict": verdict, "found": "2 of 3"});
+        let file = folder.path().join(name);
+        std::fs::write(&file, serde_json::json!({"claims": [claim]}).to_string()).unwrap();
+        file
+    };
+    let (good, bad) = (put("good.json", "pass"), put("bad.json", "fail"));
+    let diff = |before, after| bin().args(["verify", "--diff"]).args([before, after]).output().unwrap();
+    let worse = diff(&good, &bad);
+    let text = String::from_utf8_lossy(&worse.stdout).into_owned();
+    assert_eq!(worse.status.code(), Some(1), "{text}");
+    assert!(text.starts_with("worse   a.b in console") && text.contains("pass -> fail"), "{text}");
+    assert_eq!(diff(&bad, &good).status.code(), Some(0));
+    let none = diff(&good, &folder.path().join("none.json"));
+    assert_eq!(none.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("none.json"));
 }
 
 /// A lab behind a proxy: its telemetry reaches a console of its own by OTLP in JSON.

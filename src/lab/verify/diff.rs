@@ -1,0 +1,124 @@
+//! Two reports beside each other: what got worse, what got better.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use super::NotVerified;
+use crate::lab::output::CommandOutput;
+use crate::terminal::escaped;
+
+/// The largest report that is read, in bytes: one of a run has some tens of thousands.
+const LARGEST_REPORT: u64 = 16 << 20;
+
+/// Verdicts from the best to the worst.
+const RANKS: [&str; 3] = ["pass", "cannot tell", "fail"];
+
+type Rows = BTreeMap<(String, String), (String, String)>;
+
+/// Reads two reports and says what changed from the first to the second.
+///
+/// # Errors
+/// One cannot be read; [`NotVerified`] where something got worse.
+pub(super) fn diff(before: &Path, after: &Path, in_json: bool) -> anyhow::Result<()> {
+    let changes = changes(&rows(before)?, &rows(after)?);
+    let worse = changes.iter().filter(|change| change["change"] == "worse").count();
+    let mut text = String::new();
+    for change in &changes {
+        let word = |key: &str| change[key].as_str().unwrap_or("-").to_owned();
+        let (from, to) = (word("before"), word("after"));
+        let _ = writeln!(text, "{:<7} {:<40} {from} -> {to}", word("change"), word("claim"));
+        if change["change"] == "worse" {
+            let _ = writeln!(text, "        found {}", escaped(&word("found")));
+        }
+    }
+    if changes.is_empty() {
+        text.push_str("every claim is as it was\n");
+    }
+    CommandOutput { text, json: json!({"worse": worse, "changes": changes}) }.print(in_json)?;
+    match worse {
+        0 => Ok(()),
+        worse => {
+            Err(NotVerified { summary: format!("{worse} claims are worse than before"), exit_code: 1 }.into())
+        }
+    }
+}
+
+fn rows(file: &Path) -> anyhow::Result<Rows> {
+    let name = file.display();
+    let size = std::fs::metadata(file).with_context(|| format!("reading {name}"))?.len();
+    if size > LARGEST_REPORT {
+        bail!("{name} is longer than {LARGEST_REPORT} bytes");
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
+    let report: Value = serde_json::from_str(&text).with_context(|| format!("{name} is no JSON"))?;
+    let Some(claims) = report["claims"].as_array() else {
+        bail!("{name} is no report of verify --json: it has no claims");
+    };
+    let text = |claim: &Value, key: &str| claim[key].as_str().unwrap_or_default().to_owned();
+    let row =
+        |claim| ((text(claim, "id"), text(claim, "source")), (text(claim, "verdict"), text(claim, "found")));
+    Ok(claims.iter().map(row).collect())
+}
+
+/// What is not as it was. A claim that is new and fails is worse, one that is gone cannot be told any more.
+fn changes(before: &Rows, after: &Rows) -> Vec<Value> {
+    let rank = |verdict: &str| RANKS.iter().position(|known| *known == verdict);
+    let mut all: Vec<_> = before.keys().chain(after.keys()).collect();
+    all.sort();
+    all.dedup();
+    let mut changes = Vec::new();
+    for key in all {
+        let (old, new) = (before.get(key), after.get(key));
+        let (from, to) = (old.map(|row| row.0.as_str()), new.map(|row| row.0.as_str()));
+        if from == to {
+            continue;
+        }
+        // What is not there says as little as what cannot be told.
+        let of = |verdict: Option<&str>| rank(verdict.unwrap_or("cannot tell"));
+        let change = match of(to).cmp(&of(from)) {
+            std::cmp::Ordering::Greater => "worse",
+            std::cmp::Ordering::Less => "better",
+            std::cmp::Ordering::Equal => "other",
+        };
+        let found = new.map(|row| row.1.as_str());
+        let claim = format!("{} in {}", key.0, key.1);
+        changes.push(json!({"claim": claim, "change": change, "before": from, "after": to, "found": found}));
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(rows: &[(&str, &str)]) -> Rows {
+        let row = |(id, verdict): &(&str, &str)| {
+            (((*id).to_owned(), "console".to_owned()), ((*verdict).to_owned(), "x".to_owned()))
+        };
+        rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn what_failed_later_or_is_gone_is_worse_and_what_is_as_it_was_is_not_said() {
+        let before = report(&[("a", "pass"), ("b", "fail"), ("c", "pass"), ("d", "pass")]);
+        let after = report(&[("a", "fail"), ("b", "pass"), ("c", "pass"), ("e", "fail")]);
+        let changes = changes(&before, &after);
+        let said: Vec<_> = changes
+            .iter()
+            .map(|change| format!("{} {}", change["claim"].as_str().unwrap_or(""), change["change"]))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "a in console \"worse\"",
+                "b in console \"better\"",
+                "d in console \"worse\"",
+                "e in console \"worse\""
+            ]
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! `o11y-lab verify` against real backends: green where all arrived, red where something was done on the way.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::jaeger::Jaeger;
+use super::prometheus;
+use super::victorialogs::VictoriaLogs;
+use crate::alerts::live::targets;
+use crate::helpers::prometheus::folder;
+use crate::helpers::{Lab, bin};
+use crate::verify::Verified;
+use crate::verify::mutations::{METRICS, Mutation, TRACES};
+use crate::verify::proxy::Proxy;
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn verify_is_green_on_jaeger_prometheus_and_victorialogs_and_red_in_the_right_row_under_a_change() {
+    let (jaeger, logs) = (Jaeger::start(), VictoriaLogs::start());
+    let spans = Proxy::before(&jaeger.endpoint("http"));
+    let counts = Proxy::before(&format!("{}/api/v1/otlp", jaeger.prometheus.url));
+    let lab = Lab::start_with(&[
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{}/v1/traces", spans.url)),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &format!("{}/v1/metrics", counts.url)),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+        ("OTEL_METRICS_EXPORTER", "otlp,prometheus"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &logs.url("/insert/opentelemetry/v1/logs")),
+    ]);
+    let scraping = prometheus::start(folder("lab", &targets(&lab), None));
+    let verify = |more: &[&str], within: &str| {
+        let mut command = bin();
+        command.args(["verify", "--port-base", &lab.base.to_string(), "--orders", "10"]);
+        command.args(["--traces", &format!("jaeger={}", jaeger.url), "--within", within]);
+        command.args(["--metrics", &format!("prometheus={}", jaeger.prometheus.url)]);
+        command.args(["--logs", &format!("victorialogs={}", logs.url("")), "--settle", "2s"]).args(more);
+        Verified::run(&mut command)
+    };
+    let scraped = format!("prometheus={}", scraping.url);
+    verify(&["--metrics", &scraped, "--metrics", "roles", "--alerts", &scraped], "60s").assert_green();
+
+    let named = |table: &'static [Mutation], what| table.iter().find(|one| one.what == what).unwrap();
+    // Jaeger shows what is the same in all words once.
+    let twice = named(TRACES, "a span comes again under its id");
+    let renamed = named(TRACES, "a service is renamed");
+    let frozen = named(METRICS, "a counter is frozen");
+    for (proxy, mutation) in [(&spans, twice), (&spans, renamed), (&counts, frozen)] {
+        proxy.arm(Some(mutation.change));
+        let verified = verify(&[], "15s");
+        proxy.arm(None);
+        let found: BTreeSet<_> =
+            verified.not("pass").iter().map(|claim| claim["id"].as_str().unwrap()).collect();
+        assert_eq!(
+            found,
+            mutation.red.iter().copied().collect(),
+            "{}: {:#?}",
+            mutation.what,
+            verified.not("pass")
+        );
+        assert_eq!(verified.not("pass")[0]["verdict"], json!("fail"), "{}", mutation.what);
+    }
+    verify(&[], "60s").assert_green();
+}
