@@ -122,8 +122,8 @@ async fn of_pages(pages: &[(&'static str, String)]) -> Result<CountSnapshot, Bac
         .collect();
     let mut found = CountSnapshot::default();
     for (service, base) in pages {
-        let url = format!("{base}/metrics");
-        let answer = match http.get(&url).await {
+        let url = format!("{}/metrics", super::without_login(base));
+        let answer = match http.get(&format!("{base}/metrics")).await {
             Ok(answer) if answer.is_success() => answer,
             Ok(answer) => return Err(BackendError::Refused { url, status: answer.status.as_u16() }),
             Err(why) => return Err(BackendError::Unanswered { url, why }),

@@ -55,19 +55,22 @@ pub enum BackendError {
 /// A backend's query API at one base URL, such as `http://127.0.0.1:3005`.
 struct QueryApi {
     base: String,
+    /// The same as it may be shown.
+    shown: String,
     http: OneShot,
 }
 
 impl QueryApi {
     fn new(base: &str) -> Self {
         let base = base.trim_end_matches('/').to_owned();
-        Self { base, http: OneShot::new(QUERY_WITHIN, LARGEST_ANSWER) }
+        let shown = without_login(&base);
+        Self { base, shown, http: OneShot::new(QUERY_WITHIN, LARGEST_ANSWER) }
     }
 
     /// The JSON at a path, query included; `None` where the backend knows no such thing (404).
     async fn find(&self, path: &str) -> Result<Option<Value>, BackendError> {
-        let url = format!("{}{path}", self.base);
-        match self.http.get(&url).await {
+        let url = format!("{}{path}", self.shown);
+        match self.http.get(&format!("{}{path}", self.base)).await {
             Ok(answer) if answer.status == StatusCode::NOT_FOUND => Ok(None),
             Ok(answer) if !answer.is_success() => {
                 Err(BackendError::Refused { url, status: answer.status.as_u16() })
@@ -83,13 +86,13 @@ impl QueryApi {
     /// The JSON at a path that has to be there.
     async fn get(&self, path: &str) -> Result<Value, BackendError> {
         let found = self.find(path).await?;
-        found.ok_or_else(|| BackendError::Refused { url: format!("{}{path}", self.base), status: 404 })
+        found.ok_or_else(|| BackendError::Refused { url: format!("{}{path}", self.shown), status: 404 })
     }
 
     /// The JSON values at a path that has one a line; lines that are none are passed over.
     async fn json_lines(&self, path: &str) -> Result<Vec<Value>, BackendError> {
-        let url = format!("{}{path}", self.base);
-        match self.http.get(&url).await {
+        let url = format!("{}{path}", self.shown);
+        match self.http.get(&format!("{}{path}", self.base)).await {
             Ok(answer) if answer.is_success() => {
                 let lines = answer.body.split(|byte| *byte == b'\n');
                 Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
@@ -109,8 +112,20 @@ impl QueryApi {
         let mut json = self.get(path).await?;
         match json.pointer_mut(pointer).map(Value::take) {
             Some(Value::Array(list)) => Ok(list),
-            _ => Err(BackendError::Unreadable { url: format!("{}{path}", self.base), expected }),
+            _ => Err(BackendError::Unreadable { url: format!("{}{path}", self.shown), expected }),
         }
+    }
+}
+
+/// A URL without the login that it may have.
+pub(super) fn without_login(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let end = rest.find('/').unwrap_or(rest.len());
+            let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[host..])
+        }
+        None => url.to_owned(),
     }
 }
 

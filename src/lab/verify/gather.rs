@@ -12,15 +12,18 @@ use super::ledger::{Ledger, LedgerEntry};
 use super::logs::LogJudge;
 use super::sources::Named;
 use super::traces::{SpanIds, TraceJudge};
-use crate::config::VerifyConfig;
+use crate::config::{TraceMode, VerifyConfig};
 use crate::lab::backend::BackendError;
 use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::lab::backend::log::{LogLine, LogReader};
 use crate::lab::backend::trace::{Span, TraceReader};
+use crate::runtime::oneshot::OneShot;
 
 /// Between two rounds of questions; grows up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const OVERVIEW_WITHIN: Duration = Duration::from_secs(5);
+const LARGEST_OVERVIEW: usize = 1 << 20;
 /// Lines of one trace that are read: many more than any has.
 const MOST_LINES: usize = 200;
 
@@ -45,6 +48,10 @@ impl<'a> Wait<'a> {
         Self { config, began: Instant::now() }
     }
 
+    fn left(&self) -> Duration {
+        self.config.within.saturating_sub(self.began.elapsed())
+    }
+
     /// Asks again and again for `pending` until none is left; how long that took, if all came in time.
     async fn until_none<T: Copy, F: Future<Output = bool>>(
         &self,
@@ -58,7 +65,9 @@ impl<'a> Wait<'a> {
                 async move { (one, arrived.await) }
             });
             let left = asked.buffer_unordered(self.config.connections as usize);
-            pending = left.filter_map(async |(one, arrived)| (!arrived).then_some(one)).collect().await;
+            let left = left.filter_map(async |(one, arrived)| (!arrived).then_some(one)).collect();
+            // A backend that hangs costs no more than the time there is.
+            pending = tokio::time::timeout(self.left(), left).await.ok()?;
             if pending.is_empty() {
                 return Some(self.began.elapsed());
             }
@@ -71,10 +80,27 @@ impl<'a> Wait<'a> {
     }
 }
 
+/// Whether the console has let go of older items for want of room, in words; it keeps so many.
+async fn let_go<R>(source: &Named<R>, signal: &str, field: &str) -> Option<String> {
+    if !source.label.starts_with("console") {
+        return None;
+    }
+    let (http, url) =
+        (OneShot::new(OVERVIEW_WITHIN, LARGEST_OVERVIEW), format!("{}/api/overview", source.base));
+    let overview: serde_json::Value = http.get(&url).await.ok()?.json()?;
+    let gone = overview[signal][field].as_u64()?;
+    (gone > 0)
+        .then(|| format!("the console let go of {gone} to make room: give it more, or send fewer orders"))
+}
+
 /// The spans of a request: of its trace, and of the consumer's where that is another.
-async fn spans_of(reader: &TraceReader, entry: &LedgerEntry) -> Result<Vec<Span>, BackendError> {
+async fn spans_of(
+    reader: &TraceReader,
+    mode: TraceMode,
+    entry: &LedgerEntry,
+) -> Result<Vec<Span>, BackendError> {
     let mut spans = Vec::new();
-    for id in entry.traces() {
+    for id in entry.traces(mode) {
         spans.extend(reader.trace(id).await?.spans);
     }
     Ok(spans)
@@ -87,27 +113,38 @@ pub(super) async fn traces(
     wait: Wait<'_>,
 ) -> (Gathered, SpanIds) {
     let (reader, config) = (&source.reader, wait.config);
+    let mode = config.queue_trace_mode;
     let recorded: Vec<_> = ledger.recorded().map(|(_, entry)| entry).collect();
     let visible = wait
         .until_none(recorded, async |entry: &LedgerEntry| {
-            spans_of(reader, entry).await.is_ok_and(|spans| spans.len() >= entry.shape.spans.len())
+            spans_of(reader, mode, entry).await.is_ok_and(|spans| spans.len() >= ledger.certain(entry))
         })
         .await;
     sleep(config.settle).await;
     let mut judge =
         TraceJudge::new(&source.label, &source.base, config.queue_trace_mode, config.clock_tolerance);
     let all = ledger.known().filter(|entry| entry.trace.is_some());
-    let answers = futures_util::stream::iter(all).map(async |entry| (entry, spans_of(reader, entry).await));
+    let answers =
+        futures_util::stream::iter(all).map(async |entry| (entry, spans_of(reader, mode, entry).await));
     let mut answers = answers.buffer_unordered(config.connections as usize);
     let mut unread = None;
     while let Some((entry, spans)) = answers.next().await {
         match spans {
-            Ok(spans) if entry.sampled => judge.add(entry, &spans),
-            Ok(spans) => judge.unsampled(entry.trace.as_deref().unwrap_or_default(), &spans),
-            Err(error) => unread = Some(error.to_string()),
+            Ok(spans) if entry.sampled => judge.add(entry, ledger.certain(entry), &spans),
+            Ok(mut spans) => {
+                let id = entry.trace.as_deref().unwrap_or_default();
+                spans.retain(|span| span.trace == id);
+                judge.unsampled(id, &spans);
+            }
+            Err(error) => {
+                unread = Some(error.to_string());
+                break;
+            }
         }
     }
     let (mut claims, ids) = judge.claims(ledger);
+    let evicted = let_go(source, "traces", "evictedTraces").await;
+    claims = claims.into_iter().map(|claim| claim.unless(evicted.as_deref())).collect();
     if let Some(why) = unread {
         claims = vec![Claim::untold("traces.readable", &source.label, "it can be read", why)];
     }
@@ -115,9 +152,13 @@ pub(super) async fn traces(
 }
 
 /// The lines of a request.
-async fn lines_of(reader: &LogReader, entry: &LedgerEntry) -> Result<Vec<LogLine>, BackendError> {
+async fn lines_of(
+    reader: &LogReader,
+    mode: TraceMode,
+    entry: &LedgerEntry,
+) -> Result<Vec<LogLine>, BackendError> {
     let mut lines = Vec::new();
-    for id in entry.traces() {
+    for id in entry.traces(mode) {
         lines.extend(reader.of_trace(id, MOST_LINES).await?);
     }
     Ok(lines)
@@ -130,9 +171,10 @@ pub(super) async fn wait_for_lines(
     wait: Wait<'_>,
 ) -> Option<Duration> {
     let all: Vec<_> = ledger.known().filter(|entry| entry.trace.is_some()).collect();
+    let mode = wait.config.queue_trace_mode;
     wait.until_none(all, async |entry: &LedgerEntry| {
         let wanted = entry.shape.expected_lines().len();
-        lines_of(&source.reader, entry).await.is_ok_and(|lines| lines.len() >= wanted)
+        lines_of(&source.reader, mode, entry).await.is_ok_and(|lines| lines.len() >= wanted)
     })
     .await
 }
@@ -146,19 +188,26 @@ pub(super) async fn logs(
 ) -> Vec<Claim> {
     let mut judge = LogJudge::new(&source.label, &source.base, ids);
     let all = ledger.known().filter(|entry| entry.trace.is_some());
-    let reader = &source.reader;
-    let answers = futures_util::stream::iter(all).map(async |entry| (entry, lines_of(reader, entry).await));
+    let (reader, mode) = (&source.reader, config.queue_trace_mode);
+    let answers =
+        futures_util::stream::iter(all).map(async |entry| (entry, lines_of(reader, mode, entry).await));
     let mut answers = answers.buffer_unordered(config.connections as usize);
     let mut unread = None;
     while let Some((entry, lines)) = answers.next().await {
         match lines {
             Ok(lines) => judge.add(entry, &lines),
-            Err(error) => unread = Some(error.to_string()),
+            Err(error) => {
+                unread = Some(error.to_string());
+                break;
+            }
         }
     }
     match unread {
         Some(why) => vec![Claim::untold("logs.readable", &source.label, "it can be read", why)],
-        None => judge.claims(ledger),
+        None => {
+            let evicted = let_go(source, "logs", "evicted").await;
+            judge.claims(ledger).into_iter().map(|claim| claim.unless(evicted.as_deref())).collect()
+        }
     }
 }
 

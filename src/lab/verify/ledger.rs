@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::config::TraceMode;
 use crate::lab::backend::count::CountKey;
-use crate::lab::expect::{Shape, Subject};
+use crate::lab::expect::{Shape, SpanKind, Subject};
 use crate::schema::names;
 
 /// What became of a request.
@@ -36,7 +37,7 @@ pub(super) struct LedgerEntry {
     pub(super) sampled: bool,
     /// The order that it made or is about.
     pub(super) order: Option<i64>,
-    /// The trace of the consumer's spans where they are linked, not joined; known from the notification.
+    /// The trace of the consumer's spans where that is another; known from the notification.
     pub(super) linked: Option<String>,
     /// The value in cents of the order that is sent, where one is.
     pub(super) cents: i64,
@@ -49,6 +50,10 @@ pub(super) struct Ledger {
     pub(super) entries: Vec<LedgerEntry>,
     /// From the first request to the last answer.
     pub(super) took: Duration,
+    /// Attempts, repeated ones included.
+    pub(super) attempts: u32,
+    /// Whether the consumer's traces are sampled by themselves: where they are linked and a sampler is at work.
+    pub(super) sampled_apart: bool,
 }
 
 impl Ledger {
@@ -91,10 +96,19 @@ impl Ledger {
     /// How many spans each service has to export.
     pub(super) fn spans(&self) -> BTreeMap<&'static str, usize> {
         let mut spans = BTreeMap::new();
-        for span in self.recorded().flat_map(|(_, entry)| entry.shape.spans) {
-            *spans.entry(span.service).or_default() += 1;
+        for (_, entry) in self.recorded() {
+            for span in &entry.shape.spans[..self.certain(entry)] {
+                *spans.entry(span.service).or_default() += 1;
+            }
         }
         spans
+    }
+
+    /// How many rows of a request's shape have to be there: up to the consumer's where those are sampled apart.
+    pub(super) fn certain(&self, entry: &LedgerEntry) -> usize {
+        let spans = entry.shape.spans;
+        let consumed = spans.iter().position(|span| span.kind == SpanKind::Consumer);
+        consumed.filter(|_| self.sampled_apart).unwrap_or(spans.len())
     }
 
     /// How many notifications an order has to have.
@@ -110,9 +124,10 @@ impl Ledger {
 }
 
 impl LedgerEntry {
-    /// The traces in which its lines are: its own, and the consumer's where that is another.
-    pub(super) fn traces(&self) -> impl Iterator<Item = &str> {
-        self.trace.as_deref().into_iter().chain(self.linked.as_deref())
+    /// The traces in which its spans and lines are: its own, and the consumer's where that is another.
+    pub(super) fn traces(&self, mode: TraceMode) -> impl Iterator<Item = &str> {
+        let linked = self.linked.as_deref().filter(|_| mode == TraceMode::Link);
+        self.trace.as_deref().into_iter().chain(linked)
     }
 }
 

@@ -7,6 +7,7 @@ use super::ledger::Ledger;
 use super::sources::Named;
 use crate::lab::backend::alert::AlertReader;
 use crate::lab::backend::trace::TraceReader;
+use crate::lab::backend::without_login;
 use crate::runtime::oneshot::OneShot;
 
 const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
@@ -16,15 +17,16 @@ const LARGEST_ANSWER: usize = 16 << 20;
 pub(super) async fn exemplars(gateway: &str, ledger: &Ledger, traces: &[Named<TraceReader>]) -> Vec<Claim> {
     let recorded: HashSet<&str> = ledger.recorded().map(|(id, _)| id).collect();
     let Some(reader) = traces.first().filter(|_| !recorded.is_empty()) else { return Vec::new() };
-    let url = format!("{gateway}/metrics");
+    let url = format!("{}/metrics", without_login(gateway));
     let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
     let accept = [("accept", "application/openmetrics-text")];
     let expected = "exemplars of the gateway's latencies name traces that are there";
-    let page = match http.send(actix_web::http::Method::GET, &url, &accept, None).await {
-        Ok(answer) if answer.is_success() => String::from_utf8_lossy(&answer.body).into_owned(),
-        Ok(answer) => return vec![untold(expected, &format!("{url} answered {}", answer.status))],
-        Err(why) => return vec![untold(expected, &why.to_string())],
-    };
+    let page =
+        match http.send(actix_web::http::Method::GET, &format!("{gateway}/metrics"), &accept, None).await {
+            Ok(answer) if answer.is_success() => String::from_utf8_lossy(&answer.body).into_owned(),
+            Ok(answer) => return vec![untold(expected, &format!("{url} answered {}", answer.status))],
+            Err(why) => return vec![untold(expected, &why.to_string())],
+        };
     let named: HashSet<&str> = exemplar_ids(&page).filter(|id| recorded.contains(id)).collect();
     let mut flaws = Flaws::default();
     if named.is_empty() {

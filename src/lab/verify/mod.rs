@@ -24,13 +24,15 @@ mod traces;
 mod workload;
 
 use std::io::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use futures_util::future::join_all;
+use serde_json::Value;
 
-use crate::config::VerifyConfig;
+use crate::config::{Invalid, VerifyConfig};
 use crate::lab::backend::count::{CountReader, CountSnapshot};
+use crate::lab::backend::without_login;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
 use claim::{Claim, Flaws, Verdict};
@@ -45,6 +47,7 @@ use workload::Workload;
 /// How long the gateway may take to show that it is there.
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 1 << 20;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Not every claim holds.
 #[derive(Debug, thiserror::Error)]
@@ -58,22 +61,28 @@ pub struct NotVerified {
 /// Sends the workload and reports what became of it.
 ///
 /// # Errors
-/// The gateway does not answer, no backend is known; [`NotVerified`].
+/// A JUnit file that cannot be written ([`Invalid`]); [`NotVerified`], also where nothing could be sent.
 pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     if let [before, after] = config.diff.as_slice() {
         return diff::diff(before, after, config.json);
     }
-    let sources = Sources::find(&config).await;
-    if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
-        bail!(
-            "no backend answers on this machine: is the lab up? Name one with --traces, --metrics or --logs"
-        );
+    // Before anything is sent: a report that cannot be written is no reason to have sent it.
+    let junit = config.junit.as_ref().map(|file| (file, std::fs::File::create(file)));
+    if let Some((file, Err(error))) = &junit {
+        return Err(Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())).into());
     }
     reach(&config).await?;
+    let sources = Sources::find(&config).await;
+    if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
+        return Err(untold(
+            "no backend is named, and there is none of this lab: --traces, --metrics, --logs",
+        ));
+    }
     let report = verify(&config, &sources).await;
     report.output(config.details).print(config.json)?;
-    if let Some(file) = &config.junit {
-        std::fs::write(file, report.junit()).with_context(|| format!("writing {}", file.display()))?;
+    if let Some((file, Ok(mut writer))) = junit {
+        let written = writer.write_all(report.junit().as_bytes());
+        written.with_context(|| format!("writing {}", file.display()))?;
     }
     if config.github {
         let _ = std::io::stderr().write_all(report.annotations().as_bytes());
@@ -86,12 +95,31 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     Err(NotVerified { summary: report.summary(), exit_code }.into())
 }
 
+/// Nothing was sent, so nothing can be told.
+fn untold(why: &str) -> anyhow::Error {
+    NotVerified { summary: format!("cannot tell: {why}"), exit_code: 3 }.into()
+}
+
+/// Waits until the gateway answers: it may be starting.
 async fn reach(config: &VerifyConfig) -> anyhow::Result<()> {
     let url = format!("{}/health", config.target());
-    match OneShot::new(REACHED_WITHIN, LARGEST_ANSWER).get(&url).await {
-        Ok(answer) if answer.is_success() => Ok(()),
-        Ok(answer) => bail!("the gateway answered {} on /health; is the lab up?", answer.status),
-        Err(why) => bail!("the gateway does not answer; is the lab up? {why}"),
+    let http = OneShot::new(REACHED_WITHIN, LARGEST_ANSWER);
+    let end = Instant::now() + REACHED_WITHIN;
+    loop {
+        let why = match http.get(&url).await {
+            Ok(answer) => {
+                let service = answer.json::<Value>().unwrap_or_default()["service"].clone();
+                return match service == Role::Gateway.service().name {
+                    true => Ok(()),
+                    false => Err(untold("what answers there is not the lab's gateway (--url, --port-base)")),
+                };
+            }
+            Err(why) => why,
+        };
+        if Instant::now() >= end {
+            return Err(untold(&format!("the gateway does not answer; is the lab up? {why}")));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -143,7 +171,8 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
         claims.extend(links::alerts(source).await);
     }
     let (requests, took) = (ledger.entries.len(), ledger.took);
-    Report { target: config.target(), requests, took, seed: config.seed, visible, claims }
+    let (target, notes) = (without_login(&config.target()), sources.notes.clone());
+    Report { target, requests, took, seed: config.seed, visible, notes, claims }
 }
 
 /// Every source of metrics before the first request.
@@ -192,7 +221,7 @@ fn judge_counts(
         (Ok(_), None) => return unread("it was not asked".to_owned()),
     };
     let look = match source.label.split(' ').next() {
-        Some("roles") => format!("{}/metrics, and that of each other role", config.target()),
+        Some("roles") => format!("{}/metrics, and that of each other role", config.of(Role::Gateway)),
         Some("prometheus") => format!("{}/graph?g0.expr={{metric}}", source.base),
         _ => format!("{}/api/metrics", source.base),
     };

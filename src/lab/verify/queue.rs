@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::claim::{Claim, Flaws};
 use super::ledger::Ledger;
-use crate::config::{TraceMode, VerifyConfig};
+use crate::config::VerifyConfig;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
 
@@ -61,9 +61,17 @@ impl QueueWitness {
             return vec![Claim::untold("queue.notified", source, "each order is notified once", why)];
         };
         let end = Instant::now() + config.within;
-        while Instant::now() < end {
+        let mut missing: Vec<_> = ledger.notifications().into_iter().collect();
+        loop {
+            let asked = futures_util::stream::iter(missing).map(async |(order, wanted)| {
+                let sent = self.notifications(order).await.map_or(0, |sent| sent.len());
+                (sent < wanted).then_some((order, wanted))
+            });
+            let asked = asked.buffer_unordered(config.connections as usize);
+            missing = asked.filter_map(async |missing| missing).collect().await;
             let stats = self.stats().await.unwrap_or_default();
-            if stats["waiting"] == 0 && stats["inFlight"] == 0 && self.all_sent(ledger, config).await {
+            let rests = stats["waiting"] == 0 && stats["inFlight"] == 0;
+            if missing.is_empty() && rests || Instant::now() >= end {
                 break;
             }
             sleep(PAUSE).await;
@@ -79,9 +87,7 @@ impl QueueWitness {
                 let what = format!("order {order} has {} notifications instead of {wanted}", sent.len());
                 notified.add(what, || format!("{}/notifications?orderId={order}", self.base));
             }
-            if config.queue_trace_mode == TraceMode::Link {
-                link(ledger, *order, sent);
-            }
+            link(ledger, *order, sent);
         }
         let stats = self.stats().await.unwrap_or_default();
         let (mut left, mut dead) = (Flaws::default(), Flaws::default());
@@ -100,21 +106,14 @@ impl QueueWitness {
             Claim::of("queue.dead", source, "no new dead letters", &dead),
         ]
     }
-
-    /// Whether every order has its notifications.
-    async fn all_sent(&self, ledger: &Ledger, config: &VerifyConfig) -> bool {
-        let wanted = ledger.notifications();
-        let asked = futures_util::stream::iter(wanted).map(async |(order, wanted)| {
-            self.notifications(order).await.is_some_and(|sent| sent.len() >= wanted)
-        });
-        asked.buffer_unordered(config.connections as usize).all(async |sent| sent).await
-    }
 }
 
 /// Tells each request of an order the trace in which its message was consumed.
 fn link(ledger: &mut Ledger, order: i64, sent: &[Value]) {
     for entry in ledger.entries.iter_mut().filter(|entry| entry.order == Some(order)) {
         let own = sent.iter().find(|one| one["type"].as_str() == entry.shape.notification);
-        entry.linked = own.and_then(|one| one["traceId"].as_str()).map(str::to_owned);
+        let other =
+            own.and_then(|one| one["traceId"].as_str()).filter(|id| entry.trace.as_deref() != Some(id));
+        entry.linked = other.map(str::to_owned);
     }
 }

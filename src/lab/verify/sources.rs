@@ -1,18 +1,22 @@
 //! The backends that are asked: those that the user names, else those of this lab that answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::{BackendSource, VerifyConfig};
 use crate::lab::backend::alert::AlertReader;
 use crate::lab::backend::count::CountReader;
 use crate::lab::backend::log::LogReader;
 use crate::lab::backend::trace::TraceReader;
+use crate::lab::backend::without_login;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::{OtlpMetric, names};
 
 /// How long a backend that nobody named may take to show that it is there.
 const THERE_WITHIN: Duration = Duration::from_secs(2);
 const LARGEST_ANSWER: usize = 1 << 20;
+/// The first metrics of a lab that has just started: `up` has them sent every five seconds.
+const METRICS_WITHIN: Duration = Duration::from_secs(6);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A backend and what it is called in the report.
 pub(super) struct Named<R> {
@@ -28,34 +32,37 @@ pub(super) struct Sources {
     pub(super) counts: Vec<Named<CountReader>>,
     pub(super) logs: Vec<Named<LogReader>>,
     pub(super) alerts: Vec<Named<AlertReader>>,
+    /// What the reader of the report should know of them.
+    pub(super) notes: Vec<&'static str>,
 }
 
 impl Sources {
-    /// From the settings; where a signal has none, from what answers on this machine.
+    /// From the settings; where a signal has none, this lab's own: what cannot be read there is said, not left
+    /// out. Of a lab on another machine only what the user names is known.
     pub(super) async fn find(config: &VerifyConfig) -> Self {
         let console = BackendSource { kind: "console", url: config.console() };
         let roles = BackendSource { kind: "roles", url: String::new() };
-        let has_console = answers(&format!("{}/api/services", console.url)).await;
+        let jaeger = BackendSource { kind: "jaeger", url: VerifyConfig::jaeger() };
         let mut found = (config.traces.clone(), config.metrics.clone(), config.logs.clone());
+        let has_console = answers(&format!("{}/api/services", console.url)).await;
+        let beside = config.url.is_none() || has_console;
         if found.0.is_empty() {
-            let jaeger = BackendSource { kind: "jaeger", url: VerifyConfig::jaeger() };
-            if has_console {
-                found.0.push(console.clone());
-            } else if answers(&format!("{}/api/v3/services", jaeger.url)).await {
+            if !has_console && answers(&format!("{}/api/v3/services", jaeger.url)).await {
                 found.0.push(jaeger);
+            } else if beside {
+                found.0.push(console.clone());
             }
         }
-        if found.1.is_empty() {
-            if all_answer(config).await {
-                found.1.push(roles);
+        let mut notes = Vec::new();
+        if found.1.is_empty() && beside {
+            found.1.push(roles);
+            match has_console && sends_metrics(&console.url).await {
+                true => found.1.push(console.clone()),
+                false => notes.push("the console has no metrics of the roles: only their own pages are read"),
             }
-            // Roles may send their metrics nowhere.
-            let requests = OtlpMetric::of(names::GATEWAY_REQUESTS).map_or("", |metric| metric.name);
-            let counts = format!("{}/api/metrics/{}", console.url, requests);
-            found.1.extend(answers(&counts).await.then(|| console.clone()));
         }
-        if found.2.is_empty() {
-            found.2.extend(has_console.then_some(console));
+        if found.2.is_empty() && beside {
+            found.2.push(console);
         }
         Self {
             traces: named(&found.0, |source| TraceReader::new(&source.url)),
@@ -70,13 +77,14 @@ impl Sources {
                 _ => LogReader::console(&source.url),
             }),
             alerts: named(&config.alerts, |source| AlertReader::prometheus(&source.url)),
+            notes,
         }
     }
 }
 
 fn named<R>(sources: &[BackendSource], reader: impl Fn(&BackendSource) -> R) -> Vec<Named<R>> {
     let name = |source: &BackendSource| {
-        let base = shown(&source.url);
+        let base = without_login(&source.url);
         let alone = sources.iter().filter(|other| other.kind == source.kind).count() == 1;
         let label = if alone { source.kind.to_owned() } else { format!("{} {base}", source.kind) };
         Named { label, base, reader: reader(source) }
@@ -84,30 +92,24 @@ fn named<R>(sources: &[BackendSource], reader: impl Fn(&BackendSource) -> R) -> 
     sources.iter().map(name).collect()
 }
 
-/// A URL without the login that it may have.
-fn shown(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let end = rest.find('/').unwrap_or(rest.len());
-            let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", &rest[host..])
-        }
-        None => url.to_owned(),
-    }
-}
-
 async fn answers(url: &str) -> bool {
     let answer = OneShot::new(THERE_WITHIN, LARGEST_ANSWER).get(url).await;
     answer.is_ok_and(|answer| answer.is_success())
 }
 
-async fn all_answer(config: &VerifyConfig) -> bool {
-    for (_, page) in config.pages() {
-        if !answers(&format!("{page}/health")).await {
+/// Whether the roles' metrics reach the console: within a little more than their interval, if they do at all.
+async fn sends_metrics(console: &str) -> bool {
+    let requests = OtlpMetric::of(names::GATEWAY_REQUESTS).map_or("", |metric| metric.name);
+    let end = Instant::now() + METRICS_WITHIN;
+    loop {
+        if answers(&format!("{console}/api/metrics/{requests}")).await {
+            return true;
+        }
+        if Instant::now() >= end {
             return false;
         }
+        tokio::time::sleep(PAUSE).await;
     }
-    true
 }
 
 #[cfg(test)]
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_login_in_a_url_is_never_shown_and_two_of_a_kind_are_told_apart() {
-        assert_eq!(shown("http://user:secret@host:9090/p"), "http://host:9090/p");
+        assert_eq!(without_login("http://user:secret@host:9090/p"), "http://host:9090/p");
         let source = |url: &str| BackendSource { kind: "jaeger", url: url.to_owned() };
         let labels = |sources: &[BackendSource]| {
             named(sources, |_| ()).into_iter().map(|named| named.label).collect::<Vec<_>>()

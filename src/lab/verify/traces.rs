@@ -74,8 +74,9 @@ impl<'a> TraceJudge<'a> {
         }
     }
 
-    /// What the backend has of a request's trace, and of the consumer's where that is another.
-    pub(super) fn add(&mut self, entry: &LedgerEntry, spans: &[Span]) {
+    /// What the backend has of a request's trace, and of the consumer's where that is another; the first
+    /// `certain` rows have to be there.
+    pub(super) fn add(&mut self, entry: &LedgerEntry, certain: usize, spans: &[Span]) {
         let id = entry.trace.as_deref().unwrap_or_default();
         let look = || format!("{}/trace/{id}", self.base);
         let shape = entry.shape;
@@ -90,8 +91,9 @@ impl<'a> TraceJudge<'a> {
         }
         for (row, expected) in shape.spans.iter().enumerate() {
             let Some(span) = alignment.rows[row] else {
-                let missing = format!("no {} {} in {}", expected.service, expected.name, shape.name);
-                self.complete.add(missing, look);
+                if row < certain {
+                    self.complete.add(missing(self.mode, entry, expected), look);
+                }
                 continue;
             };
             let what = |found: &str, wanted: &str| format!("{}: {found} instead of {wanted}", named(span));
@@ -124,7 +126,7 @@ impl<'a> TraceJudge<'a> {
 
     /// The rows.
     pub(super) fn claims(self, ledger: &Ledger) -> (Vec<Claim>, SpanIds) {
-        let wanted: usize = ledger.recorded().map(|(_, entry)| entry.shape.spans.len()).sum();
+        let wanted: usize = ledger.recorded().map(|(_, entry)| ledger.certain(entry)).sum();
         let traces = ledger.recorded().count();
         let all = format!("{wanted} spans in {traces} traces");
         let joined = match self.mode {
@@ -158,6 +160,17 @@ impl<'a> TraceJudge<'a> {
             first.found = format!("{} spans in {} traces", self.spans, self.traces);
         }
         (claims, self.ids)
+    }
+}
+
+/// A row without a span, in words.
+fn missing(mode: TraceMode, entry: &LedgerEntry, expected: &ExpectedSpan) -> String {
+    let missing = format!("no {} {} in {}", expected.service, expected.name, entry.shape.name);
+    match &entry.linked {
+        Some(other) if mode == TraceMode::Child && expected.kind == SpanKind::Consumer => {
+            format!("{missing}: the message was consumed in another trace, {other}")
+        }
+        _ => missing,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The workload: users, then orders, then every other kind of request, each sent once on purpose.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::ledger::{Ledger, LedgerEntry, Outcome};
-use crate::config::VerifyConfig;
+use crate::config::{TraceMode, VerifyConfig};
 use crate::lab::expect::{SHAPES, Shape, Subject};
 use crate::runtime::error::TRACE_RESPONSE;
 use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
@@ -37,6 +37,7 @@ pub(super) struct Workload<'a> {
     run: String,
     users: RefCell<Vec<i64>>,
     orders: RefCell<Vec<i64>>,
+    attempts: Cell<u32>,
 }
 
 impl<'a> Workload<'a> {
@@ -44,7 +45,7 @@ impl<'a> Workload<'a> {
         let http = OneShot::new(config.timeout, LARGEST_ANSWER);
         let run = format!("{}-{:08x}", config.seed, fastrand::u32(..));
         let (users, orders) = (RefCell::default(), RefCell::default());
-        Self { config, http, base: config.target(), run, users, orders }
+        Self { config, http, base: config.target(), run, users, orders, attempts: Cell::new(0) }
     }
 
     /// Sends everything.
@@ -64,6 +65,9 @@ impl<'a> Workload<'a> {
         fastrand::Rng::with_seed(self.config.seed).shuffle(&mut rest);
         ledger.entries.extend(self.all(rest).await);
         ledger.took = started.elapsed();
+        ledger.attempts = self.attempts.get();
+        let sampler = ledger.known().any(|entry| !entry.sampled);
+        ledger.sampled_apart = self.config.queue_trace_mode == TraceMode::Link && sampler;
         ledger
     }
 
@@ -120,6 +124,8 @@ impl<'a> Workload<'a> {
         }
         let mut wait = FIRST_WAIT;
         let body = body.map(|body| body.to_string());
+        let count = || self.attempts.set(self.attempts.get() + 1);
+        count();
         let mut answer = self.http.send(method.clone(), &url, &headers, body.clone()).await;
         let mut repeated = false;
         for _ in 0..if keyed { REPEATS } else { 0 } {
@@ -129,6 +135,7 @@ impl<'a> Workload<'a> {
             repeated = true;
             tokio::time::sleep(wait).await;
             wait *= 2;
+            count();
             answer = self.http.send(method.clone(), &url, &headers, body.clone()).await;
         }
         (answer, repeated)
