@@ -6,9 +6,11 @@ pub mod proxy;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use o11y_lab::schema::Role;
 use serde_json::Value;
 
+use crate::helpers::process::signal_pid;
 use crate::helpers::{Lab, bin, eventually, free_port_base, get};
 use crate::otlp::Console;
 use mutations::Mutation;
@@ -51,11 +53,15 @@ fn verify(lab: &Lab, orders: &str, within: &str) -> Command {
 
 #[test]
 fn a_lab_that_runs_as_it_should_is_verified_in_child_and_link_mode_and_at_a_tenth_of_its_traces() {
-    for env in [&[] as &[(&str, &str)], &[("QUEUE_TRACE_MODE", "link")], &TENTH] {
+    let link = [("QUEUE_TRACE_MODE", "link")];
+    let both = [&link[..], &TENTH].concat();
+    for env in [&[] as &[(&str, &str)], &link, &TENTH, &both] {
         // The tests' labs send their metrics nowhere unless they are told to.
         let lab = Lab::start_with(&[env, &[("OTEL_METRICS_EXPORTER", "")]].concat());
         let sent = lab.console("/api/metrics/gateway.requests");
         eventually("the roles' metrics at the console", || (get(&sent).status == 200).then_some(()));
+        // A probe just before, whose spans are on their way.
+        get(&lab.api("/api/orders"));
         let verified = Verified::run(verify(&lab, "10", "20s").envs(env.iter().copied()));
         verified.assert_green();
         let claims = verified.report["claims"].as_array().unwrap();
@@ -95,19 +101,40 @@ fn what_others_send_meanwhile_makes_counts_untellable_and_nothing_red() {
 fn a_lab_that_is_not_there_and_a_backend_that_cannot_be_read_are_said() {
     let base = free_port_base().to_string();
     let nothing = bin().args(["verify", "--port-base", &base]).output().unwrap();
-    assert_eq!(nothing.status.code(), Some(1));
+    assert_eq!(nothing.status.code(), Some(3));
     let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
-    assert!(said.contains("no backend answers on this machine"), "{said}");
+    assert!(said.contains("the gateway does not answer"), "{said}");
 
     let lab = Lab::shared();
     let mut command = verify(lab, "1", "1s");
     command.args(["--traces", "jaeger=http://127.0.0.1:9", "--metrics", "roles"]);
-    command.args(["--logs", "console=http://127.0.0.1:9"]);
+    command.args(["--logs", "console=http://me:s3cret@127.0.0.1:9", "--github"]);
     let verified = Verified::run(&mut command);
     let untold = ["traces.readable", "logs.readable"];
     for id in untold {
         assert!(verified.not("pass").iter().any(|claim| claim["id"] == id), "{id}: {:?}", verified.report);
     }
+    let all = format!("{} {}", verified.report, verified.stderr);
+    assert!(all.contains("http://127.0.0.1:9/api/logs") && !all.contains("s3cret"), "{all}");
+}
+
+#[test]
+fn a_joined_trace_where_a_linked_one_is_expected_is_red_in_that_row_alone_and_a_stopped_role_is_said() {
+    let lab = Lab::start();
+    let verified = Verified::run(verify(&lab, "1", "5s").args(["--queue-trace-mode", "link"]));
+    let red: Vec<_> = verified.not("pass").iter().map(|claim| claim["id"].as_str().unwrap()).collect();
+    assert_eq!(red, ["traces.parents"], "{:#?}", verified.not("pass"));
+
+    // Its page cannot be read: that is a row, and not one row less.
+    let lambda = lab.pid(Role::Lambda);
+    signal_pid(lambda, Signal::SIGSTOP);
+    let verified = Verified::run(&mut verify(&lab, "1", "2s"));
+    signal_pid(lambda, Signal::SIGCONT);
+    assert!(
+        verified.not("pass").iter().any(|claim| claim["id"] == "metrics.readable"),
+        "{:?}",
+        verified.report
+    );
 }
 
 #[test]
