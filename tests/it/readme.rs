@@ -107,6 +107,10 @@ fn the_first_walk_goes_as_printed_on_fresh_state_and_after_another_up() {
             let answer = shell.json(line);
             assert!(answer["id"].is_u64(), "{line}: {answer}");
         }
+        let verify = commands("Did everything arrive?");
+        let [verify] = &verify[..] else { panic!("{verify:#?}") };
+        let said = shell.run(verify);
+        assert!(said.contains(": 48 requests in ") && said.ends_with(" claims hold\n"), "{said}");
         assert!(lab.up.stop().success());
     }
 }

@@ -59,9 +59,9 @@ impl CountSnapshot {
 }
 
 /// A reader of counters.
-pub struct CountReader(Source);
+pub struct CountReader(CountSource);
 
-enum Source {
+enum CountSource {
     /// The pages themselves: service and URL.
     Pages(Vec<(&'static str, String)>),
     Prometheus(QueryApi),
@@ -74,17 +74,17 @@ const AT_ONCE: usize = 8;
 impl CountReader {
     /// The pages of services at these base URLs.
     pub fn pages(pages: Vec<(&'static str, String)>) -> Self {
-        Self(Source::Pages(pages))
+        Self(CountSource::Pages(pages))
     }
 
     /// A Prometheus, or anything with its query API, at this base URL; the `job` of a series is its service.
     pub fn prometheus(base: &str) -> Self {
-        Self(Source::Prometheus(QueryApi::new(base)))
+        Self(CountSource::Prometheus(QueryApi::new(base)))
     }
 
     /// The metrics that the console at this base URL was sent by OTLP.
     pub fn console(base: &str) -> Self {
-        Self(Source::Console(QueryApi::new(base)))
+        Self(CountSource::Console(QueryApi::new(base)))
     }
 
     /// All counters now.
@@ -93,9 +93,9 @@ impl CountReader {
     /// The backend cannot be read, or one of the pages cannot.
     pub async fn read(&self) -> Result<CountSnapshot, BackendError> {
         match &self.0 {
-            Source::Pages(pages) => of_pages(pages).await,
-            Source::Prometheus(api) => of_prometheus(api).await,
-            Source::Console(api) => of_console(api).await,
+            CountSource::Pages(pages) => of_pages(pages).await,
+            CountSource::Prometheus(api) => of_prometheus(api).await,
+            CountSource::Console(api) => of_console(api).await,
         }
     }
 }

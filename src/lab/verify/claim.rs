@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verdict {
+pub(super) enum ClaimVerdict {
     /// It holds.
     Pass,
     /// It cannot be told: something else happened meanwhile, or a backend cannot be read.
@@ -13,7 +13,7 @@ pub(super) enum Verdict {
     Fail,
 }
 
-impl Verdict {
+impl ClaimVerdict {
     /// As reports spell it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ pub(super) struct Claim {
     /// Where it was looked for, such as `console`; `client` for what the requests themselves showed.
     pub(super) source: String,
     /// Whether it holds.
-    pub(super) verdict: Verdict,
+    pub(super) verdict: ClaimVerdict,
     /// What has to be there, in words.
     pub(super) expected: String,
     /// What is there.
@@ -47,7 +47,7 @@ impl Claim {
         Self {
             id: id.to_owned(),
             source: source.to_owned(),
-            verdict: if flaws.count == 0 { Verdict::Pass } else { Verdict::Fail },
+            verdict: if flaws.count == 0 { ClaimVerdict::Pass } else { ClaimVerdict::Fail },
             expected: expected.into(),
             found: flaws.found(),
             look: flaws.look.clone(),
@@ -64,7 +64,7 @@ impl Claim {
         Self {
             id: id.to_owned(),
             source: source.to_owned(),
-            verdict: Verdict::CannotTell,
+            verdict: ClaimVerdict::CannotTell,
             expected: expected.into(),
             found: why.into(),
             look: String::new(),
@@ -73,8 +73,8 @@ impl Claim {
 
     /// Where it does not hold and there is another explanation, nothing can be told.
     pub(super) fn unless(mut self, explanation: Option<&str>) -> Self {
-        if let (Verdict::Fail, Some(explanation)) = (self.verdict, explanation) {
-            self.verdict = Verdict::CannotTell;
+        if let (ClaimVerdict::Fail, Some(explanation)) = (self.verdict, explanation) {
+            self.verdict = ClaimVerdict::CannotTell;
             self.found = format!("{}; {explanation}", self.found);
         }
         self
@@ -128,15 +128,15 @@ mod tests {
     #[test]
     fn a_row_says_how_much_does_not_hold_with_some_examples_and_passes_without() {
         let mut flaws = Flaws::default();
-        assert_eq!(Claim::of("a.b", "console", "x", &flaws).verdict, Verdict::Pass);
+        assert_eq!(Claim::of("a.b", "console", "x", &flaws).verdict, ClaimVerdict::Pass);
         for n in 0..5 {
             flaws.add(format!("span {n}"), || format!("http://{n}"));
         }
         let claim = Claim::of("a.b", "console", "x", &flaws);
-        assert_eq!((claim.verdict, claim.look.as_str()), (Verdict::Fail, "http://0"));
+        assert_eq!((claim.verdict, claim.look.as_str()), (ClaimVerdict::Fail, "http://0"));
         assert_eq!(claim.found, "5 times, such as: span 0; span 1; span 2");
         let claim = claim.unless(Some("order-service was restarted"));
-        assert_eq!(claim.verdict, Verdict::CannotTell);
+        assert_eq!(claim.verdict, ClaimVerdict::CannotTell);
         assert!(claim.found.ends_with("; order-service was restarted"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::claim::{Claim, Flaws};
-use super::ledger::Ledger;
+use super::ledger::RequestLedger;
 use super::queue::ASKED;
 use crate::lab::backend::count::{CountKey, CountSnapshot};
 use crate::lab::expect::SHAPES;
@@ -23,7 +23,7 @@ const QUIET: [&str; 6] = [
 const LEAST: f64 = 0.005;
 
 /// What a source showed before and after.
-pub(super) struct Counted<'a> {
+pub(super) struct CountedSource<'a> {
     pub(super) source: &'a str,
     pub(super) before: &'a CountSnapshot,
     pub(super) after: &'a CountSnapshot,
@@ -44,7 +44,7 @@ fn compared() -> Vec<String> {
     all
 }
 
-impl Counted<'_> {
+impl CountedSource<'_> {
     fn grown(&self, key: &CountKey) -> f64 {
         self.after.value(key).unwrap_or_default() - self.before.value(key).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl Counted<'_> {
 
     /// The rows: one for each metric, one for what is not as the schema has it, one for what was not there
     /// from the start.
-    pub(super) fn claims(&self, ledger: &Ledger, others: Option<&str>) -> Vec<Claim> {
+    pub(super) fn claims(&self, ledger: &RequestLedger, others: Option<&str>) -> Vec<Claim> {
         let wanted = ledger.counts();
         let mut claims: Vec<_> =
             compared().into_iter().map(|name| self.metric(&name, &wanted, ledger, others)).collect();
@@ -86,7 +86,7 @@ impl Counted<'_> {
         &self,
         name: &str,
         wanted: &BTreeMap<CountKey, f64>,
-        ledger: &Ledger,
+        ledger: &RequestLedger,
         others: Option<&str>,
     ) -> Claim {
         let keys = self.before.values.keys().chain(self.after.values.keys()).chain(wanted.keys());
@@ -139,7 +139,7 @@ impl Counted<'_> {
 }
 
 /// Whether somebody else sent requests meanwhile: by the pages of the roles, of which nothing gets lost.
-pub(super) fn other_traffic(pages: &Counted<'_>, ledger: &Ledger) -> Option<String> {
+pub(super) fn other_traffic(pages: &CountedSource<'_>, ledger: &RequestLedger) -> Option<String> {
     let requests = pages.after.values.keys().filter(|key| key.metric == names::GATEWAY_REQUESTS);
     let (found, sent): (f64, _) = (requests.map(|key| pages.grown(key)).sum(), f64::from(ledger.attempts));
     (found > sent + LEAST)
@@ -147,7 +147,7 @@ pub(super) fn other_traffic(pages: &Counted<'_>, ledger: &Ledger) -> Option<Stri
 }
 
 /// Claims about what telemetry says of itself: what was exported, and what was thrown away.
-pub(super) fn books(pages: &Counted<'_>, ledger: &Ledger, others: Option<&str>) -> Vec<Claim> {
+pub(super) fn books(pages: &CountedSource<'_>, ledger: &RequestLedger, others: Option<&str>) -> Vec<Claim> {
     let (mut exported, mut dropped) = (Flaws::default(), Flaws::default());
     let spans = ledger.spans();
     let restarted = SERVICES.iter().find_map(|service| pages.restarted(service.name));
@@ -191,7 +191,7 @@ pub(super) fn books(pages: &Counted<'_>, ledger: &Ledger, others: Option<&str>) 
 }
 
 /// Whether the roles have exported every span that was made.
-pub(super) fn all_exported(pages: &Counted<'_>, ledger: &Ledger) -> bool {
+pub(super) fn all_exported(pages: &CountedSource<'_>, ledger: &RequestLedger) -> bool {
     let spans = ledger.spans();
     spans.iter().all(|(service, wanted)| {
         let key =
@@ -218,23 +218,23 @@ fn short(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::claim::Verdict;
-    use super::super::ledger::{LedgerEntry, Outcome};
+    use super::super::claim::ClaimVerdict;
+    use super::super::ledger::{LedgerEntry, RequestOutcome};
     use super::*;
     use crate::lab::expect::{Shape, Subject};
 
-    fn ledger() -> Ledger {
+    fn ledger() -> RequestLedger {
         let entry = LedgerEntry {
             shape: Shape::of(Subject::Root),
             path: "/".to_owned(),
-            outcome: Outcome::AsExpected,
+            outcome: RequestOutcome::AsExpected,
             trace: None,
             sampled: true,
             order: None,
             linked: None,
             cents: 0,
         };
-        Ledger { entries: vec![entry], ..Ledger::default() }
+        RequestLedger { entries: vec![entry], ..RequestLedger::default() }
     }
 
     /// The gateway's requests for `/` and for what has no route, and which process counted them.
@@ -249,8 +249,12 @@ mod tests {
         page
     }
 
-    fn requests(before: &CountSnapshot, after: &CountSnapshot, others: Option<&str>) -> (Verdict, String) {
-        let counted = Counted { source: "roles", before, after, look: "" };
+    fn requests(
+        before: &CountSnapshot,
+        after: &CountSnapshot,
+        others: Option<&str>,
+    ) -> (ClaimVerdict, String) {
+        let counted = CountedSource { source: "roles", before, after, look: "" };
         let claim = counted.metric(names::GATEWAY_REQUESTS, &ledger().counts(), &ledger(), others);
         (claim.verdict, claim.found)
     }
@@ -258,16 +262,16 @@ mod tests {
     #[test]
     fn a_count_that_is_not_exact_fails_unless_a_restart_or_others_explain_every_series() {
         let before = page(5.0, 2.0, "one");
-        assert_eq!(requests(&before, &page(6.0, 2.0, "one"), None).0, Verdict::Pass);
+        assert_eq!(requests(&before, &page(6.0, 2.0, "one"), None).0, ClaimVerdict::Pass);
         let (verdict, found) = requests(&before, &page(7.0, 2.0, "one"), None);
-        assert_eq!(verdict, Verdict::Fail);
+        assert_eq!(verdict, ClaimVerdict::Fail);
         assert!(found.contains("endpoint=\"/\"} +2, expected +1"), "{found}");
         let others = Some("others were there");
-        assert_eq!(requests(&before, &page(7.0, 2.0, "one"), others).0, Verdict::CannotTell);
+        assert_eq!(requests(&before, &page(7.0, 2.0, "one"), others).0, ClaimVerdict::CannotTell);
         // What is missing others did not send.
-        assert_eq!(requests(&before, &page(5.0, 3.0, "one"), others).0, Verdict::Fail);
+        assert_eq!(requests(&before, &page(5.0, 3.0, "one"), others).0, ClaimVerdict::Fail);
         let (verdict, found) = requests(&before, &page(1.0, 0.0, "two"), None);
-        assert_eq!(verdict, Verdict::CannotTell);
+        assert_eq!(verdict, ClaimVerdict::CannotTell);
         assert!(found.contains("went back from 5 to 1") && found.contains("was restarted"), "{found}");
     }
 }

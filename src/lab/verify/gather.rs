@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 use tokio::time::sleep;
 
 use super::claim::Claim;
-use super::counts::{Counted, all_exported};
-use super::ledger::{Ledger, LedgerEntry};
+use super::counts::{CountedSource, all_exported};
+use super::ledger::{LedgerEntry, RequestLedger};
 use super::logs::LogJudge;
 use super::sources::Named;
 use super::traces::{SpanIds, TraceJudge};
@@ -109,7 +109,7 @@ async fn spans_of(
 /// The traces in one backend, and which span is which.
 pub(super) async fn traces(
     source: &Named<TraceReader>,
-    ledger: &Ledger,
+    ledger: &RequestLedger,
     wait: Wait<'_>,
 ) -> (Gathered, SpanIds) {
     let (reader, config) = (&source.reader, wait.config);
@@ -167,7 +167,7 @@ async fn lines_of(
 /// Waits for the log lines in one backend.
 pub(super) async fn wait_for_lines(
     source: &Named<LogReader>,
-    ledger: &Ledger,
+    ledger: &RequestLedger,
     wait: Wait<'_>,
 ) -> Option<Duration> {
     let all: Vec<_> = ledger.known().filter(|entry| entry.trace.is_some()).collect();
@@ -182,7 +182,7 @@ pub(super) async fn wait_for_lines(
 /// The log lines in one backend, judged with the spans that a trace backend has.
 pub(super) async fn logs(
     source: &Named<LogReader>,
-    ledger: &Ledger,
+    ledger: &RequestLedger,
     ids: Option<&SpanIds>,
     config: &VerifyConfig,
 ) -> Vec<Claim> {
@@ -266,14 +266,14 @@ fn is_current(found: &CountSnapshot, pages: Option<&CountSnapshot>, since: f64) 
 pub(super) async fn counts(
     source: &Named<CountReader>,
     before: &CountSnapshot,
-    ledger: &Ledger,
+    ledger: &RequestLedger,
     wait: Wait<'_>,
 ) -> Result<(CountSnapshot, Option<Duration>), String> {
     let (wanted, pages) = (ledger.counts(), source.label == "roles");
     let visible = wait
         .until_none(vec![()], async |()| {
             let Ok(after) = source.reader.read().await else { return false };
-            let counted = Counted { source: "", before, after: &after, look: "" };
+            let counted = CountedSource { source: "", before, after: &after, look: "" };
             counted.is_complete(&wanted) && (!pages || all_exported(&counted, ledger))
         })
         .await;

@@ -10,7 +10,7 @@ use crate::schema::names;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum RequestOutcome {
     /// Answered with the status that its shape has.
     AsExpected,
     /// Answered with another one.
@@ -30,7 +30,7 @@ pub(super) struct LedgerEntry {
     /// The path that was asked for, without the query.
     pub(super) path: String,
     /// What became of it.
-    pub(super) outcome: Outcome,
+    pub(super) outcome: RequestOutcome,
     /// Its trace, which the answer names.
     pub(super) trace: Option<String>,
     /// Whether the answer says that the trace is recorded.
@@ -45,7 +45,7 @@ pub(super) struct LedgerEntry {
 
 /// All requests of a run.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct RequestLedger {
     /// In the order of the answers.
     pub(super) entries: Vec<LedgerEntry>,
     /// From the first request to the last answer.
@@ -56,10 +56,10 @@ pub(super) struct Ledger {
     pub(super) sampled_apart: bool,
 }
 
-impl Ledger {
+impl RequestLedger {
     /// Those whose telemetry is known beforehand.
     pub(super) fn known(&self) -> impl Iterator<Item = &LedgerEntry> {
-        self.entries.iter().filter(|entry| entry.outcome == Outcome::AsExpected)
+        self.entries.iter().filter(|entry| entry.outcome == RequestOutcome::AsExpected)
     }
 
     /// Those of them whose trace has to be there: id and entry.
@@ -114,8 +114,10 @@ impl Ledger {
     /// How many notifications an order has to have.
     pub(super) fn notifications(&self) -> BTreeMap<i64, usize> {
         let mut orders = BTreeMap::new();
-        let stored =
-            self.entries.iter().filter(|e| matches!(e.outcome, Outcome::AsExpected | Outcome::Settled));
+        let stored = self
+            .entries
+            .iter()
+            .filter(|e| matches!(e.outcome, RequestOutcome::AsExpected | RequestOutcome::Settled));
         for entry in stored.filter(|entry| entry.shape.notification.is_some()) {
             *orders.entry(entry.order.unwrap_or_default()).or_default() += 1;
         }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::claim::{Claim, Flaws, Verdict};
-use super::ledger::Ledger;
+use super::claim::{Claim, ClaimVerdict, Flaws};
+use super::ledger::RequestLedger;
 use super::sources::Named;
 use crate::lab::backend::alert::AlertReader;
 use crate::lab::backend::trace::TraceReader;
@@ -14,7 +14,11 @@ const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 16 << 20;
 
 /// Exemplars on the gateway's page that name traces of this run: each has to be in a backend of traces.
-pub(super) async fn exemplars(gateway: &str, ledger: &Ledger, traces: &[Named<TraceReader>]) -> Vec<Claim> {
+pub(super) async fn exemplars(
+    gateway: &str,
+    ledger: &RequestLedger,
+    traces: &[Named<TraceReader>],
+) -> Vec<Claim> {
     let recorded: HashSet<&str> = ledger.recorded().map(|(id, _)| id).collect();
     let Some(reader) = traces.first().filter(|_| !recorded.is_empty()) else { return Vec::new() };
     let url = format!("{}/metrics", without_login(gateway));
@@ -42,7 +46,7 @@ pub(super) async fn exemplars(gateway: &str, ledger: &Ledger, traces: &[Named<Tr
         }
     }
     let mut claim = Claim::of("links.exemplars", "roles", expected, &flaws);
-    if claim.verdict == Verdict::Pass {
+    if claim.verdict == ClaimVerdict::Pass {
         claim.found = format!("{} exemplars lead to traces", named.len());
     }
     vec![claim]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::claim::{Claim, Flaws};
-use super::ledger::{Ledger, LedgerEntry};
+use super::ledger::{LedgerEntry, RequestLedger};
 use super::traces::SpanIds;
 use crate::lab::backend::log::LogLine;
 use crate::lab::expect::ExpectedLine;
@@ -74,7 +74,7 @@ impl<'a> LogJudge<'a> {
     }
 
     /// The rows.
-    pub(super) fn claims(self, ledger: &Ledger) -> Vec<Claim> {
+    pub(super) fn claims(self, ledger: &RequestLedger) -> Vec<Claim> {
         let wanted: usize = ledger.known().map(|entry| entry.shape.expected_lines().len()).sum();
         let claim = |id: &str, expected: &str, flaws: &Flaws| Claim::of(id, self.source, expected, flaws);
         let joined = match self.ids {

@@ -35,10 +35,10 @@ use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::lab::backend::without_login;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
-use claim::{Claim, Flaws, Verdict};
-use counts::{Counted, books, other_traffic};
+use claim::{Claim, ClaimVerdict, Flaws};
+use counts::{CountedSource, books, other_traffic};
 use gather::Wait;
-use ledger::{Ledger, Outcome};
+use ledger::{RequestLedger, RequestOutcome};
 use queue::QueueWitness;
 use report::Report;
 use sources::{Named, Sources};
@@ -88,9 +88,9 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         let _ = std::io::stderr().write_all(report.annotations().as_bytes());
     }
     let exit_code = match report.verdict() {
-        Verdict::Pass => return Ok(()),
-        Verdict::Fail => 1,
-        Verdict::CannotTell => 3,
+        ClaimVerdict::Pass => return Ok(()),
+        ClaimVerdict::Fail => 1,
+        ClaimVerdict::CannotTell => 3,
     };
     Err(NotVerified { summary: report.summary(), exit_code }.into())
 }
@@ -124,7 +124,7 @@ async fn reach(config: &VerifyConfig) -> anyhow::Result<()> {
 }
 
 /// What one source of metrics showed before and after, or why it could not be read.
-struct Measured {
+struct BeforeAndAfter {
     before: Result<CountSnapshot, String>,
     after: Option<Result<(CountSnapshot, Option<Duration>), String>>,
 }
@@ -153,7 +153,7 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     }
     let others = match (gateway, witness.read().await) {
         (Ok(before), Ok(after)) => {
-            other_traffic(&Counted { source: "", before: &before, after: &after, look: "" }, &ledger)
+            other_traffic(&CountedSource { source: "", before: &before, after: &after, look: "" }, &ledger)
         }
         _ => None,
     };
@@ -176,7 +176,7 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
 }
 
 /// Every source of metrics before the first request.
-async fn before(config: &VerifyConfig, sources: &Sources) -> Vec<Measured> {
+async fn before(config: &VerifyConfig, sources: &Sources) -> Vec<BeforeAndAfter> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let pages = match sources.counts.iter().find(|source| source.label == "roles") {
         Some(pages) => pages.reader.read().await.ok(),
@@ -187,13 +187,18 @@ async fn before(config: &VerifyConfig, sources: &Sources) -> Vec<Measured> {
             (Some(pages), "roles") => Ok(pages.clone()),
             _ => gather::baseline(source, pages.as_ref(), since, config.within).await,
         };
-        Measured { before, after: None }
+        BeforeAndAfter { before, after: None }
     });
     join_all(baselines).await
 }
 
 /// Every source of metrics when all of it is there, or the time is over.
-async fn after(sources: &[Named<CountReader>], measured: &mut [Measured], ledger: &Ledger, wait: Wait<'_>) {
+async fn after(
+    sources: &[Named<CountReader>],
+    measured: &mut [BeforeAndAfter],
+    ledger: &RequestLedger,
+    wait: Wait<'_>,
+) {
     let all = sources.iter().zip(measured.iter_mut()).map(async |(source, measured)| {
         if let Ok(before) = &measured.before {
             measured.after = Some(gather::counts(source, before, ledger, wait).await);
@@ -205,8 +210,8 @@ async fn after(sources: &[Named<CountReader>], measured: &mut [Measured], ledger
 fn judge_counts(
     config: &VerifyConfig,
     source: &Named<CountReader>,
-    measured: Measured,
-    ledger: &Ledger,
+    measured: BeforeAndAfter,
+    ledger: &RequestLedger,
     others: Option<&str>,
 ) -> (Vec<Claim>, Option<Duration>) {
     let unread = |why: String| {
@@ -225,7 +230,7 @@ fn judge_counts(
         Some("prometheus") => format!("{}/graph?g0.expr={{metric}}", source.base),
         _ => format!("{}/api/metrics", source.base),
     };
-    let counted = Counted { source: &source.label, before: &before, after: &after, look: &look };
+    let counted = CountedSource { source: &source.label, before: &before, after: &after, look: &look };
     let mut claims = counted.claims(ledger, others);
     if source.label == "roles" {
         claims.extend(books(&counted, ledger, others));
@@ -234,21 +239,23 @@ fn judge_counts(
 }
 
 /// What the client itself saw.
-fn answered(ledger: &Ledger) -> Vec<Claim> {
+fn answered(ledger: &RequestLedger) -> Vec<Claim> {
     let (mut wrong, mut unknown, mut untraced) = (Flaws::default(), Flaws::default(), Flaws::default());
     for entry in &ledger.entries {
         let route = entry.shape.route;
         match &entry.outcome {
-            Outcome::Otherwise(status) => {
+            RequestOutcome::Otherwise(status) => {
                 wrong
                     .add(format!("{route} answered {status} instead of {}", entry.shape.status), String::new);
             }
-            Outcome::Settled => unknown.add(format!("{route} was not answered the first time"), String::new),
-            Outcome::Unknown(why) => unknown.add(format!("{route}: {why}"), String::new),
-            Outcome::AsExpected if entry.trace.is_none() => {
+            RequestOutcome::Settled => {
+                unknown.add(format!("{route} was not answered the first time"), String::new)
+            }
+            RequestOutcome::Unknown(why) => unknown.add(format!("{route}: {why}"), String::new),
+            RequestOutcome::AsExpected if entry.trace.is_none() => {
                 untraced.add(format!("{route} names no trace"), String::new);
             }
-            Outcome::AsExpected => {}
+            RequestOutcome::AsExpected => {}
         }
     }
     let all = ledger.entries.len();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::claim::{Claim, Flaws};
-use super::ledger::Ledger;
+use super::ledger::RequestLedger;
 use crate::config::VerifyConfig;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
@@ -54,7 +54,7 @@ impl QueueWitness {
 
     /// Waits until every order is notified, and learns the traces of the consumer's spans where those are
     /// others; the rows.
-    pub(super) async fn settle(&self, ledger: &mut Ledger, config: &VerifyConfig) -> Vec<Claim> {
+    pub(super) async fn settle(&self, ledger: &mut RequestLedger, config: &VerifyConfig) -> Vec<Claim> {
         let source = "notification-service";
         let Some(dead_before) = self.dead_before else {
             let why = format!("nobody answers at {}", self.base);
@@ -109,7 +109,7 @@ impl QueueWitness {
 }
 
 /// Tells each request of an order the trace in which its message was consumed.
-fn link(ledger: &mut Ledger, order: i64, sent: &[Value]) {
+fn link(ledger: &mut RequestLedger, order: i64, sent: &[Value]) {
     for entry in ledger.entries.iter_mut().filter(|entry| entry.order == Some(order)) {
         let own = sent.iter().find(|one| one["type"].as_str() == entry.shape.notification);
         let other =

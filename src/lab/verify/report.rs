@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::claim::{Claim, Verdict};
+use super::claim::{Claim, ClaimVerdict};
 use crate::lab::output::CommandOutput;
 use crate::terminal::escaped;
 
@@ -25,18 +25,18 @@ pub(super) struct Report {
 }
 
 impl Report {
-    fn count(&self, verdict: Verdict) -> usize {
+    fn count(&self, verdict: ClaimVerdict) -> usize {
         self.claims.iter().filter(|claim| claim.verdict == verdict).count()
     }
 
     /// The worst of all claims.
-    pub(super) fn verdict(&self) -> Verdict {
-        self.claims.iter().map(|claim| claim.verdict).max().unwrap_or(Verdict::CannotTell)
+    pub(super) fn verdict(&self) -> ClaimVerdict {
+        self.claims.iter().map(|claim| claim.verdict).max().unwrap_or(ClaimVerdict::CannotTell)
     }
 
     /// In one line.
     pub(super) fn summary(&self) -> String {
-        let (fail, untold) = (self.count(Verdict::Fail), self.count(Verdict::CannotTell));
+        let (fail, untold) = (self.count(ClaimVerdict::Fail), self.count(ClaimVerdict::CannotTell));
         let all = self.claims.len();
         match (fail, untold) {
             (0, 0) => format!("verified: {all} claims hold"),
@@ -81,8 +81,10 @@ impl Report {
         );
         for (signal, source) in self.groups() {
             let of = self.claims.iter().filter(|claim| group(claim) == (signal, source));
-            let (held, all) = (of.clone().filter(|c| c.verdict == Verdict::Pass).count(), of.clone().count());
-            let first = of.clone().next().filter(|c| c.verdict == Verdict::Pass && c.found != "as expected");
+            let (held, all) =
+                (of.clone().filter(|c| c.verdict == ClaimVerdict::Pass).count(), of.clone().count());
+            let first =
+                of.clone().next().filter(|c| c.verdict == ClaimVerdict::Pass && c.found != "as expected");
             let found = first.map_or("", |claim| claim.found.as_str());
             let after = self.visible.iter().find(|(s, from, _)| (*s, from.as_str()) == (signal, source));
             let after = match after {
@@ -100,7 +102,7 @@ impl Report {
         for note in &self.notes {
             let _ = writeln!(text, "\nnote: {note}");
         }
-        let shown = self.claims.iter().filter(|claim| details || claim.verdict != Verdict::Pass);
+        let shown = self.claims.iter().filter(|claim| details || claim.verdict != ClaimVerdict::Pass);
         for claim in shown {
             let verdict = claim.verdict.as_str().to_uppercase();
             let _ = writeln!(text, "\n{verdict:<12} {}   {}", claim.id, escaped(&claim.source));
@@ -127,7 +129,7 @@ impl Report {
     /// As JUnit's XML: a test suite for each group, a case for each claim; what cannot be told is an error.
     pub(super) fn junit(&self) -> String {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        let (fail, untold) = (self.count(Verdict::Fail), self.count(Verdict::CannotTell));
+        let (fail, untold) = (self.count(ClaimVerdict::Fail), self.count(ClaimVerdict::CannotTell));
         let counts = |all: usize, fail: usize, untold: usize| {
             format!("tests=\"{all}\" failures=\"{fail}\" errors=\"{untold}\"")
         };
@@ -140,21 +142,21 @@ impl Report {
             let of: Vec<_> = self.claims.iter().filter(|claim| group(claim) == wanted).collect();
             let number = |verdict| of.iter().filter(|claim| claim.verdict == verdict).count();
             let name = markup(&format!("{} in {}", wanted.0, wanted.1));
-            let counts = counts(of.len(), number(Verdict::Fail), number(Verdict::CannotTell));
+            let counts = counts(of.len(), number(ClaimVerdict::Fail), number(ClaimVerdict::CannotTell));
             let _ = writeln!(xml, "  <testsuite name=\"{name}\" {counts}>");
             for claim in of {
                 let _ = write!(xml, "    <testcase classname=\"{name}\" name=\"{}\"", markup(&claim.id));
                 let message = markup(&format!("expected {}; found {}", claim.expected, claim.found));
                 let _ = match claim.verdict {
-                    Verdict::Pass => writeln!(xml, "/>"),
-                    Verdict::Fail => {
+                    ClaimVerdict::Pass => writeln!(xml, "/>"),
+                    ClaimVerdict::Fail => {
                         writeln!(
                             xml,
                             "><failure message=\"{message}\">{}</failure></testcase>",
                             markup(&claim.look)
                         )
                     }
-                    Verdict::CannotTell => writeln!(xml, "><error message=\"{message}\"/></testcase>"),
+                    ClaimVerdict::CannotTell => writeln!(xml, "><error message=\"{message}\"/></testcase>"),
                 };
             }
             let _ = writeln!(xml, "  </testsuite>");
@@ -166,8 +168,8 @@ impl Report {
     /// As workflow commands of GitHub: an error for what does not hold, a warning for what cannot be told.
     pub(super) fn annotations(&self) -> String {
         let mut text = String::new();
-        for claim in self.claims.iter().filter(|claim| claim.verdict != Verdict::Pass) {
-            let command = if claim.verdict == Verdict::Fail { "error" } else { "warning" };
+        for claim in self.claims.iter().filter(|claim| claim.verdict != ClaimVerdict::Pass) {
+            let command = if claim.verdict == ClaimVerdict::Fail { "error" } else { "warning" };
             let title = property(&format!("{} in {}", claim.id, claim.source));
             let message = data(&format!("expected {}; found {}", claim.expected, claim.found));
             let _ = writeln!(text, "::{command} title={title}::{message}");
@@ -212,12 +214,14 @@ mod tests {
     use super::super::claim::Flaws;
     use super::*;
 
-    fn report(verdicts: &[Verdict]) -> Report {
-        let claim = |verdict: &Verdict| match verdict {
-            Verdict::CannotTell => Claim::untold("logs.readable", "loki <a>", "it can be read", "no answer"),
+    fn report(verdicts: &[ClaimVerdict]) -> Report {
+        let claim = |verdict: &ClaimVerdict| match verdict {
+            ClaimVerdict::CannotTell => {
+                Claim::untold("logs.readable", "loki <a>", "it can be read", "no answer")
+            }
             verdict => {
                 let mut flaws = Flaws::default();
-                if *verdict == Verdict::Fail {
+                if *verdict == ClaimVerdict::Fail {
                     flaws.add("a\nb 100%".to_owned(), || "http://x/?a&b".to_owned());
                 }
                 Claim::of("traces.complete", "console", "12 spans", &flaws)
@@ -236,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_worst_claim_decides_and_the_text_shows_what_does_not_hold() {
-        let (pass, fail, untold) = (Verdict::Pass, Verdict::Fail, Verdict::CannotTell);
+        let (pass, fail, untold) = (ClaimVerdict::Pass, ClaimVerdict::Fail, ClaimVerdict::CannotTell);
         assert_eq!(report(&[pass]).verdict(), pass);
         assert_eq!(report(&[pass, untold]).verdict(), untold);
         assert_eq!(report(&[pass, untold, fail]).verdict(), fail);
@@ -251,7 +255,7 @@ mod tests {
 
     #[test]
     fn reports_for_ci_are_well_formed_whatever_the_words_are() {
-        let report = report(&[Verdict::Pass, Verdict::Fail, Verdict::CannotTell]);
+        let report = report(&[ClaimVerdict::Pass, ClaimVerdict::Fail, ClaimVerdict::CannotTell]);
         let xml = report.junit();
         assert!(
             xml.contains("<testsuites name=\"o11y-lab verify\" tests=\"3\" failures=\"1\" errors=\"1\">")

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::align::Alignment;
 use super::claim::{Claim, Flaws};
-use super::ledger::{Ledger, LedgerEntry};
+use super::ledger::{LedgerEntry, RequestLedger};
 use crate::config::TraceMode;
 use crate::lab::backend::trace::{Span, SpanKind};
 use crate::lab::expect::{ExpectedSpan, parent_of};
@@ -125,7 +125,7 @@ impl<'a> TraceJudge<'a> {
     }
 
     /// The rows.
-    pub(super) fn claims(self, ledger: &Ledger) -> (Vec<Claim>, SpanIds) {
+    pub(super) fn claims(self, ledger: &RequestLedger) -> (Vec<Claim>, SpanIds) {
         let wanted: usize = ledger.recorded().map(|(_, entry)| ledger.certain(entry)).sum();
         let traces = ledger.recorded().count();
         let all = format!("{wanted} spans in {traces} traces");

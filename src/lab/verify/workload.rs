@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::ledger::{Ledger, LedgerEntry, Outcome};
+use super::ledger::{LedgerEntry, RequestLedger, RequestOutcome};
 use crate::config::{TraceMode, VerifyConfig};
 use crate::lab::expect::{SHAPES, Shape, Subject};
 use crate::runtime::error::TRACE_RESPONSE;
@@ -49,11 +49,11 @@ impl<'a> Workload<'a> {
     }
 
     /// Sends everything.
-    pub(super) async fn send(&self) -> Ledger {
+    pub(super) async fn send(&self) -> RequestLedger {
         let started = Instant::now();
         let orders = self.config.orders as usize;
         let others = (orders / 10).max(1);
-        let mut ledger = Ledger::default();
+        let mut ledger = RequestLedger::default();
         // Orders need users, and the rest needs both.
         for (subject, times) in [(Subject::NewUser, others), (Subject::NewOrder, orders)] {
             let all = (0..times).map(|number| Planned { shape: Shape::of(subject), number });
@@ -86,7 +86,7 @@ impl<'a> Workload<'a> {
         let mut entry = LedgerEntry {
             shape,
             path: path.split('?').next().unwrap_or_default().to_owned(),
-            outcome: Outcome::AsExpected,
+            outcome: RequestOutcome::AsExpected,
             trace: None,
             sampled: false,
             order: None,
@@ -94,12 +94,12 @@ impl<'a> Workload<'a> {
             cents,
         };
         match answer {
-            Err(why) => entry.outcome = Outcome::Unknown(why.to_string()),
+            Err(why) => entry.outcome = RequestOutcome::Unknown(why.to_string()),
             Ok(answer) => {
                 entry.outcome = match answer.status.as_u16() {
-                    status if status != shape.status => Outcome::Otherwise(status),
-                    _ if settled => Outcome::Settled,
-                    _ => Outcome::AsExpected,
+                    status if status != shape.status => RequestOutcome::Otherwise(status),
+                    _ if settled => RequestOutcome::Settled,
+                    _ => RequestOutcome::AsExpected,
                 };
                 self.learn(&mut entry, &answer);
             }
