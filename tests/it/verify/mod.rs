@@ -241,15 +241,18 @@ impl Piped {
 }
 
 #[test]
-fn what_is_done_to_a_trace_on_its_way_turns_its_row_red_and_no_other() {
-    let half = mutations::TRACES.len() / 2;
-    Piped::start().each(&mutations::TRACES[..half]);
+fn what_is_lost_or_doubled_of_a_trace_on_its_way_turns_its_row_red_and_no_other() {
+    Piped::start().each(&mutations::TRACES[..8]);
 }
 
 #[test]
-fn what_else_is_done_to_a_trace_on_its_way_turns_its_row_red_and_no_other() {
-    let half = mutations::TRACES.len() / 2;
-    Piped::start().each(&mutations::TRACES[half..]);
+fn what_is_moved_or_renamed_in_a_trace_on_its_way_turns_its_row_red_and_no_other() {
+    Piped::start().each(&mutations::TRACES[8..16]);
+}
+
+#[test]
+fn what_is_changed_in_a_span_on_its_way_turns_its_row_red_and_no_other() {
+    Piped::start().each(&mutations::TRACES[16..]);
 }
 
 #[test]
