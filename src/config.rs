@@ -52,7 +52,7 @@ use values::{
     LONGEST, address, at_least_one, database_url, http_url, milliseconds, milliseconds_or_zero,
     plain_http_url, port_base, seconds,
 };
-pub use values::{is_loopback, reached_at};
+pub use values::{is_loopback, reached_at, without_login};
 pub use verify::{BackendSource, VerifyConfig};
 
 /// Names the role where no subcommand is given.

@@ -53,6 +53,15 @@ pub(super) fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// A URL as it may be shown: without the login that it may have, and without a slash at its end. What is no URL is not
+/// shown at all.
+pub fn without_login(url: &str) -> String {
+    let Ok(mut url) = url::Url::parse(url) else { return String::new() };
+    // Neither fails on a URL that has a host.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
 pub(super) fn database_url(text: &str) -> Result<String, String> {
     match text.split_once("://") {
         Some(("postgres" | "postgresql" | "sqlite", rest)) if !rest.is_empty() => Ok(text.to_owned()),

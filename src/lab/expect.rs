@@ -8,7 +8,7 @@ mod shapes;
 
 pub use super::backend::trace::SpanKind;
 use super::backend::trace::SpanStatus;
-pub use derive::{ExpectedCount, ExpectedLine};
+pub use derive::ExpectedLine;
 pub use shapes::{Growth, SHAPES, Shape, Subject};
 
 /// One span of the joined trace.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::span::array;
 use super::{BackendError, QueryApi, encoded, texts};
+use crate::config::without_login;
 use crate::exposition::samples;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::{Kind, METRICS, Metric, OtlpKind, OtlpMetric, SERVICES, names};
@@ -43,11 +44,16 @@ impl CountSnapshot {
         self.values.get(key).copied()
     }
 
+    /// By how much a series has grown since an earlier snapshot; one that is not there counts as 0.
+    pub fn grown(&self, before: &Self, key: &CountKey) -> f64 {
+        self.value(key).unwrap_or_default() - before.value(key).unwrap_or_default()
+    }
+
     fn add(&mut self, key: CountKey, value: f64) {
         *self.values.entry(key).or_default() += value;
     }
 
-    /// Notes whose process it is, and where `labels` has a value outside its closed set.
+    /// Notes where `labels` has a value outside its closed set.
     fn note(&mut self, service: &str, metric: &Metric, labels: &BTreeMap<String, String>) {
         for label in metric.labels.iter().filter(|label| !label.values.is_empty()) {
             if let Some(value) = labels.get(label.key).filter(|value| !label.values.contains(&value.as_str()))
@@ -122,7 +128,7 @@ async fn of_pages(pages: &[(&'static str, String)]) -> Result<CountSnapshot, Bac
         .collect();
     let mut found = CountSnapshot::default();
     for (service, base) in pages {
-        let url = format!("{}/metrics", super::without_login(base));
+        let url = format!("{}/metrics", without_login(base));
         let answer = match http.get(&format!("{base}/metrics")).await {
             Ok(answer) if answer.is_success() => answer,
             Ok(answer) => return Err(BackendError::Refused { url, status: answer.status.as_u16() }),

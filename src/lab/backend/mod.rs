@@ -16,6 +16,7 @@ use actix_web::http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::config::without_login;
 use crate::runtime::oneshot::{OneShot, OneShotError};
 
 /// Longest time for one query.
@@ -114,18 +115,6 @@ impl QueryApi {
             Some(Value::Array(list)) => Ok(list),
             _ => Err(BackendError::Unreadable { url: format!("{}{path}", self.shown), expected }),
         }
-    }
-}
-
-/// A URL without the login that it may have.
-pub(super) fn without_login(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let end = rest.find('/').unwrap_or(rest.len());
-            let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", &rest[host..])
-        }
-        None => url.to_owned(),
     }
 }
 

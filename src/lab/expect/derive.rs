@@ -16,9 +16,6 @@ pub struct ExpectedLine {
     pub span: usize,
 }
 
-/// A series and by how much one request makes it grow.
-pub type ExpectedCount = (CountKey, f64);
-
 impl Shape {
     /// Every log line that a request of this kind leaves, in the order of the spans.
     pub fn expected_lines(&self) -> Vec<ExpectedLine> {
@@ -38,7 +35,7 @@ impl Shape {
     }
 
     /// Every counter, and every count of a histogram, that a request of this kind makes grow by one.
-    pub fn expected_counts(&self) -> Vec<ExpectedCount> {
+    pub fn expected_counts(&self) -> Vec<CountKey> {
         let mut counts: Vec<_> = self
             .counts
             .iter()
@@ -49,7 +46,7 @@ impl Shape {
         for (place, span) in self.spans.iter().enumerate() {
             counts.extend(self.of_span(place, span));
         }
-        counts.into_iter().map(|key| (key, 1.0)).collect()
+        counts
     }
 
     fn of_span(&self, place: usize, span: &ExpectedSpan) -> Vec<CountKey> {
@@ -116,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_series_that_a_shape_counts_is_one_of_the_schema() {
-        for (key, _) in SHAPES.iter().flat_map(Shape::expected_counts) {
+        for key in SHAPES.iter().flat_map(Shape::expected_counts) {
             let name = key.metric.strip_suffix("_count").unwrap_or(&key.metric);
             let metric = METRICS.iter().find(|metric| metric.name == name);
             let metric = metric.unwrap_or_else(|| panic!("{key:?}"));

@@ -5,7 +5,7 @@ use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceContextExt, Trace
 use opentelemetry::{Context, KeyValue};
 
 use super::client::{LoadAnswer, LoadFailure};
-use crate::config::is_loopback;
+use crate::config::{is_loopback, without_login};
 use crate::runtime::propagation::fields_of;
 use crate::schema::Role;
 
@@ -128,13 +128,11 @@ pub(super) struct Server {
 impl Server {
     /// Of a base URL.
     pub(super) fn of(base: &str) -> Self {
-        let Ok(mut url) = url::Url::parse(base) else {
-            return Self { shown: String::new(), address: String::new(), port: None };
+        let shown = without_login(base);
+        let Ok(url) = url::Url::parse(&shown) else {
+            return Self { shown, address: String::new(), port: None };
         };
-        // Neither can fail: the URL has a host.
-        let _ = url.set_username("").and_then(|()| url.set_password(None));
         let address = url.host_str().unwrap_or_default().to_owned();
-        let shown = url.as_str().trim_end_matches('/').to_owned();
         Self { shown, address, port: url.port_or_known_default() }
     }
 

@@ -71,6 +71,11 @@ impl Claim {
         }
     }
 
+    /// A backend of a signal that cannot be read, and why.
+    pub(super) fn unread(signal: &str, source: &str, why: impl Into<String>) -> Self {
+        Self::untold(&format!("{signal}.readable"), source, "it can be read", why)
+    }
+
     /// Where it does not hold and there is another explanation, nothing can be told.
     pub(super) fn unless(mut self, explanation: Option<&str>) -> Self {
         if let (ClaimVerdict::Fail, Some(explanation)) = (self.verdict, explanation) {

@@ -34,7 +34,7 @@ pub(super) struct CountedSource<'a> {
 /// The names that are compared, in the order of the report.
 fn compared() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    let moved = SHAPES.iter().flat_map(|shape| shape.expected_counts()).map(|(key, _)| key.metric);
+    let moved = SHAPES.iter().flat_map(|shape| shape.expected_counts()).map(|key| key.metric);
     let sum = std::iter::once(format!("{}_sum", names::ORDER_VALUE));
     for name in moved.chain(sum).chain(QUIET.map(str::to_owned)) {
         if !all.contains(&name) {
@@ -46,12 +46,7 @@ fn compared() -> Vec<String> {
 
 impl CountedSource<'_> {
     fn grown(&self, key: &CountKey) -> f64 {
-        self.after.value(key).unwrap_or_default() - self.before.value(key).unwrap_or_default()
-    }
-
-    /// Whether every series grew by what it has to.
-    pub(super) fn is_complete(&self, wanted: &BTreeMap<CountKey, f64>) -> bool {
-        wanted.iter().all(|(key, by)| (self.grown(key) - by).abs() < LEAST)
+        self.after.grown(self.before, key)
     }
 
     /// The rows: one for each metric, one for what is not as the schema has it, one for what was not there
@@ -138,10 +133,24 @@ impl CountedSource<'_> {
     }
 }
 
-/// Whether somebody else sent requests meanwhile: by the pages of the roles, of which nothing gets lost.
-pub(super) fn other_traffic(pages: &CountedSource<'_>, ledger: &RequestLedger) -> Option<String> {
-    let requests = pages.after.values.keys().filter(|key| key.metric == names::GATEWAY_REQUESTS);
-    let (found, sent): (f64, _) = (requests.map(|key| pages.grown(key)).sum(), f64::from(ledger.attempts));
+/// Whether every series grew by what it has to.
+pub(super) fn all_counted(
+    before: &CountSnapshot,
+    after: &CountSnapshot,
+    wanted: &BTreeMap<CountKey, f64>,
+) -> bool {
+    wanted.iter().all(|(key, by)| (after.grown(before, key) - by).abs() < LEAST)
+}
+
+/// Whether somebody else sent requests meanwhile: by the gateway's own page, of which nothing gets lost.
+pub(super) fn other_traffic(
+    before: &CountSnapshot,
+    after: &CountSnapshot,
+    ledger: &RequestLedger,
+) -> Option<String> {
+    let requests = after.values.keys().filter(|key| key.metric == names::GATEWAY_REQUESTS);
+    let found: f64 = requests.map(|key| after.grown(before, key)).sum();
+    let sent = f64::from(ledger.attempts);
     (found > sent + LEAST)
         .then(|| format!("the gateway served {} other requests meanwhile", short(found - sent)))
 }
@@ -158,8 +167,6 @@ pub(super) fn books(pages: &CountedSource<'_>, ledger: &RequestLedger, others: O
         match key.metric.as_str() {
             names::SPANS_EXPORTED => {
                 let wanted = spans.get(key.service.as_str()).copied().unwrap_or_default();
-                #[allow(clippy::cast_precision_loss, reason = "spans of one run are far fewer than 2^53")]
-                let wanted = wanted as f64;
                 // More are those of requests before, and a consumer's own of receiving and settling batches.
                 if grown < wanted - LEAST {
                     let grown = match grown < 0.0 {
@@ -177,7 +184,7 @@ pub(super) fn books(pages: &CountedSource<'_>, ledger: &RequestLedger, others: O
             _ => {}
         }
     }
-    let all: usize = spans.values().sum();
+    let all = short(spans.values().sum());
     vec![
         Claim::of(
             "books.exported",
@@ -191,14 +198,11 @@ pub(super) fn books(pages: &CountedSource<'_>, ledger: &RequestLedger, others: O
 }
 
 /// Whether the roles have exported every span that was made.
-pub(super) fn all_exported(pages: &CountedSource<'_>, ledger: &RequestLedger) -> bool {
-    let spans = ledger.spans();
-    spans.iter().all(|(service, wanted)| {
-        let key =
-            pages.after.values.keys().find(|k| k.service == *service && k.metric == names::SPANS_EXPORTED);
-        #[allow(clippy::cast_precision_loss, reason = "spans of one run are far fewer than 2^53")]
-        let wanted = *wanted as f64;
-        key.is_some_and(|key| pages.grown(key) >= wanted)
+pub(super) fn all_exported(before: &CountSnapshot, after: &CountSnapshot, ledger: &RequestLedger) -> bool {
+    ledger.spans().iter().all(|(service, wanted)| {
+        let mut exported = after.values.keys().filter(|key| key.metric == names::SPANS_EXPORTED);
+        let key = exported.find(|key| key.service == *service);
+        key.is_some_and(|key| after.grown(before, key) >= *wanted)
     })
 }
 

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use tokio::time::sleep;
 
 use super::claim::Claim;
-use super::counts::{CountedSource, all_exported};
+use super::counts::{all_counted, all_exported};
 use super::ledger::{LedgerEntry, RequestLedger};
 use super::logs::LogJudge;
 use super::sources::Named;
@@ -18,6 +18,7 @@ use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::lab::backend::log::{LogLine, LogReader};
 use crate::lab::backend::trace::{Span, TraceReader};
 use crate::runtime::oneshot::OneShot;
+use crate::schema::{SERVICES, Service};
 
 /// Between two rounds of questions; grows up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -80,17 +81,36 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Whether the console has let go of older items for want of room, in words; it keeps so many.
-async fn let_go<R>(source: &Named<R>, signal: &str, field: &str) -> Option<String> {
+/// How many traces, or log lines, the console has let go of so far for want of room: it keeps so many.
+async fn let_go<R>(source: &Named<R>, signal: &str, field: &str) -> Option<u64> {
     if !source.label.starts_with("console") {
         return None;
     }
     let (http, url) =
         (OneShot::new(OVERVIEW_WITHIN, LARGEST_OVERVIEW), format!("{}/api/overview", source.base));
     let overview: serde_json::Value = http.get(&url).await.ok()?.json()?;
-    let gone = overview[signal][field].as_u64()?;
-    (gone > 0)
-        .then(|| format!("the console let go of {gone} to make room: give it more, or send fewer orders"))
+    overview[signal][field].as_u64()
+}
+
+/// Of the traces.
+pub(super) async fn traces_let_go(source: &Named<TraceReader>) -> Option<u64> {
+    let_go(source, "traces", "evictedTraces").await
+}
+
+/// Of the log lines.
+pub(super) async fn lines_let_go(source: &Named<LogReader>) -> Option<u64> {
+    let_go(source, "logs", "evicted").await
+}
+
+/// What is missing explains itself where the console let go of items meanwhile. Nothing else does.
+fn unless_let_go(claim: Claim, before: Option<u64>, after: Option<u64>) -> Claim {
+    let gone = after.unwrap_or_default().saturating_sub(before.unwrap_or_default());
+    if gone == 0 || !claim.id.ends_with(".complete") {
+        return claim;
+    }
+    claim.unless(Some(&format!(
+        "the console let go of {gone} to make room: give it more, or send fewer orders"
+    )))
 }
 
 /// The spans of a request: of its trace, and of the consumer's where that is another.
@@ -106,9 +126,10 @@ async fn spans_of(
     Ok(spans)
 }
 
-/// The traces in one backend, and which span is which.
+/// The traces in one backend, which had let go of `gone` before, and which span is which.
 pub(super) async fn traces(
     source: &Named<TraceReader>,
+    gone: Option<u64>,
     ledger: &RequestLedger,
     wait: Wait<'_>,
 ) -> (Gathered, SpanIds) {
@@ -142,12 +163,14 @@ pub(super) async fn traces(
             }
         }
     }
-    let (mut claims, ids) = judge.claims(ledger);
-    let evicted = let_go(source, "traces", "evictedTraces").await;
-    claims = claims.into_iter().map(|claim| claim.unless(evicted.as_deref())).collect();
-    if let Some(why) = unread {
-        claims = vec![Claim::untold("traces.readable", &source.label, "it can be read", why)];
-    }
+    let (claims, ids) = judge.claims(ledger);
+    let claims = match unread {
+        Some(why) => vec![Claim::unread("traces", &source.label, why)],
+        None => {
+            let after = traces_let_go(source).await;
+            claims.into_iter().map(|claim| unless_let_go(claim, gone, after)).collect()
+        }
+    };
     (Gathered { claims, visible }, ids)
 }
 
@@ -179,9 +202,10 @@ pub(super) async fn wait_for_lines(
     .await
 }
 
-/// The log lines in one backend, judged with the spans that a trace backend has.
+/// The log lines in one backend, which had let go of `gone` before, judged with the spans that a trace backend has.
 pub(super) async fn logs(
     source: &Named<LogReader>,
+    gone: Option<u64>,
     ledger: &RequestLedger,
     ids: Option<&SpanIds>,
     config: &VerifyConfig,
@@ -202,13 +226,11 @@ pub(super) async fn logs(
             }
         }
     }
-    match unread {
-        Some(why) => vec![Claim::untold("logs.readable", &source.label, "it can be read", why)],
-        None => {
-            let evicted = let_go(source, "logs", "evicted").await;
-            judge.claims(ledger).into_iter().map(|claim| claim.unless(evicted.as_deref())).collect()
-        }
+    if let Some(why) = unread {
+        return vec![Claim::unread("logs", &source.label, why)];
     }
+    let after = lines_let_go(source).await;
+    judge.claims(ledger).into_iter().map(|claim| unless_let_go(claim, gone, after)).collect()
 }
 
 /// Waits until a backend of metrics has what the roles have: all of it, or a sample that is newer than
@@ -242,13 +264,11 @@ pub(super) async fn baseline(
 }
 
 fn is_current(found: &CountSnapshot, pages: Option<&CountSnapshot>, since: f64) -> bool {
-    let fresh = |service: &&str| found.newest.get(*service).is_none_or(|newest| *newest >= since);
-    let known: Vec<_> = crate::schema::SERVICES.iter().map(|service| service.name).collect();
-    let named = known.iter().any(|service| found.newest.contains_key(*service));
-    if named && known.iter().all(fresh) && known.iter().all(|service| found.newest.contains_key(*service)) {
+    let fresh = |service: &Service| found.newest.get(service.name).is_some_and(|newest| *newest >= since);
+    if SERVICES.iter().all(fresh) {
         return true;
     }
-    let Some(pages) = pages else { return !named && !found.values.is_empty() };
+    let Some(pages) = pages else { return found.newest.is_empty() && !found.values.is_empty() };
     // What telemetry and the databases count goes on without requests.
     let moves = |metric: &str| metric.starts_with("telemetry_") || metric.starts_with("db_");
     !found.values.is_empty()
@@ -273,11 +293,29 @@ pub(super) async fn counts(
     let visible = wait
         .until_none(vec![()], async |()| {
             let Ok(after) = source.reader.read().await else { return false };
-            let counted = CountedSource { source: "", before, after: &after, look: "" };
-            counted.is_complete(&wanted) && (!pages || all_exported(&counted, ledger))
+            all_counted(before, &after, &wanted) && (!pages || all_exported(before, &after, ledger))
         })
         .await;
     sleep(wait.config.settle).await;
     let after = source.reader.read().await.map_err(|error| error.to_string())?;
     Ok((after, visible))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::claim::{ClaimVerdict, Flaws};
+    use super::*;
+
+    #[test]
+    fn what_the_console_let_go_of_meanwhile_explains_what_is_missing_and_nothing_else() {
+        let mut flaws = Flaws::default();
+        flaws.add("a span".to_owned(), String::new);
+        let verdict =
+            |id, before, after| unless_let_go(Claim::of(id, "console", "all", &flaws), before, after).verdict;
+        assert_eq!(verdict("traces.complete", Some(3), Some(5)), ClaimVerdict::CannotTell);
+        // What it had let go of before has nothing to do with this run.
+        assert_eq!(verdict("traces.complete", Some(5), Some(5)), ClaimVerdict::Fail);
+        assert_eq!(verdict("traces.complete", None, None), ClaimVerdict::Fail);
+        assert_eq!(verdict("traces.parents", Some(3), Some(5)), ClaimVerdict::Fail);
+    }
 }

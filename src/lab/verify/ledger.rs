@@ -78,8 +78,8 @@ impl RequestLedger {
     pub(super) fn counts(&self) -> BTreeMap<CountKey, f64> {
         let mut counts = BTreeMap::new();
         for entry in self.known() {
-            for (key, by) in entry.shape.expected_counts() {
-                *counts.entry(key).or_default() += by;
+            for key in entry.shape.expected_counts() {
+                *counts.entry(key).or_default() += 1.0;
             }
             if entry.shape.subject == Subject::NewOrder {
                 let key = CountKey {
@@ -94,11 +94,11 @@ impl RequestLedger {
     }
 
     /// How many spans each service has to export.
-    pub(super) fn spans(&self) -> BTreeMap<&'static str, usize> {
+    pub(super) fn spans(&self) -> BTreeMap<&'static str, f64> {
         let mut spans = BTreeMap::new();
         for (_, entry) in self.recorded() {
             for span in &entry.shape.spans[..self.certain(entry)] {
-                *spans.entry(span.service).or_default() += 1;
+                *spans.entry(span.service).or_default() += 1.0;
             }
         }
         spans

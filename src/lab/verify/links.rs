@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::claim::{Claim, ClaimVerdict, Flaws};
 use super::ledger::RequestLedger;
 use super::sources::Named;
+use crate::config::without_login;
 use crate::lab::backend::alert::AlertReader;
 use crate::lab::backend::trace::TraceReader;
-use crate::lab::backend::without_login;
 use crate::runtime::oneshot::OneShot;
 
 const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
@@ -66,12 +66,7 @@ pub(super) async fn alerts(source: &Named<AlertReader>) -> Vec<Claim> {
     let (rules, firing) = match (source.reader.rules().await, source.reader.all().await) {
         (Ok(rules), Ok(alerts)) => (rules, alerts),
         (Err(error), _) | (_, Err(error)) => {
-            return vec![Claim::untold(
-                "alerts.readable",
-                &source.label,
-                "it can be read",
-                error.to_string(),
-            )];
+            return vec![Claim::unread("alerts", &source.label, error.to_string())];
         }
     };
     let look = |path: &str| format!("{}{path}", source.base);

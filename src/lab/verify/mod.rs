@@ -30,9 +30,8 @@ use anyhow::Context as _;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::config::{Invalid, VerifyConfig};
+use crate::config::{Invalid, VerifyConfig, without_login};
 use crate::lab::backend::count::{CountReader, CountSnapshot};
-use crate::lab::backend::without_login;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
 use claim::{Claim, ClaimVerdict, Flaws};
@@ -134,12 +133,15 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     let queue = QueueWitness::before(config).await;
     let mut measured = before(config, sources).await;
     let gateway = witness.read().await;
+    let gone = join_all(sources.traces.iter().map(gather::traces_let_go)).await;
+    let lines_gone = join_all(sources.logs.iter().map(gather::lines_let_go)).await;
     let mut ledger = Workload::new(config).send().await;
 
     let wait = Wait::begin(config);
     let mut claims = answered(&ledger);
     claims.extend(queue.settle(&mut ledger, config).await);
-    let traces = join_all(sources.traces.iter().map(|source| gather::traces(source, &ledger, wait)));
+    let traces = sources.traces.iter().zip(gone);
+    let traces = join_all(traces.map(|(source, gone)| gather::traces(source, gone, &ledger, wait)));
     let lines = join_all(sources.logs.iter().map(|source| gather::wait_for_lines(source, &ledger, wait)));
     let (traces, lines, ()) =
         futures_util::join!(traces, lines, after(&sources.counts, &mut measured, &ledger, wait));
@@ -152,9 +154,7 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
         ids.get_or_insert(found);
     }
     let others = match (gateway, witness.read().await) {
-        (Ok(before), Ok(after)) => {
-            other_traffic(&CountedSource { source: "", before: &before, after: &after, look: "" }, &ledger)
-        }
+        (Ok(before), Ok(after)) => other_traffic(&before, &after, &ledger),
         _ => None,
     };
     for (source, measured) in sources.counts.iter().zip(measured) {
@@ -162,9 +162,9 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
         visible.push(("metrics", source.label.clone(), seen));
         claims.extend(rows);
     }
-    for (source, seen) in sources.logs.iter().zip(lines) {
+    for ((source, gone), seen) in sources.logs.iter().zip(lines_gone).zip(lines) {
         visible.push(("logs", source.label.clone(), seen));
-        claims.extend(gather::logs(source, &ledger, ids.as_ref(), config).await);
+        claims.extend(gather::logs(source, gone, &ledger, ids.as_ref(), config).await);
     }
     claims.extend(links::exemplars(&config.target(), &ledger, &sources.traces).await);
     for source in &sources.alerts {
@@ -214,12 +214,7 @@ fn judge_counts(
     ledger: &RequestLedger,
     others: Option<&str>,
 ) -> (Vec<Claim>, Option<Duration>) {
-    let unread = |why: String| {
-        (
-            vec![Claim::untold("metrics.readable", &source.label, "it can be read, before and after", why)],
-            None,
-        )
-    };
+    let unread = |why: String| (vec![Claim::unread("metrics", &source.label, why)], None);
     let (before, after, seen) = match (measured.before, measured.after) {
         (Ok(before), Some(Ok((after, seen)))) => (before, after, seen),
         (Err(why), _) | (_, Some(Err(why))) => return unread(why),

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::{BackendSource, VerifyConfig};
+use crate::config::{BackendSource, VerifyConfig, without_login};
 use crate::lab::backend::alert::AlertReader;
 use crate::lab::backend::count::CountReader;
 use crate::lab::backend::log::LogReader;
 use crate::lab::backend::trace::TraceReader;
-use crate::lab::backend::without_login;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::{OtlpMetric, names};
 
