@@ -14,6 +14,11 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /lab
 
+# What tests set to build in half the time: without link-time optimisation, in parts. Cargo takes both from its
+# environment; without a value they are not in it.
+ARG CARGO_PROFILE_IMAGE_LTO
+ARG CARGO_PROFILE_IMAGE_CODEGEN_UNITS
+
 # The dependencies, in a layer that only the manifest and the lock file change. RUSTFLAGS and
 # profile are the same below, or they would be built again.
 COPY Cargo.toml Cargo.lock build.rs ./
@@ -61,10 +66,12 @@ USER 65532:65532
 WORKDIR /data
 # Databases and the embedded queue; the only place written to, so the root may be read-only.
 VOLUME ["/data"]
+# Whoever starts a container chooses with -p what is reached of it.
 ENV HOST=0.0.0.0 \
+    UP_HOST=0.0.0.0 \
     DATA_DIR=/data \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-EXPOSE 3000 3001 3002 3003 3004
+EXPOSE 3000 3001 3002 3003 3004 3005 4318
 # The port is that of PORT or of O11Y_LAB_ROLE, else 3000: whoever names the role as an argument and
 # not by O11Y_LAB_ROLE sets one of them too.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \

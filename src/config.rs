@@ -49,7 +49,7 @@ pub use transport::{
 };
 pub(crate) use values::boolean;
 use values::{
-    LONGEST, address, at_least_one, database_url, http_url, milliseconds, milliseconds_or_zero,
+    LONGEST, address, at_least_one, database_url, host_name, http_url, milliseconds, milliseconds_or_zero,
     plain_http_url, port_base, seconds,
 };
 pub use values::{is_loopback, reached_at, without_login};
@@ -114,7 +114,7 @@ impl RoleConfig {
 }
 
 /// The name by which containers call the machine that they run on.
-const HOST_OF_CONTAINERS: &str = "host.docker.internal";
+pub(crate) const HOST_OF_CONTAINERS: &str = "host.docker.internal";
 
 /// Where a role listens and how it stops.
 #[derive(Args, Clone, Debug)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    ForwardConfig, HOST_OF_CONTAINERS, Invalid, KeepRules, ROLE_VARIABLE, address, at_least_one, http_url,
-    keep_rules, milliseconds, port_base, reached_at, seconds,
+    ForwardConfig, HOST_OF_CONTAINERS, Invalid, KeepRules, ROLE_VARIABLE, address, at_least_one, host_name,
+    http_url, keep_rules, milliseconds, port_base, reached_at, seconds,
 };
 
 /// The ports by which a lab command finds a running lab.
@@ -35,6 +35,9 @@ pub struct UpConfig {
     /// Address to listen on; on others than loopback, whoever reaches it can use the lab and break it
     #[arg(long, env = "UP_HOST", default_value = "127.0.0.1", value_parser = address)]
     pub host: IpAddr,
+    /// Name by which a browser elsewhere reaches the lab: printed in URLs, and known to the console as one of its own [default: the address]
+    #[arg(long, env = "UP_PUBLIC_HOST", value_name = "NAME", value_parser = host_name)]
+    pub public_host: Option<String>,
     /// Folder of databases and queue [default: the user's state folder]
     #[arg(long, env = "DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,

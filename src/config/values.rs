@@ -88,6 +88,14 @@ pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     read.map_err(|_| "expected an address, such as 127.0.0.1, 0.0.0.0 or ::1".into())
 }
 
+/// A host as a URL writes it, without a port: a name, or an address.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let expected = "expected a name or an address without a port, such as lab.example or 192.168.0.7";
+    let url = url::Url::parse(&format!("http://{text}/")).map_err(|_| expected)?;
+    let whole = url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(text));
+    if whole { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
+}
+
 /// Whether a host, as a URL writes it, is this machine by its name alone.
 pub fn is_loopback(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].contains(&host)
@@ -127,6 +135,16 @@ mod tests {
         assert_eq!(address("0.0.0.0"), Ok(Ipv4Addr::UNSPECIFIED.into()));
         for wrong in ["", "[]", "[127.0.0.1]", "[::1", "::1]", "[[::1]]", "localhost", "[::1]:3000"] {
             assert!(address(wrong).is_err_and(|said| said.contains("127.0.0.1")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_else_of_a_url() {
+        for host in ["lab.example", "LAB", "192.168.0.7", "[fd00::7]"] {
+            assert_eq!(host_name(host).as_deref(), Ok(host), "{host}");
+        }
+        for wrong in ["", "lab:3005", "http://lab", "lab/x", "me@lab", "lab example", "fd00::7"] {
+            assert!(host_name(wrong).is_err(), "{wrong}");
         }
     }
 

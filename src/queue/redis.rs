@@ -8,6 +8,7 @@
 //!
 //! What Redis confirmed is as safe as its persistence and replication are: `risk` says where they are not.
 
+mod answers;
 mod entry;
 mod link;
 mod risk;

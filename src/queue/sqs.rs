@@ -4,6 +4,7 @@
 //! often; the queue's redrive policy says which queue that is. It knows whole seconds only: delays
 //! and timeouts are rounded up, so that nothing comes early.
 
+mod answers;
 mod client;
 mod dead;
 mod delete;
@@ -16,7 +17,8 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::{self, MessageSystemAttributeName};
 use opentelemetry::KeyValue;
 
-use self::client::{SqsFailure, gone};
+use self::answers::SqsFailure;
+use self::client::gone;
 use self::message::Packed;
 use self::redrive::RedriveWatch;
 use super::ack_batch::AckBatcher;

@@ -1,8 +1,9 @@
 //! The names by which a role on this machine may be called (DNS rebinding).
 
-use o11y_lab::schema::{Role, SERVICES};
+use o11y_lab::schema::{Endpoint, Ports, Role, SERVICES};
 
-use crate::helpers::{Lab, eventually, get, send, single};
+use crate::helpers::process::bin;
+use crate::helpers::{Lab, Process, eventually, free_port_base, get, send, single};
 
 #[test]
 fn a_role_on_loopback_refuses_names_that_a_foreign_page_can_have_on_every_route() {
@@ -33,4 +34,33 @@ fn a_setting_names_further_hosts_and_a_role_on_all_addresses_has_any_name() {
     let (_process, url, _temp) = single(Role::Lambda, &[("HOST", "0.0.0.0")]);
     let url = url.replace("0.0.0.0", "127.0.0.1");
     eventually("it answers", || (named(&url, "rebound.example") == 200).then_some(()));
+}
+
+#[test]
+fn a_lab_with_a_public_name_listens_for_others_prints_their_urls_and_answers_to_that_name() {
+    let (temp, base) = (tempfile::tempdir().unwrap(), free_port_base());
+    let mut command = bin();
+    // As the container image has it: 0.0.0.0 is said by a variable.
+    command.args(["up", "--quiet", "--port-base", &base.to_string(), "--data-dir"]).arg(temp.path());
+    command.env("UP_HOST", "0.0.0.0").env("UP_PUBLIC_HOST", "lab.example");
+    let mut up = Process::spawn(command);
+    let table = eventually("the table", || Some(up.stdout()).filter(|out| out.contains("Stop:  Ctrl-C")));
+    let ports = Ports::from_base(base);
+    let (gateway, console) = (ports.of(Role::Gateway), ports.at(Endpoint::Console));
+    for shown in
+        [format!("http://lab.example:{console}\n"), format!("http://lab.example:{gateway}/api/orders")]
+    {
+        assert!(table.contains(&shown), "{shown}: {table}");
+    }
+    assert!(!table.contains("127.0.0.1") && !table.contains("0.0.0.0"), "{table}");
+    for port in [gateway, console] {
+        let named =
+            |host: &str| send("GET", &format!("http://127.0.0.1:{port}/"), &[("host", host)], None).status;
+        assert_eq!(named(&format!("lab.example:{port}")), 200, "{port}");
+        assert_eq!(named(&format!("localhost:{port}")), 200, "{port}");
+    }
+    let foreign = [("host", "rebound.example")];
+    assert_eq!(send("GET", &format!("http://127.0.0.1:{console}/"), &foreign, None).status, 421);
+    assert!(up.stderr().contains("whoever reaches this machine"), "{}", up.stderr());
+    assert!(up.stop().success());
 }

@@ -296,6 +296,36 @@ fn a_consumer_that_may_not_see_what_is_in_flight_is_told_so_and_does_not_take_it
 }
 
 #[test]
+fn a_server_that_refuses_says_what_its_answer_means_and_what_to_do() {
+    let server = Server::plain();
+    let refused = |login: &str| {
+        let url = format!("redis://{login}127.0.0.1:{}", server.port);
+        block_on(async { open(&url).await.publish(&[message("m-1", "k")]).await }).unwrap_err().to_string()
+    };
+    let says = |login: &str, does: &str, code: &str| {
+        let said = refused(login);
+        assert!(said.contains(does) && said.ends_with(&format!("it answered with {code}")), "{said}");
+        assert!(!said.contains("127.0.0.1") && !said.contains("hunter2"), "{said}");
+    };
+    server.ask("CONFIG SET maxmemory 1");
+    says("", "raise its maxmemory", "OOM");
+    server.ask("CONFIG SET maxmemory 0");
+    server.ask("REPLICAOF 127.0.0.1 1");
+    says("", "let REDIS_URL name the primary", "READONLY");
+    server.ask("REPLICAOF NO ONE");
+    server.ask("CONFIG SET requirepass hunter2");
+    says("", "redis://:PASSWORD@HOST", "NOAUTH");
+    says(":hunter3@", "wrong password", "WRONGPASS");
+    block_on(async {
+        open(&format!("redis://:hunter2@127.0.0.1:{}", server.port))
+            .await
+            .publish(&[message("m-1", "k")])
+            .await
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_configuration_that_can_lose_what_waits_is_said_on_ready_and_in_the_log_until_it_is_mended() {
     let server = Server::plain();
     let url = format!("redis://127.0.0.1:{}", server.port);

@@ -101,7 +101,8 @@ fn child(backend: BackendProgram, program: PathBuf, plan: &LabPlan) -> anyhow::R
     };
     let mut args: Vec<OsString> = vec!["--".into(), program.into()];
     args.extend(
-        [format!("--web.listen-address={address}"), format!("--web.external-url={url}")].map(Into::into),
+        [format!("--web.listen-address={address}"), format!("--web.external-url={}", plan.shown(&url))]
+            .map(Into::into),
     );
     args.push("--log.level=warn".into());
     match backend {

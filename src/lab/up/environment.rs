@@ -9,7 +9,9 @@ use std::ffi::{OsStr, OsString};
 
 use super::own_names::without_name;
 use super::plan::LabPlan;
-use crate::config::{LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, VariableReader, child as var};
+use crate::config::{
+    HOST_OF_CONTAINERS, LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, VariableReader, child as var,
+};
 use crate::schema::Role;
 
 /// Reads a variable of our own environment; a set but empty one counts as not set.
@@ -21,12 +23,13 @@ pub(super) struct Environment(BTreeMap<&'static str, Option<OsString>>, Variable
 
 impl Environment {
     /// The console gets the roles' log lines on standard input, which is its lifeline as well.
-    pub(super) fn of_console(plan: &LabPlan) -> Self {
+    pub(super) fn of_console(plan: &LabPlan, inherited: Inherited<'_>) -> Self {
         let mut env = Self::common(plan, VariableReader::Console);
         env.set(LIFELINE_VARIABLE, "stdin-logs");
         env.set(var::PORT_BASE, plan.ports.of(Role::Gateway).to_string());
         env.set(var::CONSOLE_OTLP_PORT, plan.otlp.port.unwrap_or(0).to_string());
         env.set(var::CONSOLE_OTLP_GRPC_PORT, plan.otlp.grpc.unwrap_or(0).to_string());
+        env.answer_to_the_public_name(plan, inherited);
         if let Some(url) = &plan.export {
             env.set(var::CONSOLE_FORWARD, url);
         }
@@ -41,6 +44,7 @@ impl Environment {
         let mut env = Self::common(plan, VariableReader::Role(role));
         env.set(LIFELINE_VARIABLE, "stdin");
         env.set(PORT_VARIABLE, plan.ports.of(role).to_string());
+        env.answer_to_the_public_name(plan, inherited);
         env.set(var::USER_SERVICE_URL, upstream(plan, Role::User, var::USER_SERVICE_URL, inherited));
         env.set(var::ORDER_SERVICE_URL, upstream(plan, Role::Order, var::ORDER_SERVICE_URL, inherited));
         if role.service().needs.contains(&Role::Lambda) {
@@ -87,6 +91,14 @@ impl Environment {
         env.set(var::SHUTDOWN_GRACE, plan.grace.as_secs_f64().to_string());
         env.set(var::LOG_FORMAT, "json");
         env
+    }
+
+    /// Beside the names that are answered to already.
+    fn answer_to_the_public_name(&mut self, plan: &LabPlan, inherited: Inherited<'_>) {
+        if let Some(name) = &plan.public_host {
+            let known = inherited(var::ALLOWED_HOSTS).unwrap_or(HOST_OF_CONTAINERS.to_owned());
+            self.set(var::ALLOWED_HOSTS, format!("{known},{name}"));
+        }
     }
 
     /// For the console's port, which takes HTTP. A signal that has an endpoint of its own keeps the protocol that
@@ -244,6 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn a_public_name_is_one_that_console_and_roles_answer_to_beside_the_others() {
+        let plan = LabPlan { public_host: Some("lab.example".to_owned()), ..plan(&[]) };
+        let theirs = |name: &str| (name == "ALLOWED_HOSTS").then(|| "other.example".to_owned());
+        for (known, expected) in [
+            (&(|_: &str| None) as Inherited<'_>, "host.docker.internal,lab.example"),
+            (&theirs, "other.example,lab.example"),
+        ] {
+            for env in
+                [Environment::of_console(&plan, known), Environment::of_role(&plan, Role::Gateway, known)]
+            {
+                assert_eq!(value(&env, "ALLOWED_HOSTS").as_deref(), Some(expected));
+            }
+        }
+    }
+
+    #[test]
     fn what_is_exported_goes_to_the_console_by_http_and_the_receivers_secrets_to_the_console_alone() {
         let plan = LabPlan { export: Some("https://vendor".to_owned()), ..plan(&[]) };
         let theirs = |name: &str| match name {
@@ -268,7 +296,7 @@ mod tests {
                 assert!(removes(&role, &name), "{name}");
             }
         }
-        let console = Environment::of_console(&plan);
+        let console = Environment::of_console(&plan, &|_| None);
         assert_eq!(value(&console, "CONSOLE_FORWARD").as_deref(), Some("https://vendor"));
         assert!(!removes(&console, "OTEL_EXPORTER_OTLP_HEADERS"));
     }
@@ -308,7 +336,7 @@ mod tests {
             (of(Role::User), &["USER_SERVICE_URL", "ORDER_SERVICE_URL"]),
             (of(Role::Notify), &["USER_SERVICE_URL", "ORDER_SERVICE_URL"]),
             (of(Role::Lambda), &["DATA_DIR", "USER_SERVICE_URL", "ORDER_SERVICE_URL"]),
-            (Environment::of_console(&plan(&[])), &["DATA_DIR", "SHUTDOWN_GRACE"]),
+            (Environment::of_console(&plan(&[]), &|_| None), &["DATA_DIR", "SHUTDOWN_GRACE"]),
         ] {
             let set = unread.iter().find(|name| env.0.contains_key(**name));
             assert_eq!(set, None, "{env:?}");
@@ -404,7 +432,7 @@ mod tests {
         known.extend(console.get_arguments().filter_map(|a| a.get_env()));
         known.extend([OsStr::new("PORT_BASE"), LIFELINE_VARIABLE.as_ref(), ROLE_VARIABLE.as_ref()]);
         let ours = Environment::of_role(&plan(&[]), Role::Gateway, &|_| None);
-        let console = Environment::of_console(&plan(&[]));
+        let console = Environment::of_console(&plan(&[]), &|_| None);
         for name in ours.0.keys().chain(console.0.keys()) {
             let sdk = name.starts_with("AWS_");
             assert!(sdk || known.contains(&OsStr::new(name)), "{name}");

@@ -48,14 +48,14 @@ pub(super) fn rules(text: &str, plan: &LabPlan) -> String {
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (_, rest) = part.split_at(part.find('\'').unwrap_or(part.len()));
-        let _ = write!(out, "{}/services{rest}", plan.url(plan.ports.at(Endpoint::Console)));
+        let _ = write!(out, "{}/services{rest}", plan.page(plan.ports.at(Endpoint::Console)));
     }
     out
 }
 
 /// A runbook that names this lab's console, and its ports to the commands.
 pub(super) fn runbook(text: &str, plan: &LabPlan) -> String {
-    let console = format!("console ({})", plan.url(plan.ports.at(Endpoint::Console)));
+    let console = format!("console ({})", plan.page(plan.ports.at(Endpoint::Console)));
     let text = text.replace(&format!("\n{TRACES}"), &format!("\nThe {console}"));
     let text = text.replace(TRACES, &format!("the {console}"));
     let base = plan.ports.of(Role::Gateway);

@@ -62,6 +62,7 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
         ports: config.ports.ports(),
         otlp: otlp::choose(config.ports.port_base, config.host, config.export.is_some(), &inherited),
         host: config.host,
+        public_host: config.public_host.clone(),
         roles: config.roles.clone(),
         with: backends::wanted(&config.with),
         export: config.export.clone(),
@@ -177,10 +178,10 @@ async fn announce(children: &[Supervised], outputs: &Outputs, plan: &LabPlan, wi
     let all_settled = tokio::time::timeout(within, all_ready).await.is_ok();
     let rows: Vec<_> = children
         .iter()
-        .map(|c| table::TableRow { name: c.child.name, url: &c.child.url, status: c.status() })
+        .map(|c| table::TableRow { name: c.child.name, url: plan.shown(&c.child.url), status: c.status() })
         .collect();
     let mut text = table::table(&rows);
-    let alerts = links::alerts_page(plan).await;
+    let alerts = links::alerts_page(plan).await.map(|page| plan.shown(&page));
     text.push_str(&table::next_steps(plan, alerts.as_deref()));
     outputs.table(&text);
     if !all_settled {

@@ -14,6 +14,8 @@ pub(super) struct LabPlan {
     pub(super) otlp: OtlpChoice,
     /// Where the children listen.
     pub(super) host: IpAddr,
+    /// The name by which a browser elsewhere reaches them.
+    pub(super) public_host: Option<String>,
     /// Empty means all.
     pub(super) roles: Vec<Role>,
     pub(super) with: Vec<BackendProgram>,
@@ -42,6 +44,22 @@ impl LabPlan {
         format!("http://{}", self.address(port))
     }
 
+    /// A URL of this lab as a person elsewhere opens it.
+    pub(super) fn shown(&self, url: &str) -> String {
+        let Some(public) = &self.public_host else { return url.to_owned() };
+        let here = self.address(0);
+        let here = here.trim_end_matches('0');
+        match url.strip_prefix("http://").and_then(|rest| rest.strip_prefix(here)) {
+            Some(rest) => format!("http://{public}:{rest}"),
+            None => url.to_owned(),
+        }
+    }
+
+    /// The same of a port.
+    pub(super) fn page(&self, port: u16) -> String {
+        self.shown(&self.url(port))
+    }
+
     /// A plan for tests that start nothing.
     #[cfg(test)]
     pub(super) fn example(base: u16, roles: &[Role]) -> Self {
@@ -49,6 +67,7 @@ impl LabPlan {
             ports: Ports::from_base(base),
             otlp: OtlpChoice::expected(Ports::from_base(base)),
             host: std::net::Ipv4Addr::LOCALHOST.into(),
+            public_host: None,
             roles: roles.to_vec(),
             with: Vec::new(),
             export: None,

@@ -56,6 +56,7 @@ impl LabPlan {
             ports,
             otlp: OtlpChoice::expected(ports),
             host: self.host,
+            public_host: None,
             roles: self.roles.clone(),
             with: self.with.clone(),
             export: None,

@@ -68,7 +68,7 @@ pub(super) fn children(plan: &LabPlan, inherited: Inherited<'_>) -> Vec<ChildSpe
         role: None,
         url: plan.url(plan.ports.at(Endpoint::Console)),
         ready: READY,
-        environment: Environment::of_console(plan),
+        environment: Environment::of_console(plan, inherited),
     };
     let roles = SERVICES.iter().filter(|s| plan.runs(s.role)).map(|service| ChildSpec {
         name: service.name,

@@ -10,7 +10,7 @@ use crate::schema::{Endpoint, Role};
 /// One row: a child and how it is.
 pub(super) struct TableRow<'a> {
     pub(super) name: &'a str,
-    pub(super) url: &'a str,
+    pub(super) url: String,
     pub(super) status: ChildStatus,
 }
 
@@ -33,12 +33,12 @@ pub(super) fn table(rows: &[TableRow<'_>]) -> String {
 
 /// The next steps: the console's URL, Prometheus's page of `alerts`, requests to try, how to stop.
 pub(super) fn next_steps(plan: &LabPlan, alerts: Option<&str>) -> String {
-    let mut out = format!("\nLook:  {}\n", plan.url(plan.ports.at(Endpoint::Console)));
+    let mut out = format!("\nLook:  {}\n", plan.page(plan.ports.at(Endpoint::Console)));
     if let Some(alerts) = alerts {
         let _ = writeln!(out, "       {alerts}");
     }
     if plan.runs(Role::Gateway) {
-        let gateway = plan.url(plan.ports.of(Role::Gateway));
+        let gateway = plan.page(plan.ports.of(Role::Gateway));
         let post = |path: &str, body: &str| {
             format!("curl {gateway}{path} -H 'content-type: application/json' -d '{body}'")
         };
@@ -62,7 +62,7 @@ mod tests {
     fn the_table_aligns_and_says_why_something_is_not_ready() {
         let row = |name, state, pid, reason: Option<&str>| TableRow {
             name,
-            url: "http://127.0.0.1:7001",
+            url: "http://127.0.0.1:7001".to_owned(),
             status: ChildStatus { state, pid, reason: reason.map(str::to_owned) },
         };
         let text = table(&[
@@ -84,5 +84,18 @@ mod tests {
             text.contains("http://127.0.0.1:7005\n") && text.contains("http://127.0.0.1:7000/api/orders")
         );
         assert!(!next_steps(&LabPlan::example(7000, &[Role::User]), None).contains("curl"));
+    }
+
+    #[test]
+    fn a_lab_with_a_public_name_prints_urls_that_a_browser_elsewhere_can_open() {
+        let host = std::net::Ipv4Addr::UNSPECIFIED.into();
+        let named =
+            |name: &str| LabPlan { host, public_host: Some(name.to_owned()), ..LabPlan::example(7000, &[]) };
+        let text = next_steps(&named("lab.example"), None);
+        assert!(text.contains("http://lab.example:7005\n") && !text.contains("127.0.0.1"), "{text}");
+        assert_eq!(named("[fd00::7]").shown("http://127.0.0.1:7000/alerts"), "http://[fd00::7]:7000/alerts");
+        assert_eq!(named("lab").shown("https://vendor:7000/x"), "https://vendor:7000/x");
+        let unnamed = LabPlan { host, ..LabPlan::example(7000, &[]) };
+        assert_eq!(unnamed.page(7000), "http://127.0.0.1:7000");
     }
 }

@@ -62,21 +62,23 @@ const WORDS: &[(&[Code], &str)] = &[
             Code::NodeUpdate,
             Code::BrokerNotAvailable,
         ],
-        "cannot be reached",
+        "cannot be reached at KAFKA_BROKERS or at the addresses that it advertises (advertised.listeners), or its listener \
+         and KAFKA_SECURITY_PROTOCOL do not fit",
     ),
     (&[Code::OperationTimedOut, Code::MessageTimedOut, Code::RequestTimedOut], "did not answer in time"),
     (&[Code::SSL], "is not to be trusted: its certificate does not fit"),
     (
         &[Code::Authentication, Code::SaslAuthenticationFailed, Code::UnsupportedSASLMechanism],
-        "refused the login",
+        "refused the login: KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM are not those of a user that \
+         it knows (kafka-configs --alter --add-config SCRAM-SHA-256=[password=...] makes one)",
     ),
     (
         &[Code::TopicAuthorizationFailed, Code::GroupAuthorizationFailed, Code::ClusterAuthorizationFailed],
-        "refused: the login lacks a permission for the topics or groups",
+        "refused: the login lacks a permission for the topics or groups (kafka-acls --add gives it)",
     ),
     (
         &[Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition, Code::UnknownTopicId],
-        "does not have the topic",
+        "does not have the topic: it is made at the start where the login may create one, else make it by hand",
     ),
     (
         &[
@@ -100,9 +102,13 @@ const WORDS: &[(&[Code], &str)] = &[
     (&[Code::NotController], "has no controller yet"),
     (
         &[Code::NotEnoughReplicas, Code::NotEnoughReplicasAfterAppend, Code::ReplicaNotAvailable],
-        "has too few replicas in sync",
+        "has too few replicas in sync: bring a broker back, or lower the topic's min.insync.replicas",
     ),
-    (&[Code::KafkaStorageError], "cannot read or write its log"),
+    (&[Code::KafkaStorageError], "cannot read or write its log: what it says itself may name a full disk"),
+    (
+        &[Code::InvalidReplicationFactor],
+        "has fewer brokers than its default.replication.factor wants for a topic: lower that, or start more",
+    ),
     (&[Code::ThrottlingQuotaExceeded], "is asked too often, as its quota has it"),
 ];
 
@@ -203,6 +209,22 @@ mod tests {
             "has no leader for a partition of the topic yet"
         );
         assert!(meaning(None).contains("client"));
+    }
+
+    #[test]
+    fn an_answer_that_a_newcomer_meets_says_what_to_do() {
+        for (code, does) in [
+            (Code::BrokerTransportFailure, "advertised.listeners"),
+            (Code::AllBrokersDown, "KAFKA_SECURITY_PROTOCOL"),
+            (Code::SaslAuthenticationFailed, "KAFKA_SASL_PASSWORD"),
+            (Code::TopicAuthorizationFailed, "kafka-acls"),
+            (Code::UnknownTopicOrPartition, "make it by hand"),
+            (Code::NotEnoughReplicas, "min.insync.replicas"),
+            (Code::InvalidReplicationFactor, "default.replication.factor"),
+        ] {
+            let said = meaning(Some(code));
+            assert!(said.contains(does), "{code:?}: {said}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use fred::types::config::{Config, ConnectionConfig, TcpConfig};
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::answers::reason;
 use crate::config::Secret;
 use crate::queue::QueueError;
 use crate::queue::broker::{CALL_TIMEOUT, tls, unavailable, within};
@@ -124,49 +125,6 @@ fn connection() -> ConnectionConfig {
     }
 }
 
-/// What may be shown of an error: the client's texts name addresses.
-fn reason(error: &Error) -> QueueError {
-    tracing::debug!(error = %error, "Redis call failed");
-    if let Some(denied) = denied(error.details()) {
-        return unavailable(&denied);
-    }
-    let said = match error.kind() {
-        _ if error.details().contains("certificate") => "has a certificate that is not trusted",
-        ErrorKind::Auth => "did not accept the login",
-        ErrorKind::Timeout => "did not answer in time",
-        ErrorKind::IO | ErrorKind::Canceled | ErrorKind::Routing | ErrorKind::Sentinel => "cannot be reached",
-        ErrorKind::Tls => "cannot be asked over TLS",
-        ErrorKind::Backpressure => "is behind with its answers",
-        _ => return unavailable(&format!("answered with {}", code(error.details()))),
-    };
-    unavailable(said)
-}
-
-/// What the rules of this user do not allow, if that is the error: a command, else a key.
-fn denied(details: &str) -> Option<String> {
-    // Redis 7.0 says of a script neither the code nor the command.
-    if details.contains("The user executing the script can't run") {
-        return Some("does not let this user run a command of a script (NOPERM)".to_owned());
-    }
-    let rest = match details.contains("The user executing the script can't access") {
-        true => "",
-        false => details.split_once("NOPERM")?.1,
-    };
-    let quoted = rest.split('\'').nth(1).unwrap_or_default();
-    let command: String = quoted.chars().filter(|c| c.is_ascii_alphabetic() || *c == '|').take(40).collect();
-    Some(match command.is_empty() {
-        true => "does not let this user have the keys o11y-lab:* (NOPERM)".to_owned(),
-        false => format!("does not let this user run {} (NOPERM)", command.to_ascii_uppercase()),
-    })
-}
-
-/// The code an error of the server starts with, such as `READONLY` or `OOM`.
-fn code(details: &str) -> &str {
-    let word = details.split_whitespace().next().unwrap_or_default();
-    let is_code = word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
-    if is_code { word } else { "an error" }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -197,19 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_an_error_names_no_address() {
-        let said = |kind, details: &'static str| reason(&Error::new(kind, details)).to_string();
-        assert!(said(ErrorKind::IO, "10.1.2.3:6379 refused").ends_with("the broker cannot be reached"));
-        assert!(said(ErrorKind::Unknown, "READONLY You can't write").ends_with("answered with READONLY"));
-        assert!(said(ErrorKind::Unknown, "h:1 is odd").ends_with("answered with an error"));
-        let run = "NOPERM this user has no permissions to run the 'evalsha' command or its subcommand";
-        assert!(said(ErrorKind::Unknown, run).ends_with("does not let this user run EVALSHA (NOPERM)"));
-        let within = "NOPERM ACL failure in script: User lab has no permissions to run the 'xadd' command";
-        assert!(said(ErrorKind::Unknown, within).ends_with("run XADD (NOPERM)"));
-        let old = "ERR user_script:1: ERR The user executing the script can't run this command or subcommand";
-        assert!(said(ErrorKind::Unknown, old).ends_with("run a command of a script (NOPERM)"));
-        let key = "NOPERM No permissions to access a key";
-        assert!(said(ErrorKind::Unknown, key).ends_with("have the keys o11y-lab:* (NOPERM)"));
+    fn a_url_that_cannot_be_used_is_not_quoted() {
         let no_service = made_of("redis-sentinel://u:hunter2@h:26379").unwrap_err().to_string();
         assert!(!no_service.contains("hunter2") && no_service.contains("REDIS_URL"), "{no_service}");
     }

@@ -6,7 +6,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{Builder, Credentials, SharedHttpClient};
-use aws_sdk_sqs::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::BuildError;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 
@@ -118,61 +118,6 @@ fn labels(url: &str) -> Vec<&str> {
     host.split('.').collect()
 }
 
-/// Why a call failed: SQS's code, if SQS answered, and one sentence without addresses.
-#[derive(Debug)]
-pub(super) struct SqsFailure {
-    code: String,
-    text: String,
-}
-
-impl SqsFailure {
-    pub(super) fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> Self {
-        tracing::debug!(cause = %DisplayErrorContext(error), "Call of Amazon SQS failed");
-        let text = match error {
-            SdkError::ServiceError(_) => return Self::coded(error.code().unwrap_or("no code")),
-            SdkError::TimeoutError(_) => "did not answer in time",
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => "did not answer in time",
-            SdkError::DispatchFailure(failure) if failure.is_io() => "cannot be reached",
-            SdkError::ResponseError(_) => "gave an answer that cannot be read",
-            _ => "cannot be asked: its certificate is not trusted or there are no credentials for it",
-        };
-        Self { code: String::new(), text: text.to_owned() }
-    }
-
-    /// What SQS says is wrong: a fixed word, but it came over the network.
-    pub(super) fn coded(code: &str) -> Self {
-        // Codes from the time of the XML protocol have the service's name in front.
-        let code = code.rsplit('.').next().unwrap_or_default();
-        let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(60).collect();
-        Self { text: format!("refused the call: {code}"), code }
-    }
-
-    /// Empty if SQS did not answer.
-    pub(super) fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// The failure of sending a message: some are the message's own fault, for ever.
-    pub(super) fn of_message(self) -> QueueError {
-        let for_ever = [
-            "InvalidMessageContents",
-            "InvalidParameterValue",
-            "InvalidAttributeValue",
-            "BatchRequestTooLong",
-        ];
-        match for_ever.contains(&self.code.as_str()) {
-            true => QueueError::Refused(self.code),
-            false => self.into(),
-        }
-    }
-}
-
-impl From<SqsFailure> for QueueError {
-    fn from(failure: SqsFailure) -> Self {
-        unavailable(&failure.text)
-    }
-}
-
 /// Whether this code says that a receipt stands for nothing any more: the message was deleted, or
 /// its visibility timeout ended.
 pub(super) fn gone(code: &str) -> bool {
@@ -229,14 +174,5 @@ mod tests {
             assert_eq!(region(&format!("https://{host}/1/q")), expected, "{host}");
         }
         assert!(!is_aws_s_own("https://sqs.eu-west-1.api.aws/1/q"), "the name itself is called");
-    }
-
-    #[test]
-    fn only_the_message_s_own_faults_are_for_ever() {
-        let refused = |code: &str| matches!(SqsFailure::coded(code).of_message(), QueueError::Refused(_));
-        assert!(refused("InvalidMessageContents") && refused("AWS.SimpleQueueService.BatchRequestTooLong"));
-        assert!(!refused("RequestThrottled") && !refused("QueueDoesNotExist"));
-        let said = SqsFailure::coded("x://secret@host/").of_message().to_string();
-        assert!(!said.contains("://") && !said.contains('@'), "{said}");
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::{self, ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName};
 
-use super::client::{SqsFailure, built};
+use super::answers::SqsFailure;
+use super::client::built;
 use super::delete::delete_all;
 use super::message::{Packed, system, unpack};
 use super::redrive::Redrive;

@@ -4,7 +4,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 
 use super::Sqs;
-use super::client::{SqsFailure, built, gone};
+use super::answers::SqsFailure;
+use super::client::{built, gone};
 use crate::queue::QueueError;
 use crate::queue::ack_batch::FailedAcks;
 

@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
 use super::Sqs;
-use super::client::SqsFailure;
+use super::answers::SqsFailure;
 use crate::queue::{Depth, QueueError};
 
 type AttributeValues = HashMap<QueueAttributeName, String>;

@@ -57,11 +57,37 @@ fn every_address_in_the_backends_files_is_one_where_a_service_listens() {
     assert!(seen >= 8, "{seen}");
 }
 
+/// The groups of a file of targets.
+fn targets(name: &str) -> Vec<Value> {
+    let file = read(&format!("deploy/prometheus/targets/{name}.json"));
+    serde_json::from_str(&file).unwrap()
+}
+
+#[test]
+fn whoever_leaves_loki_and_alloy_out_is_not_paged_for_them() {
+    let hosts = |name: &str| -> BTreeSet<String> {
+        let host = |group: &Value| list(&group["targets"])[0].split(':').next().unwrap().to_owned();
+        targets(name).iter().map(host).collect()
+    };
+    assert_eq!(hosts("logs"), ["alloy", "loki"].map(str::to_owned).into());
+    let every = hosts("compose");
+    for part in ["loki", "alloy", "grafana", "docker-socket-proxy", "collector"] {
+        assert!(!every.contains(part), "{part} is not part of every stack");
+    }
+    let prometheus = yaml("compose.yaml")["services"]["prometheus"]["volumes"].clone();
+    for mount in [
+        "compose.json:/etc/prometheus/targets/compose.json:ro",
+        "logs.json:/etc/prometheus/targets/part.json:ro",
+    ] {
+        let mount = format!("./deploy/prometheus/targets/{mount}");
+        assert!(list(&prometheus).contains(&mount.as_str()), "{mount}");
+    }
+}
+
 #[test]
 fn prometheus_scrapes_what_is_there_under_the_names_that_dashboards_use() {
-    let targets: Value = serde_json::from_str(&read("deploy/prometheus/targets/compose.json")).unwrap();
     let mut jobs = BTreeSet::new();
-    for group in targets.as_array().unwrap() {
+    for group in targets("compose").into_iter().chain(targets("logs")) {
         let (host, port) = list(&group["targets"])[0].split_once(':').unwrap();
         assert!(listens(host, port.parse().unwrap()), "{host}:{port}");
         assert_eq!(group["labels"]["job"], group["labels"]["service"]);

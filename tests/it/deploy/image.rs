@@ -27,6 +27,7 @@ fn the_image_has_no_shell_runs_without_root_and_asks_itself_for_its_health() {
         "CMD [\"/usr/bin/o11y-lab\", \"healthcheck\"]",
         "org.opencontainers.image.revision",
         "HOST=0.0.0.0",
+        "UP_HOST=0.0.0.0",
     ] {
         assert!(end.contains(line), "{line}\n{end}");
     }

@@ -24,7 +24,10 @@ locals {
   } }
 
   # ---- Prometheus: each task by the DNS, under the labels of compose's list -----------------------
-  targets = [for group in jsondecode(file("${var.repository}/deploy/prometheus/targets/compose.json")) : {
+  listed = [for part in ["compose", "logs"] :
+    jsondecode(file("${var.repository}/deploy/prometheus/targets/${part}.json"))
+  ]
+  targets = [for group in flatten(local.listed) : {
     job     = group.labels.job
     service = group.labels.service
     host    = split(":", group.targets[0])[0]
