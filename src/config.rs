@@ -4,6 +4,7 @@
 //! groups. An environment variable that is set but empty counts as not set, as the OpenTelemetry
 //! specification asks and compose files need.
 
+mod access;
 mod broker;
 pub mod child;
 mod duration;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+pub use access::BackendAccessConfig;
 pub use broker::{BrokerConfig, KafkaGroupProtocol, KafkaMechanism, KafkaSecurity, Secret};
 pub(crate) use duration::{BareUnit, duration};
 pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
@@ -47,11 +49,11 @@ pub use retention::{DeadLetterConfig, RetentionConfig};
 pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
 };
-pub(crate) use values::boolean;
 use values::{
     LONGEST, address, at_least_one, database_url, host_name, http_url, milliseconds, milliseconds_or_zero,
     plain_http_url, port_base, seconds,
 };
+pub(crate) use values::{basic_login, boolean, pairs};
 pub use values::{is_loopback, reached_at, without_login};
 pub use verify::{BackendSource, VerifyConfig};
 

@@ -3,6 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
+
 use super::{BareUnit, duration};
 
 /// The longest time that a setting may name.
@@ -60,6 +64,36 @@ pub fn without_login(url: &str) -> String {
     // Neither fails on a URL that has a host.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// User and password in a URL, as a header `Authorization` has them.
+pub(crate) fn basic_login(url: &url::Url) -> Option<String> {
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+    let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    let none = user.is_empty() && password.is_empty();
+    (!none).then(|| format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+}
+
+/// `key=value,key=value`, percent-decoded; none of it where a part is not in that form.
+pub(crate) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    text.split(',').map(str::trim).filter(|member| !member.is_empty()).map(pair).collect()
+}
+
+fn pair(member: &str) -> Option<(String, String)> {
+    let (key, value) = member.split_once('=')?;
+    let key = percent_decoded(key.trim())?;
+    (!key.is_empty()).then_some((key, percent_decoded(value.trim())?))
+}
+
+/// Stricter than the decoder, which passes a stray percent sign through.
+fn percent_decoded(text: &str) -> Option<String> {
+    let is_escape =
+        |rest: &[u8]| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    let bytes = text.as_bytes();
+    if bytes.iter().enumerate().any(|(i, b)| *b == b'%' && !is_escape(&bytes[i + 1..])) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok().map(|t| t.into_owned())
 }
 
 pub(super) fn database_url(text: &str) -> Result<String, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::load::length;
-use super::{PortBase, TraceMode, http_url, milliseconds};
+use super::{BackendAccessConfig, PortBase, TraceMode, http_url, milliseconds};
 use crate::schema::{Endpoint, JAEGER_PORT, Role, SERVICES};
 
 /// Settings of `verify`: a workload of known shape, and the backends that must have received all of it.
@@ -42,6 +42,9 @@ pub struct VerifyConfig {
     /// Where alert rules are evaluated; prometheus (repeatable) [default: none]
     #[arg(long, env = "VERIFY_ALERTS", value_name = "KIND=URL", value_delimiter = ',', value_parser = alerts, hide_env_values = true)]
     pub alerts: Vec<BackendSource>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub access: BackendAccessConfig,
     /// Longest wait for the telemetry after the last answer
     #[arg(long, env = "VERIFY_WITHIN", default_value = "30s", value_name = "TIME", value_parser = length)]
     pub within: Duration,

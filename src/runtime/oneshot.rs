@@ -3,15 +3,17 @@
 //! For requests outside the traced path: probes, scrapes, commands, readers of telemetry backends.
 //! Calls between services are [`super::client`]'s, which traces, measures and repeats them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
+use rustls::ClientConfig;
 
 /// A client for single requests. Not for other threads: build one where it is used, inside an actix
-/// `System` or a tokio `LocalSet`. Plain HTTP only; redirects are answers.
+/// `System` or a tokio `LocalSet`. Redirects are answers.
 pub struct OneShot {
     client: awc::Client,
     deadline: Duration,
@@ -48,9 +50,18 @@ pub enum OneShotError {
 
 impl OneShot {
     /// Requests that take at most `deadline` each, connecting and reading included, and whose answers
-    /// have at most `limit` bytes.
+    /// have at most `limit` bytes. Plain HTTP only.
     pub fn new(deadline: Duration, limit: usize) -> Self {
-        let connector = awc::Connector::new().timeout(deadline);
+        Self::over(deadline, limit, None)
+    }
+
+    /// The same; where this TLS is given, https too.
+    pub(crate) fn over(deadline: Duration, limit: usize, tls: Option<Arc<ClientConfig>>) -> Self {
+        let connector = awc::Connector::new().timeout(deadline).handshake_timeout(deadline);
+        let connector = match tls {
+            Some(tls) => connector.rustls_0_23(tls),
+            None => connector,
+        };
         let client =
             awc::Client::builder().connector(connector).disable_timeout().disable_redirects().finish();
         Self { client, deadline, limit }

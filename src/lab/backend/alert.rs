@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{BackendError, QueryApi, texts};
+use super::{BackendAccess, BackendError, QueryApi, texts};
 
 /// One alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl AlertReader {
     /// What an Alertmanager at this base URL holds.
     pub fn alertmanager(base: &str) -> Self {
         Self { api: QueryApi::new(base), source: AlertSource::Alertmanager }
+    }
+
+    /// The same, reached in this way.
+    #[must_use]
+    pub fn through(self, access: &BackendAccess) -> Self {
+        Self { api: self.api.through(access), source: self.source }
     }
 
     /// Every rule that a Prometheus has loaded; an Alertmanager has none.

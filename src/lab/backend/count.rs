@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use super::span::array;
-use super::{BackendError, QueryApi, encoded, texts};
+use super::{BackendAccess, BackendError, QueryApi, encoded, texts};
 use crate::config::without_login;
 use crate::exposition::samples;
 use crate::runtime::oneshot::OneShot;
@@ -91,6 +91,16 @@ impl CountReader {
     /// The metrics that the console at this base URL was sent by OTLP.
     pub fn console(base: &str) -> Self {
         Self(CountSource::Console(QueryApi::new(base)))
+    }
+
+    /// The same, reached in this way.
+    #[must_use]
+    pub fn through(self, access: &BackendAccess) -> Self {
+        Self(match self.0 {
+            CountSource::Pages(pages) => CountSource::Pages(pages),
+            CountSource::Prometheus(api) => CountSource::Prometheus(api.through(access)),
+            CountSource::Console(api) => CountSource::Console(api.through(access)),
+        })
     }
 
     /// All counters now.

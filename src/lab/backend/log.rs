@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::span::array;
-use super::{BackendError, QueryApi, encoded};
+use super::{BackendAccess, BackendError, QueryApi, encoded};
 use crate::schema::registry::LOG_FIELDS;
 
 /// One log line: the JSON object that a service wrote.
@@ -64,6 +64,17 @@ impl LogReader {
     /// A Loki at this base URL, whose lines are those of standard output.
     pub fn loki(base: &str) -> Self {
         Self { api: QueryApi::new(base), source: LogSource::Loki }
+    }
+
+    /// The same, reached in this way.
+    #[must_use]
+    pub fn through(self, access: &BackendAccess) -> Self {
+        Self { api: self.api.through(access), source: self.source }
+    }
+
+    /// How many lines the console has let go of so far for want of room.
+    pub async fn let_go(&self) -> Option<u64> {
+        self.api.let_go("logs", "evicted").await
     }
 
     /// The newest lines of one trace, `limit` at most, newest last.

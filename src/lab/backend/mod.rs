@@ -3,6 +3,7 @@
 //!
 //! Whatever judges a backend reads it here: the commands, the console's scrape, and the tests.
 
+mod access;
 pub mod alert;
 pub mod count;
 pub mod log;
@@ -12,12 +13,14 @@ pub mod trace;
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::config::without_login;
-use crate::runtime::oneshot::{OneShot, OneShotError};
+pub use access::BackendAccess;
+
+use crate::config::{basic_login, without_login};
+use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
 
 /// Longest time for one query.
 const QUERY_WITHIN: Duration = Duration::from_secs(10);
@@ -55,23 +58,39 @@ pub enum BackendError {
 
 /// A backend's query API at one base URL, such as `http://127.0.0.1:3005`.
 struct QueryApi {
+    /// Without a login.
     base: String,
-    /// The same as it may be shown.
-    shown: String,
+    /// Of the login in the URL.
+    login: Option<String>,
+    access: BackendAccess,
     http: OneShot,
 }
 
 impl QueryApi {
     fn new(base: &str) -> Self {
-        let base = base.trim_end_matches('/').to_owned();
-        let shown = without_login(&base);
-        Self { base, shown, http: OneShot::new(QUERY_WITHIN, LARGEST_ANSWER) }
+        let login = url::Url::parse(base).ok().and_then(|url| basic_login(&url));
+        let http = OneShot::new(QUERY_WITHIN, LARGEST_ANSWER);
+        Self { base: without_login(base), login, access: BackendAccess::default(), http }
+    }
+
+    /// The same, reached in this way.
+    fn through(self, access: &BackendAccess) -> Self {
+        let http = OneShot::over(QUERY_WITHIN, LARGEST_ANSWER, access.tls.clone());
+        Self { access: access.clone(), http, ..self }
+    }
+
+    async fn ask(&self, url: &str) -> Result<OneShotAnswer, OneShotError> {
+        let login = self.login.iter().map(|login| ("authorization", login.as_str()));
+        let named = self.access.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // What stands in the URL is this backend's own, so it comes last and replaces the other.
+        let headers: Vec<_> = named.chain(login).collect();
+        self.http.send(Method::GET, url, &headers, None).await
     }
 
     /// The JSON at a path, query included; `None` where the backend knows no such thing (404).
     async fn find(&self, path: &str) -> Result<Option<Value>, BackendError> {
-        let url = format!("{}{path}", self.shown);
-        match self.http.get(&format!("{}{path}", self.base)).await {
+        let url = format!("{}{path}", self.base);
+        match self.ask(&url).await {
             Ok(answer) if answer.status == StatusCode::NOT_FOUND => Ok(None),
             Ok(answer) if !answer.is_success() => {
                 Err(BackendError::Refused { url, status: answer.status.as_u16() })
@@ -87,13 +106,13 @@ impl QueryApi {
     /// The JSON at a path that has to be there.
     async fn get(&self, path: &str) -> Result<Value, BackendError> {
         let found = self.find(path).await?;
-        found.ok_or_else(|| BackendError::Refused { url: format!("{}{path}", self.shown), status: 404 })
+        found.ok_or_else(|| BackendError::Refused { url: format!("{}{path}", self.base), status: 404 })
     }
 
     /// The JSON values at a path that has one a line; lines that are none are passed over.
     async fn json_lines(&self, path: &str) -> Result<Vec<Value>, BackendError> {
-        let url = format!("{}{path}", self.shown);
-        match self.http.get(&format!("{}{path}", self.base)).await {
+        let url = format!("{}{path}", self.base);
+        match self.ask(&url).await {
             Ok(answer) if answer.is_success() => {
                 let lines = answer.body.split(|byte| *byte == b'\n');
                 Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
@@ -101,6 +120,11 @@ impl QueryApi {
             Ok(answer) => Err(BackendError::Refused { url, status: answer.status.as_u16() }),
             Err(why) => Err(BackendError::Unanswered { url, why }),
         }
+    }
+
+    /// How many items of a signal the console has let go of so far for want of room: it keeps so many.
+    async fn let_go(&self, signal: &str, field: &str) -> Option<u64> {
+        self.find("/api/overview").await.ok()??[signal][field].as_u64()
     }
 
     /// The list that [`QueryApi::get`] finds at a JSON pointer.
@@ -113,7 +137,7 @@ impl QueryApi {
         let mut json = self.get(path).await?;
         match json.pointer_mut(pointer).map(Value::take) {
             Some(Value::Array(list)) => Ok(list),
-            _ => Err(BackendError::Unreadable { url: format!("{}{path}", self.shown), expected }),
+            _ => Err(BackendError::Unreadable { url: format!("{}{path}", self.base), expected }),
         }
     }
 }

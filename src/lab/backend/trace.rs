@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::span::array;
 pub use super::span::{Span, SpanAttributes, SpanEvent, SpanKind, SpanLink, SpanStatus, attributes};
-use super::{BackendError, QueryApi, encoded};
+use super::{BackendAccess, BackendError, QueryApi, encoded};
 
 /// The spans of one trace, in the backend's order.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +70,17 @@ impl TraceReader {
     /// The query API at this base URL: the console's page or Jaeger's.
     pub fn new(base: &str) -> Self {
         Self(QueryApi::new(base))
+    }
+
+    /// The same, reached in this way.
+    #[must_use]
+    pub fn through(self, access: &BackendAccess) -> Self {
+        Self(self.0.through(access))
+    }
+
+    /// How many traces the console has let go of so far for want of room.
+    pub async fn let_go(&self) -> Option<u64> {
+        self.0.let_go("traces", "evictedTraces").await
     }
 
     /// One trace by its id; without spans where the backend has none.

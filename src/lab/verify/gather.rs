@@ -17,14 +17,11 @@ use crate::lab::backend::BackendError;
 use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::lab::backend::log::{LogLine, LogReader};
 use crate::lab::backend::trace::{Span, TraceReader};
-use crate::runtime::oneshot::OneShot;
 use crate::schema::{SERVICES, Service};
 
 /// Between two rounds of questions; grows up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-const OVERVIEW_WITHIN: Duration = Duration::from_secs(5);
-const LARGEST_OVERVIEW: usize = 1 << 20;
 /// Lines of one trace that are read: many more than any has.
 const MOST_LINES: usize = 200;
 
@@ -81,25 +78,18 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// How many traces, or log lines, the console has let go of so far for want of room: it keeps so many.
-async fn let_go<R>(source: &Named<R>, signal: &str, field: &str) -> Option<u64> {
-    if !source.label.starts_with("console") {
-        return None;
-    }
-    let (http, url) =
-        (OneShot::new(OVERVIEW_WITHIN, LARGEST_OVERVIEW), format!("{}/api/overview", source.base));
-    let overview: serde_json::Value = http.get(&url).await.ok()?.json()?;
-    overview[signal][field].as_u64()
-}
-
-/// Of the traces.
+/// How many traces the console has let go of so far for want of room; another backend says nothing.
 pub(super) async fn traces_let_go(source: &Named<TraceReader>) -> Option<u64> {
-    let_go(source, "traces", "evictedTraces").await
+    if is_console(&source.label) { source.reader.let_go().await } else { None }
 }
 
-/// Of the log lines.
+/// How many log lines.
 pub(super) async fn lines_let_go(source: &Named<LogReader>) -> Option<u64> {
-    let_go(source, "logs", "evicted").await
+    if is_console(&source.label) { source.reader.let_go().await } else { None }
+}
+
+fn is_console(label: &str) -> bool {
+    label.starts_with("console")
 }
 
 /// What is missing explains itself where the console let go of items meanwhile. Nothing else does.

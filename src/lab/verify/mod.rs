@@ -60,7 +60,7 @@ pub struct NotVerified {
 /// Sends the workload and reports what became of it.
 ///
 /// # Errors
-/// A JUnit file that cannot be written ([`Invalid`]); [`NotVerified`], also where nothing could be sent.
+/// A JUnit file that cannot be written, headers or a certificate that cannot be used ([`Invalid`]); [`NotVerified`], also where nothing could be sent.
 pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     if let [before, after] = config.diff.as_slice() {
         return diff::diff(before, after, config.json);
@@ -71,7 +71,7 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         return Err(Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())).into());
     }
     reach(&config).await?;
-    let sources = Sources::find(&config).await;
+    let sources = Sources::find(&config).await?;
     if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
         return Err(untold(
             "no backend is named, and there is none of this lab: --traces, --metrics, --logs",

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::{BackendSource, VerifyConfig, without_login};
+use crate::lab::backend::BackendAccess;
 use crate::lab::backend::alert::AlertReader;
 use crate::lab::backend::count::CountReader;
 use crate::lab::backend::log::LogReader;
@@ -38,7 +39,10 @@ pub(super) struct Sources {
 impl Sources {
     /// From the settings; where a signal has none, this lab's own: what cannot be read there is said, not left
     /// out. Of a lab on another machine only what the user names is known.
-    pub(super) async fn find(config: &VerifyConfig) -> Self {
+    ///
+    /// # Errors
+    /// The settings of how backends are reached cannot be used ([`crate::config::Invalid`]).
+    pub(super) async fn find(config: &VerifyConfig) -> anyhow::Result<Self> {
         let console = BackendSource { kind: "console", url: config.console() };
         let roles = BackendSource { kind: "roles", url: String::new() };
         let jaeger = BackendSource { kind: "jaeger", url: VerifyConfig::jaeger() };
@@ -63,21 +67,36 @@ impl Sources {
         if found.2.is_empty() && beside {
             found.2.push(console);
         }
-        Self {
-            traces: named(&found.0, |source| TraceReader::new(&source.url)),
-            counts: named(&found.1, |source| match source.kind {
-                "roles" => CountReader::pages(config.pages()),
-                "prometheus" => CountReader::prometheus(&source.url),
-                _ => CountReader::console(&source.url),
+        let all = [&found.0, &found.1, &found.2, &config.alerts];
+        let secure = all.iter().any(|sources| sources.iter().any(|source| source.url.starts_with("https:")));
+        let [traces, metrics, logs, alerts] = BackendAccess::of_signals(&config.access, secure)?;
+        // What nobody named is this machine's own, and gets no credentials.
+        let to = |named: &[BackendSource], access| {
+            if named.is_empty() { BackendAccess::default() } else { access }
+        };
+        let (traces, metrics) = (to(&config.traces, traces), to(&config.metrics, metrics));
+        let logs = to(&config.logs, logs);
+        Ok(Self {
+            traces: named(&found.0, |source| TraceReader::new(&source.url).through(&traces)),
+            counts: named(&found.1, |source| {
+                let reader = match source.kind {
+                    "roles" => return CountReader::pages(config.pages()),
+                    "prometheus" => CountReader::prometheus(&source.url),
+                    _ => CountReader::console(&source.url),
+                };
+                reader.through(&metrics)
             }),
-            logs: named(&found.2, |source| match source.kind {
-                "victorialogs" => LogReader::victoria_logs(&source.url),
-                "loki" => LogReader::loki(&source.url),
-                _ => LogReader::console(&source.url),
+            logs: named(&found.2, |source| {
+                let reader = match source.kind {
+                    "victorialogs" => LogReader::victoria_logs(&source.url),
+                    "loki" => LogReader::loki(&source.url),
+                    _ => LogReader::console(&source.url),
+                };
+                reader.through(&logs)
             }),
-            alerts: named(&config.alerts, |source| AlertReader::prometheus(&source.url)),
+            alerts: named(&config.alerts, |source| AlertReader::prometheus(&source.url).through(&alerts)),
             notes,
-        }
+        })
     }
 }
 

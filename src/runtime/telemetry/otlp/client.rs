@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::client::proxy::matcher::Matcher;
-use percent_encoding::percent_decode_str;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -18,7 +15,7 @@ use url::Url;
 
 use super::connection::{Connection, Route};
 use super::tls;
-use crate::config::is_loopback;
+use crate::config::{basic_login, is_loopback};
 use crate::runtime::error::innermost;
 use crate::runtime::telemetry::settings::{Export, Protocol};
 
@@ -175,14 +172,7 @@ impl Client {
 
 /// User and password in a URL, as `Authorization` wants them.
 fn login(url: &Url) -> Option<HeaderValue> {
-    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
-    let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
-    if user.is_empty() && password.is_empty() {
-        return None;
-    }
-    let mut value =
-        HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
-            .ok()?;
+    let mut value = HeaderValue::from_str(&basic_login(url)?).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

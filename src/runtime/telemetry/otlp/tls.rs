@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use rustls::ClientConfig;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::Invalid;
 use crate::runtime::telemetry::settings::Files;
@@ -16,12 +16,8 @@ use crate::runtime::tls;
 pub(super) fn config(files: &Files) -> Result<Arc<ClientConfig>> {
     let roots = match &files.authority {
         Some(path) => {
-            let mut roots = RootCertStore::empty();
             let variable = "OTEL_EXPORTER_OTLP_CERTIFICATE";
-            for certificate in certificates(path, variable)? {
-                roots.add(certificate).map_err(|error| unusable(path, variable, &error))?;
-            }
-            roots
+            tls::authorities(path.as_ref()).map_err(|error| unusable(path, variable, &error))?
         }
         None => {
             let roots = tls::system_roots();
@@ -34,21 +30,12 @@ pub(super) fn config(files: &Files) -> Result<Arc<ClientConfig>> {
     let builder = tls::trusting(roots)?;
     let Some((certificate, key)) = &files.client else { return Ok(Arc::new(builder.with_no_client_auth())) };
     let variable = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
-    let chain = certificates(certificate, variable)?;
+    let chain =
+        tls::certificates(certificate.as_ref()).map_err(|error| unusable(certificate, variable, &error))?;
     let secret = PrivateKeyDer::from_pem_slice(&read(key, "OTEL_EXPORTER_OTLP_CLIENT_KEY")?)
         .map_err(|error| unusable(key, "OTEL_EXPORTER_OTLP_CLIENT_KEY", &error))?;
     let config = builder.with_client_auth_cert(chain, secret);
     Ok(Arc::new(config.map_err(|error| unusable(certificate, variable, &error))?))
-}
-
-fn certificates(path: &str, variable: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let pem = read(path, variable)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let all = all.map_err(|error| unusable(path, variable, &error))?;
-    if all.is_empty() {
-        return Err(unusable(path, variable, &"it holds no certificate"));
-    }
-    Ok(all)
 }
 
 fn read(path: &str, variable: &str) -> Result<Vec<u8>> {

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use percent_encoding::percent_decode_str;
+use crate::config::pairs;
 
 /// Reads one field of `OtelConfig` as a [`Var`].
 macro_rules! var {
@@ -53,8 +53,7 @@ impl<'a> Var<'a> {
     /// `key=value,key=value`, percent-decoded. An error discards the whole variable: half a
     /// resource would be worse than none.
     pub(super) fn pairs(&self, notes: &mut Notes) -> Vec<(String, String)> {
-        let members = self.value.unwrap_or_default().split(',').map(str::trim).filter(|m| !m.is_empty());
-        match members.map(pair).collect() {
+        match pairs(self.value.unwrap_or_default()) {
             Some(pairs) => pairs,
             None => {
                 notes.add(self, "is not key=value,key=value in percent-encoding; ignoring all of it");
@@ -62,23 +61,6 @@ impl<'a> Var<'a> {
             }
         }
     }
-}
-
-fn pair(member: &str) -> Option<(String, String)> {
-    let (key, value) = member.split_once('=')?;
-    let key = decoded(key.trim())?;
-    (!key.is_empty()).then_some((key, decoded(value.trim())?))
-}
-
-/// Stricter than the decoder, which passes a stray percent sign through.
-fn decoded(text: &str) -> Option<String> {
-    let is_escape =
-        |rest: &[u8]| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
-    let bytes = text.as_bytes();
-    if bytes.iter().enumerate().any(|(i, b)| *b == b'%' && !is_escape(&bytes[i + 1..])) {
-        return None;
-    }
-    percent_decode_str(text).decode_utf8().ok().map(|t| t.into_owned())
 }
 
 /// What to tell the user about the settings, one sentence each.

@@ -10,6 +10,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::*;
 use crate::runtime::telemetry::tests::collector::{Behaviour, Collector};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 const LONG: Duration = Duration::from_secs(20);
 
