@@ -40,6 +40,24 @@ impl ExpectedSpan {
         if self.http_status >= from { SpanStatus::Error } else { SpanStatus::Unset }
     }
 
+    /// Its name where the queue has that name: those of a message's spans end with it.
+    pub fn name_on(&self, queue: &str) -> String {
+        match (self.kind, self.name.split_once(' ')) {
+            (SpanKind::Producer | SpanKind::Consumer, Some((operation, _))) => format!("{operation} {queue}"),
+            _ => self.name.to_owned(),
+        }
+    }
+
+    /// Whether a span has its name.
+    pub fn is_named(&self, name: &str, queue: &str) -> bool {
+        match (self.kind, self.name.split_once(' ')) {
+            (SpanKind::Producer | SpanKind::Consumer, Some((operation, _))) => {
+                name.split_once(' ') == Some((operation, queue))
+            }
+            _ => name == self.name,
+        }
+    }
+
     /// The HTTP method and the route template that an HTTP span's name consists of.
     pub fn http(&self) -> Option<(&'static str, &'static str)> {
         let http = self.http_status > 0 && self.attributes.contains(&"http.request.method");

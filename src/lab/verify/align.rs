@@ -28,8 +28,8 @@ pub(super) struct Alignment<'a> {
 }
 
 impl<'a> Alignment<'a> {
-    /// Pairs spans with rows.
-    pub(super) fn of(expected: &[ExpectedSpan], spans: &'a [Span]) -> Self {
+    /// Pairs spans with rows; the queue has this name.
+    pub(super) fn of(expected: &[ExpectedSpan], queue: &str, spans: &'a [Span]) -> Self {
         let (mut ids, mut again, mut once) = (HashSet::new(), Vec::new(), Vec::new());
         for span in spans {
             if ids.insert(span.id.as_str()) { once.push(span) } else { again.push(span) }
@@ -38,7 +38,7 @@ impl<'a> Alignment<'a> {
         for (row, expected_span) in expected.iter().enumerate() {
             let parent = parent_of(expected, row).map(|parent| &expected[parent]);
             for (place, span) in once.iter().enumerate() {
-                let score = score(expected_span, parent, span, &once);
+                let score = score((expected_span, parent), queue, span, &once);
                 pairs.push((score, row, place));
             }
         }
@@ -55,17 +55,23 @@ impl<'a> Alignment<'a> {
     }
 }
 
-fn score(expected: &ExpectedSpan, parent: Option<&ExpectedSpan>, span: &Span, all: &[&Span]) -> u32 {
+fn score(
+    (expected, parent): (&ExpectedSpan, Option<&ExpectedSpan>),
+    queue: &str,
+    span: &Span,
+    all: &[&Span],
+) -> u32 {
     let worth = |agrees: bool, worth| if agrees { worth } else { 0 };
     let found = all.iter().find(|other| other.id == span.parent);
     let below = match (parent, found) {
         (Some(parent), Some(found)) => {
-            worth(parent.name == found.name, PARENT) + worth(parent.service == found.service, PARENT)
+            worth(parent.is_named(&found.name, queue), PARENT)
+                + worth(parent.service == found.service, PARENT)
         }
         (None, None) => 2 * PARENT,
         _ => 0,
     };
-    worth(expected.name == span.name, NAME)
+    worth(expected.is_named(&span.name, queue), NAME)
         + worth(expected.service == span.service, SERVICE)
         + worth(expected.kind == span.kind, KIND)
         + below

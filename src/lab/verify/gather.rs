@@ -132,8 +132,7 @@ pub(super) async fn traces(
         })
         .await;
     sleep(config.settle).await;
-    let mut judge =
-        TraceJudge::new(&source.label, &source.base, config.queue_trace_mode, config.clock_tolerance);
+    let mut judge = TraceJudge::new(&source.label, &source.base, config, &ledger.queue);
     let all = ledger.known().filter(|entry| entry.trace.is_some());
     let answers =
         futures_util::stream::iter(all).map(async |entry| (entry, spans_of(reader, mode, entry).await));

@@ -54,6 +54,8 @@ pub(super) struct RequestLedger {
     pub(super) attempts: u32,
     /// Whether the consumer's traces are sampled by themselves: where they are linked and a sampler is at work.
     pub(super) sampled_apart: bool,
+    /// The queue's name: those of its spans end with it.
+    pub(super) queue: String,
 }
 
 impl RequestLedger {

@@ -21,19 +21,28 @@ const UNSAMPLED: (&str, &str) = ("traceparent", "00-0000000000000000000000000000
 /// The routes of notification-service that are asked here: its own metrics count that.
 pub(super) const ASKED: [&str; 2] = ["/notifications", "/stats"];
 
+/// The queue's name where nothing else is set.
+const DEFAULT_NAME: &str = "notifications";
+
 /// The consumer's own word about the queue and about what it sent.
 pub(super) struct QueueWitness {
     http: OneShot,
     base: String,
     dead_before: Option<u64>,
+    /// The queue's name; the default where nobody answers.
+    name: String,
 }
 
 impl QueueWitness {
     /// Before the first request.
     pub(super) async fn before(config: &VerifyConfig) -> Self {
         let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
-        let mut witness = Self { http, base: config.of(Role::Notify), dead_before: None };
-        witness.dead_before = witness.stats().await.and_then(|stats| stats["dead"].as_u64());
+        let mut witness =
+            Self { http, base: config.of(Role::Notify), dead_before: None, name: DEFAULT_NAME.to_owned() };
+        if let Some(stats) = witness.stats().await {
+            witness.dead_before = stats["dead"].as_u64();
+            witness.name = stats["queue"].as_str().unwrap_or(DEFAULT_NAME).to_owned();
+        }
         witness
     }
 
@@ -56,6 +65,7 @@ impl QueueWitness {
     /// others; the rows.
     pub(super) async fn settle(&self, ledger: &mut RequestLedger, config: &VerifyConfig) -> Vec<Claim> {
         let source = "notification-service";
+        ledger.queue.clone_from(&self.name);
         let Some(dead_before) = self.dead_before else {
             let why = format!("nobody answers at {}", self.base);
             return vec![Claim::untold("queue.notified", source, "each order is notified once", why)];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::align::Alignment;
 use super::claim::{Claim, Flaws};
 use super::ledger::{LedgerEntry, RequestLedger};
-use crate::config::TraceMode;
+use crate::config::{TraceMode, VerifyConfig};
 use crate::lab::backend::trace::{Span, SpanKind};
 use crate::lab::expect::{ExpectedSpan, parent_of};
 
@@ -21,6 +21,7 @@ pub(super) struct TraceJudge<'a> {
     base: &'a str,
     mode: TraceMode,
     tolerance: u64,
+    queue: &'a str,
     complete: Flaws,
     extra: Flaws,
     again: Flaws,
@@ -40,13 +41,14 @@ pub(super) struct TraceJudge<'a> {
 }
 
 impl<'a> TraceJudge<'a> {
-    /// For the traces of a backend.
-    pub(super) fn new(source: &'a str, base: &'a str, mode: TraceMode, tolerance: Duration) -> Self {
+    /// For the traces of a backend; the queue has this name.
+    pub(super) fn new(source: &'a str, base: &'a str, config: &VerifyConfig, queue: &'a str) -> Self {
         Self {
             source,
             base,
-            mode,
-            tolerance: u64::try_from(tolerance.as_nanos()).unwrap_or(u64::MAX),
+            mode: config.queue_trace_mode,
+            tolerance: u64::try_from(config.clock_tolerance.as_nanos()).unwrap_or(u64::MAX),
+            queue,
             complete: Flaws::default(),
             extra: Flaws::default(),
             again: Flaws::default(),
@@ -80,7 +82,7 @@ impl<'a> TraceJudge<'a> {
         let id = entry.trace.as_deref().unwrap_or_default();
         let look = || format!("{}/trace/{id}", self.base);
         let shape = entry.shape;
-        let alignment = Alignment::of(shape.spans, spans);
+        let alignment = Alignment::of(shape.spans, self.queue, spans);
         self.traces += 1;
         self.spans += spans.len();
         for span in alignment.again {
@@ -98,8 +100,8 @@ impl<'a> TraceJudge<'a> {
             };
             let what = |found: &str, wanted: &str| format!("{}: {found} instead of {wanted}", named(span));
             self.ids.insert((id.to_owned(), row), span.id.clone());
-            if span.name != expected.name {
-                self.names.add(what(&span.name, expected.name), look);
+            if !expected.is_named(&span.name, self.queue) {
+                self.names.add(what(&span.name, &expected.name_on(self.queue)), look);
             }
             if span.service != expected.service {
                 self.services.add(what(&span.service, expected.service), look);
@@ -115,7 +117,7 @@ impl<'a> TraceJudge<'a> {
             if let Some(wrong) = misplaced(self.mode, expected, span, parent, spans) {
                 self.parents.add(wrong, look);
             }
-            for wrong in strange_attributes(entry, row, span) {
+            for wrong in strange_attributes(entry, row, self.queue, span) {
                 self.attributes.add(wrong, look);
             }
             if let Some(wrong) = untimely(expected, span, parent.flatten(), self.tolerance) {
@@ -232,13 +234,13 @@ fn untimely(expected: &ExpectedSpan, span: &Span, parent: Option<&Span>, toleran
 const LONGEST_WAIT: u64 = 600 * 1_000_000_000;
 
 /// Attributes that are missing, or have another type or value than the request says.
-fn strange_attributes(entry: &LedgerEntry, row: usize, span: &Span) -> Vec<String> {
+fn strange_attributes(entry: &LedgerEntry, row: usize, queue: &str, span: &Span) -> Vec<String> {
     let expected = &entry.shape.spans[row];
     let mut wrong = Vec::new();
     for key in expected.attributes.iter().filter(|key| !span.attributes.contains_key(**key)) {
         wrong.push(format!("{} has no {key}", named(span)));
     }
-    for (key, wanted) in values(entry, row) {
+    for (key, wanted) in values(entry, row, queue) {
         match span.attributes.get(key) {
             Some(found) if *found != wanted => {
                 wrong.push(format!("{}: {key} is {found} instead of {wanted}", named(span)));
@@ -253,7 +255,7 @@ fn strange_attributes(entry: &LedgerEntry, row: usize, span: &Span) -> Vec<Strin
 }
 
 /// The values that are known of a row's attributes.
-fn values(entry: &LedgerEntry, row: usize) -> Vec<(&'static str, Value)> {
+fn values(entry: &LedgerEntry, row: usize, queue: &str) -> Vec<(&'static str, Value)> {
     let expected = &entry.shape.spans[row];
     let mut values = Vec::new();
     if expected.http_status > 0 {
@@ -276,9 +278,13 @@ fn values(entry: &LedgerEntry, row: usize) -> Vec<(&'static str, Value)> {
             ("db.collection.name", json!(rest)),
             ("db.query.summary", json!(expected.name)),
         ]),
-        SpanKind::Producer => values.push(("messaging.operation.name", json!("send"))),
+        SpanKind::Producer => values.extend([
+            ("messaging.operation.name", json!("send")),
+            ("messaging.destination.name", json!(queue)),
+        ]),
         SpanKind::Consumer => values.extend([
             ("messaging.operation.name", json!("process")),
+            ("messaging.destination.name", json!(queue)),
             ("o11y_lab.delivery.attempt", json!(1)),
         ]),
         SpanKind::Internal => {

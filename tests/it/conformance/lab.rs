@@ -11,6 +11,7 @@ use super::row::{Row, open};
 use crate::helpers::brokers::{Broker, Settings, fresh_queue};
 use crate::helpers::process::{Process, signal_pid};
 use crate::helpers::{Lab, bin, block_on, eventually, http};
+use crate::verify::Verified;
 
 fn start(settings: &Settings, more: &[(&'static str, &str)]) -> Lab {
     let mut env: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -121,6 +122,24 @@ pub fn the_trace_of_an_order_goes_through_the_broker(row: &'static Row) {
     };
     for attribute in of_this_system {
         assert_ne!(consumer.text(attribute), "", "{attribute}");
+    }
+}
+
+pub fn what_arrives_of_a_lab_on_it_is_verified_in_child_and_link_mode(row: &'static Row) {
+    for mode in ["child", "link"] {
+        let mode = [("QUEUE_TRACE_MODE", mode)];
+        let lab = start(&row.broker().settings(&fresh_queue()), &mode);
+        let mut command = bin();
+        command.args([
+            "verify",
+            "--port-base",
+            &lab.base.to_string(),
+            "--orders",
+            "10",
+            "--metrics",
+            "roles",
+        ]);
+        Verified::run(command.envs(mode)).assert_green();
     }
 }
 

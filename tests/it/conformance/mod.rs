@@ -36,6 +36,7 @@ macro_rules! transport {
             transport!(@on rows: lab =>
                 a_consumer_killed_with_messages_in_hand_loses_and_doubles_none,
                 the_trace_of_an_order_goes_through_the_broker,
+                what_arrives_of_a_lab_on_it_is_verified_in_child_and_link_mode,
                 the_queue_command_counts_lists_shows_and_replays);
             $(transport!(@promise $promise);)*
 
