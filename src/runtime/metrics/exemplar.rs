@@ -29,14 +29,14 @@ pub(super) struct Reservoir(Mutex<Option<Slots>>);
 type Slots = Box<[Option<BucketExemplar>]>;
 
 impl Reservoir {
-    /// Keeps an observation that the filter lets pass as the exemplar of its bucket, among those with these
-    /// upper bounds. Never waits: it is on the way of a request, and where two
-    /// threads meet here, one exemplar is as good as the other.
-    pub(super) fn offer(&self, value: f64, bounds: &[f64], filter: ExemplarFilter) {
+    /// Keeps an observation that the filter lets pass as the exemplar of its bucket, one of so many. Never
+    /// waits: it is on the way of a request, and where two threads meet here, one exemplar is as good as the
+    /// other.
+    pub(super) fn offer(&self, value: f64, bucket: usize, buckets: usize, filter: ExemplarFilter) {
         let Some((trace, span)) = span_for(filter).filter(|_| value.is_finite()) else { return };
         let Ok(mut slots) = self.0.try_lock() else { return };
-        let slots = slots.get_or_insert_with(|| vec![None; bounds.len() + 1].into());
-        if let Some(slot) = slots.get_mut(bounds.partition_point(|bound| *bound < value)) {
+        let slots = slots.get_or_insert_with(|| vec![None; buckets].into());
+        if let Some(slot) = slots.get_mut(bucket) {
             *slot = Some(BucketExemplar { value, time: nanoseconds(SystemTime::now()), trace, span });
         }
     }
@@ -82,12 +82,14 @@ pub(super) mod tests {
     #[test]
     fn each_bucket_keeps_the_last_sampled_span_and_its_bounds_belong_to_it() {
         let reservoir = Reservoir::default();
-        let observe = |span, value| {
+        let observe = |span, value, bucket| {
             let _active = context(span, TraceFlags::SAMPLED, false).attach();
-            reservoir.offer(value, &[0.5, 1.5], ExemplarFilter::TraceBased);
+            reservoir.offer(value, bucket, 3, ExemplarFilter::TraceBased);
         };
-        for (span, value) in [(1, 0.1), (2, 0.5), (3, 1.5), (4, 1.6), (5, f64::NAN), (6, f64::INFINITY)] {
-            observe(span, value);
+        let values =
+            [(1, 0.1, 0), (2, 0.5, 0), (3, 1.5, 1), (4, 1.6, 2), (5, f64::NAN, 2), (6, f64::INFINITY, 2)];
+        for (span, value, bucket) in values {
+            observe(span, value, bucket);
         }
         let slots = reservoir.copy().unwrap();
         let kept: Vec<_> = slots.iter().flatten().map(|e| (e.span, e.value)).collect();
@@ -98,10 +100,10 @@ pub(super) mod tests {
     #[test]
     fn without_a_sampled_span_of_this_process_nothing_is_kept_and_no_memory_is_taken() {
         let reservoir = Reservoir::default();
-        reservoir.offer(1.0, &[0.5], ExemplarFilter::TraceBased);
+        reservoir.offer(1.0, 1, 2, ExemplarFilter::TraceBased);
         for context in [context(1, TraceFlags::NOT_SAMPLED, false), context(1, TraceFlags::SAMPLED, true)] {
             let _active = context.attach();
-            reservoir.offer(1.0, &[0.5], ExemplarFilter::TraceBased);
+            reservoir.offer(1.0, 1, 2, ExemplarFilter::TraceBased);
         }
         assert_eq!(reservoir.copy(), None);
     }
@@ -111,7 +113,7 @@ pub(super) mod tests {
         let reservoir = Reservoir::default();
         let reading = reservoir.0.lock().unwrap();
         let _active = context(1, TraceFlags::SAMPLED, false).attach();
-        reservoir.offer(1.0, &[0.5], ExemplarFilter::TraceBased);
+        reservoir.offer(1.0, 1, 2, ExemplarFilter::TraceBased);
         drop(reading);
         assert_eq!(reservoir.copy(), None);
     }
@@ -120,9 +122,9 @@ pub(super) mod tests {
         let kept = |filter| {
             let reservoir = Reservoir::default();
             let _active = context(1, TraceFlags::NOT_SAMPLED, false).attach();
-            reservoir.offer(0.1, &[0.5], filter);
+            reservoir.offer(0.1, 0, 2, filter);
             let _outside = Context::new().attach();
-            reservoir.offer(1.0, &[0.5], filter);
+            reservoir.offer(1.0, 1, 2, filter);
             let slots = reservoir.copy().unwrap_or_default();
             slots.iter().flatten().map(|exemplar| exemplar.span).collect::<Vec<_>>()
         };

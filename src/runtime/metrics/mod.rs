@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! counter! gauge! histogram! ── ObservingRecorder ── PrometheusRecorder ── page 0.0.4
-//!                                  └─ exemplars ── open_metrics ───────────────┘
+//!                                  └─ Observations ── exemplars ── open_metrics ─┘
+//!                                         └─ OTLP (runtime::telemetry::metrics)
 //! ```
 
 mod base2;
 mod exemplar;
 mod format;
 mod observe;
+mod observed;
 mod open_metrics;
 mod options;
 mod series;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -22,8 +25,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 pub(super) use base2::Base2Histogram;
 pub(super) use exemplar::BucketExemplar;
 pub use format::PageFormat;
-pub(super) use observe::Histograms;
 use observe::ObservingRecorder;
+pub(super) use observed::{Observations, ObservedHistogram, ObservedSeries, ObservedValue};
 use open_metrics::open_metrics;
 pub(super) use options::ExemplarFilter;
 pub use series::{route_labels, server_labels};
@@ -38,7 +41,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Recorder {
     handle: PrometheusHandle,
-    histograms: Histograms,
+    observations: Observations,
     /// The main runtime; a page is rendered on a worker's.
     runtime: tokio::runtime::Handle,
 }
@@ -68,37 +71,36 @@ impl Recorder {
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         let observing = ObservingRecorder::new(recorder);
-        let histograms = observing.histograms();
-        Ok((observing, Self { handle, histograms, runtime: tokio::runtime::Handle::current() }))
+        let observations = observing.observations();
+        Ok((observing, Self { handle, observations, runtime: tokio::runtime::Handle::current() }))
     }
 
     /// What is kept beside the numbers from now on: which observations become exemplars, and whether
     /// histograms are also counted in exponential buckets.
     pub(super) fn keep(&self, filter: ExemplarFilter, exponential: bool) {
-        self.histograms.keep(filter, exponential);
+        self.observations.keep(filter, exponential);
     }
 
-    /// The histograms, for what is kept beside the numbers of the page.
-    pub(super) fn histograms(&self) -> &Histograms {
-        &self.histograms
+    /// Every series as it stands now.
+    pub(super) fn series(&self) -> Vec<Arc<ObservedSeries>> {
+        self.read_system();
+        self.observations.all()
     }
 
     /// The page for `/metrics`.
     pub fn render(&self, format: PageFormat) -> String {
-        let page = self.page();
+        self.read_system();
+        let page = self.handle.render();
         match format {
             PageFormat::Prometheus => page,
-            PageFormat::OpenMetrics => open_metrics(&page, |bucket| {
-                self.histograms.of_bucket(bucket).map(|histogram| histogram.exemplars()).unwrap_or_default()
-            }),
+            PageFormat::OpenMetrics => open_metrics(&page, |bucket| self.observations.exemplars(bucket)),
         }
     }
 
-    /// The page as it stands: Prometheus text format 0.0.4.
-    pub(super) fn page(&self) -> String {
+    /// Observes what is only known when it is asked for.
+    fn read_system(&self) {
         process::collect();
         gauge!(names::RUNTIME_TASKS).set(self.runtime.metrics().num_alive_tasks() as f64);
-        self.handle.render()
     }
 }
 

@@ -31,7 +31,7 @@ impl Temporality {
 
 /// What each series said at the last collection: as many as the schema has.
 #[derive(Debug, Default)]
-pub(super) struct DeltaState(HashMap<String, OtlpValue>);
+pub(super) struct DeltaState(HashMap<usize, OtlpValue>);
 
 impl DeltaState {
     /// Makes deltas of what `temporality` wants so; series without a change are left out.
@@ -51,7 +51,7 @@ impl DeltaState {
         let before = match self.0.get_mut(&point.series) {
             Some(before) => std::mem::replace(before, point.value.clone()),
             None => {
-                self.0.insert(point.series.clone(), point.value.clone());
+                self.0.insert(point.series, point.value.clone());
                 return !is_nothing(&point.value);
             }
         };

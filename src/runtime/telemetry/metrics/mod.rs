@@ -1,8 +1,8 @@
-//! Metrics over OTLP: what `/metrics` says, once an interval.
+//! Metrics over OTLP: the numbers of `/metrics`, once an interval.
 //!
 //! ```text
-//! Recorder's page ── collect ── DeltaState ── encode ── otlp::Sender ── collector
-//!                                                └─ Ledger ─┘
+//! Recorder's series ── collect ── DeltaState ── encode ── otlp::Sender ── collector
+//!                                                  └─ Ledger ─┘
 //! ```
 
 mod collect;
@@ -64,7 +64,7 @@ pub(super) fn pipeline(
     Some(start())
 }
 
-/// Makes an export of a recorder's page.
+/// Makes an export of a recorder's series.
 pub(super) struct Collection {
     recorder: Recorder,
     envelope: Envelope,
@@ -91,7 +91,7 @@ impl Collection {
         };
         // A clock that was set back must not make a point end before it began.
         let window = Window { start: self.start, last: self.last, now: now().max(self.last) };
-        let mut metrics = collect(&self.recorder.page(), self.recorder.histograms(), histograms);
+        let mut metrics = collect(&self.recorder.series(), histograms);
         self.state.advance(temporality, &mut metrics);
         let mut items = Vec::new();
         for metric in &metrics {

@@ -14,7 +14,7 @@ use prost::Message;
 
 use super::*;
 use crate::runtime::metrics::{ExemplarFilter, server_labels};
-use crate::schema::names;
+use crate::schema::{OtlpMetric, names};
 
 /// A recorder of the test's own, and exports of it.
 struct Exports {
@@ -97,13 +97,14 @@ async fn a_request_is_told_by_the_conventions_with_typed_attributes_its_exemplar
     let mut exports = Exports::new(Temporality::Cumulative, false);
     let labels = server_labels("POST", "/orders", 503);
     exports.observe(|| {
-        metrics::describe_histogram!(names::HTTP_SERVER_DURATION, "Duration");
         let requests = histogram!(names::HTTP_SERVER_DURATION, &labels);
         in_span(|| requests.record(0.003));
         requests.record(20.0);
     });
     let metric = exports.metric("http.server.request.duration").unwrap();
-    assert_eq!((metric.unit.as_str(), metric.description.as_str()), ("s", "Duration"));
+    let described = OtlpMetric::of(names::HTTP_SERVER_DURATION).unwrap().help();
+    assert_eq!((metric.unit.as_str(), metric.description.as_str()), ("s", described));
+    assert!(!described.is_empty());
     let Some(Data::Histogram(histogram)) = metric.data else { panic!("a histogram") };
     assert_eq!(histogram.aggregation_temporality, 2);
     let point = &histogram.data_points[0];
