@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test-backends: ## The lab's telemetry in Jaeger, Prometheus, Alertmanager, a Col
 	PATH="$(BACKENDS):$$PATH" $(CARGO) test $(ALL) --locked --test it -- \
 		alerts::promtool alerts::cases alerts::routes alerts::live exemplars:: up::backends
 	$(CARGO) test $(ALL) --locked --test it backends:: -- --ignored --nocapture --test-threads 2
+
+test-stack: ## The image and the compose stack in a Docker engine, on every queue; ARGS='--help' tells more
+	scripts/test-stack $(ARGS)
 
 test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto
 	scripts/provision --aws

@@ -52,6 +52,7 @@ mod settings;
 mod shutdown;
 mod signals;
 mod sqs;
+mod stack;
 mod traces;
 mod up;
 mod verify;

@@ -82,6 +82,7 @@ fn ci_checks_tests_builds_the_image_for_both_architectures_and_reads_compose() {
     assert!(read(".github/workflows/ci.yml").contains(".ci/run"));
     assert!(read(".github/workflows/aws.yml").contains("make test-aws"));
     assert!(read(".github/workflows/backends.yml").contains("make test-backends"));
+    assert!(read(".github/workflows/stack.yml").contains("make test-stack ARGS='--images"));
     let stack = yaml(".github/workflows/stack.yml");
     let built = stack["jobs"]["image"]["strategy"]["matrix"]["include"].as_array().unwrap();
     let platforms: Vec<_> = built.iter().map(|one| one["platform"].as_str().unwrap()).collect();
