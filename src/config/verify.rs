@@ -30,13 +30,13 @@ pub struct VerifyConfig {
     /// Longest time one request may take, in milliseconds
     #[arg(long, env = "VERIFY_TIMEOUT_MS", default_value = "15000", value_name = "MS", value_parser = milliseconds)]
     pub timeout: Duration,
-    /// Where traces are, such as jaeger=http://127.0.0.1:16686; console, jaeger (repeatable) [default: the lab's console, else a Jaeger on this machine]
+    /// Where traces are, such as jaeger=http://127.0.0.1:16686; console, jaeger, tempo, or file=PATH of a collector (repeatable) [default: the lab's console, else a Jaeger on this machine]
     #[arg(long, env = "VERIFY_TRACES", value_name = "KIND=URL", value_delimiter = ',', value_parser = traces, hide_env_values = true)]
     pub traces: Vec<BackendSource>,
-    /// Where metrics are; roles, prometheus, console (repeatable) [default: the pages of the roles and the lab's console]
+    /// Where metrics are; roles, prometheus, console, file (repeatable) [default: the pages of the roles and the lab's console]
     #[arg(long, env = "VERIFY_METRICS", value_name = "KIND=URL", value_delimiter = ',', value_parser = metrics, hide_env_values = true)]
     pub metrics: Vec<BackendSource>,
-    /// Where log lines are; console, victorialogs, loki (repeatable) [default: the lab's console]
+    /// Where log lines are; console, victorialogs, loki, file (repeatable) [default: the lab's console]
     #[arg(long, env = "VERIFY_LOGS", value_name = "KIND=URL", value_delimiter = ',', value_parser = logs, hide_env_values = true)]
     pub logs: Vec<BackendSource>,
     /// Where alert rules are evaluated; prometheus (repeatable) [default: none]
@@ -79,7 +79,7 @@ pub struct VerifyConfig {
 pub struct BackendSource {
     /// One of the kinds that the setting takes.
     pub kind: &'static str,
-    /// Without a slash at its end; empty for the roles, which have an address each.
+    /// Without a slash at its end; the path of a file; empty for the roles, which have an address each.
     pub url: String,
 }
 
@@ -111,18 +111,18 @@ impl VerifyConfig {
 }
 
 fn traces(text: &str) -> Result<BackendSource, String> {
-    source(text, &["console", "jaeger"])
+    source(text, &["console", "jaeger", "tempo", "file"])
 }
 
 fn metrics(text: &str) -> Result<BackendSource, String> {
     if text == "roles" {
         return Ok(BackendSource { kind: "roles", url: String::new() });
     }
-    source(text, &["prometheus", "console", "roles"])
+    source(text, &["prometheus", "console", "roles", "file"])
 }
 
 fn logs(text: &str) -> Result<BackendSource, String> {
-    source(text, &["console", "victorialogs", "loki"])
+    source(text, &["console", "victorialogs", "loki", "file"])
 }
 
 fn alerts(text: &str) -> Result<BackendSource, String> {
@@ -135,6 +135,9 @@ fn source(text: &str, kinds: &[&'static str]) -> Result<BackendSource, String> {
     let kind = kinds.iter().find(|known| **known == kind).ok_or_else(expected)?;
     if *kind == "roles" {
         return Err("roles takes no URL: --port-base says where they are".to_owned());
+    }
+    if *kind == "file" && !url.is_empty() {
+        return Ok(BackendSource { kind, url: url.to_owned() });
     }
     let url = http_url(url)?.trim_end_matches('/').to_owned();
     Ok(BackendSource { kind, url })
@@ -149,8 +152,10 @@ mod tests {
         let jaeger = traces("jaeger=http://127.0.0.1:16686/");
         let url = "http://127.0.0.1:16686".to_owned();
         assert_eq!(jaeger, Ok(BackendSource { kind: "jaeger", url }));
+        let file = logs("file=/tmp/logs.json").map(|source| (source.kind, source.url));
+        assert_eq!(file, Ok(("file", "/tmp/logs.json".to_owned())));
         assert_eq!(metrics("roles").map(|source| source.kind), Ok("roles"));
-        for bad in ["http://127.0.0.1", "loki=http://127.0.0.1", "jaeger=", "jaeger=ftp://x"] {
+        for bad in ["http://127.0.0.1", "loki=http://127.0.0.1", "jaeger=", "jaeger=ftp://x", "file="] {
             assert!(traces(bad).is_err(), "{bad}");
         }
         assert!(metrics("roles=http://127.0.0.1").is_err());

@@ -1,11 +1,14 @@
 //! Counters as a backend holds them, under the names and labels of `/metrics` whatever the backend calls
-//! them: the pages of the roles, a Prometheus (scraped, or by OTLP), the console.
+//! them: the pages of the roles, a Prometheus (scraped, or by OTLP), the console, files of a collector.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
+use super::file::LineTally;
+use super::metric_file::MetricFile;
 use super::span::array;
 use super::{BackendAccess, BackendError, QueryApi, encoded, texts};
 use crate::config::without_login;
@@ -72,6 +75,7 @@ enum CountSource {
     Pages(Vec<(&'static str, String)>),
     Prometheus(QueryApi),
     Console(QueryApi),
+    File(RefCell<MetricFile>),
 }
 
 /// Questions at once to one backend.
@@ -93,6 +97,19 @@ impl CountReader {
         Self(CountSource::Console(QueryApi::new(base)))
     }
 
+    /// The metrics in a file that a collector's file exporter writes, as JSON.
+    pub fn file(path: &str) -> Self {
+        Self(CountSource::File(RefCell::new(MetricFile::new(path))))
+    }
+
+    /// How much of a file was read; `None` of a server.
+    pub fn tally(&self) -> Option<LineTally> {
+        match &self.0 {
+            CountSource::File(file) => Some(file.borrow().tally()),
+            _ => None,
+        }
+    }
+
     /// The same, reached in this way.
     #[must_use]
     pub fn through(self, access: &BackendAccess) -> Self {
@@ -100,6 +117,7 @@ impl CountReader {
             CountSource::Pages(pages) => CountSource::Pages(pages),
             CountSource::Prometheus(api) => CountSource::Prometheus(api.through(access)),
             CountSource::Console(api) => CountSource::Console(api.through(access)),
+            file @ CountSource::File(_) => file,
         })
     }
 
@@ -112,6 +130,7 @@ impl CountReader {
             CountSource::Pages(pages) => of_pages(pages).await,
             CountSource::Prometheus(api) => of_prometheus(api).await,
             CountSource::Console(api) => of_console(api).await,
+            CountSource::File(file) => of_file(&mut file.borrow_mut()),
         }
     }
 }
@@ -226,20 +245,37 @@ fn rename(metric: &Metric, labels: &mut BTreeMap<String, String>) {
     }
 }
 
-async fn of_console(api: &QueryApi) -> Result<CountSnapshot, BackendError> {
-    let mut questions = Vec::new();
+/// Each metric that counts, under its name in OTLP, of each service that has it.
+fn sent() -> Vec<(&'static Metric, &'static OtlpMetric, &'static str)> {
+    let mut all = Vec::new();
     for metric in counted() {
         for service in SERVICES.iter().filter(|service| metric.exposed_by(service.role)) {
-            questions.extend(OtlpMetric::of(metric.name).map(|otlp| (metric, otlp, service.name)));
+            all.extend(OtlpMetric::of(metric.name).map(|otlp| (metric, otlp, service.name)));
         }
     }
+    all
+}
+
+fn of_file(file: &mut MetricFile) -> Result<CountSnapshot, BackendError> {
+    let (mut found, sent) = (CountSnapshot::default(), sent());
+    for series in file.read()? {
+        for (metric, otlp, service) in &sent {
+            if (otlp.name, *service) == (series.name.as_str(), series.service.as_str()) {
+                found.console_series(metric, otlp, service, &series.as_console());
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn of_console(api: &QueryApi) -> Result<CountSnapshot, BackendError> {
     let ask = async |(metric, otlp, service): (&'static Metric, &'static OtlpMetric, &'static str)| {
         // The latest value is told whatever is asked for; a minute shows how new it is.
         let path =
             format!("/api/metrics/{}?service={}&limit=200&since=1m", encoded(otlp.name), encoded(service));
         Ok::<_, BackendError>((metric, otlp, service, api.find(&path).await?))
     };
-    let mut answers = futures_util::stream::iter(questions).map(ask).buffer_unordered(AT_ONCE);
+    let mut answers = futures_util::stream::iter(sent()).map(ask).buffer_unordered(AT_ONCE);
     let mut found = CountSnapshot::default();
     while let Some(answer) = answers.next().await {
         let (metric, otlp, service, answer) = answer?;

@@ -1,8 +1,11 @@
-//! Log lines as a backend stored them: the console, VictoriaLogs, Loki.
+//! Log lines as a backend stored them: the console, VictoriaLogs, Loki, files of a collector.
+
+use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use super::span::array;
+use super::file::{ItemFile, LineTally};
+use super::span::{SpanAttributes, array, attributes};
 use super::{BackendAccess, BackendError, QueryApi, encoded};
 use crate::schema::registry::LOG_FIELDS;
 
@@ -43,11 +46,11 @@ pub struct LogReader {
     source: LogSource,
 }
 
-#[derive(Clone, Copy)]
 enum LogSource {
     Console,
     VictoriaLogs,
     Loki,
+    File(RefCell<ItemFile>),
 }
 
 impl LogReader {
@@ -66,6 +69,19 @@ impl LogReader {
         Self { api: QueryApi::new(base), source: LogSource::Loki }
     }
 
+    /// The records that a collector's file exporter writes to this file from now on, as JSON.
+    pub fn file(path: &str) -> Self {
+        Self { api: QueryApi::new(""), source: LogSource::File(RefCell::new(ItemFile::of_records(path))) }
+    }
+
+    /// How much of a file was read; `None` of a server.
+    pub fn tally(&self) -> Option<LineTally> {
+        match &self.source {
+            LogSource::File(file) => Some(file.borrow().tally()),
+            _ => None,
+        }
+    }
+
     /// The same, reached in this way.
     #[must_use]
     pub fn through(self, access: &BackendAccess) -> Self {
@@ -82,7 +98,7 @@ impl LogReader {
     /// # Errors
     /// The backend cannot be read.
     pub async fn of_trace(&self, id: &str, limit: usize) -> Result<Vec<LogLine>, BackendError> {
-        match self.source {
+        match &self.source {
             LogSource::Console => self.search(&format!("traceId={}&limit={limit}", encoded(id))).await,
             LogSource::VictoriaLogs => {
                 // The key of OTLP, and that of a line of standard output.
@@ -100,6 +116,11 @@ impl LogReader {
                 let streams = self.api.list(&path, "/data/result", "a list of streams").await?;
                 let values = streams.iter().flat_map(|stream| array(&stream["values"]));
                 Ok(values.filter_map(|value| LogLine::parse(value.get(1)?.as_str()?)).collect())
+            }
+            LogSource::File(file) => {
+                let records = file.borrow_mut().of_trace(id)?;
+                let lines = records.iter().map(|(resource, record)| otlp_line(resource, record));
+                Ok(lines.take(limit).collect())
             }
         }
     }
@@ -138,6 +159,20 @@ fn victoria_line(record: Value) -> Option<LogLine> {
         }
     }
     Some(LogLine::of_record(fields))
+}
+
+/// A record of OTLP with the fields of a line.
+fn otlp_line(resource: &SpanAttributes, record: &Value) -> LogLine {
+    let mut fields: Map<String, Value> = attributes(&record["attributes"]).into_iter().collect();
+    let own = [
+        ("message", record["body"]["stringValue"].clone()),
+        ("level", record["severityText"].clone()),
+        ("traceId", record["traceId"].clone()),
+        ("spanId", record["spanId"].clone()),
+        ("service", resource.get("service.name").cloned().unwrap_or_default()),
+    ];
+    fields.extend(own.map(|(field, value)| (field.to_owned(), value)));
+    LogLine::of_record(fields)
 }
 
 #[cfg(test)]

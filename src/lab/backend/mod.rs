@@ -6,9 +6,12 @@
 mod access;
 pub mod alert;
 pub mod count;
+mod file;
 pub mod log;
 pub mod metric;
+mod metric_file;
 mod span;
+mod tempo;
 pub mod trace;
 
 use std::time::Duration;
@@ -18,6 +21,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 pub use access::BackendAccess;
+pub use file::LineTally;
 
 use crate::config::{basic_login, without_login};
 use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
@@ -45,6 +49,17 @@ pub enum BackendError {
         url: String,
         /// The status code.
         status: u16,
+    },
+    /// It has no such question.
+    #[error("this backend cannot be asked for that")]
+    Unsupported,
+    /// A file that stands for a backend cannot be read.
+    #[error("{path}: {why}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why not, in words.
+        why: String,
     },
     /// The answer is not what its query API promises.
     #[error("{url} answered something that is not {expected}")]

@@ -163,7 +163,7 @@ fn text(object: &Value, key: &str) -> String {
 }
 
 /// A 64-bit number, which OTLP JSON writes as text.
-fn nanos(value: &Value) -> u64 {
+pub(super) fn nanos(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default()
 }
 

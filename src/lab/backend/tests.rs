@@ -38,6 +38,9 @@ async fn answer(request: HttpRequest) -> HttpResponse {
         alert
     };
     let json = match (request.path(), request.query_string()) {
+        ("/api/traces/1", _) => {
+            json!({"batches": otlp(vec![span("1", "2", "", json!(2))])["result"]["resourceSpans"]})
+        }
         ("/api/v3/traces/1", _) => {
             otlp(vec![span("1", "2", "", json!(2)), span("1", "3", "2", json!("SPAN_KIND_CLIENT"))])
         }
@@ -83,6 +86,14 @@ async fn traces_are_read_with_their_kinds_attributes_events_and_links() {
         [SpanKind::Server, SpanKind::Unspecified]
     );
     assert_eq!(reader.services().await.unwrap(), ["a", "b"]);
+}
+
+#[actix_web::test]
+async fn tempos_answer_is_a_trace_and_its_404_is_none() {
+    let reader = TraceReader::tempo(&serve());
+    assert_eq!(reader.trace("1").await.unwrap().roots()[0].kind, SpanKind::Server);
+    assert!(reader.trace("unknown").await.unwrap().spans.is_empty());
+    assert!(matches!(reader.services().await, Err(BackendError::Unsupported)));
 }
 
 #[actix_web::test]

@@ -1,14 +1,16 @@
-//! Traces as a backend stored them, read through Jaeger's query API, version 3 (OTLP JSON): the
-//! console's and Jaeger's own.
+//! Traces as a backend stored them: read through Jaeger's query API, version 3 (OTLP JSON), which the console has
+//! too; through Tempo's; from files of a collector.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::file::{ItemFile, LineTally};
 use super::span::array;
 pub use super::span::{Span, SpanAttributes, SpanEvent, SpanKind, SpanLink, SpanStatus, attributes};
-use super::{BackendAccess, BackendError, QueryApi, encoded};
+use super::{BackendAccess, BackendError, QueryApi, encoded, tempo};
 
 /// The spans of one trace, in the backend's order.
 #[derive(Clone, Debug, Default)]
@@ -64,23 +66,59 @@ impl Trace {
 }
 
 /// A reader of traces.
-pub struct TraceReader(QueryApi);
+pub struct TraceReader(TraceSource);
+
+enum TraceSource {
+    /// Jaeger's query API, version 3.
+    Jaeger(QueryApi),
+    Tempo(QueryApi),
+    File(RefCell<ItemFile>),
+}
 
 impl TraceReader {
     /// The query API at this base URL: the console's page or Jaeger's.
     pub fn new(base: &str) -> Self {
-        Self(QueryApi::new(base))
+        Self(TraceSource::Jaeger(QueryApi::new(base)))
+    }
+
+    /// A Grafana Tempo at this base URL.
+    pub fn tempo(base: &str) -> Self {
+        Self(TraceSource::Tempo(QueryApi::new(base)))
+    }
+
+    /// The spans that a collector's file exporter writes to this file from now on, as JSON.
+    pub fn file(path: &str) -> Self {
+        Self(TraceSource::File(RefCell::new(ItemFile::of_spans(path))))
     }
 
     /// The same, reached in this way.
     #[must_use]
     pub fn through(self, access: &BackendAccess) -> Self {
-        Self(self.0.through(access))
+        Self(match self.0 {
+            TraceSource::Jaeger(api) => TraceSource::Jaeger(api.through(access)),
+            TraceSource::Tempo(api) => TraceSource::Tempo(api.through(access)),
+            file @ TraceSource::File(_) => file,
+        })
     }
 
     /// How many traces the console has let go of so far for want of room.
     pub async fn let_go(&self) -> Option<u64> {
-        self.0.let_go("traces", "evictedTraces").await
+        self.jaeger().ok()?.let_go("traces", "evictedTraces").await
+    }
+
+    /// How much of a file was read; `None` of a server.
+    pub fn tally(&self) -> Option<LineTally> {
+        match &self.0 {
+            TraceSource::File(file) => Some(file.borrow().tally()),
+            _ => None,
+        }
+    }
+
+    fn jaeger(&self) -> Result<&QueryApi, BackendError> {
+        match &self.0 {
+            TraceSource::Jaeger(api) => Ok(api),
+            _ => Err(BackendError::Unsupported),
+        }
     }
 
     /// One trace by its id; without spans where the backend has none.
@@ -88,17 +126,29 @@ impl TraceReader {
     /// # Errors
     /// The backend cannot be read.
     pub async fn trace(&self, id: &str) -> Result<Trace, BackendError> {
-        let answer = self.0.find(&format!("/api/v3/traces/{}", encoded(id))).await?;
-        Ok(answer.map(|answer| Trace::from_otlp(&answer["result"])).unwrap_or_default())
+        match &self.0 {
+            TraceSource::Jaeger(api) => {
+                let answer = api.find(&format!("/api/v3/traces/{}", encoded(id))).await?;
+                Ok(answer.map(|answer| Trace::from_otlp(&answer["result"])).unwrap_or_default())
+            }
+            TraceSource::Tempo(api) => {
+                let answer = api.find(&format!("/api/traces/{}", encoded(id))).await?;
+                Ok(answer.map(tempo::trace).unwrap_or_default())
+            }
+            TraceSource::File(file) => {
+                let spans = file.borrow_mut().of_trace(id)?;
+                Ok(Trace { spans: spans.iter().map(|(resource, span)| Span::read(span, resource)).collect() })
+            }
+        }
     }
 
-    /// The latest traces in which a service took part, `limit` at most.
+    /// The latest traces in which a service took part, `limit` at most; of the console and Jaeger.
     ///
     /// # Errors
     /// The backend cannot be read.
     pub async fn traces_of(&self, service: &str, limit: usize) -> Result<Vec<Trace>, BackendError> {
         let query = format!("query.serviceName={}&query.searchDepth={limit}", encoded(service));
-        let answer = self.0.find(&format!("/api/v3/traces?{query}")).await?;
+        let answer = self.jaeger()?.find(&format!("/api/v3/traces?{query}")).await?;
         let all = answer.map(|answer| Trace::from_otlp(&answer["result"])).unwrap_or_default();
         let mut traces: BTreeMap<String, Trace> = BTreeMap::new();
         for span in all.spans {
@@ -107,12 +157,12 @@ impl TraceReader {
         Ok(traces.into_values().collect())
     }
 
-    /// Every service that sent a span.
+    /// Every service that sent a span; of the console and Jaeger.
     ///
     /// # Errors
     /// The backend cannot be read.
     pub async fn services(&self) -> Result<Vec<String>, BackendError> {
-        let names = self.0.list("/api/v3/services", "/services", "a list of services").await?;
+        let names = self.jaeger()?.list("/api/v3/services", "/services", "a list of services").await?;
         Ok(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::claim::{Claim, ClaimVerdict, Flaws};
+use super::files::trace_place;
 use super::ledger::RequestLedger;
 use super::sources::Named;
 use crate::config::without_login;
@@ -39,7 +40,9 @@ pub(super) async fn exemplars(
     for id in &named {
         match reader.reader.trace(id).await {
             Ok(trace) if trace.spans.is_empty() => {
-                flaws.add(format!("{id} is named and not there"), || format!("{}/trace/{id}", reader.base));
+                flaws.add(format!("{id} is named and not there"), || {
+                    trace_place(&reader.label, &reader.base, id)
+                });
             }
             Ok(_) => {}
             Err(error) => return vec![untold(expected, &error.to_string())],

@@ -98,6 +98,7 @@ impl<'a> LogJudge<'a> {
 fn look(source: &str, base: &str, id: &str) -> String {
     match source.split(' ').next() {
         Some("victorialogs") => format!("{base}/select/vmui/#/?query=trace_id:{id}"),
+        Some("file") => format!("grep {id} {base}"),
         Some("loki") => format!("{{service_name=~\".+\"}} |= \"{id}\""),
         _ => format!("{base}/api/logs?traceId={id}"),
     }

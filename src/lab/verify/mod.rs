@@ -13,6 +13,7 @@ mod align;
 mod claim;
 mod counts;
 mod diff;
+mod files;
 mod gather;
 mod ledger;
 mod links;
@@ -151,6 +152,7 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     for (source, (gathered, found)) in sources.traces.iter().zip(traces) {
         visible.push(("traces", source.label.clone(), gathered.visible));
         claims.extend(gathered.claims);
+        claims.extend(files::lines("traces", &source.label, &source.base, source.reader.tally()));
         ids.get_or_insert(found);
     }
     let others = match (gateway, witness.read().await) {
@@ -161,10 +163,12 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
         let (rows, seen) = judge_counts(config, source, measured, &ledger, others.as_deref());
         visible.push(("metrics", source.label.clone(), seen));
         claims.extend(rows);
+        claims.extend(files::lines("metrics", &source.label, &source.base, source.reader.tally()));
     }
     for ((source, gone), seen) in sources.logs.iter().zip(lines_gone).zip(lines) {
         visible.push(("logs", source.label.clone(), seen));
         claims.extend(gather::logs(source, gone, &ledger, ids.as_ref(), config).await);
+        claims.extend(files::lines("logs", &source.label, &source.base, source.reader.tally()));
     }
     claims.extend(links::exemplars(&config.target(), &ledger, &sources.traces).await);
     for source in &sources.alerts {
@@ -222,6 +226,7 @@ fn judge_counts(
     };
     let look = match source.label.split(' ').next() {
         Some("roles") => format!("{}/metrics, and that of each other role", config.of(Role::Gateway)),
+        Some("file") => format!("grep {{metric}} {}", source.base),
         Some("prometheus") => format!("{}/graph?g0.expr={{metric}}", source.base),
         _ => format!("{}/api/metrics", source.base),
     };

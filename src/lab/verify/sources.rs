@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A backend and what it is called in the report.
 pub(super) struct Named<R> {
     pub(super) label: String,
-    /// Its base URL, as it is shown; never with a login.
+    /// Its base URL, as it is shown; never with a login. Of a file the path.
     pub(super) base: String,
     pub(super) reader: R,
 }
@@ -77,11 +77,19 @@ impl Sources {
         let (traces, metrics) = (to(&config.traces, traces), to(&config.metrics, metrics));
         let logs = to(&config.logs, logs);
         Ok(Self {
-            traces: named(&found.0, |source| TraceReader::new(&source.url).through(&traces)),
+            traces: named(&found.0, |source| {
+                let reader = match source.kind {
+                    "tempo" => TraceReader::tempo(&source.url),
+                    "file" => TraceReader::file(&source.url),
+                    _ => TraceReader::new(&source.url),
+                };
+                reader.through(&traces)
+            }),
             counts: named(&found.1, |source| {
                 let reader = match source.kind {
                     "roles" => return CountReader::pages(config.pages()),
                     "prometheus" => CountReader::prometheus(&source.url),
+                    "file" => CountReader::file(&source.url),
                     _ => CountReader::console(&source.url),
                 };
                 reader.through(&metrics)
@@ -90,6 +98,7 @@ impl Sources {
                 let reader = match source.kind {
                     "victorialogs" => LogReader::victoria_logs(&source.url),
                     "loki" => LogReader::loki(&source.url),
+                    "file" => LogReader::file(&source.url),
                     _ => LogReader::console(&source.url),
                 };
                 reader.through(&logs)
@@ -102,7 +111,7 @@ impl Sources {
 
 fn named<R>(sources: &[BackendSource], reader: impl Fn(&BackendSource) -> R) -> Vec<Named<R>> {
     let name = |source: &BackendSource| {
-        let base = without_login(&source.url);
+        let base = if source.kind == "file" { source.url.clone() } else { without_login(&source.url) };
         let alone = sources.iter().filter(|other| other.kind == source.kind).count() == 1;
         let label = if alone { source.kind.to_owned() } else { format!("{} {base}", source.kind) };
         Named { label, base, reader: reader(source) }

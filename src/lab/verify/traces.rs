@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::align::Alignment;
 use super::claim::{Claim, Flaws};
+use super::files::trace_place;
 use super::ledger::{LedgerEntry, RequestLedger};
 use crate::config::{TraceMode, VerifyConfig};
 use crate::lab::backend::trace::{Span, SpanKind};
@@ -71,7 +72,7 @@ impl<'a> TraceJudge<'a> {
     pub(super) fn unsampled(&mut self, id: &str, spans: &[Span]) {
         self.unsampled += 1;
         if !spans.is_empty() {
-            let look = format!("{}/trace/{id}", self.base);
+            let look = trace_place(self.source, self.base, id);
             self.sampling.add(format!("{} spans of {id}, which the sampler left out", spans.len()), || look);
         }
     }
@@ -80,7 +81,7 @@ impl<'a> TraceJudge<'a> {
     /// `certain` rows have to be there.
     pub(super) fn add(&mut self, entry: &LedgerEntry, certain: usize, spans: &[Span]) {
         let id = entry.trace.as_deref().unwrap_or_default();
-        let look = || format!("{}/trace/{id}", self.base);
+        let look = || trace_place(self.source, self.base, id);
         let shape = entry.shape;
         let alignment = Alignment::of(shape.spans, self.queue, spans);
         self.traces += 1;

@@ -13,10 +13,10 @@ use crate::helpers::{Process, eventually, free_port, get, post};
 /// A Collector with the lab's own configuration; what it would send to Jaeger, Prometheus and Loki it writes to files.
 pub struct Collector {
     process: Process,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub grpc: u16,
     pub http: u16,
-    own: u16,
+    pub own: u16,
 }
 
 impl Collector {

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::collector::Collector;
 use super::jaeger::Jaeger;
 use super::prometheus;
 use super::victorialogs::VictoriaLogs;
 use crate::alerts::live::targets;
 use crate::helpers::prometheus::folder;
-use crate::helpers::{Lab, bin};
-use crate::verify::Verified;
+use crate::helpers::{Lab, bin, free_port};
 use crate::verify::mutations::{METRICS, Mutation, TRACES};
 use crate::verify::proxy::Proxy;
+use crate::verify::{Verified, files};
 
 #[test]
 #[ignore = "needs programs that take minutes to build: make test-backends"]
@@ -63,4 +64,33 @@ fn verify_is_green_on_jaeger_prometheus_and_victorialogs_and_red_in_the_right_ro
         assert_eq!(verified.not("pass")[0]["verdict"], json!("fail"), "{}", mutation.what);
     }
     verify(&[], "60s").assert_green();
+}
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn verify_is_green_on_the_files_of_a_collector_and_red_where_a_span_was_lost_before_it() {
+    let all = json!(["memory_limiter", "batch"]);
+    let collector = Collector::start_on(
+        free_port(),
+        free_port(),
+        json!({"processors": {"batch": {"timeout": "100ms"}},
+            "service": {"pipelines": {"traces": {"processors": all}, "logs": {"processors": all}}}}),
+    );
+    let spans = Proxy::before(&format!("http://127.0.0.1:{}", collector.http));
+    let lab = Lab::start_with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &spans.url),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_METRICS_EXPORTER", "otlp,prometheus"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+    ]);
+    let verify = |within| files::verify(&lab, collector.folder.path(), within);
+    verify("30s").assert_green();
+    let lost = TRACES.iter().find(|one| one.what == "a leaf is dropped").unwrap();
+    spans.arm(Some(lost.change));
+    let verified = verify("5s");
+    spans.arm(None);
+    let found: Vec<_> = verified.not("pass").iter().map(|claim| claim["id"].clone()).collect();
+    assert_eq!(found, ["traces.complete"], "{:#?}", verified.not("pass"));
+    verify("30s").assert_green();
 }
