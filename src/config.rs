@@ -16,6 +16,7 @@ mod lambda;
 mod load;
 mod log;
 mod otel;
+mod pipeline;
 mod queue;
 mod queue_command;
 mod readers;
@@ -42,6 +43,7 @@ pub(crate) use load::length;
 pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};
 pub use log::{LogConfig, LogFormat};
 pub use otel::{OTEL_SPECIFICATION, OtelConfig, OtelFile, OtelSupport, OtelVariable, otel_variables};
+pub(crate) use pipeline::pipeline_environment;
 pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;
@@ -55,7 +57,7 @@ use values::{
 };
 pub(crate) use values::{basic_login, boolean, pairs};
 pub use values::{is_loopback, reached_at, without_login};
-pub use verify::{BackendSource, VerifyConfig};
+pub use verify::{BackendSource, StationSource, VerifyConfig};
 
 /// Names the role where no subcommand is given.
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";

@@ -8,6 +8,7 @@ pub const LOG_FORMAT: &str = "LOG_FORMAT";
 pub const DATA_DIR: &str = "DATA_DIR";
 pub const PORT_BASE: &str = "PORT_BASE";
 pub const QUEUE_TRANSPORT: &str = "QUEUE_TRANSPORT";
+pub const QUEUE_TRACE_MODE: &str = "QUEUE_TRACE_MODE";
 pub const CONSOLE_OTLP_PORT: &str = "CONSOLE_OTLP_PORT";
 pub const CONSOLE_OTLP_GRPC_PORT: &str = "CONSOLE_OTLP_GRPC_PORT";
 pub const CONSOLE_FORWARD: &str = "CONSOLE_FORWARD";

@@ -45,6 +45,12 @@ pub struct VerifyConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub access: BackendAccessConfig,
+    /// Start a lab for this run whose telemetry goes to this OTLP/HTTP receiver; --url and --port-base have no effect then
+    #[arg(long, env = "VERIFY_PIPELINE", value_name = "URL", value_parser = http_url, hide_env_values = true)]
+    pub pipeline: Option<String>,
+    /// A collector on the way, such as agent=http://127.0.0.1:8888: a name and where its own metrics are (repeatable, from the lab to the backend)
+    #[arg(long = "station", env = "VERIFY_STATIONS", value_name = "NAME=URL", value_delimiter = ',', value_parser = station, hide_env_values = true)]
+    pub stations: Vec<StationSource>,
     /// Longest wait for the telemetry after the last answer
     #[arg(long, env = "VERIFY_WITHIN", default_value = "30s", value_name = "TIME", value_parser = length)]
     pub within: Duration,
@@ -83,7 +89,21 @@ pub struct BackendSource {
     pub url: String,
 }
 
+/// A collector between the lab and the backends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StationSource {
+    /// What the report calls it.
+    pub name: String,
+    /// The page with its own metrics.
+    pub url: String,
+}
+
 impl VerifyConfig {
+    /// The pages of the roles as a source of metrics.
+    pub(crate) fn roles() -> BackendSource {
+        BackendSource { kind: "roles", url: String::new() }
+    }
+
     /// The gateway's base URL.
     pub fn target(&self) -> String {
         self.url.clone().unwrap_or_else(|| self.of(Role::Gateway))
@@ -116,7 +136,7 @@ fn traces(text: &str) -> Result<BackendSource, String> {
 
 fn metrics(text: &str) -> Result<BackendSource, String> {
     if text == "roles" {
-        return Ok(BackendSource { kind: "roles", url: String::new() });
+        return Ok(VerifyConfig::roles());
     }
     source(text, &["prometheus", "console", "roles", "file"])
 }
@@ -127,6 +147,17 @@ fn logs(text: &str) -> Result<BackendSource, String> {
 
 fn alerts(text: &str) -> Result<BackendSource, String> {
     source(text, &["prometheus"])
+}
+
+fn station(text: &str) -> Result<StationSource, String> {
+    let expected = "expected NAME=http://host:port, with a path where its metrics are not at /metrics";
+    let (name, url) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(expected)?;
+    let url = http_url(url)?;
+    if !url.starts_with("http://") {
+        return Err(expected.to_owned());
+    }
+    let bare = url::Url::parse(&url).is_ok_and(|url| url.path() == "/");
+    Ok(StationSource { name: name.to_owned(), url: if bare { format!("{url}/metrics") } else { url } })
 }
 
 fn source(text: &str, kinds: &[&'static str]) -> Result<BackendSource, String> {
@@ -146,6 +177,16 @@ fn source(text: &str, kinds: &[&'static str]) -> Result<BackendSource, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_station_is_a_name_and_a_page_which_is_its_metrics_where_no_path_is_named() {
+        let url = |text: &str| station(text).map(|station| station.url);
+        assert_eq!(url("agent=http://127.0.0.1:8888/"), Ok("http://127.0.0.1:8888/metrics".to_owned()));
+        assert_eq!(url("agent=http://127.0.0.1:8888/own"), Ok("http://127.0.0.1:8888/own".to_owned()));
+        for bad in ["http://127.0.0.1:8888", "=http://127.0.0.1", "agent=https://127.0.0.1", "agent="] {
+            assert!(station(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_backend_is_a_kind_of_its_signal_and_a_url() {

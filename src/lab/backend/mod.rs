@@ -11,6 +11,7 @@ pub mod log;
 pub mod metric;
 mod metric_file;
 mod span;
+pub mod station;
 mod tempo;
 pub mod trace;
 

@@ -4,7 +4,10 @@
 //!    in [`super::expect`]
 //! 2. which backends are asked: `sources`; asking them until all is there: `gather`
 //! 3. judging it, one row for each `claim`: `traces` (with `align`), `counts`, `logs`, `links`, `queue`
-//! 4. `report`; two of them beside each other: `diff`
+//!    and where on the way something was lost: `stations`
+//! 4. `report`, with `findings`; two of them beside each other: `diff`
+//!
+//! `pipeline` starts a lab of its own for all that.
 //!
 //! Standard output is the report. The exit code is 0 where every claim holds, 1 where one does not, 3 where
 //! none fails and one cannot be told.
@@ -14,16 +17,20 @@ mod claim;
 mod counts;
 mod diff;
 mod files;
+mod findings;
 mod gather;
 mod ledger;
 mod links;
 mod logs;
+mod pipeline;
 mod queue;
 mod report;
 mod sources;
+mod stations;
 mod traces;
 mod workload;
 
+use std::fs::File;
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -34,14 +41,17 @@ use serde_json::Value;
 use crate::config::{Invalid, VerifyConfig, without_login};
 use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::runtime::oneshot::OneShot;
+use crate::runtime::shutdown::StopSignals;
 use crate::schema::Role;
 use claim::{Claim, ClaimVerdict, Flaws};
 use counts::{CountedSource, books, other_traffic};
 use gather::Wait;
 use ledger::{RequestLedger, RequestOutcome};
+use pipeline::EmbeddedLab;
 use queue::QueueWitness;
 use report::Report;
 use sources::{Named, Sources};
+use stations::Stations;
 use workload::Workload;
 
 /// How long the gateway may take to show that it is there.
@@ -67,18 +77,14 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         return diff::diff(before, after, config.json);
     }
     // Before anything is sent: a report that cannot be written is no reason to have sent it.
-    let junit = config.junit.as_ref().map(|file| (file, std::fs::File::create(file)));
+    let junit = config.junit.as_ref().map(|file| (file, File::create(file)));
     if let Some((file, Err(error))) = &junit {
         return Err(Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())).into());
     }
-    reach(&config).await?;
-    let sources = Sources::find(&config).await?;
-    if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
-        return Err(untold(
-            "no backend is named, and there is none of this lab: --traces, --metrics, --logs",
-        ));
-    }
-    let report = verify(&config, &sources).await;
+    let report = match &config.pipeline {
+        None => verified(&config).await?,
+        Some(receiver) => through(receiver, &config).await?,
+    };
     report.output(config.details).print(config.json)?;
     if let Some((file, Ok(mut writer))) = junit {
         let written = writer.write_all(report.junit().as_bytes());
@@ -93,6 +99,41 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         ClaimVerdict::CannotTell => 3,
     };
     Err(NotVerified { summary: report.summary(), exit_code }.into())
+}
+
+async fn verified(config: &VerifyConfig) -> anyhow::Result<Report> {
+    reach(config).await?;
+    let sources = Sources::find(config).await?;
+    if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
+        return Err(untold(
+            "no backend is named, and there is none of this lab: --traces, --metrics, --logs",
+        ));
+    }
+    Ok(verify(config, &sources).await)
+}
+
+/// The same on a lab of its own, which is ended however this ends.
+async fn through(receiver: &str, config: &VerifyConfig) -> anyhow::Result<Report> {
+    if config.traces.is_empty() && config.metrics.is_empty() && config.logs.is_empty() {
+        let why = "--pipeline needs the backends behind it: --traces, --metrics, --logs";
+        return Err(Invalid(why.to_owned()).into());
+    }
+    let mut signals = StopSignals::listen().context("listening for signals")?;
+    let mut lab = EmbeddedLab::start(receiver, config.queue_trace_mode)?;
+    let settings = lab.settings(config);
+    let run = async {
+        lab.ready().await?;
+        verified(&settings).await
+    };
+    let report = tokio::select! {
+        report = run => report,
+        code = signals.next() => {
+            let exit_code = u8::try_from(code).unwrap_or(1);
+            Err(NotVerified { summary: "interrupted".to_owned(), exit_code }.into())
+        }
+    };
+    lab.stop().await;
+    report
 }
 
 /// Nothing was sent, so nothing can be told.
@@ -130,6 +171,7 @@ struct BeforeAndAfter {
 }
 
 async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
+    let stations = Stations::before(config).await;
     let witness = CountReader::pages(vec![(Role::Gateway.service().name, config.target())]);
     let queue = QueueWitness::before(config).await;
     let mut measured = before(config, sources).await;
@@ -174,6 +216,8 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     for source in &sources.alerts {
         claims.extend(links::alerts(source).await);
     }
+    let placed = stations.claims(config, &claims).await;
+    claims.extend(placed);
     let (requests, took) = (ledger.entries.len(), ledger.took);
     let (target, notes) = (without_login(&config.target()), sources.notes.clone());
     Report { target, requests, took, seed: config.seed, visible, notes, claims }

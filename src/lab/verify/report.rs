@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::claim::{Claim, ClaimVerdict};
+use super::findings::{Finding, findings};
 use crate::lab::output::CommandOutput;
 use crate::terminal::escaped;
 
@@ -65,6 +66,7 @@ impl Report {
             "seconds": self.took.as_secs_f64(),
             "notes": self.notes,
             "visible": visible.collect::<Vec<_>>(),
+            "findings": findings(&self.claims).iter().map(Finding::json).collect::<Vec<_>>(),
             "claims": self.claims.iter().map(Claim::json).collect::<Vec<_>>(),
         })
     }
@@ -101,6 +103,13 @@ impl Report {
         }
         for note in &self.notes {
             let _ = writeln!(text, "\nnote: {note}");
+        }
+        let findings = findings(&self.claims);
+        if !findings.is_empty() {
+            text.push_str("\nwhat happened on the way:\n");
+        }
+        for finding in findings {
+            let _ = writeln!(text, "  {}", escaped(&finding.line()));
         }
         let shown = self.claims.iter().filter(|claim| details || claim.verdict != ClaimVerdict::Pass);
         for claim in shown {

@@ -47,10 +47,11 @@ impl Sources {
         let roles = BackendSource { kind: "roles", url: String::new() };
         let jaeger = BackendSource { kind: "jaeger", url: VerifyConfig::jaeger() };
         let mut found = (config.traces.clone(), config.metrics.clone(), config.logs.clone());
-        let has_console = answers(&format!("{}/api/services", console.url)).await;
-        let beside = config.url.is_none() || has_console;
+        let own = config.pipeline.is_none();
+        let has_console = own && answers(&format!("{}/api/services", console.url)).await;
+        let beside = own && (config.url.is_none() || has_console);
         if found.0.is_empty() {
-            if !has_console && answers(&format!("{}/api/v3/services", jaeger.url)).await {
+            if own && !has_console && answers(&format!("{}/api/v3/services", jaeger.url)).await {
                 found.0.push(jaeger);
             } else if beside {
                 found.0.push(console.clone());

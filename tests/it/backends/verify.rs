@@ -94,3 +94,47 @@ fn verify_is_green_on_the_files_of_a_collector_and_red_where_a_span_was_lost_bef
     assert_eq!(found, ["traces.complete"], "{:#?}", verified.not("pass"));
     verify("30s").assert_green();
 }
+
+#[test]
+#[ignore = "needs programs that take minutes to build: make test-backends"]
+fn a_collector_in_a_foreign_pipeline_that_drops_spans_is_where_they_were_lost_by_its_own_books() {
+    let start = |processors: &[&str]| {
+        let (traces, logs) = (json!(processors), json!(["memory_limiter", "batch"]));
+        let errors =
+            json!([{"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}}]);
+        Collector::start_on(
+            free_port(),
+            free_port(),
+            json!({"processors": {"batch": {"timeout": "100ms"}, "tail_sampling": {"policies": errors}},
+                "service": {"pipelines": {"traces": {"processors": traces}, "logs": {"processors": logs}}}}),
+        )
+    };
+    let verify = |collector: &Collector, within: &str| {
+        let mut command = bin();
+        command.args(["verify", "--orders", "2", "--within", within, "--settle", "2s"]);
+        command.args(["--pipeline", &format!("http://127.0.0.1:{}", collector.http)]);
+        command.args(["--station", &format!("collector=http://127.0.0.1:{}", collector.own)]);
+        for signal in ["traces", "metrics", "logs"] {
+            let file = collector.folder.path().join(format!("{signal}.json"));
+            command.arg(format!("--{signal}")).arg(format!("file={}", file.display()));
+        }
+        Verified::run(&mut command)
+    };
+    verify(&start(&["memory_limiter", "batch"]), "30s").assert_green();
+    let verified = verify(&start(&["memory_limiter", "tail_sampling", "batch"]), "8s");
+    let of =
+        |id: &str| verified.not("pass").into_iter().filter(|claim| claim["id"] == id).collect::<Vec<_>>();
+    let [station, end] = of("stations.traces")[..] else { panic!("{:#?}", verified.not("pass")) };
+    assert_eq!((&station["source"], &station["verdict"]), (&json!("collector"), &json!("fail")));
+    assert!(station["found"].as_str().unwrap().contains("that file/traces never saw"), "{station}");
+    assert_eq!(
+        (&end["source"], &end["verdict"]),
+        (&json!("collector -> the backend file"), &json!("cannot tell"))
+    );
+    assert_eq!(
+        (of("traces.complete").len(), of("stations.logs").len()),
+        (1, 0),
+        "{:#?}",
+        verified.not("pass")
+    );
+}

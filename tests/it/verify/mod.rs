@@ -3,7 +3,9 @@
 mod access;
 pub mod files;
 pub mod mutations;
+mod pipeline;
 pub mod proxy;
+mod stations;
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -1,0 +1,51 @@
+//! The environment of the lab that `verify --pipeline` starts.
+
+use std::ffi::OsString;
+
+use super::{LIFELINE_VARIABLE, TraceMode, child as var};
+
+/// What it sees of this program's own environment, by the beginning of the name: how the receiver is reached, the
+/// sampler, proxies and authorities, where programs and temporary files are. Nothing that would make another lab of it.
+const INHERITED: [&str; 9] = [
+    "OTEL_",
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "SSL_CERT_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "RUST_BACKTRACE",
+];
+
+/// The variables of a lab that sends traces, logs and metrics to this receiver of OTLP.
+pub(crate) fn pipeline_environment(receiver: &str, mode: TraceMode) -> Vec<(OsString, OsString)> {
+    let ours = [
+        (LIFELINE_VARIABLE, "stdin"),
+        (var::OTLP_ENDPOINT, receiver),
+        (var::OTEL_TRACES_EXPORTER, "otlp"),
+        (var::OTEL_LOGS_EXPORTER, "otlp"),
+        (var::OTEL_METRICS_EXPORTER, "otlp,prometheus"),
+        (var::METRIC_EXPORT_INTERVAL, "1000"),
+        (
+            var::QUEUE_TRACE_MODE,
+            match mode {
+                TraceMode::Child => "child",
+                TraceMode::Link => "link",
+            },
+        ),
+    ];
+    // The receiver is the one of the flag, for all signals.
+    let without = [
+        var::OTLP_TRACES_ENDPOINT,
+        var::OTLP_LOGS_ENDPOINT,
+        var::OTLP_METRICS_ENDPOINT,
+        var::OTEL_CONFIG_FILE,
+        var::OTEL_SDK_DISABLED,
+    ];
+    let inherited = std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy().to_uppercase();
+        INHERITED.iter().any(|known| name.starts_with(known)) && !without.contains(&name.as_str())
+    });
+    inherited.chain(ours.map(|(name, value)| (name.into(), value.into()))).collect()
+}
