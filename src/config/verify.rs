@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::load::length;
 use super::{BackendAccessConfig, PortBase, TraceMode, http_url, milliseconds};
-use crate::schema::{Endpoint, JAEGER_PORT, Role, SERVICES};
+use crate::schema::{Endpoint, FAULT_NAMES, JAEGER_PORT, Role, SERVICES};
 
 /// Settings of `verify`: a workload of known shape, and the backends that must have received all of it.
 #[derive(Args, Clone, Debug)]
@@ -63,6 +63,18 @@ pub struct VerifyConfig {
     /// How the consumer's spans are joined: the setting of the lab that is verified
     #[arg(long, env = "QUEUE_TRACE_MODE", default_value = "child")]
     pub queue_trace_mode: TraceMode,
+    /// Attempts that a message has: the setting of the lab that is verified
+    #[arg(long, env = "QUEUE_MAX_ATTEMPTS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub queue_max_attempts: u32,
+    /// The lab has no lambda role: orders are expected to be passed on without its verdict
+    #[arg(long, env = "VERIFY_WITHOUT_VALIDATOR")]
+    pub without_validator: bool,
+    /// Faults to set meanwhile (repeatable): what is expected changes with them, and they are cleared in the end
+    #[arg(long, env = "VERIFY_FAULTS", value_name = "NAME", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(FAULT_NAMES))]
+    pub faults: Vec<String>,
+    /// Go on, round after round, and say which claims changed, until it is stopped
+    #[arg(long, env = "VERIFY_WATCH", conflicts_with_all = ["diff", "json", "junit", "github", "faults"])]
+    pub watch: bool,
     /// List every claim, not only those that do not hold
     #[arg(long, env = "VERIFY_DETAILS")]
     pub details: bool,
@@ -116,7 +128,8 @@ impl VerifyConfig {
 
     /// Every role's `service.name` and base URL.
     pub fn pages(&self) -> Vec<(&'static str, String)> {
-        SERVICES.iter().map(|service| (service.name, self.of(service.role))).collect()
+        let there = SERVICES.iter().filter(|s| !(self.without_validator && s.role == Role::Lambda));
+        there.map(|service| (service.name, self.of(service.role))).collect()
     }
 
     /// The base URL of the lab's console.

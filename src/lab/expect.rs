@@ -3,11 +3,13 @@
 //! The README's diagram, the tests and every command that judges a backend read these tables: the spans of
 //! an order here, the other kinds of requests, with lines and counts, in [`shapes`].
 
+mod conditions;
 mod derive;
 mod shapes;
 
 pub use super::backend::trace::SpanKind;
 use super::backend::trace::SpanStatus;
+pub use conditions::{CONDITIONS, Condition, NO_VALIDATOR};
 pub use derive::ExpectedLine;
 pub use shapes::{Growth, SHAPES, Shape, Subject};
 
@@ -26,6 +28,18 @@ pub struct ExpectedSpan {
     pub attributes: &'static [&'static str],
     /// `http.response.status_code`; 0 where it has none.
     pub http_status: u16,
+    /// Its `error.type` where it fails otherwise than with a status.
+    pub failure: Option<&'static str>,
+    /// The fault that hits it: `o11y_lab.fault`.
+    pub fault: Option<&'static str>,
+    /// The least it takes, in milliseconds.
+    pub at_least_ms: u64,
+    /// Of a CONSUMER span: which attempt it is.
+    pub attempt: u32,
+    /// Neither a child of the row above nor linked to it: its context was lost.
+    pub detached: bool,
+    /// Says that the order was passed on without a verdict.
+    pub unvalidated: bool,
 }
 
 impl ExpectedSpan {
@@ -37,7 +51,7 @@ impl ExpectedSpan {
     /// Its status: a client's 4xx is an error, a server's is not.
     pub fn status(&self) -> SpanStatus {
         let from = if self.kind == SpanKind::Client { 400 } else { 500 };
-        if self.http_status >= from { SpanStatus::Error } else { SpanStatus::Unset }
+        if self.failure.is_some() || self.http_status >= from { SpanStatus::Error } else { SpanStatus::Unset }
     }
 
     /// Its name where the queue has that name: those of a message's spans end with it.
@@ -152,7 +166,20 @@ const fn span(
     kind: SpanKind,
     attributes: &'static [&'static str],
 ) -> ExpectedSpan {
-    ExpectedSpan { depth, name, service, kind, attributes, http_status: 0 }
+    ExpectedSpan {
+        depth,
+        name,
+        service,
+        kind,
+        attributes,
+        http_status: 0,
+        failure: None,
+        fault: None,
+        at_least_ms: 0,
+        attempt: 1,
+        detached: false,
+        unvalidated: false,
+    }
 }
 
 /// The place of a row's parent in the table.

@@ -341,6 +341,17 @@ fn every_kind_of_request_that_verify_sends_is_documented_with_what_it_leaves() {
 }
 
 #[test]
+fn what_verify_expects_under_each_fault_is_documented() {
+    use o11y_lab::lab::expect::Condition;
+    let mut table = "| fault | set with | expected |\n|---|---|---|\n".to_owned();
+    for row in o11y_lab::schema::FAULTS.iter().filter_map(|fault| Condition::named(fault.name)) {
+        let set: Vec<_> = row.parameters.iter().map(|(name, value)| format!("`{name}` {value}")).collect();
+        let _ = writeln!(table, "| `{}` | {} | {} |", row.name, set.join(", "), row.rows);
+    }
+    assert_block("docs/verify.md", "conditions", &table);
+}
+
+#[test]
 fn every_change_that_verify_is_proven_by_is_documented_with_its_row() {
     use crate::verify::mutations::{LOGS, METRICS, TRACES};
     let mut table = "| what happens on the way | red | says |\n|---|---|---|\n".to_owned();

@@ -22,7 +22,18 @@ impl Shape {
         let mut lines = Vec::new();
         for (place, span) in self.spans.iter().enumerate() {
             if span.kind == SpanKind::Server {
-                let message = if span.service == LAMBDA { "Order validated" } else { "request served" };
+                let message = match span.http_status {
+                    _ if span.service == LAMBDA => "Order validated",
+                    500.. => "request failed",
+                    _ => "request served",
+                };
+                lines.push(ExpectedLine { service: span.service, message, span: place });
+            }
+            if span.failure.is_some() && span.kind == SpanKind::Consumer {
+                let message = match self.is_retried(place) {
+                    true => "Message failed and will be retried",
+                    false => "Message goes to the dead letters",
+                };
                 lines.push(ExpectedLine { service: span.service, message, span: place });
             }
             let own = self.lines.iter().filter(|(service, _, name)| {
@@ -34,6 +45,11 @@ impl Shape {
         lines
     }
 
+    /// Whether another attempt follows.
+    fn is_retried(&self, place: usize) -> bool {
+        self.spans[place + 1..].iter().any(|later| later.kind == SpanKind::Consumer)
+    }
+
     /// Every counter, and every count of a histogram, that a request of this kind makes grow by one.
     pub fn expected_counts(&self) -> Vec<CountKey> {
         let mut counts: Vec<_> = self
@@ -43,6 +59,9 @@ impl Shape {
             .collect();
         let endpoint = self.route.split_once(' ').map_or(self.route, |(_, path)| path);
         counts.push(key(super::GATEWAY, names::GATEWAY_REQUESTS, &[("endpoint", endpoint)]));
+        if self.status >= 500 {
+            counts.push(key(super::GATEWAY, names::GATEWAY_ERRORS, &[("endpoint", endpoint)]));
+        }
         for (place, span) in self.spans.iter().enumerate() {
             counts.extend(self.of_span(place, span));
         }
@@ -64,9 +83,14 @@ impl Shape {
                 ];
                 vec![of(&format!("{}_count", names::HTTP_SERVER_DURATION), &labels)]
             }
+            SpanKind::Client if span.failure.is_some() => {
+                let outcome = span.failure.unwrap_or_default();
+                let labels = [("peer_service", LAMBDA), ("outcome", outcome)];
+                vec![of(&format!("{}_count", names::HTTP_CLIENT_DURATION), &labels)]
+            }
             SpanKind::Client => {
                 let callee = self.spans.iter().enumerate();
-                let mut callee = callee.filter(|(row, _)| parent_of(self.spans, *row) == Some(place));
+                let mut callee = callee.filter(|(row, _)| parent_of(&self.spans, *row) == Some(place));
                 let Some((_, callee)) = callee.next() else { return Vec::new() };
                 // The invocation is answered with 200 whatever the function says.
                 let outcome = format!("{}xx", span.http_status.max(200) / 100);
@@ -74,10 +98,19 @@ impl Shape {
                 vec![of(&format!("{}_count", names::HTTP_CLIENT_DURATION), &labels)]
             }
             SpanKind::Producer => vec![of(names::QUEUE_PUBLISHED, &[])],
-            SpanKind::Consumer => vec![
-                of(names::QUEUE_PROCESSED, &[("status", "success")]),
-                of(&format!("{}_count", names::NOTIFICATION_DURATION), &[]),
-            ],
+            SpanKind::Consumer => {
+                let status = match span.failure {
+                    None => "success",
+                    Some(_) if self.is_retried(place) => "retried",
+                    Some(_) => "dead",
+                };
+                let mut counts = vec![
+                    of(names::QUEUE_PROCESSED, &[("status", status)]),
+                    of(&format!("{}_count", names::NOTIFICATION_DURATION), &[]),
+                ];
+                counts.extend(span.failure.map(|_| of(names::NOTIFICATIONS_FAILED, &[])));
+                counts
+            }
             SpanKind::Internal => {
                 let label = self.notification.map(|kind| ("type", kind));
                 vec![of(names::NOTIFICATIONS_SENT, label.as_slice())]

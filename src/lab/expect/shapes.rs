@@ -1,5 +1,7 @@
 //! The kinds of requests whose traces, lines and counts are known beforehand.
 
+use std::borrow::Cow;
+
 use super::{
     EMAIL, ExpectedSpan, GATEWAY, INVOCATION, ORDER, ORDER_TRACE, PROCESS, SEND, USER, VALIDATION, client,
     database, server,
@@ -45,7 +47,7 @@ pub enum Subject {
 pub type Growth = (&'static str, &'static str, Option<(&'static str, &'static str)>);
 
 /// One kind of request: what is sent, how it is answered, and what it leaves behind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shape {
     /// One word, as reports name it.
     pub name: &'static str,
@@ -56,11 +58,11 @@ pub struct Shape {
     /// The status of the answer.
     pub status: u16,
     /// The spans of its trace, and no others.
-    pub spans: &'static [ExpectedSpan],
+    pub spans: Cow<'static, [ExpectedSpan]>,
     /// Log lines beside those that every SERVER span has: service, message, and the span they are written in.
-    pub lines: &'static [(&'static str, &'static str, &'static str)],
+    pub lines: Cow<'static, [(&'static str, &'static str, &'static str)]>,
     /// Counters that grow, beside those that spans tell.
-    pub counts: &'static [Growth],
+    pub counts: Cow<'static, [Growth]>,
     /// The `type` of the notification it causes.
     pub notification: Option<&'static str>,
 }
@@ -71,23 +73,34 @@ impl Shape {
         // Held by a test: each subject has a row.
         SHAPES.iter().find(|shape| shape.subject == subject).unwrap_or(&SHAPES[0])
     }
+
+    /// Whether one of its spans is of this kind.
+    pub fn has(&self, kind: super::SpanKind) -> bool {
+        self.spans.iter().any(|span| span.kind == kind)
+    }
 }
 
 /// Every kind of request that is sent on purpose.
 pub static SHAPES: [Shape; 15] = [
-    Shape {
-        lines: &[
-            (ORDER, "Order created", "POST /orders"),
-            ("notification-service", "Notification sent", "send email"),
-        ],
-        counts: &[
-            (ORDER, names::ORDERS_CREATED, None),
-            (ORDER, names::ORDERS_BY_STATUS, Some(("status", "pending"))),
-            (ORDER, "order_value_count", None),
-        ],
-        notification: Some("order_created"),
-        ..shape("order", "POST /api/orders", Subject::NewOrder, 201, ORDER_TRACE)
-    },
+    leaving(
+        More {
+            lines: &[
+                (ORDER, "Order created", "POST /orders"),
+                ("notification-service", "Notification sent", "send email"),
+            ],
+            counts: &[
+                (ORDER, names::ORDERS_CREATED, None),
+                (ORDER, names::ORDERS_BY_STATUS, Some(("status", "pending"))),
+                (ORDER, "order_value_count", None),
+            ],
+            notification: Some("order_created"),
+        },
+        "order",
+        "POST /api/orders",
+        Subject::NewOrder,
+        201,
+        ORDER_TRACE,
+    ),
     shape(
         "refused-order",
         "POST /api/orders",
@@ -95,25 +108,23 @@ pub static SHAPES: [Shape; 15] = [
         400,
         &[server(0, "POST /api/orders", GATEWAY, 400), INVOCATION, VALIDATION],
     ),
-    Shape {
-        counts: &[(ORDER, names::ORDERS_ERRORS, Some(("reason", "user_not_found")))],
-        ..shape(
-            "order-of-nobody",
-            "POST /api/orders",
-            Subject::OrphanOrder,
-            404,
-            &[
-                server(0, "POST /api/orders", GATEWAY, 404),
-                INVOCATION,
-                VALIDATION,
-                client(1, "POST /orders", GATEWAY, 404),
-                server(2, "POST /orders", ORDER, 404),
-                client(3, "GET /users/{id}", ORDER, 404),
-                server(4, "GET /users/{id}", USER, 404),
-                database(5, "SELECT users", USER),
-            ],
-        )
-    },
+    leaving(
+        More { counts: &[(ORDER, names::ORDERS_ERRORS, Some(("reason", "user_not_found")))], ..More::NONE },
+        "order-of-nobody",
+        "POST /api/orders",
+        Subject::OrphanOrder,
+        404,
+        &[
+            server(0, "POST /api/orders", GATEWAY, 404),
+            INVOCATION,
+            VALIDATION,
+            client(1, "POST /orders", GATEWAY, 404),
+            server(2, "POST /orders", ORDER, 404),
+            client(3, "GET /users/{id}", ORDER, 404),
+            server(4, "GET /users/{id}", USER, 404),
+            database(5, "SELECT users", USER),
+        ],
+    ),
     shape(
         "verdict",
         "POST /api/orders/validate",
@@ -160,45 +171,46 @@ pub static SHAPES: [Shape; 15] = [
             database(3, "SELECT orders", ORDER),
         ],
     ),
-    Shape {
-        lines: &[
-            (ORDER, "Order status changed", "PATCH /orders/{id}/status"),
-            ("notification-service", "Notification sent", "send email"),
+    leaving(
+        More {
+            lines: &[
+                (ORDER, "Order status changed", "PATCH /orders/{id}/status"),
+                ("notification-service", "Notification sent", "send email"),
+            ],
+            counts: &[(ORDER, names::ORDERS_BY_STATUS, Some(("status", "completed")))],
+            notification: Some("order_status_changed"),
+        },
+        "order-completed",
+        "PATCH /api/orders/{id}/status",
+        Subject::Complete,
+        200,
+        &[
+            server(0, "PATCH /api/orders/{id}/status", GATEWAY, 200),
+            client(1, "PATCH /orders/{id}/status", GATEWAY, 200),
+            server(2, "PATCH /orders/{id}/status", ORDER, 200),
+            database(3, "UPDATE orders", ORDER),
+            SEND,
+            PROCESS,
+            EMAIL,
         ],
-        counts: &[(ORDER, names::ORDERS_BY_STATUS, Some(("status", "completed")))],
-        notification: Some("order_status_changed"),
-        ..shape(
-            "order-completed",
-            "PATCH /api/orders/{id}/status",
-            Subject::Complete,
-            200,
-            &[
-                server(0, "PATCH /api/orders/{id}/status", GATEWAY, 200),
-                client(1, "PATCH /orders/{id}/status", GATEWAY, 200),
-                server(2, "PATCH /orders/{id}/status", ORDER, 200),
-                database(3, "UPDATE orders", ORDER),
-                SEND,
-                PROCESS,
-                EMAIL,
-            ],
-        )
-    },
-    Shape {
-        lines: &[(USER, "User created", "POST /users")],
-        counts: &[(USER, names::USERS_CREATED, None)],
-        ..shape(
-            "user",
-            "POST /api/users",
-            Subject::NewUser,
-            201,
-            &[
-                server(0, "POST /api/users", GATEWAY, 201),
-                client(1, "POST /users", GATEWAY, 201),
-                server(2, "POST /users", USER, 201),
-                database(3, "INSERT users", USER),
-            ],
-        )
-    },
+    ),
+    leaving(
+        More {
+            lines: &[(USER, "User created", "POST /users")],
+            counts: &[(USER, names::USERS_CREATED, None)],
+            ..More::NONE
+        },
+        "user",
+        "POST /api/users",
+        Subject::NewUser,
+        201,
+        &[
+            server(0, "POST /api/users", GATEWAY, 201),
+            client(1, "POST /users", GATEWAY, 201),
+            server(2, "POST /users", USER, 201),
+            database(3, "INSERT users", USER),
+        ],
+    ),
     shape(
         "refused-user",
         "POST /api/users",
@@ -267,5 +279,36 @@ const fn shape(
     status: u16,
     spans: &'static [ExpectedSpan],
 ) -> Shape {
-    Shape { name, route, subject, status, spans, lines: &[], counts: &[], notification: None }
+    leaving(More::NONE, name, route, subject, status, spans)
+}
+
+/// What a request leaves beside its spans and what follows from them.
+struct More {
+    lines: &'static [(&'static str, &'static str, &'static str)],
+    counts: &'static [Growth],
+    notification: Option<&'static str>,
+}
+
+impl More {
+    const NONE: Self = Self { lines: &[], counts: &[], notification: None };
+}
+
+const fn leaving(
+    more: More,
+    name: &'static str,
+    route: &'static str,
+    subject: Subject,
+    status: u16,
+    spans: &'static [ExpectedSpan],
+) -> Shape {
+    Shape {
+        name,
+        route,
+        subject,
+        status,
+        spans: Cow::Borrowed(spans),
+        lines: Cow::Borrowed(more.lines),
+        counts: Cow::Borrowed(more.counts),
+        notification: more.notification,
+    }
 }

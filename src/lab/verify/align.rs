@@ -34,6 +34,8 @@ impl<'a> Alignment<'a> {
         for span in spans {
             if ids.insert(span.id.as_str()) { once.push(span) } else { again.push(span) }
         }
+        // Attempts at one message differ in nothing that is compared but their order.
+        once.sort_by_key(|span| span.start);
         let mut pairs = Vec::new();
         for (row, expected_span) in expected.iter().enumerate() {
             let parent = parent_of(expected, row).map(|parent| &expected[parent]);

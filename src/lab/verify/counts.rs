@@ -229,7 +229,7 @@ mod tests {
 
     fn ledger() -> RequestLedger {
         let entry = LedgerEntry {
-            shape: Shape::of(Subject::Root),
+            shape: std::sync::Arc::new(Shape::of(Subject::Root).clone()),
             path: "/".to_owned(),
             outcome: RequestOutcome::AsExpected,
             trace: None,

@@ -17,7 +17,7 @@ const LARGEST_REPORT: u64 = 16 << 20;
 /// Verdicts from the best to the worst.
 const RANKS: [&str; 3] = ["pass", "cannot tell", "fail"];
 
-type Rows = BTreeMap<(String, String), (String, String)>;
+pub(super) type Rows = BTreeMap<(String, String), (String, String)>;
 
 /// Reads two reports and says what changed from the first to the second.
 ///
@@ -26,15 +26,7 @@ type Rows = BTreeMap<(String, String), (String, String)>;
 pub(super) fn diff(before: &Path, after: &Path, in_json: bool) -> anyhow::Result<()> {
     let changes = changes(&rows(before)?, &rows(after)?);
     let worse = changes.iter().filter(|change| change["change"] == "worse").count();
-    let mut text = String::new();
-    for change in &changes {
-        let word = |key: &str| change[key].as_str().unwrap_or("-").to_owned();
-        let (from, to) = (word("before"), word("after"));
-        let _ = writeln!(text, "{:<7} {:<40} {from} -> {to}", word("change"), word("claim"));
-        if change["change"] == "worse" {
-            let _ = writeln!(text, "        found {}", escaped(&word("found")));
-        }
-    }
+    let mut text = described(&changes);
     if changes.is_empty() {
         text.push_str("every claim is as it was\n");
     }
@@ -47,6 +39,20 @@ pub(super) fn diff(before: &Path, after: &Path, in_json: bool) -> anyhow::Result
     }
 }
 
+/// One line for each change, and what was found where it got worse.
+pub(super) fn described(changes: &[Value]) -> String {
+    let mut text = String::new();
+    for change in changes {
+        let word = |key: &str| change[key].as_str().unwrap_or("-").to_owned();
+        let (from, to) = (word("before"), word("after"));
+        let _ = writeln!(text, "{:<7} {:<40} {from} -> {to}", word("change"), word("claim"));
+        if change["change"] == "worse" {
+            let _ = writeln!(text, "        found {}", escaped(&word("found")));
+        }
+    }
+    text
+}
+
 fn rows(file: &Path) -> anyhow::Result<Rows> {
     let name = file.display();
     let size = std::fs::metadata(file).with_context(|| format!("reading {name}"))?.len();
@@ -55,17 +61,23 @@ fn rows(file: &Path) -> anyhow::Result<Rows> {
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
     let report: Value = serde_json::from_str(&text).with_context(|| format!("{name} is no JSON"))?;
-    let Some(claims) = report["claims"].as_array() else {
+    if !report["claims"].is_array() {
         bail!("{name} is no report of verify --json: it has no claims");
-    };
+    }
+    Ok(rows_of(&report))
+}
+
+/// The verdict of each claim of a report, and what was found.
+pub(super) fn rows_of(report: &Value) -> Rows {
+    let claims = report["claims"].as_array().into_iter().flatten();
     let text = |claim: &Value, key: &str| claim[key].as_str().unwrap_or_default().to_owned();
     let row =
         |claim| ((text(claim, "id"), text(claim, "source")), (text(claim, "verdict"), text(claim, "found")));
-    Ok(claims.iter().map(row).collect())
+    claims.map(row).collect()
 }
 
 /// What is not as it was. A claim that is new and fails is worse, one that is gone cannot be told any more.
-fn changes(before: &Rows, after: &Rows) -> Vec<Value> {
+pub(super) fn changes(before: &Rows, after: &Rows) -> Vec<Value> {
     let rank = |verdict: &str| RANKS.iter().position(|known| *known == verdict);
     let mut all: Vec<_> = before.keys().chain(after.keys()).collect();
     all.sort();

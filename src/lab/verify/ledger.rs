@@ -1,6 +1,7 @@
 //! Ground truth: what the client saw of each request. No counter of the lab is believed here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::TraceMode;
@@ -26,7 +27,7 @@ pub(super) enum RequestOutcome {
 #[derive(Clone, Debug)]
 pub(super) struct LedgerEntry {
     /// What kind it is.
-    pub(super) shape: &'static Shape,
+    pub(super) shape: Arc<Shape>,
     /// The path that was asked for, without the query.
     pub(super) path: String,
     /// What became of it.
@@ -83,7 +84,7 @@ impl RequestLedger {
             for key in entry.shape.expected_counts() {
                 *counts.entry(key).or_default() += 1.0;
             }
-            if entry.shape.subject == Subject::NewOrder {
+            if entry.shape.subject == Subject::NewOrder && entry.shape.status == 201 {
                 let key = CountKey {
                     service: "order-service".to_owned(),
                     metric: format!("{}_sum", names::ORDER_VALUE),
@@ -108,7 +109,7 @@ impl RequestLedger {
 
     /// How many rows of a request's shape have to be there: up to the consumer's where those are sampled apart.
     pub(super) fn certain(&self, entry: &LedgerEntry) -> usize {
-        let spans = entry.shape.spans;
+        let spans = &entry.shape.spans;
         let consumed = spans.iter().position(|span| span.kind == SpanKind::Consumer);
         consumed.filter(|_| self.sampled_apart).unwrap_or(spans.len())
     }
@@ -116,21 +117,38 @@ impl RequestLedger {
     /// How many notifications an order has to have.
     pub(super) fn notifications(&self) -> BTreeMap<i64, usize> {
         let mut orders = BTreeMap::new();
-        let stored = self
-            .entries
-            .iter()
-            .filter(|e| matches!(e.outcome, RequestOutcome::AsExpected | RequestOutcome::Settled));
-        for entry in stored.filter(|entry| entry.shape.notification.is_some()) {
-            *orders.entry(entry.order.unwrap_or_default()).or_default() += 1;
+        for entry in self.stored().filter(|entry| entry.shape.has(SpanKind::Producer)) {
+            let notified = usize::from(entry.shape.notification.is_some());
+            *orders.entry(entry.order.unwrap_or_default()).or_default() += notified;
         }
         orders
+    }
+
+    fn stored(&self) -> impl Iterator<Item = &LedgerEntry> {
+        let stored =
+            |e: &&LedgerEntry| matches!(e.outcome, RequestOutcome::AsExpected | RequestOutcome::Settled);
+        self.entries.iter().filter(stored)
+    }
+
+    /// How many messages have to wait in the end, because nothing consumes them.
+    pub(super) fn waiting(&self) -> u64 {
+        let waits = |shape: &Shape| shape.has(SpanKind::Producer) && !shape.has(SpanKind::Consumer);
+        self.stored().map(|entry| u64::from(waits(&entry.shape))).sum()
+    }
+
+    /// How many have to become dead letters.
+    pub(super) fn dead(&self) -> u64 {
+        let dies =
+            |shape: &Shape| shape.spans.iter().any(|s| s.kind == SpanKind::Consumer && s.failure.is_some());
+        self.stored().map(|entry| u64::from(dies(&entry.shape))).sum()
     }
 }
 
 impl LedgerEntry {
     /// The traces in which its spans and lines are: its own, and the consumer's where that is another.
     pub(super) fn traces(&self, mode: TraceMode) -> impl Iterator<Item = &str> {
-        let linked = self.linked.as_deref().filter(|_| mode == TraceMode::Link);
+        let apart = mode == TraceMode::Link || self.shape.spans.iter().any(|span| span.detached);
+        let linked = self.linked.as_deref().filter(|_| apart);
         self.trace.as_deref().into_iter().chain(linked)
     }
 }

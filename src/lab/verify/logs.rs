@@ -51,19 +51,30 @@ impl<'a> LogJudge<'a> {
         for line in lines.iter().filter(|line| !["debug", "trace"].contains(&line.text("level"))) {
             found.entry((line.text("service"), line.text("message"))).or_default().push(line);
         }
+        // The same words may be expected in several spans: one for each attempt.
+        let mut wanted: BTreeMap<(&str, &str), Vec<ExpectedLine>> = BTreeMap::new();
         for expected in entry.shape.expected_lines() {
-            let name = format!("{} \"{}\"", expected.service, expected.message);
-            let Some(lines) = found.remove(&(expected.service, expected.message)) else {
-                self.complete.add(format!("no {name} of {}", entry.shape.name), look);
-                continue;
-            };
-            if lines.len() > 1 {
-                self.again.add(format!("{name} of {} {} times", entry.shape.name, lines.len()), look);
+            wanted.entry((expected.service, expected.message)).or_default().push(expected);
+        }
+        for (words, wanted) in wanted {
+            let (name, of) = (format!("{} \"{}\"", words.0, words.1), entry.shape.name);
+            let lines = found.remove(&words).unwrap_or_default();
+            match lines.len() {
+                0 => self.complete.add(format!("no {name} of {of}"), look),
+                few if few < wanted.len() => {
+                    self.complete
+                        .add(format!("{name} of {of} {few} times instead of {}", wanted.len()), look);
+                }
+                many if many > wanted.len() => self.again.add(format!("{name} of {of} {many} times"), look),
+                _ => {}
             }
             for line in lines {
-                let wrong = misjoined(entry, expected, line, self.ids);
-                wrong.into_iter().for_each(|wrong| self.spans.add(format!("{name}: {wrong}"), look));
-                for wrong in strange_fields(entry, expected, line) {
+                let wrong = |expected: &ExpectedLine| misjoined(entry, *expected, line, self.ids);
+                if !wanted.iter().any(|expected| wrong(expected).is_none()) {
+                    let wrong = wanted.first().and_then(wrong).unwrap_or_default();
+                    self.spans.add(format!("{name}: {wrong}"), look);
+                }
+                for wrong in strange_fields(entry, wanted[0], line) {
                     self.fields.add(format!("{name}: {wrong}"), look);
                 }
             }
@@ -125,9 +136,14 @@ fn misjoined(
 /// Fields that are not what the request says. Some backends have texts for all values.
 fn strange_fields(entry: &LedgerEntry, expected: ExpectedLine, line: &LogLine) -> Vec<String> {
     let span = &entry.shape.spans[expected.span];
-    let mut wanted: Vec<(&str, Value)> = vec![("level", json!("info"))];
+    let level = match expected.message {
+        "request failed" | "Message goes to the dead letters" => "error",
+        "Message failed and will be retried" | "Order passed on without the validator's verdict" => "warn",
+        _ => "info",
+    };
+    let mut wanted: Vec<(&str, Value)> = vec![("level", json!(level))];
     match expected.message {
-        "request served" => {
+        "request served" | "request failed" => {
             let (method, route) = span.http().unwrap_or(("GET", "other"));
             let status = json!(span.http_status);
             wanted.extend([("method", json!(method)), ("route", json!(route)), ("status", status)]);

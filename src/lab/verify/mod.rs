@@ -1,11 +1,11 @@
 //! `o11y-lab verify`: sends a workload of known shape and says, claim by claim, what the backends received.
 //!
 //! 1. what is sent, and what the client saw of it: `workload`, `ledger`; what that has to leave behind stands
-//!    in [`super::expect`]
+//!    in [`super::expect`]; faults for the time of it: `faults`
 //! 2. which backends are asked: `sources`; asking them until all is there: `gather`
 //! 3. judging it, one row for each `claim`: `traces` (with `align`), `counts`, `logs`, `links`, `queue`
 //!    and where on the way something was lost: `stations`
-//! 4. `report`, with `findings`; two of them beside each other: `diff`
+//! 4. `report`, with `findings`; two of them beside each other: `diff`; one after the other: `watch`
 //!
 //! `pipeline` starts a lab of its own for all that.
 //!
@@ -16,6 +16,7 @@ mod align;
 mod claim;
 mod counts;
 mod diff;
+mod faults;
 mod files;
 mod findings;
 mod gather;
@@ -28,6 +29,7 @@ mod report;
 mod sources;
 mod stations;
 mod traces;
+mod watch;
 mod workload;
 
 use std::fs::File;
@@ -82,8 +84,14 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         return Err(Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())).into());
     }
     let report = match &config.pipeline {
-        None => verified(&config).await?,
         Some(receiver) => through(receiver, &config).await?,
+        None => {
+            let sources = reached(&config).await?;
+            if config.watch {
+                return watch::watch(&config, &sources).await;
+            }
+            faults::under(&config, verify(&config, &sources)).await?
+        }
     };
     report.output(config.details).print(config.json)?;
     if let Some((file, Ok(mut writer))) = junit {
@@ -93,6 +101,11 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     if config.github {
         let _ = std::io::stderr().write_all(report.annotations().as_bytes());
     }
+    exit_of(&report)
+}
+
+/// What a report is as the end of this program.
+fn exit_of(report: &Report) -> anyhow::Result<()> {
     let exit_code = match report.verdict() {
         ClaimVerdict::Pass => return Ok(()),
         ClaimVerdict::Fail => 1,
@@ -101,7 +114,7 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     Err(NotVerified { summary: report.summary(), exit_code }.into())
 }
 
-async fn verified(config: &VerifyConfig) -> anyhow::Result<Report> {
+async fn reached(config: &VerifyConfig) -> anyhow::Result<Sources> {
     reach(config).await?;
     let sources = Sources::find(config).await?;
     if sources.traces.is_empty() && sources.counts.is_empty() && sources.logs.is_empty() {
@@ -109,10 +122,10 @@ async fn verified(config: &VerifyConfig) -> anyhow::Result<Report> {
             "no backend is named, and there is none of this lab: --traces, --metrics, --logs",
         ));
     }
-    Ok(verify(config, &sources).await)
+    Ok(sources)
 }
 
-/// The same on a lab of its own, which is ended however this ends.
+/// A run on a lab of its own, which is ended however this ends.
 async fn through(receiver: &str, config: &VerifyConfig) -> anyhow::Result<Report> {
     if config.traces.is_empty() && config.metrics.is_empty() && config.logs.is_empty() {
         let why = "--pipeline needs the backends behind it: --traces, --metrics, --logs";
@@ -123,7 +136,8 @@ async fn through(receiver: &str, config: &VerifyConfig) -> anyhow::Result<Report
     let settings = lab.settings(config);
     let run = async {
         lab.ready().await?;
-        verified(&settings).await
+        let sources = reached(&settings).await?;
+        faults::under(&settings, verify(&settings, &sources)).await
     };
     let report = tokio::select! {
         report = run => report,

@@ -10,8 +10,10 @@ use super::claim::{Claim, Flaws};
 use super::files::trace_place;
 use super::ledger::{LedgerEntry, RequestLedger};
 use crate::config::{TraceMode, VerifyConfig};
-use crate::lab::backend::trace::{Span, SpanKind};
+use crate::lab::backend::trace::{Span, SpanKind, SpanStatus};
 use crate::lab::expect::{ExpectedSpan, parent_of};
+use crate::schema::FAULT_ATTRIBUTE;
+use crate::schema::registry::VALIDATION_SKIPPED;
 
 /// The span that stands for a row of a trace: by trace and row, the span's id.
 pub(super) type SpanIds = HashMap<(String, usize), String>;
@@ -82,8 +84,8 @@ impl<'a> TraceJudge<'a> {
     pub(super) fn add(&mut self, entry: &LedgerEntry, certain: usize, spans: &[Span]) {
         let id = entry.trace.as_deref().unwrap_or_default();
         let look = || trace_place(self.source, self.base, id);
-        let shape = entry.shape;
-        let alignment = Alignment::of(shape.spans, self.queue, spans);
+        let shape = &entry.shape;
+        let alignment = Alignment::of(&shape.spans, self.queue, spans);
         self.traces += 1;
         self.spans += spans.len();
         for span in alignment.again {
@@ -114,7 +116,7 @@ impl<'a> TraceJudge<'a> {
                 let (found, wanted) = (format!("{:?}", span.status), format!("{:?}", expected.status()));
                 self.statuses.add(what(&found, &wanted), look);
             }
-            let parent = parent_of(shape.spans, row).map(|parent| alignment.rows[parent]);
+            let parent = parent_of(&shape.spans, row).map(|parent| alignment.rows[parent]);
             if let Some(wrong) = misplaced(self.mode, expected, span, parent, spans) {
                 self.parents.add(wrong, look);
             }
@@ -200,6 +202,12 @@ fn misplaced(
         return if span.parent.is_empty() { None } else { wrong("nothing: it is the root".to_owned()) };
     };
     let parent = parent?;
+    if expected.detached {
+        let joined = !span.parent.is_empty() || span.links.iter().any(|link| link.span == parent.id);
+        return joined.then(|| {
+            format!("{} is joined to {}, whose context it did not get", named(span), named(parent))
+        });
+    }
     if mode == TraceMode::Link && expected.kind == SpanKind::Consumer {
         let linked = span.links.iter().any(|link| link.span == parent.id && link.trace == parent.trace);
         return (!linked || !span.parent.is_empty())
@@ -217,6 +225,15 @@ fn untimely(expected: &ExpectedSpan, span: &Span, parent: Option<&Span>, toleran
     let late = |by: u64| format!("{:.1} ms", Duration::from_nanos(by).as_secs_f64() * 1e3);
     if span.end < span.start {
         return Some(format!("{} ends {} before it begins", named(span), late(span.start - span.end)));
+    }
+    let least = Duration::from_millis(expected.at_least_ms).as_nanos();
+    if u128::from(span.end - span.start) < least {
+        let took = late(span.end - span.start);
+        return Some(format!(
+            "{} takes {took}, less than the fault's {} ms",
+            named(span),
+            expected.at_least_ms
+        ));
     }
     let parent = parent?;
     if span.start.saturating_add(tolerance) < parent.start {
@@ -252,6 +269,9 @@ fn strange_attributes(entry: &LedgerEntry, row: usize, queue: &str, span: &Span)
             _ => {}
         }
     }
+    if let (None, Some(fault)) = (expected.fault, span.attributes.get(FAULT_ATTRIBUTE)) {
+        wrong.push(format!("{}: {FAULT_ATTRIBUTE} is {fault}, and no fault was to hit it", named(span)));
+    }
     wrong
 }
 
@@ -261,9 +281,14 @@ fn values(entry: &LedgerEntry, row: usize, queue: &str) -> Vec<(&'static str, Va
     let mut values = Vec::new();
     if expected.http_status > 0 {
         values.push(("http.response.status_code", json!(expected.http_status)));
-        if expected.kind == SpanKind::Client && expected.http_status >= 400 {
+        if expected.status() == SpanStatus::Error {
             values.push(("error.type", json!(expected.http_status.to_string())));
         }
+    }
+    values.extend(expected.failure.map(|kind| ("error.type", json!(kind))));
+    values.extend(expected.fault.map(|fault| (FAULT_ATTRIBUTE, json!(fault))));
+    if expected.unvalidated {
+        values.push((VALIDATION_SKIPPED, json!(true)));
     }
     if row == 0 {
         values.push(("url.path", json!(entry.path)));
@@ -286,7 +311,7 @@ fn values(entry: &LedgerEntry, row: usize, queue: &str) -> Vec<(&'static str, Va
         SpanKind::Consumer => values.extend([
             ("messaging.operation.name", json!("process")),
             ("messaging.destination.name", json!(queue)),
-            ("o11y_lab.delivery.attempt", json!(1)),
+            ("o11y_lab.delivery.attempt", json!(expected.attempt)),
         ]),
         SpanKind::Internal => {
             values.extend(entry.shape.notification.map(|kind| ("o11y_lab.notification.type", json!(kind))));

@@ -1,6 +1,7 @@
 //! The workload: users, then orders, then every other kind of request, each sent once on purpose.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::ledger::{LedgerEntry, RequestLedger, RequestOutcome};
 use crate::config::{TraceMode, VerifyConfig};
-use crate::lab::expect::{SHAPES, Shape, Subject};
+use crate::lab::expect::{Condition, NO_VALIDATOR, SHAPES, Shape, Subject};
 use crate::runtime::error::TRACE_RESPONSE;
 use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
 
@@ -22,10 +23,15 @@ const REPEATS: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// What is sent once: a shape and the row it is about.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Planned {
-    shape: &'static Shape,
+    shape: Arc<Shape>,
     number: usize,
+}
+
+fn planned_times(shape: &Arc<Shape>, times: usize) -> impl Iterator<Item = Planned> {
+    let shape = shape.clone();
+    (0..times).map(move |number| Planned { shape: shape.clone(), number })
 }
 
 /// Sends requests and keeps the ledger.
@@ -54,21 +60,35 @@ impl<'a> Workload<'a> {
         let orders = self.config.orders as usize;
         let others = (orders / 10).max(1);
         let mut ledger = RequestLedger::default();
+        let shapes = self.shapes();
         // Orders need users, and the rest needs both.
         for (subject, times) in [(Subject::NewUser, others), (Subject::NewOrder, orders)] {
-            let all = (0..times).map(|number| Planned { shape: Shape::of(subject), number });
+            let planned = shapes.iter().filter(|shape| shape.subject == subject);
+            let all = planned.flat_map(|shape| planned_times(shape, times));
             ledger.entries.extend(self.all(all.collect()).await);
         }
-        let rest = SHAPES.iter().filter(|s| ![Subject::NewUser, Subject::NewOrder].contains(&s.subject));
-        let mut rest: Vec<_> =
-            rest.flat_map(|shape| (0..others).map(move |number| Planned { shape, number })).collect();
+        let rest = shapes.iter().filter(|s| ![Subject::NewUser, Subject::NewOrder].contains(&s.subject));
+        let mut rest: Vec<_> = rest.flat_map(|shape| planned_times(shape, others)).collect();
         fastrand::Rng::with_seed(self.config.seed).shuffle(&mut rest);
         ledger.entries.extend(self.all(rest).await);
         ledger.took = started.elapsed();
         ledger.attempts = self.attempts.get();
         let sampler = ledger.known().any(|entry| !entry.sampled);
-        ledger.sampled_apart = self.config.queue_trace_mode == TraceMode::Link && sampler;
+        let detached = shapes.iter().any(|shape| shape.spans.iter().any(|span| span.detached));
+        ledger.sampled_apart = (detached || self.config.queue_trace_mode == TraceMode::Link) && sampler;
         ledger
+    }
+
+    /// Every shape, as it is under the conditions of this run.
+    fn shapes(&self) -> Vec<Arc<Shape>> {
+        let faults = self.config.faults.iter().map(String::as_str);
+        let names = faults.chain(self.config.without_validator.then_some(NO_VALIDATOR));
+        let conditions: Vec<_> = names.filter_map(Condition::named).collect();
+        let changed = SHAPES.iter().cloned().map(|mut shape| {
+            conditions.iter().for_each(|one| one.apply(&mut shape, self.config.queue_max_attempts));
+            Arc::new(shape)
+        });
+        changed.collect()
     }
 
     async fn all(&self, planned: Vec<Planned>) -> Vec<LedgerEntry> {
@@ -77,14 +97,14 @@ impl<'a> Workload<'a> {
     }
 
     async fn one(&self, planned: Planned) -> LedgerEntry {
-        let Planned { shape, number } = planned;
+        let Planned { shape, number } = planned.clone();
         let cents = i64::try_from(number % 900).unwrap_or_default() + 100;
-        let (path, body) = self.request(planned, cents);
+        let (path, body) = self.request(&planned, cents);
         let method = Method::from_bytes(shape.route.split(' ').next().unwrap_or_default().as_bytes());
         let method = method.unwrap_or(Method::GET);
-        let (answer, settled) = self.ask(&method, &path, body, planned).await;
+        let (answer, settled) = self.ask(&method, &path, body, &planned).await;
         let mut entry = LedgerEntry {
-            shape,
+            shape: shape.clone(),
             path: path.split('?').next().unwrap_or_default().to_owned(),
             outcome: RequestOutcome::AsExpected,
             trace: None,
@@ -113,7 +133,7 @@ impl<'a> Workload<'a> {
         method: &Method,
         path: &str,
         body: Option<Value>,
-        planned: Planned,
+        planned: &Planned,
     ) -> (Result<OneShotAnswer, OneShotError>, bool) {
         let url = format!("{}{path}", self.base);
         let key = format!("verify-{}-{}", self.run, planned.number);
@@ -141,7 +161,7 @@ impl<'a> Workload<'a> {
         (answer, repeated)
     }
 
-    fn request(&self, Planned { shape, number }: Planned, cents: i64) -> (String, Option<Value>) {
+    fn request(&self, Planned { shape, number }: &Planned, cents: i64) -> (String, Option<Value>) {
         let path = shape.route.split_once(' ').map_or("/", |(_, path)| path);
         let of = |id: i64| path.replace("{id}", &id.to_string());
         let pick = |ids: &RefCell<Vec<i64>>| {

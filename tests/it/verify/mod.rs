@@ -1,6 +1,7 @@
 //! `o11y-lab verify`: green where everything arrived, red in the right row where something was done to it.
 
 mod access;
+mod faults;
 pub mod files;
 pub mod mutations;
 mod pipeline;

@@ -1,0 +1,97 @@
+//! Faults for the time of a run: set before it, cleared after it however it ends.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use serde_json::{Value, json};
+
+use super::queue::QueueWitness;
+use super::report::Report;
+use super::untold;
+use crate::config::VerifyConfig;
+use crate::lab::expect::Condition;
+use crate::runtime::oneshot::OneShot;
+use crate::runtime::shutdown::StopSignals;
+use crate::schema::{Fault, faults};
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const LARGEST_ANSWER: usize = 1 << 16;
+/// A fault ends by itself too, should this process be killed.
+const SECONDS: u64 = 900;
+/// A `receive` that is under way when the consumer stalls still brings messages for a second.
+const UNTIL_STALLED: Duration = Duration::from_millis(1500);
+
+/// Does the work under the faults of the settings, and clears them.
+///
+/// # Errors
+/// A fault cannot be set or cleared, or the work was stopped by a signal.
+pub(super) async fn under(
+    config: &VerifyConfig,
+    work: impl Future<Output = Report>,
+) -> anyhow::Result<Report> {
+    if config.faults.is_empty() {
+        return Ok(work.await);
+    }
+    let mut signals = StopSignals::listen()?;
+    let outcome = async {
+        set(config).await?;
+        tokio::select! {
+            report = work => Ok(report),
+            _ = signals.next() => Err(untold("it was stopped; the faults are cleared")),
+        }
+    };
+    let outcome = outcome.await;
+    let cleared = clear(config).await;
+    let mut report = outcome?;
+    cleared?;
+    report.claims.push(QueueWitness::rested(config).await);
+    Ok(report)
+}
+
+/// Each fault of the settings with the URL of `/faults` at the role that is meant where none is named.
+fn places(config: &VerifyConfig) -> impl Iterator<Item = (&'static Condition, String)> {
+    config.faults.iter().filter_map(|name| {
+        let role = Fault::named(name)?.roles.first()?;
+        Some((Condition::named(name)?, format!("{}/faults", config.of(*role))))
+    })
+}
+
+async fn set(config: &VerifyConfig) -> anyhow::Result<()> {
+    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
+    for (fault, url) in places(config) {
+        let mut body = json!({"fault": fault.name, "seconds": SECONDS});
+        for (name, value) in fault.parameters {
+            body[*name] = json!(value);
+        }
+        match http.send(Method::POST, &url, &[], Some(body.to_string())).await {
+            Ok(answer) if answer.is_success() => {}
+            Ok(answer) => {
+                let why: Value = answer.json().unwrap_or_default();
+                let why = why["detail"].as_str().unwrap_or("faults are off there").to_owned();
+                return Err(untold(&format!("{url} refuses {}: {why}", fault.name)));
+            }
+            Err(why) => return Err(untold(&format!("{url}: {why}"))),
+        }
+    }
+    if config.faults.iter().any(|name| name == faults::CONSUMER_STALL) {
+        tokio::time::sleep(UNTIL_STALLED).await;
+    }
+    Ok(())
+}
+
+/// Clears all of them, also where one cannot be.
+async fn clear(config: &VerifyConfig) -> anyhow::Result<()> {
+    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
+    let mut failed = Ok(());
+    for (fault, url) in places(config) {
+        // 404: it was not set, or is over.
+        match http.send(Method::DELETE, &format!("{url}/{}", fault.name), &[], None).await {
+            Ok(answer) if answer.is_success() || answer.status.as_u16() == 404 => {}
+            Ok(answer) => {
+                failed = Err(untold(&format!("{} at {url} cannot be cleared: {}", fault.name, answer.status)))
+            }
+            Err(why) => failed = Err(untold(&format!("{} at {url} cannot be cleared: {why}", fault.name))),
+        }
+    }
+    failed
+}
