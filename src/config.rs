@@ -21,9 +21,11 @@ mod queue;
 mod queue_command;
 mod readers;
 mod retention;
+pub mod spec;
 mod transport;
 mod values;
 mod verify;
+mod verify_spec;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +60,7 @@ use values::{
 pub(crate) use values::{basic_login, boolean, pairs};
 pub use values::{is_loopback, reached_at, without_login};
 pub use verify::{BackendSource, StationSource, VerifyConfig};
+pub use verify_spec::SpecConfig;
 
 /// Names the role where no subcommand is given.
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";

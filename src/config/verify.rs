@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::load::length;
-use super::{BackendAccessConfig, PortBase, TraceMode, http_url, milliseconds};
+use super::{BackendAccessConfig, PortBase, SpecConfig, TraceMode, http_url, milliseconds};
 use crate::schema::{Endpoint, FAULT_NAMES, JAEGER_PORT, Role, SERVICES};
 
 /// Settings of `verify`: a workload of known shape, and the backends that must have received all of it.
@@ -90,6 +90,9 @@ pub struct VerifyConfig {
     /// Say what does not hold as annotations of a GitHub workflow too, on standard error
     #[arg(long, env = "VERIFY_GITHUB")]
     pub github: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub other: SpecConfig,
 }
 
 /// A backend: what it is, and its base URL.

@@ -361,3 +361,40 @@ fn every_change_that_verify_is_proven_by_is_documented_with_its_row() {
     }
     assert_block("docs/verify.md", "mutations", &table);
 }
+
+#[test]
+fn every_field_of_a_file_of_verify_is_documented_and_its_schema_is_made_from_the_same_table() {
+    use o11y_lab::config::spec::{fields::OBJECTS, schema};
+    let mut text = String::new();
+    for object in OBJECTS {
+        text +=
+            &format!("\nA {}:\n\n| field | what may stand there | meaning |\n|---|---|---|\n", object.name);
+        for field in object.fields {
+            let required = if field.required { " (required)" } else { "" };
+            text += &format!("| `{}`{required} | {} | {} |\n", field.name, field.shape.words(), field.help);
+        }
+    }
+    assert_block("docs/verify-spec.md", "fields", &text);
+    let path = root().join("docs/verify-spec.schema.json");
+    let expected = format!("{:#}\n", schema());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), expected, "UPDATE_DOCS=1 cargo test --test it docs");
+}
+
+#[test]
+fn every_change_that_a_file_of_verify_is_proven_by_is_documented_with_its_rows() {
+    use crate::verify::spec_changes::{CHANGES, What};
+    let mut table = "| otherwise | red | says |\n|---|---|---|\n".to_owned();
+    for change in CHANGES {
+        let red: Vec<_> = change.red.iter().map(|id| format!("`{id}`")).collect();
+        let what = match change.what {
+            What::Program(change) => format!("the program: {change}"),
+            What::File(_, to) => format!("the file: `{}`", to.trim().replace('\n', " ").replace('|', "\\|")),
+        };
+        let red = if change.words.contains("ever arrived") { "every row".to_owned() } else { red.join(", ") };
+        table += &format!("| {what} | {red} | `{}` |\n", change.words.replace('|', "\\|"));
+    }
+    assert_block("docs/verify-spec.md", "changes", &table);
+}

@@ -14,6 +14,7 @@ mod span;
 pub mod station;
 mod tempo;
 pub mod trace;
+pub mod window;
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@
 //! 3. judging it, one row for each `claim`: `traces` (with `align`), `counts`, `logs`, `links`, `queue`
 //!    and where on the way something was lost: `stations`
 //! 4. `report`, with `findings`; two of them beside each other: `diff`; one after the other: `watch`
+//! 5. the same for the telemetry of other programs, by a file that says what has to arrive: `spec`
 //!
 //! `pipeline` starts a lab of its own for all that.
 //!
@@ -27,6 +28,7 @@ mod pipeline;
 mod queue;
 mod report;
 mod sources;
+mod spec;
 mod stations;
 mod traces;
 mod watch;
@@ -40,6 +42,7 @@ use anyhow::Context as _;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::config::spec::TelemetrySpec;
 use crate::config::{Invalid, VerifyConfig, without_login};
 use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::runtime::oneshot::OneShot;
@@ -78,14 +81,22 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     if let [before, after] = config.diff.as_slice() {
         return diff::diff(before, after, config.json);
     }
+    if let Some(file) = &config.other.record {
+        return spec::record(&config, file).await;
+    }
+    let wanted = config.other.spec.as_deref().map(TelemetrySpec::read).transpose()?;
+    if wanted.is_none() && !config.other.command.is_empty() {
+        return Err(Invalid("a command is run with --spec or --record only".to_owned()).into());
+    }
     // Before anything is sent: a report that cannot be written is no reason to have sent it.
     let junit = config.junit.as_ref().map(|file| (file, File::create(file)));
     if let Some((file, Err(error))) = &junit {
         return Err(Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())).into());
     }
-    let report = match &config.pipeline {
-        Some(receiver) => through(receiver, &config).await?,
-        None => {
+    let report = match (&wanted, &config.pipeline) {
+        (Some(spec), _) => spec::verify(&config, spec).await?,
+        (None, Some(receiver)) => through(receiver, &config).await?,
+        (None, None) => {
             let sources = reached(&config).await?;
             if config.watch {
                 return watch::watch(&config, &sources).await;
@@ -234,7 +245,7 @@ async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     claims.extend(placed);
     let (requests, took) = (ledger.entries.len(), ledger.took);
     let (target, notes) = (without_login(&config.target()), sources.notes.clone());
-    Report { target, requests, took, seed: config.seed, visible, notes, claims }
+    Report { target, requests, took, seed: config.seed, visible, notes, claims, arrived: None }
 }
 
 /// Every source of metrics before the first request.

@@ -23,6 +23,8 @@ pub(super) struct Report {
     /// What the reader should know of how it came about.
     pub(super) notes: Vec<&'static str>,
     pub(super) claims: Vec<Claim>,
+    /// Of a file's telemetry (`--spec`), where nothing was sent: what has arrived, in words.
+    pub(super) arrived: Option<String>,
 }
 
 impl Report {
@@ -64,6 +66,7 @@ impl Report {
             "seed": self.seed,
             "requests": self.requests,
             "seconds": self.took.as_secs_f64(),
+            "arrived": self.arrived,
             "notes": self.notes,
             "visible": visible.collect::<Vec<_>>(),
             "findings": findings(&self.claims).iter().map(Finding::json).collect::<Vec<_>>(),
@@ -73,14 +76,14 @@ impl Report {
 
     fn text(&self, details: bool) -> String {
         let mut text = String::new();
-        let _ = writeln!(
-            text,
-            "{}: {} requests in {:.1} s, seed {}\n",
-            self.target,
-            self.requests,
-            self.took.as_secs_f64(),
-            self.seed
-        );
+        let seconds = self.took.as_secs_f64();
+        let _ = match &self.arrived {
+            Some(arrived) => writeln!(text, "{}: {arrived} in {seconds:.1} s\n", escaped(&self.target)),
+            None => {
+                let (requests, seed) = (self.requests, self.seed);
+                writeln!(text, "{}: {requests} requests in {seconds:.1} s, seed {seed}\n", self.target)
+            }
+        };
         for (signal, source) in self.groups() {
             let of = self.claims.iter().filter(|claim| group(claim) == (signal, source));
             let (held, all) =
@@ -244,6 +247,7 @@ mod tests {
             visible: vec![("traces", "console".to_owned(), Some(Duration::from_secs(2)))],
             notes: Vec::new(),
             claims: verdicts.iter().map(claim).collect(),
+            arrived: None,
         }
     }
 

@@ -6,6 +6,8 @@ pub mod files;
 pub mod mutations;
 mod pipeline;
 pub mod proxy;
+pub mod spec;
+pub mod spec_changes;
 mod stations;
 
 use std::collections::BTreeSet;
@@ -30,7 +32,12 @@ pub struct Verified {
 
 impl Verified {
     pub fn run(command: &mut Command) -> Self {
-        let output = command.arg("--json").output().unwrap();
+        Self::of(command.arg("--json"))
+    }
+
+    /// A command that says `--json` already.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let report = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {} {stderr}", String::from_utf8_lossy(&output.stdout)));

@@ -1,0 +1,95 @@
+//! The file of `verify --spec`: what telemetry has to arrive, in YAML.
+//!
+//! `fields` is the one table of what may stand in it. A file is checked against that first, so that everything that
+//! is wrong is told at once, with line, column and path; what passes is read into the types here.
+
+mod check;
+pub mod fields;
+mod locate;
+mod refs;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::Invalid;
+use check::Checker;
+use fields::{SPEC, SpecShape};
+pub use rows::{
+    SpecLog, SpecMetric, SpecPattern, SpecRange, SpecRule, SpecSeries, SpecSpan, SpecText, SpecValue,
+    SpecValues, TelemetrySpec,
+};
+pub use schema::schema;
+
+/// The most of a file that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+/// The most of what is wrong that is told at once.
+const MOST_WRONG: usize = 20;
+
+impl TelemetrySpec {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, is no YAML, or is not as the table of fields has it: all of it with line, column and path.
+    pub fn read(file: &Path) -> Result<Self, Invalid> {
+        let name = file.display();
+        let invalid = |what: String| Invalid(format!("--spec (VERIFY_SPEC) {name}: {what}"));
+        let mut text = String::new();
+        let opened = std::fs::File::open(file).map_err(|error| invalid(error.to_string()))?;
+        opened.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| invalid(error.to_string()))?;
+        if text.len() as u64 > LARGEST {
+            return Err(invalid("it is larger than 1 MiB".to_owned()));
+        }
+        Self::parse(&text).map_err(|wrong| invalid(told(&wrong)))
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, one sentence each.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let yaml: serde_yaml_ng::Value =
+            serde_yaml_ng::from_str(text).map_err(|error| vec![format!("it is no YAML: {error}")])?;
+        let value = serde_json::to_value(&yaml).map_err(|error| vec![error.to_string()])?;
+        let mut checker = Checker::default();
+        checker.check(&value, &SpecShape::Object(&SPEC));
+        let mut wrong = checker.wrong;
+        if wrong.is_empty() {
+            wrong = refs::check(&value);
+        }
+        if wrong.is_empty() {
+            return serde_json::from_value(value).map_err(|error| vec![error.to_string()]);
+        }
+        let mut placed: Vec<_> =
+            wrong.into_iter().map(|(path, what)| (locate::place(text, &path), path, what)).collect();
+        placed.sort_by_key(|(place, ..)| *place);
+        let sentence = |((line, column), path, what): ((usize, usize), Vec<locate::Step>, String)| {
+            format!("line {line}, column {column}: {}: {what}", locate::shown(&path))
+        };
+        Err(placed.into_iter().map(sentence).collect())
+    }
+
+    /// The service of a row.
+    pub fn service_of<'a>(&'a self, own: Option<&'a str>) -> &'a str {
+        own.or(self.service.as_deref()).unwrap_or_default()
+    }
+}
+
+/// All that is wrong, one a line.
+fn told(wrong: &[String]) -> String {
+    let mut text = match wrong {
+        [one] => return one.clone(),
+        more => format!("{} things are wrong", more.len()),
+    };
+    for one in wrong.iter().take(MOST_WRONG) {
+        let _ = write!(text, "\n  {one}");
+    }
+    if wrong.len() > MOST_WRONG {
+        let _ = write!(text, "\n  and {} more", wrong.len() - MOST_WRONG);
+    }
+    text
+}
