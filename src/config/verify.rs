@@ -73,7 +73,7 @@ pub struct VerifyConfig {
     #[arg(long, env = "VERIFY_FAULTS", value_name = "NAME", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(FAULT_NAMES))]
     pub faults: Vec<String>,
     /// Go on, round after round, and say which claims changed, until it is stopped
-    #[arg(long, env = "VERIFY_WATCH", conflicts_with_all = ["diff", "json", "junit", "github", "faults"])]
+    #[arg(long, env = "VERIFY_WATCH", conflicts_with_all = ["diff", "json", "junit", "github", "faults", "pipeline"])]
     pub watch: bool,
     /// List every claim, not only those that do not hold
     #[arg(long, env = "VERIFY_DETAILS")]

@@ -13,10 +13,10 @@ use super::load::length;
 #[command(next_help_heading = "Telemetry of other programs")]
 pub struct SpecConfig {
     /// Send nothing: wait for the spans, metrics and log lines that this YAML file names (docs/verify-spec.md), of what arrives from now on
-    #[arg(long, env = "VERIFY_SPEC", value_name = "FILE", conflicts_with_all = ["url", "orders", "seed", "alerts", "diff"])]
+    #[arg(long, env = "VERIFY_SPEC", value_name = "FILE", conflicts_with_all = ["url", "orders", "seed", "alerts", "diff", "pipeline", "faults", "watch"])]
     pub spec: Option<PathBuf>,
     /// Send nothing: write what arrives from now on as such a file; it may not be there yet
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["spec", "url", "orders", "seed", "alerts", "diff", "junit", "github", "details"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["spec", "url", "orders", "seed", "alerts", "diff", "pipeline", "faults", "watch", "junit", "github", "details"])]
     pub record: Option<PathBuf>,
     /// Longest time the command may take
     #[arg(long, env = "VERIFY_COMMAND_WITHIN", default_value = "10m", value_name = "TIME", value_parser = length)]
