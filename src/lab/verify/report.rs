@@ -37,6 +37,11 @@ impl Report {
         self.claims.iter().map(|claim| claim.verdict).max().unwrap_or(ClaimVerdict::CannotTell)
     }
 
+    /// What happened on the way; a file's rows are told apart by names of their own, which say nothing of that.
+    fn findings(&self) -> Vec<Finding> {
+        if self.arrived.is_some() { Vec::new() } else { findings(&self.claims) }
+    }
+
     /// In one line.
     pub(super) fn summary(&self) -> String {
         let (fail, untold) = (self.count(ClaimVerdict::Fail), self.count(ClaimVerdict::CannotTell));
@@ -69,7 +74,7 @@ impl Report {
             "arrived": self.arrived,
             "notes": self.notes,
             "visible": visible.collect::<Vec<_>>(),
-            "findings": findings(&self.claims).iter().map(Finding::json).collect::<Vec<_>>(),
+            "findings": self.findings().iter().map(Finding::json).collect::<Vec<_>>(),
             "claims": self.claims.iter().map(Claim::json).collect::<Vec<_>>(),
         })
     }
@@ -107,7 +112,7 @@ impl Report {
         for note in &self.notes {
             let _ = writeln!(text, "\nnote: {note}");
         }
-        let findings = findings(&self.claims);
+        let findings = self.findings();
         if !findings.is_empty() {
             text.push_str("\nwhat happened on the way:\n");
         }
