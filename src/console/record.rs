@@ -8,11 +8,16 @@ use super::ids;
 use super::line_head::level_in;
 use super::origin::Origin;
 
+/// Fields that are there only where the record has them.
+const OWN_FIELDS: [&str; 3] = ["traceId", "spanId", "eventName"];
+
 /// The record's attributes, and over them the fields of a role's log line; beside them the event's name, and
 /// `scope` and `resource` as far as they say anything. A record without a time has the time it came in,
 /// in nanoseconds since the epoch.
 pub(super) fn line(origin: &Origin, record: &LogRecord, received: u64) -> Value {
     let mut fields = attributes::object(&record.attributes);
+    // The record's own, which an attribute must not stand in for: a line would pose as joined to a trace.
+    OWN_FIELDS.iter().for_each(|name| drop(fields.remove(*name)));
     let times = [record.time_unix_nano, record.observed_time_unix_nano];
     let nanos = times.into_iter().find(|nanos| *nanos > 0).unwrap_or(received);
     let message = record.body.as_ref().and_then(|body| body.value.as_ref()).map(attributes::text);
@@ -103,6 +108,15 @@ mod tests {
             "orderId": "3", "traceId": format!("{:032x}", 7), "spanId": format!("{:016x}", 8),
         });
         assert_eq!(line(&sample::origin("x"), &record, 0), expected);
+    }
+
+    #[test]
+    fn an_attribute_does_not_stand_in_for_an_id_or_an_events_name_that_the_record_does_not_have() {
+        let names = ["traceId", "spanId", "eventName", "kept"];
+        let attributes = names.iter().map(|name| sample::text(name, "forged")).collect();
+        let line = line(&sample::origin("x"), &LogRecord { attributes, ..LogRecord::default() }, 1);
+        let there: Vec<_> = names.iter().map(|name| line.get(*name).is_some()).collect();
+        assert_eq!(there, [false, false, false, true]);
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
         grace: config.shutdown_grace,
     };
     plan.check_ports()?;
+    plan.check_export()?;
     let programs = backends::programs(&plan)?;
     if config.fresh {
         data.empty(queue_is_elsewhere(&inherited))?;

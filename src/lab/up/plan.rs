@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::otlp::OtlpChoice;
-use crate::config::{BackendProgram, KeepRules, reached_at};
-use crate::schema::{Ports, Role};
+use crate::config::{BackendProgram, Invalid, KeepRules, is_loopback, reached_at};
+use crate::schema::{Endpoint, Ports, Role};
 
 /// The settings of this `up` that decide about its children.
 pub(super) struct LabPlan {
@@ -60,6 +60,28 @@ impl LabPlan {
         self.shown(&self.url(port))
     }
 
+    /// What is sent on must not come back to the console, or each export would be the reason of the next.
+    ///
+    /// # Errors
+    /// `--export` names one of the console's own ports.
+    pub(super) fn check_export(&self) -> Result<(), Invalid> {
+        let Some(url) = self.export.as_deref().and_then(|url| url::Url::parse(url).ok()) else {
+            return Ok(());
+        };
+        let host = url.host_str().unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let here = is_loopback(host)
+            || self.public_host.as_deref() == Some(host)
+            || address.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified() || ip == self.host);
+        let own = [self.otlp.port, self.otlp.grpc, Some(self.ports.at(Endpoint::Console))];
+        match url.port_or_known_default() {
+            Some(port) if here && own.contains(&Some(port)) => Err(Invalid(format!(
+                "--export (UP_EXPORT) could only go in circles: port {port} is this lab's own console, which gets all of it already"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// A plan for tests that start nothing.
     #[cfg(test)]
     pub(super) fn example(base: u16, roles: &[Role]) -> Self {
@@ -74,6 +96,24 @@ impl LabPlan {
             keep: None,
             data_dir: "/data".into(),
             grace: Duration::from_millis(2500),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_exported_to_the_labs_own_console_would_go_in_circles_and_is_refused() {
+        let plan = |url: &str| LabPlan { export: Some(url.to_owned()), ..LabPlan::example(7000, &[]) };
+        for own in
+            ["http://127.0.0.1:7006", "http://localhost:7006/", "http://[::1]:7005", "http://0.0.0.0:7006/v1"]
+        {
+            assert!(plan(own).check_export().is_err(), "{own}");
+        }
+        for other in ["http://127.0.0.1:4318", "http://collector:7006", "https://vendor.example"] {
+            assert!(plan(other).check_export().is_ok(), "{other}");
         }
     }
 }

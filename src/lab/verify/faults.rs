@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::queue::QueueWitness;
 use super::report::Report;
 use super::untold;
-use crate::config::VerifyConfig;
+use crate::config::{Invalid, VerifyConfig};
 use crate::lab::expect::Condition;
 use crate::runtime::oneshot::OneShot;
 use crate::runtime::shutdown::StopSignals;
@@ -31,6 +31,11 @@ pub(super) async fn under(
 ) -> anyhow::Result<Report> {
     if config.faults.is_empty() {
         return Ok(work.await);
+    }
+    let set_too = |fault: &str| config.faults.iter().any(|name| name == fault);
+    if set_too(faults::CONSUMER_STALL) && (set_too(faults::HANDLER_ERROR) || set_too(faults::POISON)) {
+        let why = "--faults: a consumer that is stalled meets neither handler-error nor poison; set them in a run of their own";
+        return Err(Invalid(why.to_owned()).into());
     }
     let mut signals = StopSignals::listen()?;
     let outcome = async {

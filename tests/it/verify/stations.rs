@@ -108,15 +108,15 @@ fn a_loss_is_placed_before_in_between_or_behind_the_stations_that_it_passes() {
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ("OTEL_BLRP_SCHEDULE_DELAY", "100"),
     ]);
-    let run = |within: &str| {
+    let run = |within: &str, signals: &[&str]| {
         let mut command = verify(&lab, "2", within);
-        for signal in ["--traces", "--logs", "--metrics"] {
-            command.args([signal, &format!("console={}", console.page(""))]);
+        for signal in signals {
+            command.args([*signal, &format!("console={}", console.page(""))]);
         }
         command.args(["--station", &format!("agent={}", first.url)]);
         Verified::run(command.args(["--station", &format!("gateway={}", second.url)]))
     };
-    let green = run("20s");
+    let green = run("20s", &["--traces", "--logs", "--metrics"]);
     green.assert_green();
     let rows = green.report["claims"].as_array().unwrap();
     let hops = rows.iter().filter(|claim| claim["id"] == "stations.traces").count();
@@ -131,7 +131,8 @@ fn a_loss_is_placed_before_in_between_or_behind_the_stations_that_it_passes() {
         (&second, Habit::Loses, end, "it lacks"),
     ] {
         *station.habit.lock().unwrap() = habit;
-        let verified = run("3s");
+        // The lost spans are waited for in vain; a sample of every role may take longer on a busy machine.
+        let verified = run("6s", &["--traces", "--logs"]);
         *station.habit.lock().unwrap() = Habit::Honest;
         let not = verified.not("pass");
         let of = |verdict: &str| {
@@ -150,5 +151,5 @@ fn a_loss_is_placed_before_in_between_or_behind_the_stations_that_it_passes() {
             "{not:#?}"
         );
     }
-    run("20s").assert_green();
+    run("20s", &["--traces", "--logs", "--metrics"]).assert_green();
 }

@@ -6,8 +6,8 @@ use super::values::type_of;
 use crate::config::spec::fields::LONGEST_TEXT;
 use crate::config::spec::{SpecPattern, SpecRule, SpecText, SpecValue};
 
-/// Words in an attribute's key whose values belong to a run, a machine or a build.
-const VOLATILE_KEYS: [&str; 20] = [
+/// Words in an attribute's key whose values belong to a run, a machine or a build, or are nobody else's business.
+const VOLATILE_KEYS: [&str; 31] = [
     "id",
     "ids",
     "uuid",
@@ -28,6 +28,17 @@ const VOLATILE_KEYS: [&str; 20] = [
     "line",
     "process",
     "session",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "authorization",
+    "auth",
+    "cookie",
+    "credential",
+    "credentials",
+    "apikey",
+    "key",
 ];
 /// The most values that are written as a choice.
 const MOST_CHOICES: usize = 4;
@@ -147,6 +158,14 @@ pub(super) fn whole(number: f64) -> serde_json::Number {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_keys_that_sound_like_secrets_are_not_written_down() {
+        for key in ["http.request.header.authorization", "user.password", "apiKey", "session_token"] {
+            assert!(is_volatile(key, &json!("hunter2")), "{key}");
+        }
+        assert!(!is_volatile("order.status", &json!("open")));
+    }
 
     #[test]
     fn numbers_and_ids_in_texts_become_patterns_and_names_stay() {
