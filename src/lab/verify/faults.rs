@@ -32,8 +32,9 @@ pub(super) async fn under(
     if config.faults.is_empty() {
         return Ok(work.await);
     }
-    let set_too = |fault: &str| config.faults.iter().any(|name| name == fault);
-    if set_too(faults::CONSUMER_STALL) && (set_too(faults::HANDLER_ERROR) || set_too(faults::POISON)) {
+    if asked(config, faults::CONSUMER_STALL)
+        && (asked(config, faults::HANDLER_ERROR) || asked(config, faults::POISON))
+    {
         let why = "--faults: a consumer that is stalled meets neither handler-error nor poison; set them in a run of their own";
         return Err(Invalid(why.to_owned()).into());
     }
@@ -51,6 +52,11 @@ pub(super) async fn under(
     cleared?;
     report.claims.push(QueueWitness::rested(config).await);
     Ok(report)
+}
+
+/// Whether the settings name a fault.
+fn asked(config: &VerifyConfig, fault: &str) -> bool {
+    config.faults.iter().any(|name| name == fault)
 }
 
 /// Each fault of the settings with the URL of `/faults` at the role that is meant where none is named.
@@ -78,7 +84,7 @@ async fn set(config: &VerifyConfig) -> anyhow::Result<()> {
             Err(why) => return Err(untold(&format!("{url}: {why}"))),
         }
     }
-    if config.faults.iter().any(|name| name == faults::CONSUMER_STALL) {
+    if asked(config, faults::CONSUMER_STALL) {
         tokio::time::sleep(UNTIL_STALLED).await;
     }
     Ok(())
