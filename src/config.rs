@@ -45,7 +45,7 @@ pub(crate) use load::length;
 pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};
 pub use log::{LogConfig, LogFormat};
 pub use otel::{OTEL_SPECIFICATION, OtelConfig, OtelFile, OtelSupport, OtelVariable, otel_variables};
-pub(crate) use pipeline::pipeline_environment;
+pub(crate) use pipeline::{pipeline_environment, pipeline_speaks_grpc};
 pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;

@@ -49,3 +49,10 @@ pub(crate) fn pipeline_environment(receiver: &str, mode: TraceMode) -> Vec<(OsSt
     });
     inherited.chain(ours.map(|(name, value)| (name.into(), value.into()))).collect()
 }
+
+/// Whether the lab would speak gRPC, of any signal.
+pub(crate) fn pipeline_speaks_grpc() -> bool {
+    let of_signals = var::OTLP_PROTOCOLS.map(|(_, name)| name);
+    let mut all = of_signals.into_iter().chain([var::OTLP_PROTOCOL]);
+    all.any(|name| std::env::var_os(name).is_some_and(|value| value == "grpc"))
+}

@@ -17,8 +17,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::Invalid;
+use crate::terminal::escaped;
 use check::Checker;
-use fields::{SPEC, SpecShape};
+use fields::{SPEC, SpecObject, SpecShape};
 pub use rows::{
     SpecLog, SpecMetric, SpecPattern, SpecRange, SpecRule, SpecSeries, SpecSpan, SpecText, SpecValue,
     SpecValues, TelemetrySpec,
@@ -68,7 +69,8 @@ impl TelemetrySpec {
             wrong.into_iter().map(|(path, what)| (locate::place(text, &path), path, what)).collect();
         placed.sort_by_key(|(place, ..)| *place);
         let sentence = |((line, column), path, what): ((usize, usize), Vec<locate::Step>, String)| {
-            format!("line {line}, column {column}: {}: {what}", locate::shown(&path))
+            let said = format!("{}: {what}", locate::shown(&path));
+            format!("line {line}, column {column}: {}", escaped(&said))
         };
         Err(placed.into_iter().map(sentence).collect())
     }
@@ -77,6 +79,17 @@ impl TelemetrySpec {
     pub fn service_of<'a>(&'a self, own: Option<&'a str>) -> &'a str {
         own.or(self.service.as_deref()).unwrap_or_default()
     }
+}
+
+/// What is wrong with one row, as a file would have it; nothing where it may stand there.
+pub fn wrong_in(row: &impl serde::Serialize, object: &'static SpecObject) -> Vec<String> {
+    let value = match serde_json::to_value(row) {
+        Ok(value) => value,
+        Err(error) => return vec![error.to_string()],
+    };
+    let mut checker = Checker::default();
+    checker.check(&value, &SpecShape::Object(object));
+    checker.wrong.into_iter().map(|(path, what)| format!("{}: {what}", locate::shown(&path))).collect()
 }
 
 /// All that is wrong, one a line.

@@ -18,6 +18,9 @@ pub struct SpecConfig {
     /// Send nothing: write what arrives from now on as such a file; it may not be there yet
     #[arg(long, value_name = "FILE", conflicts_with_all = ["spec", "url", "orders", "seed", "alerts", "diff", "pipeline", "faults", "watch", "junit", "github", "details"])]
     pub record: Option<PathBuf>,
+    /// With --record: write the telemetry of these services only, where others send to the same console (repeatable) [default: all that arrives]
+    #[arg(long = "service", value_name = "NAME", requires = "record")]
+    pub services: Vec<String>,
     /// Longest time the command may take
     #[arg(long, env = "VERIFY_COMMAND_WITHIN", default_value = "10m", value_name = "TIME", value_parser = length)]
     pub command_within: Duration,

@@ -1,10 +1,11 @@
 """A small shop that tells of itself with OpenTelemetry's SDK for Python: what `verify --spec` is tried on.
 
-    otlp_shop.py [--change CHANGE]
+    otlp_shop.py [--change CHANGE] [--beside N]
 
 Sells two carts and refuses a third, and sends spans, metrics and log lines by the exporters' own settings
 (OTEL_EXPORTER_OTLP_ENDPOINT). A change does one thing otherwise, as a mistake in a program would. `fail` ends with
-exit code 7, and `nothing` sends nothing.
+exit code 7, `nothing` sends nothing, and `odd names` sends spans and lines without a name or with one that is no plain text.
+Beside it N spans and a counter of another service are sent, which has nothing to do with what the shop does.
 """
 
 import argparse
@@ -28,7 +29,8 @@ from opentelemetry.trace import Link, SpanKind, StatusCode, set_span_in_context
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--change", default="")
-CHANGE = arguments.parse_args().change
+arguments.add_argument("--beside", type=int, default=0)
+CHANGE, BESIDE = arguments.parse_args().change, arguments.parse_args().beside
 
 
 class Shop:
@@ -114,9 +116,27 @@ class Shop:
         if CHANGE == "stranger":
             self.child("who am I", server, SpanKind.INTERNAL).end()
 
+    def odd_names(self):
+        for name in ["", "two\nlines", "\x1b[31mred", "long " * 300]:
+            span = self.tracer.start_span(name, contexts.Context())
+            self.say(span, SeverityNumber.INFO, name or None)
+            span.end()
+
     def end(self):
         for provider in [self.traces, self.metrics, self.logs]:
             provider.shutdown()
+
+
+def beside():
+    resource = Resource.create({"service.name": "neighbour"})
+    traces = TracerProvider(resource=resource)
+    traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    metrics = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
+    for _ in range(BESIDE):
+        traces.get_tracer("neighbour").start_span("tick", contexts.Context()).end()
+        metrics.get_meter("neighbour").create_counter("ticks").add(1)
+    for provider in [traces, metrics]:
+        provider.shutdown()
 
 
 def main():
@@ -127,7 +147,11 @@ def main():
             shop.open.add(1)
             shop.checkout(paid)
             shop.open.add(-1)
+        if CHANGE == "odd names":
+            shop.odd_names()
         shop.end()
+        if BESIDE:
+            beside()
     sys.exit(7 if CHANGE == "fail" else 0)
 
 

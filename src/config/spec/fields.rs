@@ -13,6 +13,9 @@ pub const METRIC_KINDS: &[&str] =
 /// Types of attributes, as OTLP tells them apart.
 pub const ATTRIBUTE_TYPES: &[&str] = &["string", "int", "double", "bool", "array"];
 
+/// Severities of log lines, as a file spells them.
+pub const SEVERITIES: &[&str] = &["trace", "debug", "info", "warn", "error", "fatal"];
+
 /// An object of the file: a mapping with these keys.
 #[derive(Debug)]
 pub struct SpecObject {
@@ -143,11 +146,7 @@ pub const LOG: SpecObject = SpecObject {
         field("event", SpecShape::Text, "the event's name; a row has this or `body`, or both"),
         field("service", SpecShape::Text, "`service.name` of its resource"),
         field("count", COUNT, "how many there are; without it, one at least"),
-        field(
-            "severity",
-            SpecShape::Word(&["trace", "debug", "info", "warn", "error", "fatal"]),
-            "its severity",
-        ),
+        field("severity", SpecShape::Word(SEVERITIES), "its severity"),
         field("span", SpecShape::Text, "the row whose span it was written in, by trace id and span id"),
         field("attributes", VALUES, "its attributes; others may be there too"),
     ],

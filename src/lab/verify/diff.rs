@@ -45,7 +45,7 @@ pub(super) fn described(changes: &[Value]) -> String {
     for change in changes {
         let word = |key: &str| change[key].as_str().unwrap_or("-").to_owned();
         let (from, to) = (word("before"), word("after"));
-        let _ = writeln!(text, "{:<7} {:<40} {from} -> {to}", word("change"), word("claim"));
+        let _ = writeln!(text, "{:<7} {:<40} {from} -> {to}", word("change"), escaped(&word("claim")));
         if change["change"] == "worse" {
             let _ = writeln!(text, "        found {}", escaped(&word("found")));
         }

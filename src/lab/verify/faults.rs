@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::queue::QueueWitness;
 use super::report::Report;
+use super::stop::Stop;
 use super::untold;
 use crate::config::{Invalid, VerifyConfig};
 use crate::lab::expect::Condition;
 use crate::runtime::oneshot::OneShot;
-use crate::runtime::shutdown::StopSignals;
 use crate::schema::{Fault, faults};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -24,13 +24,14 @@ const UNTIL_STALLED: Duration = Duration::from_millis(1500);
 /// Does the work under the faults of the settings, and clears them.
 ///
 /// # Errors
-/// A fault cannot be set or cleared, or the work was stopped by a signal.
+/// A fault is active already ([`Invalid`]), or cannot be set or cleared; the work was stopped by a signal.
 pub(super) async fn under(
     config: &VerifyConfig,
     work: impl Future<Output = Report>,
+    stop: &Stop,
 ) -> anyhow::Result<Report> {
     if config.faults.is_empty() {
-        return Ok(work.await);
+        return stop.during(async { Ok(work.await) }).await;
     }
     if asked(config, faults::CONSUMER_STALL)
         && (asked(config, faults::HANDLER_ERROR) || asked(config, faults::POISON))
@@ -38,15 +39,12 @@ pub(super) async fn under(
         let why = "--faults: a consumer that is stalled meets neither handler-error nor poison; set them in a run of their own";
         return Err(Invalid(why.to_owned()).into());
     }
-    let mut signals = StopSignals::listen()?;
+    stop.during(none_is_set(config)).await?;
     let outcome = async {
         set(config).await?;
-        tokio::select! {
-            report = work => Ok(report),
-            _ = signals.next() => Err(untold("it was stopped; the faults are cleared")),
-        }
+        Ok(work.await)
     };
-    let outcome = outcome.await;
+    let outcome = stop.during(outcome).await;
     let cleared = clear(config).await;
     let mut report = outcome?;
     cleared?;
@@ -65,6 +63,26 @@ fn places(config: &VerifyConfig) -> impl Iterator<Item = (&'static Condition, St
         let role = Fault::named(name)?.roles.first()?;
         Some((Condition::named(name)?, format!("{}/faults", config.of(*role))))
     })
+}
+
+/// A fault that is there already is not this run's to replace and to clear.
+async fn none_is_set(config: &VerifyConfig) -> anyhow::Result<()> {
+    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
+    for (fault, url) in places(config) {
+        let Ok(answer) = http.get(&url).await else { continue };
+        let answer: Value = answer.json().unwrap_or_default();
+        let mut active = answer["active"].as_array().into_iter().flatten();
+        if active.any(|one| one["fault"] == fault.name) {
+            let why = format!(
+                "--faults: {} is active already at {url}, set by something else: clear it with `o11y-lab fault clear {} --url {}`",
+                fault.name,
+                fault.name,
+                url.trim_end_matches("/faults")
+            );
+            return Err(Invalid(why).into());
+        }
+    }
+    Ok(())
 }
 
 async fn set(config: &VerifyConfig) -> anyhow::Result<()> {

@@ -8,10 +8,11 @@
 //! 4. `report`, with `findings`; two of them beside each other: `diff`; one after the other: `watch`
 //! 5. the same for the telemetry of other programs, by a file that says what has to arrive: `spec`
 //!
-//! `pipeline` starts a lab of its own for all that.
+//! `pipeline` starts a lab of its own for all that, whose `receiver` is asked whether it is there; `stop` is how all of it
+//! is stopped.
 //!
 //! Standard output is the report. The exit code is 0 where every claim holds, 1 where one does not, 3 where
-//! none fails and one cannot be told.
+//! none fails and one cannot be told, 130 where it was interrupted, once what it set up is cleaned up.
 
 mod align;
 mod claim;
@@ -26,10 +27,12 @@ mod links;
 mod logs;
 mod pipeline;
 mod queue;
+mod receiver;
 mod report;
 mod sources;
 mod spec;
 mod stations;
+mod stop;
 mod traces;
 mod watch;
 mod workload;
@@ -46,7 +49,6 @@ use crate::config::spec::TelemetrySpec;
 use crate::config::{Invalid, VerifyConfig, without_login};
 use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::runtime::oneshot::OneShot;
-use crate::runtime::shutdown::StopSignals;
 use crate::schema::Role;
 use claim::{Claim, ClaimVerdict, Flaws};
 use counts::{CountedSource, books, other_traffic};
@@ -57,6 +59,7 @@ use queue::QueueWitness;
 use report::Report;
 use sources::{Named, Sources};
 use stations::Stations;
+use stop::Stop;
 use workload::Workload;
 
 /// How long the gateway may take to show that it is there.
@@ -69,7 +72,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[error("{summary}")]
 pub struct NotVerified {
     summary: String,
-    /// 1 where a claim does not hold, 3 where one cannot be told.
+    /// 1 where a claim does not hold, 3 where one cannot be told, 130 and the like where a signal stopped it.
     pub exit_code: u8,
 }
 
@@ -81,8 +84,9 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     if let [before, after] = config.diff.as_slice() {
         return diff::diff(before, after, config.json);
     }
+    let stop = Stop::listen()?;
     if let Some(file) = &config.other.record {
-        return spec::record(&config, file).await;
+        return spec::record(&config, file, &stop).await;
     }
     let wanted = config.other.spec.as_deref().map(TelemetrySpec::read).transpose()?;
     if wanted.is_none() && !config.other.command.is_empty() {
@@ -94,14 +98,14 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         return Err(Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())).into());
     }
     let report = match (&wanted, &config.pipeline) {
-        (Some(spec), _) => spec::verify(&config, spec).await?,
-        (None, Some(receiver)) => through(receiver, &config).await?,
+        (Some(spec), _) => spec::verify(&config, spec, &stop).await?,
+        (None, Some(receiver)) => through(receiver, &config, &stop).await?,
         (None, None) => {
-            let sources = reached(&config).await?;
+            let sources = stop.during(reached(&config)).await?;
             if config.watch {
-                return watch::watch(&config, &sources).await;
+                return watch::watch(&config, &sources, &stop).await;
             }
-            faults::under(&config, verify(&config, &sources)).await?
+            faults::under(&config, verify(&config, &sources), &stop).await?
         }
     };
     report.output(config.details).print(config.json)?;
@@ -137,26 +141,22 @@ async fn reached(config: &VerifyConfig) -> anyhow::Result<Sources> {
 }
 
 /// A run on a lab of its own, which is ended however this ends.
-async fn through(receiver: &str, config: &VerifyConfig) -> anyhow::Result<Report> {
+async fn through(receiver: &str, config: &VerifyConfig, stop: &Stop) -> anyhow::Result<Report> {
     if config.traces.is_empty() && config.metrics.is_empty() && config.logs.is_empty() {
         let why = "--pipeline needs the backends behind it: --traces, --metrics, --logs";
         return Err(Invalid(why.to_owned()).into());
     }
-    let mut signals = StopSignals::listen().context("listening for signals")?;
     let mut lab = EmbeddedLab::start(receiver, config.queue_trace_mode)?;
     let settings = lab.settings(config);
     let run = async {
+        let before = receiver::answers(receiver).await;
         lab.ready().await?;
         let sources = reached(&settings).await?;
-        faults::under(&settings, verify(&settings, &sources)).await
+        let mut report = faults::under(&settings, verify(&settings, &sources), stop).await?;
+        report.claims.insert(0, receiver::row(receiver, before, receiver::answers(receiver).await));
+        Ok(report)
     };
-    let report = tokio::select! {
-        report = run => report,
-        code = signals.next() => {
-            let exit_code = u8::try_from(code).unwrap_or(1);
-            Err(NotVerified { summary: "interrupted".to_owned(), exit_code }.into())
-        }
-    };
+    let report = stop.during(run).await;
     lab.stop().await;
     report
 }

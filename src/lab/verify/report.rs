@@ -105,7 +105,7 @@ impl Report {
                 _ => String::new(),
             };
             let holds = format!("{held} of {all} hold");
-            let source = escaped(source);
+            let (source, found) = (escaped(source), escaped(found));
             let line = format!("{signal:<9} {source:<21} {holds:<15} {found:<28} {after}");
             let _ = writeln!(text, "{}", line.trim_end());
         }
@@ -122,7 +122,7 @@ impl Report {
         let shown = self.claims.iter().filter(|claim| details || claim.verdict != ClaimVerdict::Pass);
         for claim in shown {
             let verdict = claim.verdict.as_str().to_uppercase();
-            let _ = writeln!(text, "\n{verdict:<12} {}   {}", claim.id, escaped(&claim.source));
+            let _ = writeln!(text, "\n{verdict:<12} {}   {}", escaped(&claim.id), escaped(&claim.source));
             let rows = [("expected", &claim.expected), ("found", &claim.found), ("look", &claim.look)];
             for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
                 let _ = writeln!(text, "  {name:<10} {}", escaped(value));
@@ -200,16 +200,17 @@ fn group(claim: &Claim) -> (&str, &str) {
     (claim.id.split('.').next().unwrap_or_default(), &claim.source)
 }
 
-/// Text as XML has it, within quotes too. Control characters are not allowed in XML in any form.
+/// Text as XML has it, within quotes too. Control characters are not allowed in XML in any form: they are escaped as a
+/// terminal's are.
 fn markup(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in escaped(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            c if c.is_control() => out.push(' '),
+            '\u{fffe}' | '\u{ffff}' => out.push(' '),
             c => out.push(c),
         }
     }
@@ -218,7 +219,8 @@ fn markup(text: &str) -> String {
 
 /// The message of a workflow command.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    escaped(&text).into_owned()
 }
 
 /// A property of a workflow command.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::diff::{Rows, changes, described, rows_of};
 use super::sources::Sources;
-use super::{exit_of, untold, verify};
+use super::stop::Stop;
+use super::{exit_of, verify};
 use crate::config::VerifyConfig;
 use crate::lab::output::CommandOutput;
-use crate::runtime::shutdown::StopSignals;
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -15,14 +15,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Goes on until it is stopped.
 ///
 /// # Errors
-/// Not every claim of the last whole round holds, or there was none.
-pub(super) async fn watch(config: &VerifyConfig, sources: &Sources) -> anyhow::Result<()> {
-    let mut signals = StopSignals::listen()?;
+/// Not every claim of the last whole round holds; it was stopped before there was one.
+pub(super) async fn watch(config: &VerifyConfig, sources: &Sources, stop: &Stop) -> anyhow::Result<()> {
     let mut last: Option<(Rows, anyhow::Result<()>)> = None;
     for round in 1_u64.. {
         let report = tokio::select! {
             report = verify(config, sources) => report,
-            _ = signals.next() => break,
+            _ = stop.wait() => break,
         };
         let output = report.output(config.details);
         let rows = rows_of(&output.json);
@@ -35,7 +34,10 @@ pub(super) async fn watch(config: &VerifyConfig, sources: &Sources) -> anyhow::R
         };
         CommandOutput { text, json: output.json }.print(false)?;
         last = Some((rows, exit_of(&report)));
-        tokio::select! { () = tokio::time::sleep(PAUSE) => {}, _ = signals.next() => break }
+        tokio::select! { () = tokio::time::sleep(PAUSE) => {}, _ = stop.wait() => break }
     }
-    last.map_or_else(|| Err(untold("it was stopped in its first round")), |(_, exit)| exit)
+    match last {
+        Some((_, exit)) => exit,
+        None => Err(Stop::stopped(stop.wait().await)),
+    }
 }

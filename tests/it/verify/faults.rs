@@ -76,8 +76,22 @@ fn a_run_that_is_stopped_leaves_no_fault_behind() {
     let mut running = Process::spawn(command);
     eventually("both are set", || (active(&lab).len() == 2).then_some(()));
     running.signal(Signal::SIGINT);
-    assert_eq!(running.wait().code(), Some(3), "{}", running.stderr());
+    assert_eq!(running.wait().code(), Some(130), "{}", running.stderr());
     assert_eq!(active(&lab), Vec::<Value>::new());
+}
+
+#[test]
+fn a_fault_that_was_set_by_hand_before_is_neither_replaced_nor_cleared() {
+    let lab = Lab::start();
+    let by_hand = serde_json::json!({"fault": "latency", "ms": 7, "seconds": 600});
+    assert_eq!(crate::helpers::post(&lab.url(Role::User, "/faults"), &by_hand).status, 200);
+    let output = verify(&lab, "1", "20s").args(["--faults", "poison,latency"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let clear = format!("fault clear latency --url {}", lab.url(Role::User, ""));
+    assert!(said.contains("latency is active already") && said.contains(&clear), "{said}");
+    let [left] = &active(&lab)[..] else { panic!("{:?}", active(&lab)) };
+    assert_eq!((&left["fault"], &left["ms"]), (&"latency".into(), &7.into()));
 }
 
 #[test]

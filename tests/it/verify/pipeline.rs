@@ -84,6 +84,10 @@ fn a_lab_for_a_pipeline_ends_with_an_interrupt_and_where_nothing_takes_its_telem
     let verified = Verified::run(verify(nowhere, nowhere, folder.path(), "1").args(["--within", "1s"]));
     let unread: Vec<_> = verified.not("pass").iter().map(|claim| claim["id"].clone()).collect();
     assert!(unread.contains(&"traces.readable".into()) && verified.code != Some(0), "{unread:?}");
+    let receiver = verified.not("pass").into_iter().find(|claim| claim["id"] == "pipeline.receiver").unwrap();
+    let found = receiver["found"].as_str().unwrap();
+    assert!(found.contains(nowhere) && found.contains("Connection refused"), "{found}");
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
     nothing_is_left(folder.path());
 
     let named = bin().args(["verify", "--pipeline", nowhere]).output().unwrap();

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::Verified;
 use super::spec_changes::{CHANGES, SpecChange, What};
+use crate::helpers::process::catches;
 use crate::helpers::tools::{node, tool};
-use crate::helpers::{bin, free_port_base};
+use crate::helpers::{Process, bin, eventually, free_port_base};
 use crate::otlp::Console;
 
 /// The example of the documentation.
@@ -64,10 +66,7 @@ impl Receiver {
                 }
             };
             let found: BTreeSet<_> = verified.not("pass").iter().filter_map(|c| c["id"].as_str()).collect();
-            // Of a service that sends nothing, every row is red.
-            if !words.contains("ever arrived") {
-                assert_eq!(found, red.iter().copied().collect(), "{name}: {:#?}", verified.not("pass"));
-            }
+            assert_eq!(found, red.iter().copied().collect(), "{name}: {:#?}", verified.not("pass"));
             let all: Vec<_> = verified.not("pass").iter().map(|claim| claim["found"].to_string()).collect();
             let said = |claim: &&&Value| claim["id"] == *red.last().unwrap();
             let said = verified
@@ -80,6 +79,13 @@ impl Receiver {
         }
         self.shop(&self.file(&example), "20s", "").assert_green();
     }
+}
+
+/// A shop beside which another service sends so many spans.
+fn shop_beside(spans: &str) -> Command {
+    let mut shop = shop("");
+    shop.args(["--beside", spans]);
+    shop
 }
 
 fn shop(change: &str) -> Command {
@@ -132,6 +138,93 @@ fn what_was_recorded_of_a_program_is_green_on_the_next_run_and_the_same_file_whe
         let refused = again.output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
     }
+}
+
+#[test]
+fn a_console_that_holds_other_services_too_is_recorded_of_the_one_that_is_meant() {
+    let receiver = Receiver::start();
+    let record = |name: &str, arguments: &[&str]| {
+        let file = receiver.folder.path().join(name);
+        let (mut command, shop) = (receiver.command("--record", &file, "20s"), shop_beside("3"));
+        let output = command.args(arguments).arg("--").arg(shop.get_program()).args(shop.get_args()).output();
+        (file, output.unwrap())
+    };
+    let next = |file: &Path| {
+        let (mut command, shop) = (receiver.command("--spec", file, "2s"), shop_beside("5"));
+        Verified::of(command.arg("--json").arg("--").arg(shop.get_program()).args(shop.get_args()))
+    };
+    let (all, output) = record("all.yaml", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("note: 2 services sent something: neighbour, shop."), "{}", text(&output));
+    let red: BTreeSet<_> = next(&all).not("pass").iter().map(|claim| claim["id"].to_string()).collect();
+    assert_eq!(red, ["\"metrics.ticks.{}.delta\"", "\"spans.tick.count\""].map(String::from).into());
+
+    let (meant, output) = record("meant.yaml", &["--service", "shop"]);
+    assert!(output.status.success() && !text(&output).contains("neighbour"), "{}", text(&output));
+    next(&meant).assert_green();
+
+    let (none, output) = record("none.yaml", &["--service", "shops"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let said = "nothing of shops ever arrived, but of neighbour, shop, so nothing is written";
+    assert!(text(&output).contains(said) && !none.exists(), "{}", text(&output));
+}
+
+#[test]
+fn names_that_are_empty_long_or_no_plain_text_are_recorded_and_forge_no_line_of_any_report() {
+    let receiver = Receiver::start();
+    let odd = shop("odd names");
+    let file = receiver.folder.path().join("odd.yaml");
+    let mut command = receiver.command("--record", &file, "20s");
+    let output = command.arg("--").arg(odd.get_program()).args(odd.get_args()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(is_valid(&file));
+    let run = |change: &str, within: &str, arguments: &[&str]| {
+        let (mut command, shop) = (receiver.command("--spec", &file, within), shop(change));
+        command.args(arguments).arg("--").arg(shop.get_program()).args(shop.get_args());
+        command
+    };
+    Verified::of(&mut run("odd names", "20s", &["--json"])).assert_green();
+
+    // Without them each is a red row, which is one line in every form.
+    let junit = receiver.folder.path().join("junit.xml");
+    let arguments = ["--github", "--junit", junit.to_str().unwrap()];
+    let output = run("", "300ms", &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let (all, xml) = (text(&output), std::fs::read_to_string(&junit).unwrap());
+    assert!(all.contains("spans.two\\nlines.count") && all.contains("spans.\\u{1b}[#.count"), "{all}");
+    assert!(all.contains("::error title=spans.two%0Alines.count in console::"), "{all}");
+    assert!(xml.contains("name=\"spans.two\\nlines.count\""), "{xml}");
+    assert!(!all.contains('\u{1b}') && !xml.contains('\u{1b}') && !all.contains("\nlines"), "{all}");
+}
+
+#[test]
+fn a_run_that_is_stopped_lets_its_command_clean_up_and_says_so_in_its_exit_code() {
+    let receiver = Receiver::start();
+    let (started, cleaned) = (receiver.folder.path().join("started"), receiver.folder.path().join("cleaned"));
+    let script = format!(
+        "trap 'touch {}; exit 0' TERM INT; touch {}; while :; do sleep 0.1; done",
+        cleaned.display(),
+        started.display()
+    );
+    let spec = receiver.file(&example());
+    for option in ["--spec", "--record"] {
+        let file = if option == "--spec" { spec.clone() } else { receiver.folder.path().join("new.yaml") };
+        let mut command = receiver.command(option, &file, "20s");
+        command.args(["--", "sh", "-c", &script]);
+        let mut running = Process::spawn(command);
+        eventually("the command runs", || started.exists().then_some(()));
+        running.signal(Signal::SIGTERM);
+        assert_eq!(running.wait().code(), Some(143), "{}", running.stderr());
+        assert!(running.stderr().contains("it was stopped") && cleaned.exists(), "{}", running.stderr());
+        assert_eq!(file.exists(), option == "--spec");
+        std::fs::remove_file(&started).unwrap();
+        std::fs::remove_file(&cleaned).unwrap();
+    }
+    // Without a command, while it waits.
+    let mut waiting = Process::spawn(receiver.command("--spec", &spec, "40s"));
+    eventually("it listens", || catches(waiting.pid(), Signal::SIGINT).then_some(()));
+    waiting.signal(Signal::SIGINT);
+    assert_eq!(waiting.wait().code(), Some(130), "{}", waiting.stderr());
 }
 
 #[test]

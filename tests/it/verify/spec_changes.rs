@@ -78,8 +78,8 @@ pub const CHANGES: &[SpecChange] = &[
     file(
         "service: shop ",
         "service: store ",
-        &["spans.paid.count"],
-        "0; nothing of store ever arrived, but of shop",
+        &["services.store"],
+        "nothing of store ever arrived, but of shop",
     ),
     file(
         "sqlite",

@@ -61,6 +61,13 @@ impl Arrived {
         self.spans.is_empty() && self.series.is_empty() && self.lines.is_empty()
     }
 
+    /// The services that something arrived of.
+    pub(super) fn of_services(&self) -> BTreeSet<&str> {
+        let spans = self.spans.iter().map(|span| span.service.as_str());
+        let series = self.series.iter().map(|one| one.series.service.as_str());
+        spans.chain(series).chain(self.lines.iter().map(|line| line.text("service"))).collect()
+    }
+
     /// In words.
     pub(super) fn counts(&self) -> String {
         format!("{} spans, {} series and {} log lines", self.spans.len(), self.series.len(), self.lines.len())
@@ -80,7 +87,7 @@ impl ArrivalWindow {
             began: Instant::now(),
             from,
             sources,
-            services: spec.map(services),
+            services: spec.map(services).or_else(|| recorded(config)),
             names: spec.map(names),
             spans: HashSet::new(),
             series: Vec::new(),
@@ -159,7 +166,10 @@ impl ArrivalWindow {
     async fn metric_names(&self, reader: &WindowReader) -> Result<BTreeSet<(String, String)>, BackendError> {
         match &self.names {
             Some(names) => Ok(names.clone()),
-            None => Ok(reader.metrics().await?.into_iter().collect()),
+            None => {
+                let all = reader.metrics().await?.into_iter();
+                Ok(all.filter(|(service, _)| self.counts(service)).collect())
+            }
         }
     }
 
@@ -198,6 +208,12 @@ fn sources(config: &VerifyConfig) -> anyhow::Result<[WindowSource; 3]> {
         source("metrics", &config.metrics, &metrics, &["console"])?,
         source("logs", &config.logs, &logs, &["console"])?,
     ])
+}
+
+/// The services that `--record` is about, where it names any.
+fn recorded(config: &VerifyConfig) -> Option<BTreeSet<String>> {
+    let named = &config.other.services;
+    (!named.is_empty()).then(|| named.iter().cloned().collect())
 }
 
 fn services(spec: &TelemetrySpec) -> BTreeSet<String> {

@@ -4,9 +4,19 @@ use std::os::fd::AsFd as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::Child;
+
 use super::super::claim::{Claim, Flaws};
+use super::super::stop::Stop;
 use crate::config::{VerifyConfig, child};
 use crate::schema::Endpoint;
+
+/// How long it may take to end where this program is stopped.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
+/// The exit code of a program that an interrupt ended: the terminal has sent it to the command too.
+const INTERRUPTED: i32 = 130;
 
 /// What became of it.
 pub(super) enum CommandEnd {
@@ -22,8 +32,11 @@ pub(super) enum CommandEnd {
 
 /// Runs it to its end. What it writes to standard output goes to standard error: standard output is the report.
 /// Where its environment says nothing else, OpenTelemetry's exporters in it send to the console.
-pub(super) async fn run_command(config: &VerifyConfig) -> CommandEnd {
-    let Some((program, args)) = config.other.command.split_first() else { return CommandEnd::None };
+///
+/// # Errors
+/// It was stopped, with this program.
+pub(super) async fn run_command(config: &VerifyConfig, stop: &Stop) -> anyhow::Result<CommandEnd> {
+    let Some((program, args)) = config.other.command.split_first() else { return Ok(CommandEnd::None) };
     let mut command = tokio::process::Command::new(program);
     command.args(args).kill_on_drop(true);
     if let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() {
@@ -38,15 +51,33 @@ pub(super) async fn run_command(config: &VerifyConfig) -> CommandEnd {
     }
     let mut running = match command.spawn() {
         Ok(running) => running,
-        Err(error) => return CommandEnd::NotStarted(error.to_string()),
+        Err(error) => return Ok(CommandEnd::NotStarted(error.to_string())),
     };
-    match tokio::time::timeout(config.other.command_within, running.wait()).await {
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(config.other.command_within, running.wait()) => ended,
+        code = stop.wait() => {
+            end(&mut running, code).await;
+            return Err(Stop::stopped(code));
+        }
+    };
+    Ok(match ended {
         Ok(Ok(status)) => CommandEnd::Exit(status),
         Ok(Err(error)) => CommandEnd::NotStarted(error.to_string()),
         Err(_) => {
             let _ = running.kill().await;
             CommandEnd::TooLong(config.other.command_within)
         }
+    })
+}
+
+/// Lets it clean up after itself, for a while.
+async fn end(running: &mut Child, code: i32) {
+    let pid = running.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(pid) = pid.filter(|_| code != INTERRUPTED) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    if tokio::time::timeout(ENDED_WITHIN, running.wait()).await.is_err() {
+        let _ = running.kill().await;
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::claim::{Claim, Flaws};
 use super::arrived::{ArrivalWindow, Arrived};
 use super::assign::assign;
+use super::silence::Silence;
 use super::spans::{Labels, SpanJudge};
 use super::values::{alike, counted, holds, strange};
 use crate::config::spec::{SpecLog, SpecText, TelemetrySpec};
@@ -19,7 +20,12 @@ const ASPECTS: [(&str, &str); 3] = [
 type LineFlaw = (&'static str, String);
 
 /// The rows of all log lines.
-pub(super) fn judge(spec: &TelemetrySpec, window: &ArrivalWindow, arrived: &Arrived) -> Vec<Claim> {
+pub(super) fn judge(
+    spec: &TelemetrySpec,
+    window: &ArrivalWindow,
+    arrived: &Arrived,
+    silence: &Silence<'_>,
+) -> Vec<Claim> {
     let (source, base) = window.source("logs");
     let spans = SpanJudge::new(spec, arrived);
     let flaws_of = |line: &LogLine| {
@@ -47,6 +53,9 @@ pub(super) fn judge(spec: &TelemetrySpec, window: &ArrivalWindow, arrived: &Arri
             .collect();
         let name = row.event.as_deref().or(row.body.as_ref().map(SpecText::as_str)).unwrap_or_default();
         let label = labels.unique(name);
+        if silence.tells("logs", service, row.count.as_ref()) {
+            continue;
+        }
         let claim = |aspect: &str, expected: String, flaws: &Flaws| {
             Claim::of(&format!("logs.{label}.{aspect}"), source, expected, flaws)
         };

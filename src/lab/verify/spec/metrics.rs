@@ -2,12 +2,18 @@
 
 use super::super::claim::{Claim, Flaws};
 use super::arrived::{ArrivalWindow, Arrived, ArrivedSeries};
+use super::silence::Silence;
 use super::spans::Labels;
 use super::values::strange;
 use crate::config::spec::{SpecMetric, SpecSeries, SpecValue, TelemetrySpec};
 
 /// The rows of all metrics.
-pub(super) fn judge(spec: &TelemetrySpec, window: &ArrivalWindow, arrived: &Arrived) -> Vec<Claim> {
+pub(super) fn judge(
+    spec: &TelemetrySpec,
+    window: &ArrivalWindow,
+    arrived: &Arrived,
+    silence: &Silence<'_>,
+) -> Vec<Claim> {
     let (source, base) = window.source("metrics");
     let mut claims = Vec::new();
     let mut labels = Labels::default();
@@ -16,6 +22,9 @@ pub(super) fn judge(spec: &TelemetrySpec, window: &ArrivalWindow, arrived: &Arri
         let of = |one: &&ArrivedSeries| one.series.service == service && one.series.name == row.name;
         let mine: Vec<_> = arrived.series.iter().filter(of).collect();
         let label = labels.unique(&row.name);
+        if silence.tells("metrics", service, None) {
+            continue;
+        }
         let look = format!("{base}/api/metrics/{}?service={service}", row.name);
         claims.extend(of_row(spec.strict, row, &label, service, &mine, source, &look));
     }

@@ -2,8 +2,9 @@
 //!
 //! 1. `arrived`: what came in since the start of the run; `command`: what runs meanwhile
 //! 2. judging it, rows of claims for each row of the file: `spans`, `metrics`, `logs`; `assign` says which item stands
-//!    for which row, `values` what is wrong with an attribute
-//! 3. `record`: a file from what arrived; `volatile` tells what another run would have otherwise
+//!    for which row, `values` what is wrong with an attribute; `silence`: services of which nothing came are told once
+//! 3. `record`: a file from what arrived; `volatile` tells what another run would have otherwise, `recordable` what no
+//!    file takes
 
 mod arrived;
 mod assign;
@@ -11,22 +12,28 @@ mod command;
 mod logs;
 mod metrics;
 mod record;
+mod recordable;
+mod silence;
 mod spans;
 mod values;
 mod volatile;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::claim::{Claim, ClaimVerdict};
 use super::report::Report;
+use super::stop::Stop;
 use super::{NotVerified, untold};
 use crate::config::spec::TelemetrySpec;
 use crate::config::{Invalid, VerifyConfig};
 use crate::lab::output::tolerate_closed_pipe;
+use crate::terminal::escaped;
 use arrived::{ArrivalWindow, Arrived};
 use command::{CommandEnd, run_command};
+use silence::Silence;
 
 /// Between two rounds of questions; grows up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -36,9 +43,23 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// Settings that do not go together ([`Invalid`]); [`NotVerified`] where a backend cannot be read at all.
-pub(super) async fn verify(config: &VerifyConfig, spec: &TelemetrySpec) -> anyhow::Result<Report> {
-    let window = ArrivalWindow::open(config, Some(spec)).await?;
-    let ended = run_command(config).await;
+pub(super) async fn verify(
+    config: &VerifyConfig,
+    spec: &TelemetrySpec,
+    stop: &Stop,
+) -> anyhow::Result<Report> {
+    let window = stop.during(ArrivalWindow::open(config, Some(spec))).await?;
+    let ended = run_command(config, stop).await?;
+    stop.during(async { Ok(report(config, spec, &window, &ended).await) }).await
+}
+
+/// Waits until every claim holds, or the time is over, and says what has arrived.
+async fn report(
+    config: &VerifyConfig,
+    spec: &TelemetrySpec,
+    window: &ArrivalWindow,
+    ended: &CommandEnd,
+) -> Report {
     let began = Instant::now();
     let within = if ended.was_run() { config.within } else { Duration::ZERO };
     let mut pause = FIRST_PAUSE;
@@ -46,7 +67,7 @@ pub(super) async fn verify(config: &VerifyConfig, spec: &TelemetrySpec) -> anyho
     loop {
         let read = tokio::time::timeout(within.saturating_sub(began.elapsed()), window.read()).await;
         if let Ok(Ok(arrived)) = read {
-            let claims = judge(spec, &window, &arrived);
+            let claims = judge(spec, window, &arrived);
             visible.note(&claims, began.elapsed());
             if claims.iter().all(|claim| claim.verdict == ClaimVerdict::Pass) {
                 break;
@@ -64,7 +85,7 @@ pub(super) async fn verify(config: &VerifyConfig, spec: &TelemetrySpec) -> anyho
     let mut claims: Vec<Claim> = ended.claim().into_iter().collect();
     let arrived = match window.read().await {
         Ok(arrived) => {
-            claims.extend(judge(spec, &window, &arrived));
+            claims.extend(judge(spec, window, &arrived));
             arrived.counts()
         }
         Err(unread) => {
@@ -73,22 +94,24 @@ pub(super) async fn verify(config: &VerifyConfig, spec: &TelemetrySpec) -> anyho
         }
     };
     let file = config.other.spec.as_ref().map_or_else(String::new, |file| file.display().to_string());
-    Ok(Report {
+    Report {
         target: file,
         requests: 0,
         took: window.began.elapsed(),
         seed: 0,
-        visible: visible.rows(&window),
+        visible: visible.rows(window),
         notes: Vec::new(),
         claims,
         arrived: Some(arrived),
-    })
+    }
 }
 
 fn judge(spec: &TelemetrySpec, window: &ArrivalWindow, arrived: &Arrived) -> Vec<Claim> {
-    let mut claims = spans::judge(spec, window, arrived);
-    claims.extend(metrics::judge(spec, window, arrived));
-    claims.extend(logs::judge(spec, window, arrived));
+    let silence = Silence::of(spec, arrived);
+    let mut claims = silence.claims(window, &arrived.services);
+    claims.extend(spans::judge(spec, window, arrived, &silence));
+    claims.extend(metrics::judge(spec, window, arrived, &silence));
+    claims.extend(logs::judge(spec, window, arrived, &silence));
     claims
 }
 
@@ -118,28 +141,59 @@ impl Visible {
 ///
 /// # Errors
 /// The file is there or cannot be written ([`Invalid`]); the command failed, or nothing arrived ([`NotVerified`]).
-pub(super) async fn record(config: &VerifyConfig, file: &Path) -> anyhow::Result<()> {
+pub(super) async fn record(config: &VerifyConfig, file: &Path, stop: &Stop) -> anyhow::Result<()> {
     let invalid = |why: String| Invalid(format!("--record {}: {why}", file.display()));
     if file.exists() {
         return Err(invalid("it is there already".to_owned()).into());
     }
-    let window = ArrivalWindow::open(config, None).await?;
-    let ended = run_command(config).await;
+    let window = stop.during(ArrivalWindow::open(config, None)).await?;
+    let ended = run_command(config, stop).await?;
     if let Some(claim) = ended.claim().filter(|claim| claim.verdict != ClaimVerdict::Pass) {
         let summary = format!("the command failed ({}): nothing is written", claim.found);
         return Err(NotVerified { summary, exit_code: 1 }.into());
     }
-    let arrived = until_quiet(config, &window, matches!(ended, CommandEnd::None)).await?;
-    let spec = record::spec(&arrived);
-    if spec == TelemetrySpec::default() {
-        return Err(untold("nothing arrived, so nothing is written"));
+    let quiet = until_quiet(config, &window, matches!(ended, CommandEnd::None));
+    let arrived = stop.during(quiet).await?;
+    let mut spec = record::spec(&arrived);
+    let left_out = recordable::trimmed(&mut spec);
+    if spec.spans.is_empty() && spec.metrics.is_empty() && spec.logs.is_empty() {
+        return Err(untold(&format!("{}, so nothing is written", nothing(config, &arrived, &left_out))));
     }
-    let text = record::written(&spec)?;
+    let text = record::written(&spec, &left_out)?;
     let made = std::fs::File::create_new(file).and_then(|mut made| made.write_all(text.as_bytes()));
     made.map_err(|error| invalid(error.to_string()))?;
     let rows = spec.spans.len() + spec.metrics.len() + spec.logs.len();
-    let said = format!("{}: {} in {rows} rows\n", file.display(), arrived.counts());
+    let name = file.display().to_string();
+    let said = format!("{}: {} in {rows} rows\n", escaped(&name), arrived.counts());
+    let _ = std::io::stderr().write_all(remarks(config, &arrived, &left_out).as_bytes());
     tolerate_closed_pipe(std::io::stdout().lock().write_all(said.as_bytes()))
+}
+
+/// Why there is nothing to write.
+fn nothing(config: &VerifyConfig, arrived: &Arrived, left_out: &[String]) -> String {
+    match config.other.services.as_slice() {
+        _ if !left_out.is_empty() => format!("nothing arrived that a file takes ({})", left_out.join("; ")),
+        [] => "nothing arrived".to_owned(),
+        [one] => silence::nothing_of(one, &arrived.services),
+        all => format!("nothing of {} arrived", all.join(", ")),
+    }
+}
+
+/// What who reads the file should know of how it came about.
+fn remarks(config: &VerifyConfig, arrived: &Arrived, left_out: &[String]) -> String {
+    let mut text: String = left_out.iter().map(|what| format!("left out: {}\n", escaped(what))).collect();
+    let services: Vec<_> = arrived.of_services().into_iter().collect();
+    if config.other.services.is_empty() && services.len() > 1 {
+        let all = services.join(", ");
+        let _ = writeln!(
+            text,
+            "note: {} services sent something: {}. What runs by itself counts otherwise in the next run; --service NAME \
+             records only those that are meant",
+            services.len(),
+            escaped(&all)
+        );
+    }
+    text
 }
 
 /// What has arrived when nothing more came for as long as `--settle`; without a command, when the time is over.

@@ -8,11 +8,13 @@ use serde_json::Value;
 
 use super::arrived::{Arrived, ArrivedSeries};
 use super::volatile::{counts_the_workload, is_measured, readable, rule, text, whole};
+use crate::config::spec::fields::SEVERITIES;
 use crate::config::spec::{
     SpecLog, SpecMetric, SpecRange, SpecSeries, SpecSpan, SpecText, SpecValues, TelemetrySpec,
 };
 use crate::lab::backend::log::LogLine;
 use crate::lab::backend::trace::{Span, SpanStatus};
+use crate::terminal::escaped;
 
 /// Service and name, as a row has them.
 type NameKey = (String, String);
@@ -68,15 +70,17 @@ fn own_is_empty(spec: &TelemetrySpec) -> bool {
     spec.spans.is_empty() && spec.metrics.is_empty() && spec.logs.is_empty()
 }
 
-/// The file's text.
+/// The file's text, which names what was left out.
 ///
 /// # Errors
-/// What was recorded is no file that this program takes: more rows than it may have.
-pub(super) fn written(spec: &TelemetrySpec) -> anyhow::Result<String> {
+/// What was recorded is no file that this program takes.
+pub(super) fn written(spec: &TelemetrySpec, left_out: &[String]) -> anyhow::Result<String> {
     let yaml = serde_yaml_ng::to_string(spec)?;
+    let left_out: String = left_out.iter().map(|what| format!("# Left out: {}\n", escaped(what))).collect();
     let text = format!(
         "# Written by `o11y-lab verify --record` from what arrived in one run; what another run has otherwise is a type\n\
-         # or a pattern. Check it: `o11y-lab verify --spec FILE -- COMMAND`; docs/verify-spec.md has every field.\n{yaml}"
+         # or a pattern. Check it: `o11y-lab verify --spec FILE -- COMMAND`; docs/verify-spec.md has every field.\n\
+         {left_out}{yaml}"
     );
     match TelemetrySpec::parse(&text) {
         Ok(_) => Ok(text),
@@ -261,25 +265,21 @@ fn logs(arrived: &Arrived, labels: &BTreeMap<NameKey, String>) -> Vec<SpecLog> {
         let key = (service, body, line.text("eventName").to_owned(), line.text("level").to_owned(), span);
         groups.entry(key).or_default().push(line);
     }
-    let row = |((service, body, event, severity, span), lines): (LineKey, Vec<&LogLine>)| {
+    let row = |((service, _, event, severity, span), lines): (LineKey, Vec<&LogLine>)| {
         let attributes: Vec<_> = lines.iter().map(|line| own_fields(line)).collect();
         SpecLog {
-            body: (!body.is_empty())
+            body: event
+                .is_empty()
                 .then(|| lines.first().map_or(SpecText::default(), |line| text(line.text("message")))),
             event: Some(event).filter(|event: &String| !event.is_empty()),
             service: Some(service),
             count: Some(SpecRange::Exactly(lines.len().into())),
-            severity: Some(severity),
+            severity: Some(severity).filter(|severity| SEVERITIES.contains(&severity.as_str())),
             span,
             attributes: rules(&attributes),
         }
     };
-    // A line that says nothing has nothing to be known by.
-    groups
-        .into_iter()
-        .filter(|((_, body, event, ..), _)| !(body.is_empty() && event.is_empty()))
-        .map(row)
-        .collect()
+    groups.into_iter().map(row).collect()
 }
 
 fn own_fields(line: &LogLine) -> BTreeMap<&String, &Value> {

@@ -3,6 +3,7 @@
 use super::super::claim::{Claim, Flaws};
 use super::arrived::{ArrivalWindow, Arrived};
 use super::assign::assign;
+use super::silence::{Silence, nothing_of};
 use super::values::{alike, counted, holds, least, strange};
 use crate::config::spec::{SpecSpan, TelemetrySpec};
 use crate::lab::backend::trace::{Span, SpanStatus};
@@ -30,7 +31,12 @@ pub(super) struct SpanJudge<'a> {
 }
 
 /// The rows of all spans.
-pub(super) fn judge(spec: &TelemetrySpec, window: &ArrivalWindow, arrived: &Arrived) -> Vec<Claim> {
+pub(super) fn judge(
+    spec: &TelemetrySpec,
+    window: &ArrivalWindow,
+    arrived: &Arrived,
+    silence: &Silence<'_>,
+) -> Vec<Claim> {
     let (source, base) = window.source("spans");
     let judge = SpanJudge::new(spec, arrived);
     let flaws_of = |span: &Span| {
@@ -58,6 +64,9 @@ pub(super) fn judge(spec: &TelemetrySpec, window: &ArrivalWindow, arrived: &Arri
             .map(|((span, flaws), _)| (span, flaws[index].as_deref().unwrap_or_default()))
             .collect();
         let label = labels.unique(row.label());
+        if silence.tells("spans", spec.service_of(row.service.as_deref()), row.count.as_ref()) {
+            continue;
+        }
         claims.extend(judge.claims(row, &label, &mine, &others, source, base));
     }
     if spec.strict && !spec.spans.is_empty() {
@@ -132,14 +141,7 @@ impl<'a> SpanJudge<'a> {
             return String::new();
         }
         if !self.arrived.spans.iter().any(|span| span.service == service) {
-            let known = &self.arrived.services;
-            return match known.iter().any(|name| name == service) {
-                true => format!("; nothing of {service} arrived in this run"),
-                false if known.is_empty() => {
-                    format!("; nothing of {service} ever arrived, nor of any other service")
-                }
-                false => format!("; nothing of {service} ever arrived, but of {}", known.join(", ")),
-            };
+            return format!("; {}", nothing_of(service, &self.arrived.services));
         }
         alike(&row.name, others.iter().filter(|span| span.service == service).map(|span| span.name.as_str()))
     }

@@ -47,12 +47,20 @@ const LARGE: i64 = 1_000;
 /// Digits of a hexadecimal id, as short as they come.
 const SHORTEST_ID: usize = 8;
 /// Parts of a metric's name and units of which another run has other numbers.
-const RUNTIME: [&str; 10] =
-    ["process", "system", "runtime", "cpython", "jvm", "nodejs", "v8js", "go", "dotnet", "otel"];
+const RUNTIME: [&str; 11] =
+    ["process", "system", "runtime", "cpython", "jvm", "nodejs", "v8js", "go", "dotnet", "otel", "telemetry"];
+/// So much of a text that is too long for a file is kept, in characters.
+const START: usize = 100;
 
 /// A name or text as the next run would have it: numbers and ids become patterns.
 pub(super) fn text(found: &str) -> SpecText {
-    match pattern(found).map(SpecPattern::try_from) {
+    let like = match pattern(found) {
+        // A file has no empty texts.
+        _ if found.is_empty() => Some(".{0}".to_owned()),
+        like if like.as_deref().unwrap_or(found).len() > LONGEST_TEXT => Some(beginning(found)),
+        like => like,
+    };
+    match like.map(SpecPattern::try_from) {
         Some(Ok(pattern)) => SpecText::Like { pattern },
         _ => SpecText::Exactly(found.to_owned()),
     }
@@ -60,7 +68,24 @@ pub(super) fn text(found: &str) -> SpecText {
 
 /// The same as people read it, to call a row by: `GET /users/#`.
 pub(super) fn readable(found: &str) -> String {
-    tokens(found).map(|token| if stands_for(token).is_some() { "#" } else { token }).collect()
+    if found.is_empty() {
+        return "(no name)".to_owned();
+    }
+    let mut name: String =
+        tokens(found).map(|token| if stands_for(token).is_some() { "#" } else { token }).collect();
+    if let Some((end, _)) = name.char_indices().nth(START) {
+        name.truncate(end);
+        name.push('…');
+    }
+    name
+}
+
+/// A pattern of what begins like a text, up to the end of a word: what is cut off may be part of an id.
+fn beginning(found: &str) -> String {
+    let start: String = found.chars().take(START).collect();
+    let start = start.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+    let like = pattern(start).unwrap_or_else(|| regex_lite::escape(start));
+    format!("{like}(?s:.+)")
 }
 
 /// A pattern, where a text holds something volatile.
@@ -181,6 +206,18 @@ mod tests {
             assert!(text(found).matches(found), "{found}");
         }
         assert_eq!(readable("GET /users/17"), "GET /users/#");
+    }
+
+    #[test]
+    fn a_text_that_is_empty_or_too_long_for_a_file_is_still_matched_by_what_is_written() {
+        let long = format!("SELECT {}\n FROM t WHERE id = 7", "c, ".repeat(500));
+        for found in ["", &long, &"x".repeat(1_001)] {
+            let text = text(found);
+            assert!(text.matches(found) && (1..=LONGEST_TEXT).contains(&text.as_str().len()), "{text:?}");
+            assert!((1..=LONGEST_TEXT).contains(&readable(found).len()));
+        }
+        assert!(!text("").matches("a"));
+        assert!(text(&long).matches(&long.replace("id = 7", "id = 8")) && !text(&long).matches("SELECT 1"));
     }
 
     #[test]
