@@ -9,7 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
     ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE,
-    RoleConfig, UpConfig, VerifyConfig,
+    RoleConfig, ScenarioAction, UpConfig, VerifyConfig,
 };
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
@@ -64,6 +64,9 @@ enum Command {
     /// Lab: break a running role on purpose: list, set and clear faults
     #[command(subcommand)]
     Fault(FaultAction),
+    /// Lab: a fault, a question and its checked answer: list, show, run and check scenarios
+    #[command(subcommand)]
+    Scenario(Box<ScenarioAction>),
 }
 
 impl Command {
@@ -100,6 +103,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Load(config) => lab::load::run(*config).await,
             Command::Verify(config) => lab::verify::run(*config).await,
             Command::Fault(action) => lab::fault::run(action).await,
+            Command::Scenario(action) => lab::scenario::run(*action).await,
         }
     })
 }

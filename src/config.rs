@@ -21,6 +21,7 @@ mod queue;
 mod queue_command;
 mod readers;
 mod retention;
+mod scenario;
 pub mod spec;
 mod transport;
 mod values;
@@ -50,6 +51,7 @@ pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;
 pub use retention::{DeadLetterConfig, RetentionConfig};
+pub use scenario::{ScenarioAction, ScenarioCheck, ScenarioRun, ScenarioTarget};
 pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
 };

@@ -31,6 +31,9 @@ fn main() -> ExitCode {
             if error.is::<o11y_lab::lab::load::Interrupted>() {
                 return ExitCode::from(130);
             }
+            if let Some(not) = error.downcast_ref::<o11y_lab::lab::scenario::NotPassed>() {
+                return ExitCode::from(not.exit_code);
+            }
             if let Some(not) = error.downcast_ref::<o11y_lab::lab::verify::NotVerified>() {
                 return ExitCode::from(not.exit_code);
             }

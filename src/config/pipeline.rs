@@ -1,4 +1,4 @@
-//! The environment of the lab that `verify --pipeline` starts.
+//! The environment of a lab that a command starts for itself: `verify --pipeline`, `scenario check --own-lab`.
 
 use std::ffi::OsString;
 
@@ -18,15 +18,19 @@ const INHERITED: [&str; 9] = [
     "RUST_BACKTRACE",
 ];
 
-/// The variables of a lab that sends traces, logs and metrics to this receiver of OTLP.
-pub(crate) fn pipeline_environment(receiver: &str, mode: TraceMode) -> Vec<(OsString, OsString)> {
+/// The variables of a lab that sends traces, logs and metrics to this receiver of OTLP, or to its own console as any lab.
+pub(crate) fn pipeline_environment(receiver: Option<&str>, mode: TraceMode) -> Vec<(OsString, OsString)> {
+    let sent = receiver.map(|receiver| {
+        [
+            (var::OTLP_ENDPOINT, receiver),
+            (var::OTEL_TRACES_EXPORTER, "otlp"),
+            (var::OTEL_LOGS_EXPORTER, "otlp"),
+            (var::OTEL_METRICS_EXPORTER, "otlp,prometheus"),
+            (var::METRIC_EXPORT_INTERVAL, "1000"),
+        ]
+    });
     let ours = [
         (LIFELINE_VARIABLE, "stdin"),
-        (var::OTLP_ENDPOINT, receiver),
-        (var::OTEL_TRACES_EXPORTER, "otlp"),
-        (var::OTEL_LOGS_EXPORTER, "otlp"),
-        (var::OTEL_METRICS_EXPORTER, "otlp,prometheus"),
-        (var::METRIC_EXPORT_INTERVAL, "1000"),
         (
             var::QUEUE_TRACE_MODE,
             match mode {
@@ -45,8 +49,10 @@ pub(crate) fn pipeline_environment(receiver: &str, mode: TraceMode) -> Vec<(OsSt
     ];
     let inherited = std::env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy().to_uppercase();
-        INHERITED.iter().any(|known| name.starts_with(known)) && !without.contains(&name.as_str())
+        let known = INHERITED.iter().any(|known| name.starts_with(known));
+        known && !without.contains(&name.as_str()) && (receiver.is_some() || !name.starts_with("OTEL_"))
     });
+    let ours = ours.into_iter().chain(sent.into_iter().flatten());
     inherited.chain(ours.map(|(name, value)| (name.into(), value.into()))).collect()
 }
 

@@ -7,7 +7,8 @@ use clap::{Args, Command};
 
 use super::{
     ConsoleConfig, FaultConfig, HealthcheckConfig, HttpConfig, LoadConfig, LogConfig, NotifyConfig,
-    OtelConfig, QueueConfig, RUST_LOG_VARIABLE, StoreConfig, UpConfig, UpstreamConfig, VerifyConfig,
+    OtelConfig, QueueConfig, RUST_LOG_VARIABLE, ScenarioTarget, StoreConfig, UpConfig, UpstreamConfig,
+    VerifyConfig,
 };
 use crate::schema::Role;
 
@@ -29,11 +30,12 @@ const GROUPS: [(Group, &[Role]); 8] = [
 ];
 
 /// The groups of the lab commands that are no children of `up`.
-const COMMANDS: [Group; 4] = [
+const COMMANDS: [Group; 5] = [
     UpConfig::augment_args,
     LoadConfig::augment_args,
     HealthcheckConfig::augment_args,
     VerifyConfig::augment_args,
+    ScenarioTarget::augment_args,
 ];
 
 /// Roles that call AWS; its SDK reads variables of its own, credentials among them.

@@ -7,5 +7,6 @@ pub mod healthcheck;
 pub mod load;
 mod output;
 pub mod queue;
+pub mod scenario;
 pub mod up;
 pub mod verify;

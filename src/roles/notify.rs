@@ -6,6 +6,7 @@
 //! | `GET /stats` | transport, waiting, in flight, dead |
 //! | `POST /alerts` | Alertmanager's webhook, version "4" |
 //! | `GET /alerts` | the alerts received, newest first |
+//! | `POST /faults/replay` | sends the dead letters back that a fault made; only where faults are possible |
 
 mod handler;
 
@@ -21,9 +22,9 @@ use super::{Answer, PAGE_COPIES, open_store, shared};
 use crate::api::MAX_PAGE_BYTES;
 use crate::config::{RoleConfig, Transport};
 use crate::queue::{self, Queue, worker};
-use crate::runtime::body::JsonUpTo;
+use crate::runtime::body::{JsonBody, JsonUpTo};
 use crate::runtime::http::room;
-use crate::runtime::{Problem, Runtime};
+use crate::runtime::{Problem, Runtime, fault};
 use crate::schema::{Role, Route, names};
 use crate::store::{NewAlert, Notifications};
 
@@ -47,7 +48,8 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     let handler = queue::fault::Faulty::new(handler, runtime.faults());
     let policy = worker::Policy::from(&config.queue);
     runtime.spawn(worker::run(queue.clone(), Arc::new(handler), policy, runtime.shutdown().clone()));
-    let state = State { queue, transport: config.queue.queue_transport };
+    let faults = runtime.faults().are_possible();
+    let state = State { queue, transport: config.queue.queue_transport, faults };
     runtime.serve(move |app| router(app, &notifications, &state)).await
 }
 
@@ -59,6 +61,8 @@ const MAX_WEBHOOK: usize = 1024 * 1024;
 struct State {
     queue: Arc<dyn Queue>,
     transport: Transport,
+    /// Whether faults are possible here.
+    faults: bool,
 }
 
 fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &State) {
@@ -67,6 +71,9 @@ fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &State)
         .service(web::resource("/notifications").get(list))
         .service(web::resource("/stats").get(stats))
         .service(web::resource("/alerts").get(alerts).post(receive_alerts));
+    if state.faults {
+        app.service(web::resource(fault::REPLAY).post(replay));
+    }
 }
 
 /// `?orderId=&before=&limit=`.
@@ -103,6 +110,13 @@ async fn stats(state: Data<State>) -> Answer {
         "inFlight": depth.in_flight,
         "dead": depth.dead,
     })))
+}
+
+/// What `queue dead replay --all` does, for those who heal a fault and do not know where the queue is.
+async fn replay(state: Data<State>, _: JsonBody) -> Answer {
+    let replayed = state.queue.replay(None).await;
+    let replayed = replayed.map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok(HttpResponse::Ok().json(json!({ "replayed": replayed })))
 }
 
 async fn receive_alerts(notifications: Data<Notifications>, mut body: JsonUpTo<MAX_WEBHOOK>) -> Answer {

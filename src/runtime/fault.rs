@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+pub use self::api::REPLAY;
 use self::request::FaultRequest;
 use super::{Problem, Shutdown};
 use crate::schema::{FAULT_ATTRIBUTE, Fault, Role, Route, faults, names};
@@ -84,6 +85,11 @@ impl Faults {
     pub fn possible(role: Role, routes: &'static [Route]) -> Self {
         let (any, active, changed) = Default::default();
         Self(Some(Arc::new(FaultState { role, routes, any, active, changed })))
+    }
+
+    /// Whether this process can be told to have any.
+    pub fn are_possible(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Whether `fault` happens now: it is active, and the dice, where it has a ratio, say so.

@@ -5,6 +5,7 @@
 //! difference fails.
 
 pub mod registry;
+mod scenarios;
 mod variables;
 
 use std::fmt::Write as _;
@@ -171,7 +172,19 @@ fn metric_row(metric: &Metric) -> String {
 fn every_setting_is_documented_with_flag_variable_and_default() {
     let command = o11y_lab::cli::command();
     let mut text = String::new();
-    for name in ["order", "up", "console", "healthcheck", "load", "queue depth", "fault set", "verify"] {
+    let commands = [
+        "order",
+        "up",
+        "console",
+        "healthcheck",
+        "load",
+        "queue depth",
+        "fault set",
+        "verify",
+        "scenario run",
+        "scenario check",
+    ];
+    for name in commands {
         let sub = name.split(' ').fold(&command, |above, name| above.find_subcommand(name).unwrap());
         let title = if name == "order" { "Every role" } else { name };
         text += &format!("\n## {title}\n");

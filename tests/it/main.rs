@@ -47,6 +47,7 @@ mod queue;
 mod readme;
 mod redis;
 mod registry;
+mod scenarios;
 mod schema;
 mod settings;
 mod shutdown;

@@ -11,7 +11,7 @@ use crate::schema::names;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RequestOutcome {
+pub(crate) enum RequestOutcome {
     /// Answered with the status that its shape has.
     AsExpected,
     /// Answered with another one.
@@ -25,60 +25,60 @@ pub(super) enum RequestOutcome {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(super) struct LedgerEntry {
+pub(crate) struct LedgerEntry {
     /// What kind it is.
-    pub(super) shape: Arc<Shape>,
+    pub(crate) shape: Arc<Shape>,
     /// The path that was asked for, without the query.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// What became of it.
-    pub(super) outcome: RequestOutcome,
+    pub(crate) outcome: RequestOutcome,
     /// Its trace, which the answer names.
-    pub(super) trace: Option<String>,
+    pub(crate) trace: Option<String>,
     /// Whether the answer says that the trace is recorded.
-    pub(super) sampled: bool,
+    pub(crate) sampled: bool,
     /// The order that it made or is about.
-    pub(super) order: Option<i64>,
+    pub(crate) order: Option<i64>,
     /// The trace of the consumer's spans where that is another; known from the notification.
-    pub(super) linked: Option<String>,
+    pub(crate) linked: Option<String>,
     /// The value in cents of the order that is sent, where one is.
-    pub(super) cents: i64,
+    pub(crate) cents: i64,
 }
 
 /// All requests of a run.
 #[derive(Debug, Default)]
-pub(super) struct RequestLedger {
+pub(crate) struct RequestLedger {
     /// In the order of the answers.
-    pub(super) entries: Vec<LedgerEntry>,
+    pub(crate) entries: Vec<LedgerEntry>,
     /// From the first request to the last answer.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
     /// Attempts, repeated ones included.
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     /// Whether the consumer's traces are sampled by themselves: where they are linked and a sampler is at work.
-    pub(super) sampled_apart: bool,
+    pub(crate) sampled_apart: bool,
     /// The queue's name: those of its spans end with it.
-    pub(super) queue: String,
+    pub(crate) queue: String,
 }
 
 impl RequestLedger {
     /// Those whose telemetry is known beforehand.
-    pub(super) fn known(&self) -> impl Iterator<Item = &LedgerEntry> {
+    pub(crate) fn known(&self) -> impl Iterator<Item = &LedgerEntry> {
         self.entries.iter().filter(|entry| entry.outcome == RequestOutcome::AsExpected)
     }
 
     /// Those of them whose trace has to be there: id and entry.
-    pub(super) fn recorded(&self) -> impl Iterator<Item = (&str, &LedgerEntry)> {
+    pub(crate) fn recorded(&self) -> impl Iterator<Item = (&str, &LedgerEntry)> {
         let sampled = self.known().filter(|entry| entry.sampled);
         sampled.filter_map(|entry| Some((entry.trace.as_deref()?, entry)))
     }
 
     /// Why the counters cannot be told from the requests, where they cannot.
-    pub(super) fn inexact(&self) -> Option<String> {
+    pub(crate) fn inexact(&self) -> Option<String> {
         let others = self.entries.len() - self.known().count();
         (others > 0).then(|| format!("{others} requests were not answered as they should be"))
     }
 
     /// By how much each series has to grow.
-    pub(super) fn counts(&self) -> BTreeMap<CountKey, f64> {
+    pub(crate) fn counts(&self) -> BTreeMap<CountKey, f64> {
         let mut counts = BTreeMap::new();
         for entry in self.known() {
             for key in entry.shape.expected_counts() {
@@ -97,7 +97,7 @@ impl RequestLedger {
     }
 
     /// How many spans each service has to export.
-    pub(super) fn spans(&self) -> BTreeMap<&'static str, f64> {
+    pub(crate) fn spans(&self) -> BTreeMap<&'static str, f64> {
         let mut spans = BTreeMap::new();
         for (_, entry) in self.recorded() {
             for span in &entry.shape.spans[..self.certain(entry)] {
@@ -108,14 +108,14 @@ impl RequestLedger {
     }
 
     /// How many rows of a request's shape have to be there: up to the consumer's where those are sampled apart.
-    pub(super) fn certain(&self, entry: &LedgerEntry) -> usize {
+    pub(crate) fn certain(&self, entry: &LedgerEntry) -> usize {
         let spans = &entry.shape.spans;
         let consumed = spans.iter().position(|span| span.kind == SpanKind::Consumer);
         consumed.filter(|_| self.sampled_apart).unwrap_or(spans.len())
     }
 
     /// How many notifications an order has to have.
-    pub(super) fn notifications(&self) -> BTreeMap<i64, usize> {
+    pub(crate) fn notifications(&self) -> BTreeMap<i64, usize> {
         let mut orders = BTreeMap::new();
         for entry in self.stored().filter(|entry| entry.shape.has(SpanKind::Producer)) {
             let notified = usize::from(entry.shape.notification.is_some());
@@ -131,13 +131,13 @@ impl RequestLedger {
     }
 
     /// How many messages have to wait in the end, because nothing consumes them.
-    pub(super) fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         let waits = |shape: &Shape| shape.has(SpanKind::Producer) && !shape.has(SpanKind::Consumer);
         self.stored().map(|entry| u64::from(waits(&entry.shape))).sum()
     }
 
     /// How many have to become dead letters.
-    pub(super) fn dead(&self) -> u64 {
+    pub(crate) fn dead(&self) -> u64 {
         let dies =
             |shape: &Shape| shape.spans.iter().any(|s| s.kind == SpanKind::Consumer && s.failure.is_some());
         self.stored().map(|entry| u64::from(dies(&entry.shape))).sum()
@@ -146,7 +146,7 @@ impl RequestLedger {
 
 impl LedgerEntry {
     /// The traces in which its spans and lines are: its own, and the consumer's where that is another.
-    pub(super) fn traces(&self, mode: TraceMode) -> impl Iterator<Item = &str> {
+    pub(crate) fn traces(&self, mode: TraceMode) -> impl Iterator<Item = &str> {
         let apart = mode == TraceMode::Link || self.shape.spans.iter().any(|span| span.detached);
         let linked = self.linked.as_deref().filter(|_| apart);
         self.trace.as_deref().into_iter().chain(linked)
@@ -155,6 +155,6 @@ impl LedgerEntry {
 
 /// An amount in USD.
 #[allow(clippy::cast_precision_loss, reason = "amounts are far below 2^53 cents")]
-pub(super) fn cents(cents: i64) -> f64 {
+pub(crate) fn cents(cents: i64) -> f64 {
     cents as f64 / 100.0
 }

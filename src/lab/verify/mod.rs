@@ -22,11 +22,11 @@ mod faults;
 mod files;
 mod findings;
 mod gather;
-mod ledger;
+pub(crate) mod ledger;
 mod links;
 mod logs;
-mod pipeline;
-mod queue;
+pub(crate) mod pipeline;
+pub(crate) mod queue;
 mod receiver;
 mod report;
 mod sources;
@@ -35,7 +35,7 @@ mod stations;
 mod stop;
 mod traces;
 mod watch;
-mod workload;
+pub(crate) mod workload;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -146,11 +146,11 @@ async fn through(receiver: &str, config: &VerifyConfig, stop: &Stop) -> anyhow::
         let why = "--pipeline needs the backends behind it: --traces, --metrics, --logs";
         return Err(Invalid(why.to_owned()).into());
     }
-    let mut lab = EmbeddedLab::start(receiver, config.queue_trace_mode)?;
+    let mut lab = EmbeddedLab::start(Some(receiver), config.queue_trace_mode)?;
     let settings = lab.settings(config);
     let run = async {
         let before = receiver::answers(receiver).await;
-        lab.ready().await?;
+        lab.ready().await.map_err(|why| untold(&format!("the lab for --pipeline did not start: {why}")))?;
         let sources = reached(&settings).await?;
         let mut report = faults::under(&settings, verify(&settings, &sources), stop).await?;
         report.claims.insert(0, receiver::row(receiver, before, receiver::answers(receiver).await));

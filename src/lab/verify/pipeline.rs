@@ -1,4 +1,5 @@
-//! `verify --pipeline`: a lab of its own, whose telemetry goes to a foreign receiver, for the time of one run.
+//! A lab of its own for the time of one run: `verify --pipeline`, whose telemetry goes to a foreign receiver, and
+//! `scenario check --own-lab`.
 //!
 //! The lab is a child in a process group of its own, so that Ctrl-C reaches only this program, which then ends it. Its
 //! standard input is a lifeline: where this program is killed, the lab ends too.
@@ -12,7 +13,6 @@ use anyhow::Context as _;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::untold;
 use crate::config::{TraceMode, VerifyConfig, pipeline_environment};
 use crate::runtime::oneshot::OneShot;
 use crate::schema::SERVICES;
@@ -27,20 +27,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 const TRIES: usize = 200;
 
 /// A lab that runs until it is stopped.
-pub(super) struct EmbeddedLab {
+pub(crate) struct EmbeddedLab {
     up: Child,
     folder: PathBuf,
     port_base: u16,
 }
 
 impl EmbeddedLab {
-    /// Starts it.
+    /// Starts it; without a receiver its telemetry goes to its own console.
     ///
     /// # Errors
     /// It cannot be started.
-    pub(super) fn start(receiver: &str, mode: TraceMode) -> anyhow::Result<Self> {
+    pub(crate) fn start(receiver: Option<&str>, mode: TraceMode) -> anyhow::Result<Self> {
         let port_base = free_ports().context("there are no ten free ports in a row")?;
-        let name = format!("o11y-lab-verify-{}-{:08x}", std::process::id(), fastrand::u32(..));
+        let name = format!("o11y-lab-own-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
         match spawn(receiver, mode, &folder, port_base) {
@@ -62,13 +62,18 @@ impl EmbeddedLab {
         config
     }
 
+    /// Its first port.
+    pub(crate) fn port_base(&self) -> u16 {
+        self.port_base
+    }
+
     /// Waits until every role is ready.
     ///
     /// # Errors
     /// It is not in time: with what it said last.
-    pub(super) async fn ready(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn ready(&mut self) -> Result<(), String> {
         let ready = self.all_ready().await;
-        ready.map_err(|why| untold(&format!("the lab for --pipeline did not start: {why}{}", self.said())))
+        ready.map_err(|why| format!("{why}{}", self.said()))
     }
 
     async fn all_ready(&mut self) -> Result<(), String> {
@@ -97,7 +102,7 @@ impl EmbeddedLab {
     }
 
     /// Lets it finish, and removes its data.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         drop(self.up.stdin.take());
         if timeout(ENDED_WITHIN, self.up.wait()).await.is_err() {
             let _ = self.up.kill().await;
@@ -112,14 +117,14 @@ impl EmbeddedLab {
     }
 }
 
-fn spawn(receiver: &str, mode: TraceMode, folder: &Path, port_base: u16) -> anyhow::Result<Child> {
+fn spawn(receiver: Option<&str>, mode: TraceMode, folder: &Path, port_base: u16) -> anyhow::Result<Child> {
     let program = std::env::current_exe().context("finding this program")?;
     let said = std::fs::File::create(folder.join("said")).context("a file for what the lab says")?;
     let mut command = Command::new(program);
     command.args(["up", "--quiet", "--port-base", &port_base.to_string(), "--data-dir"]);
     command.arg(folder.join("data")).env_clear().envs(pipeline_environment(receiver, mode));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(said).process_group(0).kill_on_drop(true);
-    command.spawn().context("starting the lab for --pipeline")
+    command.spawn().context("starting a lab")
 }
 
 /// The first of ten ports in a row that nobody listens on.

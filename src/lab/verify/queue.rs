@@ -25,7 +25,7 @@ pub(super) const ASKED: [&str; 2] = ["/notifications", "/stats"];
 const DEFAULT_NAME: &str = "notifications";
 
 /// The consumer's own word about the queue and about what it sent.
-pub(super) struct QueueWitness {
+pub(crate) struct QueueWitness {
     http: OneShot,
     base: String,
     dead_before: Option<u64>,
@@ -35,7 +35,7 @@ pub(super) struct QueueWitness {
 
 impl QueueWitness {
     /// Before the first request.
-    pub(super) async fn before(config: &VerifyConfig) -> Self {
+    pub(crate) async fn before(config: &VerifyConfig) -> Self {
         let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
         let mut witness =
             Self { http, base: config.of(Role::Notify), dead_before: None, name: DEFAULT_NAME.to_owned() };
@@ -68,7 +68,8 @@ impl QueueWitness {
         Claim::of("queue.healed", "notification-service", "without the faults nothing is left waiting", &left)
     }
 
-    async fn stats(&self) -> Option<Value> {
+    /// What `/stats` says, if it answers.
+    pub(crate) async fn stats(&self) -> Option<Value> {
         self.ask("/stats").await
     }
 
@@ -78,7 +79,8 @@ impl QueueWitness {
         if answer.is_success() { answer.json() } else { None }
     }
 
-    async fn notifications(&self, order: i64) -> Option<Vec<Value>> {
+    /// The notifications of an order, if it answers.
+    pub(crate) async fn notifications(&self, order: i64) -> Option<Vec<Value>> {
         let answer = self.ask(&format!("/notifications?orderId={order}&limit=100")).await?;
         answer["notifications"].as_array().cloned()
     }

@@ -1,6 +1,7 @@
 //! The workload: users, then orders, then every other kind of request, each sent once on purpose.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ fn planned_times(shape: &Arc<Shape>, times: usize) -> impl Iterator<Item = Plann
 }
 
 /// Sends requests and keeps the ledger.
-pub(super) struct Workload<'a> {
+pub(crate) struct Workload<'a> {
     config: &'a VerifyConfig,
     http: OneShot,
     base: String,
@@ -47,7 +48,7 @@ pub(super) struct Workload<'a> {
 }
 
 impl<'a> Workload<'a> {
-    pub(super) fn new(config: &'a VerifyConfig) -> Self {
+    pub(crate) fn new(config: &'a VerifyConfig) -> Self {
         let http = OneShot::new(config.timeout, LARGEST_ANSWER);
         let run = format!("{}-{:08x}", config.seed, fastrand::u32(..));
         let (users, orders) = (RefCell::default(), RefCell::default());
@@ -77,6 +78,15 @@ impl<'a> Workload<'a> {
         let detached = shapes.iter().any(|shape| shape.spans.iter().any(|span| span.detached));
         ledger.sampled_apart = (detached || self.config.queue_trace_mode == TraceMode::Link) && sampler;
         ledger
+    }
+
+    /// Sends one kind of request, once for each number; numbers are used once in a run.
+    pub(crate) async fn send_only(&self, subject: Subject, numbers: Range<usize>) -> Vec<LedgerEntry> {
+        let shape = self.shapes().into_iter().find(|shape| shape.subject == subject);
+        let planned = shape
+            .into_iter()
+            .flat_map(|shape| numbers.clone().map(move |number| Planned { shape: shape.clone(), number }));
+        self.all(planned.collect()).await
     }
 
     /// Every shape, as it is under the conditions of this run.

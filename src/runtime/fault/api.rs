@@ -8,6 +8,7 @@
 //! | `DELETE /faults/{name}` | clears one; 404 where the role cannot have it |
 
 use actix_web::HttpResponse;
+use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -17,12 +18,16 @@ use crate::runtime::Problem;
 use crate::runtime::body::JsonBody;
 use crate::schema::Fault;
 
+/// Where the consumer sends back what a fault made dead letters; see its router.
+pub const REPLAY: &str = "/faults/replay";
+
 impl Faults {
     /// The methods of a path below `/faults`, where this role serves it.
     pub fn methods(&self, path: &str) -> Option<&'static str> {
         self.0.as_ref()?;
         match path.strip_prefix("/faults")? {
             "" => Some("GET, POST, DELETE"),
+            _ if path == REPLAY => Some("POST"),
             rest if rest.starts_with('/') => Some("DELETE"),
             _ => None,
         }
@@ -33,9 +38,14 @@ impl Faults {
         if self.0.is_some() {
             app.app_data(Data::new(self.clone()))
                 .service(web::resource("/faults").get(list).post(set).delete(clear))
-                .service(web::resource("/faults/{name}").delete(clear_one));
+                .service(web::resource("/faults/{name}").guard(fn_guard(is_name)).delete(clear_one));
         }
     }
+}
+
+/// Whether what is asked for below `/faults` is a fault, and not what the consumer serves there.
+fn is_name(context: &GuardContext<'_>) -> bool {
+    context.head().uri.path() != REPLAY
 }
 
 async fn list(all: Data<Faults>) -> HttpResponse {

@@ -1,0 +1,112 @@
+//! The arguments of `o11y-lab scenario`.
+
+use clap::{Args, Command, FromArgMatches as _, Subcommand};
+
+use super::{PortBase, VerifyConfig, http_url};
+
+/// What `o11y-lab scenario` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ScenarioAction {
+    /// List the scenarios, in the order in which to learn from them
+    List {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one: what it teaches, what it does, its question, and how to look
+    Show {
+        /// The scenario
+        name: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set its stage on a running lab and ask its question; with an answer: judge it, explain, and heal
+    Run(ScenarioRun),
+    /// Set the stage, solve it from the telemetry alone, compare with the truth, heal, and prove that
+    Check(ScenarioCheck),
+}
+
+/// Settings of `scenario run`.
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("turn").args(["answer", "hint", "solve", "stop"]))]
+pub struct ScenarioRun {
+    /// The scenario; `scenario list` has them all
+    pub name: String,
+    /// Answer the question of the stage that was set before; a wrong answer brings a hint and exit code 1
+    #[arg(long, value_name = "ANSWER")]
+    pub answer: Option<String>,
+    /// The next hint
+    #[arg(long)]
+    pub hint: bool,
+    /// The answer, how it is found, and the repair; sets the stage first where none is set
+    #[arg(long)]
+    pub solve: bool,
+    /// Repair and ask no more
+    #[arg(long)]
+    pub stop: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub target: ScenarioTarget,
+}
+
+/// Settings of `scenario check`.
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["names", "all"]))]
+pub struct ScenarioCheck {
+    /// The scenarios to check (repeatable)
+    pub names: Vec<String>,
+    /// Every one of them, one after the other
+    #[arg(long)]
+    pub all: bool,
+    /// Start a lab for this, on free ports, and end it; --port-base has no effect then
+    #[arg(long)]
+    pub own_lab: bool,
+    /// Leave out what the answer is about: every check then has to fail
+    #[arg(long, hide = true)]
+    pub without_cause: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub target: ScenarioTarget,
+}
+
+/// The lab on which a stage is set.
+#[derive(Args, Clone, Debug)]
+pub struct ScenarioTarget {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub ports: PortBase,
+    /// Read metrics from this Prometheus, which scrapes the lab [default: the pages of the roles]
+    #[arg(long, env = "SCENARIO_PROMETHEUS", value_name = "URL", value_parser = http_url, hide_env_values = true)]
+    pub prometheus: Option<String>,
+    /// What differs from run to run is drawn with this number [default: another one each time]
+    #[arg(long, env = "SCENARIO_SEED", value_name = "N")]
+    pub seed: Option<u64>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl VerifyConfig {
+    /// The defaults, for the lab on these ports; no variable is read.
+    ///
+    /// # Errors
+    /// Never: every setting has a default.
+    pub(crate) fn defaults(port_base: u16) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(Command::new("verify")).mut_args(|arg| arg.env(None::<&str>));
+        let words = ["verify".to_owned(), format!("--port-base={port_base}")];
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_a_workload_are_those_of_verify_on_other_ports() {
+        let config = VerifyConfig::defaults(7000).unwrap_or_else(|error| unreachable!("{error}"));
+        assert_eq!((config.ports.port_base, config.orders, config.connections), (7000, 20, 8));
+        assert!(config.faults.is_empty() && config.url.is_none());
+    }
+}

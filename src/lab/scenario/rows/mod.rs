@@ -1,0 +1,25 @@
+//! The scenarios, a file for each subject.
+
+pub(super) mod budget;
+pub(super) mod failing;
+pub(super) mod queue;
+pub(super) mod reading;
+pub(super) mod sampling;
+
+use super::model::{FaultChoice, Setting};
+use crate::schema::{Role, faults};
+
+/// Requests wait at a role before they are handled.
+const fn latency(role: Role, settings: &'static [(&'static str, Setting)]) -> FaultChoice {
+    FaultChoice { fault: faults::LATENCY, role, settings }
+}
+
+/// Requests are refused at a role.
+const fn error(role: Role, settings: &'static [(&'static str, Setting)]) -> FaultChoice {
+    FaultChoice { fault: faults::ERROR, role, settings }
+}
+
+/// A fault without parameters.
+const fn plain(fault: &'static str, role: Role) -> FaultChoice {
+    FaultChoice { fault, role, settings: &[] }
+}
