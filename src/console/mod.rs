@@ -12,6 +12,7 @@
 //! What goes out: [`jaeger`] and [`v3`] (its [`otlp_json`]), which search with [`query`] and [`tags`]; [`dependencies`];
 //! [`metrics`]' two lists; [`views`], the page's own: traces with their path ([`critical`]), log lines, services
 //! ([`red`], [`others`], both by [`served`] and [`percentile`]); [`live`] (changes); [`page`].
+//! What acts on the lab: [`lessons`] alone, which plays the scenarios of [`crate::lab::scenario`].
 
 mod attributes;
 mod body;
@@ -24,6 +25,7 @@ mod forward_reports;
 mod grpc;
 mod ids;
 mod jaeger;
+mod lessons;
 mod line_head;
 mod live;
 mod logs;

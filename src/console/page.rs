@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::live::{self, Feeds};
 use super::state::Console;
-use super::{dependencies, jaeger, metrics, v3, views};
+use super::{dependencies, jaeger, lessons, metrics, v3, views};
 
 const INDEX: &str = include_str!("ui/index.html");
 
 /// The page's files: name, type, text. No build step: the browser reads what stands here.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("style.css", CSS, include_str!("ui/style.css")),
     ("trace.css", CSS, include_str!("ui/trace.css")),
     ("app.js", SCRIPT, include_str!("ui/app.js")),
@@ -27,6 +27,8 @@ const FILES: [(&str, &str, &str); 12] = [
     ("metrics.js", SCRIPT, include_str!("ui/metrics.js")),
     ("chart.js", SCRIPT, include_str!("ui/chart.js")),
     ("services.js", SCRIPT, include_str!("ui/services.js")),
+    ("lessons.css", CSS, include_str!("ui/lessons.css")),
+    ("lessons.js", SCRIPT, include_str!("ui/lessons.js")),
 ];
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -35,8 +37,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
-/// Everything on the console's port; all of it read only.
-pub(super) fn routes(app: &mut web::ServiceConfig) {
+/// Everything on the console's port; all of it read only but the lessons.
+pub(in crate::console) fn routes(app: &mut web::ServiceConfig) {
     let headers = DefaultHeaders::new()
         .add((header::CONTENT_SECURITY_POLICY, POLICY))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -77,11 +79,13 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/summaries", get().to(views::summaries))
         .route("/api/view/{id}", get().to(views::view))
         .route("/api/overview", get().to(views::overview))
-        .route("/api/live", web::get().to(live::feed));
+        .route("/api/lessons", get().to(lessons::list))
+        .route("/api/live", web::get().to(live::feed))
+        .configure(lessons::routes);
 }
 
 fn pages(app: &mut web::ServiceConfig) {
-    for path in ["/", "/logs", "/services", "/metrics", "/trace/{id}"] {
+    for path in ["/", "/logs", "/services", "/metrics", "/lessons", "/trace/{id}"] {
         app.route(path, get().to(index));
     }
     app.route("/assets/{name}", get().to(file));

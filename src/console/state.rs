@@ -15,6 +15,7 @@ use super::body::BodyBudget;
 use super::export::OtlpExport;
 use super::forward::Forwarder;
 use super::ids::TraceId;
+use super::lessons::Lessons;
 use super::logs::{LogStore, TOO_LARGE};
 use super::metrics::MetricStore;
 use super::origin::Origin;
@@ -45,6 +46,8 @@ pub(super) struct Console {
     logs: Mutex<LogStore>,
     metrics: Mutex<MetricStore>,
     services: Mutex<ServiceHistories>,
+    /// The lesson that is taught now.
+    pub(super) lessons: Lessons,
     changes: watch::Sender<Generation>,
     pub(super) ports: Ports,
     /// Where OTLP is taken over HTTP and gRPC, if anywhere.
@@ -79,6 +82,7 @@ impl Console {
             logs: Mutex::new(LogStore::new(config.max_logs, for_logs)),
             metrics: Mutex::new(MetricStore::new(for_metrics)),
             services: Mutex::new(ServiceHistories::default()),
+            lessons: Lessons::default(),
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
             otlp_port: config.otlp(),

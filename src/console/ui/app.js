@@ -7,6 +7,7 @@ import { traceView } from "./trace.js";
 import { logsView } from "./logs.js";
 import { servicesView } from "./services.js";
 import { metricsView } from "./metrics.js";
+import { dock, lessonsView } from "./lessons.js";
 
 const main = document.getElementById("main");
 const help = document.getElementById("help");
@@ -21,6 +22,7 @@ function route() {
   if (trace) return ["traces", traceView, { id: trace[1] }];
   if (location.pathname === "/logs") return ["logs", logsView, {}];
   if (location.pathname === "/metrics") return ["metrics", metricsView, {}];
+  if (location.pathname === "/lessons") return ["lessons", lessonsView, {}];
   if (location.pathname === "/services") return ["services", servicesView, {}];
   return ["traces", tracesView, {}];
 }
@@ -138,7 +140,7 @@ function key(event) {
     if (event.key === "Escape") typing.blur();
     return;
   }
-  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics" };
+  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics", 5: "/lessons" };
   if (event.key === "/") document.querySelector("[data-filter-text]")?.focus();
   else if (event.key === "?") help.showModal();
   else if (event.key === "p") toggleLive();
@@ -161,6 +163,7 @@ document.addEventListener("visibilitychange", connect);
 addEventListener("popstate", show);
 document.getElementById("live").addEventListener("click", toggleLive);
 document.getElementById("help-open").addEventListener("click", () => help.showModal());
+dock(document.getElementById("lesson"));
 show();
 ingest();
 connect();

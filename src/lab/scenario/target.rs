@@ -29,13 +29,21 @@ pub struct LessonLab {
 }
 
 impl LessonLab {
+    /// The lab on these ports, whether it answers or not.
+    ///
+    /// # Errors
+    /// Never: every setting has a default.
+    pub fn at(port_base: u16, prometheus: Option<String>) -> anyhow::Result<Self> {
+        let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
+        Ok(Self { config: VerifyConfig::defaults(port_base)?, prometheus, http })
+    }
+
     /// The lab on these ports, which has to answer and to let faults be set.
     ///
     /// # Errors
     /// It does not ([`NotPassed`], exit code 3).
     pub async fn reach(port_base: u16, prometheus: Option<String>) -> anyhow::Result<Self> {
-        let config = VerifyConfig::defaults(port_base)?;
-        let lab = Self { config, prometheus, http: OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER) };
+        let lab = Self::at(port_base, prometheus)?;
         for role in [Role::Gateway, Role::User, Role::Order, Role::Notify, Role::Lambda] {
             let url = format!("{}/faults", lab.config.of(role));
             match lab.http.status(&url).await {

@@ -10,6 +10,7 @@ use o11y_lab::lab::scenario::{SCENARIOS, Scenario};
 use o11y_lab::schema::{Role, SERVICES};
 use serde_json::{Value, json};
 
+use crate::helpers::tools::tool;
 use crate::helpers::{Lab, Process, bin, eventually, get, post};
 
 /// Waits between attempts are short here; what is staged, and how it ends, is the same.
@@ -132,6 +133,18 @@ fn a_solution_sets_the_stage_where_none_is_set_and_another_scenario_repairs_the_
     assert!(solved.json["explanation"].as_str().unwrap().contains(answer), "{}", solved.json);
     assert_nothing_is_left(&lab);
     assert_eq!(said(scenario(&lab, &["run", "degraded", "--stop"])).code, Some(3));
+}
+
+#[test]
+fn a_person_takes_a_lesson_in_the_console_with_the_question_beside_the_data() {
+    let lab = lab();
+    let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+    let mut command = tool("browser_lessons.py");
+    command.args(["--url", &lab.console("/"), "--screenshots"]).arg(target.join("screenshots"));
+    let output = command.output().expect("the tool starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "OK\n", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_nothing_is_left(&lab);
 }
 
 #[test]
