@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,10 @@ bench-build: ## CPU seconds of a cold build, many minutes; BASE_SOURCE=FOLDER co
 measure: ## Memory, idle CPU, start times and size of the release build, as a table
 	$(CARGO) build --release --locked
 	$(MEASURE) measure
+
+bench-verify: ## 100,000 spans, read and judged: time and memory
+	$(CARGO) build --release --locked
+	$(MEASURE) verify
 
 clean: ## Remove what was built and fetched
 	$(CARGO) clean

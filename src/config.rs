@@ -26,6 +26,7 @@ pub mod spec;
 mod transport;
 mod values;
 mod verify;
+mod verify_sampling;
 mod verify_spec;
 
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ use values::{
 pub(crate) use values::{basic_login, boolean, pairs};
 pub use values::{is_loopback, reached_at, without_login};
 pub use verify::{BackendSource, StationSource, VerifyConfig};
+pub use verify_sampling::{Sampling, SamplingConfig, TraceSampler};
 pub use verify_spec::SpecConfig;
 
 /// Names the role where no subcommand is given.

@@ -5,6 +5,7 @@
 //! make bench BASE=/elsewhere/o11y-lab          and beside them those of another build, in turn, with ratios
 //! make bench ARGS='--only syscalls,load --rounds 5 --json FILE'
 //! make measure                                 memory, idle CPU, start times, size
+//! make bench-verify                            100,000 spans, read and judged: time and memory
 //! make bench-build [BASE_SOURCE=FOLDER]        CPU seconds of a cold build: many minutes
 //! ```
 //!
@@ -41,6 +42,7 @@ mod samples;
 mod strace;
 mod telemetry;
 mod tools;
+mod verify;
 mod wrk;
 
 use std::process::ExitCode;
@@ -63,6 +65,8 @@ enum Command {
     Bench(bench::Options),
     /// Memory, idle CPU, start times and size of a lab at rest
     Measure(idle::Options),
+    /// 100,000 spans, read and judged by `o11y-lab verify`
+    Verify(verify::Options),
     /// CPU seconds of a cold build
     Build(cold::Options),
 }
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Measure(options) => idle::run(&options).map(|()| true),
+        Command::Verify(options) => verify::run(&options),
         Command::Build(options) => cold::run(&options).map(|()| true),
     };
     match done {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::load::length;
-use super::{BackendAccessConfig, PortBase, SpecConfig, TraceMode, http_url, milliseconds};
+use super::{BackendAccessConfig, PortBase, SamplingConfig, SpecConfig, TraceMode, http_url, milliseconds};
 use crate::schema::{Endpoint, FAULT_NAMES, JAEGER_PORT, Role, SERVICES};
 
 /// Settings of `verify`: a workload of known shape, and the backends that must have received all of it.
@@ -63,6 +63,9 @@ pub struct VerifyConfig {
     /// How the consumer's spans are joined: the setting of the lab that is verified
     #[arg(long, env = "QUEUE_TRACE_MODE", default_value = "child")]
     pub queue_trace_mode: TraceMode,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub sampling: SamplingConfig,
     /// Attempts that a message has: the setting of the lab that is verified
     #[arg(long, env = "QUEUE_MAX_ATTEMPTS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub queue_max_attempts: u32,

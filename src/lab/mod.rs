@@ -8,5 +8,6 @@ pub mod load;
 mod output;
 pub mod queue;
 pub mod scenario;
+pub mod score;
 pub mod up;
 pub mod verify;

@@ -72,6 +72,13 @@ impl OtlpMetric {
         own.map_or(Some(label), |(_, key)| (!key.is_empty()).then_some(*key))
     }
 
+    /// The keys of the attributes that its series may have.
+    pub fn attribute_keys(&self) -> impl Iterator<Item = &'static str> {
+        let labels = self.labels().iter().filter_map(|label| self.key(label.key));
+        let fixed = self.fixed.iter().map(|(key, _)| *key);
+        fixed.chain(labels).chain(self.errors.map(|_| "error.type"))
+    }
+
     /// Whether this value of a label says what failed.
     pub fn is_error(&self, label: &str, value: &str) -> bool {
         self.errors
@@ -187,7 +194,7 @@ pub static OTLP_METRICS: &[OtlpMetric] = &[
     row(names::RUNTIME_WORKERS, "runtime.tokio.workers", "{thread}", Gauge),
     row(names::RUNTIME_TASKS, "runtime.tokio.alive_tasks", "{task}", Gauge),
     row(names::FAULT_ACTIVE, "fault.active", "{fault}", Gauge),
-    row(names::BUILD_INFO, "build.info", "", Gauge),
+    row(names::BUILD_INFO, "build.info", "{build}", Gauge),
     row(names::PROCESS_CPU, "process.cpu.time", "s", ObservedSum),
     row(names::PROCESS_OPEN_FDS, "process.unix.file_descriptor.count", "{file_descriptor}", UpDownSum),
     row(names::PROCESS_MAX_FDS, "process.max_fds", "{file_descriptor}", Gauge),

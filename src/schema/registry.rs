@@ -11,6 +11,7 @@ mod spans;
 
 use opentelemetry::trace::SpanKind;
 
+use super::OTHER_METHOD;
 pub use attributes::ATTRIBUTES;
 pub use logs::{LOG_FIELDS, LogField, log_key};
 pub use resource::RESOURCE;
@@ -88,6 +89,27 @@ pub struct SpanRow {
     pub attributes: &'static [Use],
     /// Names of the events it can have.
     pub events: &'static [&'static str],
+}
+
+impl SpanRow {
+    /// The name of a span of this row, by the texts of its attributes: by the first form that they fill.
+    pub fn name_of<'a>(&self, text: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+        self.names.iter().find_map(|form| {
+            let mut parts = form.split('{');
+            let mut name = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let (key, rest) = part.split_once('}')?;
+                name += match key {
+                    "method" => {
+                        text("http.request.method").map(|m| if m == OTHER_METHOD { "HTTP" } else { m })?
+                    }
+                    key => text(key)?,
+                };
+                name += rest;
+            }
+            Some(name)
+        })
+    }
 }
 
 /// One row of the table of span events.

@@ -365,10 +365,36 @@ fn what_verify_expects_under_each_fault_is_documented() {
 }
 
 #[test]
+fn every_rule_of_the_score_is_documented_or_why_it_is_not_computed() {
+    use o11y_lab::lab::score::{NOT_COMPUTED, Needs, RULES};
+    let mut table = "| rule | impact | wants | told by |\n|---|---|---|---|\n".to_owned();
+    for rule in RULES {
+        let needs = match rule.needs {
+            Needs::Resources => "spans; metrics by OTLP",
+            Needs::Spans => "spans",
+            Needs::Series => "metrics by OTLP: the console, a file",
+            Needs::Severities => "log records of a file or of VictoriaLogs",
+        };
+        let _ = writeln!(
+            table,
+            "| {} | {:?}, {} | {} | {needs} |",
+            rule.id,
+            rule.impact,
+            rule.impact.weight(),
+            rule.wants
+        );
+    }
+    for (id, why) in NOT_COMPUTED {
+        let _ = writeln!(table, "| {id} | | | not computed: {why} |");
+    }
+    assert_block("docs/verify.md", "rules", &table);
+}
+
+#[test]
 fn every_change_that_verify_is_proven_by_is_documented_with_its_row() {
-    use crate::verify::mutations::{LOGS, METRICS, TRACES};
+    use crate::verify::mutations::{LOGS, METRICS, QUALITY, TRACES};
     let mut table = "| what happens on the way | red | says |\n|---|---|---|\n".to_owned();
-    for mutation in [TRACES, LOGS, METRICS].into_iter().flatten() {
+    for mutation in [TRACES, LOGS, METRICS, QUALITY].into_iter().flatten() {
         let rows: Vec<_> = mutation.red.iter().map(|row| format!("`{row}`")).collect();
         let _ = writeln!(table, "| {} | {} | `{}` |", mutation.what, rows.join(", "), mutation.words);
     }

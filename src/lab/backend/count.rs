@@ -1,20 +1,21 @@
 //! Counters as a backend holds them, under the names and labels of `/metrics` whatever the backend calls
 //! them: the pages of the roles, a Prometheus (scraped, or by OTLP), the console, files of a collector.
 
+mod console;
+mod pages;
+mod prometheus;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::StreamExt as _;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::file::LineTally;
 use super::metric_file::MetricFile;
-use super::span::array;
-use super::{BackendAccess, BackendError, QueryApi, encoded, texts};
-use crate::config::without_login;
-use crate::exposition::samples;
-use crate::runtime::oneshot::OneShot;
-use crate::schema::{Kind, METRICS, Metric, OtlpKind, OtlpMetric, SERVICES, names};
+use super::{BackendAccess, BackendError, QueryApi};
+use crate::schema::{Kind, METRICS, Metric, names};
 
 /// A series: who counts, what, and the labels that tell it from others of its metric.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,21 @@ pub struct CountSnapshot {
     pub newest: BTreeMap<String, f64>,
     /// What is not as the schema has it: a kind, a unit, a label value; one sentence each.
     pub strange: BTreeSet<String>,
+    /// Of each series of HTTP latencies, under the key of its count: how many lie at or below each bound.
+    pub buckets: BTreeMap<CountKey, LatencyBuckets>,
+}
+
+/// Numbers of latencies by the bound, in nanoseconds, at or below which they lie; [`u64::MAX`] is that of all.
+pub type LatencyBuckets = BTreeMap<u64, f64>;
+
+/// All metrics that a backend has of the lab's services.
+#[derive(Debug)]
+pub enum ArrivedMetrics {
+    /// Their names alone, as on `/metrics` or as a Prometheus has them: service and name.
+    Names(BTreeSet<(String, String)>),
+    /// Their series as OTLP brought them, in the words of the console's API: `name`, `service`, `resource`, `unit`,
+    /// `kind`, `attributes`, `latest`.
+    Series(Vec<Value>),
 }
 
 impl CountSnapshot {
@@ -54,6 +70,18 @@ impl CountSnapshot {
 
     fn add(&mut self, key: CountKey, value: f64) {
         *self.values.entry(key).or_default() += value;
+    }
+
+    fn bucket(&mut self, key: &CountKey, bound: u64, count: f64) {
+        *self.buckets.entry(key.clone()).or_default().entry(bound).or_default() += count;
+    }
+
+    /// A series `_bucket`, whose labels have the bound.
+    fn add_bucket(&mut self, service: &str, labels: &BTreeMap<String, String>, count: f64) {
+        let bound = labels.get("le").and_then(|le| bound_of(le.parse().ok()?));
+        if let Some(bound) = bound {
+            self.bucket(&key(service, &latencies_key(), latencies(), labels), bound, count);
+        }
     }
 
     /// Notes where `labels` has a value outside its closed set.
@@ -77,9 +105,6 @@ enum CountSource {
     Console(QueryApi),
     File(RefCell<MetricFile>),
 }
-
-/// Questions at once to one backend.
-const AT_ONCE: usize = 8;
 
 impl CountReader {
     /// The pages of services at these base URLs.
@@ -127,12 +152,52 @@ impl CountReader {
     /// The backend cannot be read, or one of the pages cannot.
     pub async fn read(&self) -> Result<CountSnapshot, BackendError> {
         match &self.0 {
-            CountSource::Pages(pages) => of_pages(pages).await,
-            CountSource::Prometheus(api) => of_prometheus(api).await,
-            CountSource::Console(api) => of_console(api).await,
-            CountSource::File(file) => of_file(&mut file.borrow_mut()),
+            CountSource::Pages(pages) => pages::of_pages(pages).await,
+            CountSource::Prometheus(api) => prometheus::of_prometheus(api).await,
+            CountSource::Console(api) => console::of_console(api).await,
+            CountSource::File(file) => console::of_file(&mut file.borrow_mut()),
         }
     }
+}
+
+impl CountReader {
+    /// All metrics that are there, also those that nobody asked for; of what came by OTLP those with a point since then, in
+    /// seconds since the epoch.
+    ///
+    /// # Errors
+    /// As of [`Self::read`].
+    pub async fn arrived(&self, since: f64) -> Result<ArrivedMetrics, BackendError> {
+        Ok(match &self.0 {
+            CountSource::Pages(all) => ArrivedMetrics::Names(pages::names_on(all).await?),
+            CountSource::Prometheus(api) => ArrivedMetrics::Names(prometheus::names_in(api).await?),
+            CountSource::Console(api) => ArrivedMetrics::Series(console::series_in(api, since).await?),
+            CountSource::File(file) => {
+                ArrivedMetrics::Series(console::series_of(&mut file.borrow_mut(), since)?)
+            }
+        })
+    }
+}
+
+/// The metric whose buckets are read: it is the one that spans can be held against.
+fn latencies() -> &'static Metric {
+    METRICS.iter().find(|metric| metric.name == names::HTTP_SERVER_DURATION).unwrap_or(&METRICS[0])
+}
+
+/// What the series of its counts are called, and those of its buckets.
+fn latencies_key() -> String {
+    format!("{}_count", names::HTTP_SERVER_DURATION)
+}
+
+fn buckets_name() -> String {
+    format!("{}_bucket", names::HTTP_SERVER_DURATION)
+}
+
+/// A bound in seconds as one in nanoseconds.
+fn bound_of(seconds: f64) -> Option<u64> {
+    if seconds == f64::INFINITY {
+        return Some(u64::MAX);
+    }
+    u64::try_from(Duration::try_from_secs_f64(seconds).ok()?.as_nanos()).ok()
 }
 
 /// The metrics that count: counters, and histograms by their counts and sums.
@@ -150,216 +215,8 @@ fn series_names(metric: &Metric) -> Vec<(&'static str, String)> {
     }
 }
 
-async fn of_pages(pages: &[(&'static str, String)]) -> Result<CountSnapshot, BackendError> {
-    let http = OneShot::new(super::QUERY_WITHIN, super::LARGEST_ANSWER);
-    let wanted: BTreeMap<String, &Metric> = counted()
-        .flat_map(|metric| series_names(metric).into_iter().map(move |(_, name)| (name, metric)))
-        .collect();
-    let mut found = CountSnapshot::default();
-    for (service, base) in pages {
-        let url = format!("{}/metrics", without_login(base));
-        let answer = match http.get(&format!("{base}/metrics")).await {
-            Ok(answer) if answer.is_success() => answer,
-            Ok(answer) => return Err(BackendError::Refused { url, status: answer.status.as_u16() }),
-            Err(why) => return Err(BackendError::Unanswered { url, why }),
-        };
-        let page = String::from_utf8_lossy(&answer.body);
-        for sample in samples(&page) {
-            if sample.name == names::PROCESS_START {
-                let start = sample.value.to_string();
-                found.processes.entry((*service).to_owned()).or_default().insert(start);
-            }
-            let Some(metric) = wanted.get(sample.name) else { continue };
-            let labels: BTreeMap<String, String> =
-                sample.labels.iter().map(|(key, value)| ((*key).to_owned(), value.to_string())).collect();
-            found.note(service, metric, &labels);
-            found.add(key(service, sample.name, metric, &labels), sample.value);
-        }
-    }
-    Ok(found)
-}
-
 fn key(service: &str, name: &str, metric: &Metric, labels: &BTreeMap<String, String>) -> CountKey {
     let own =
         metric.labels.iter().filter_map(|label| Some((label.key.to_owned(), labels.get(label.key)?.clone())));
     CountKey { service: service.to_owned(), metric: name.to_owned(), labels: own.collect() }
-}
-
-/// What a Prometheus may call each series that is read: the names of `/metrics`, and those that it makes of
-/// OTLP's where these are others.
-fn prometheus_names() -> BTreeMap<String, (&'static Metric, String)> {
-    let mut all = BTreeMap::new();
-    for metric in counted() {
-        for (suffix, name) in series_names(metric) {
-            if let Some(otlp) = OtlpMetric::of(metric.name) {
-                all.insert(format!("{}{suffix}", otlp.prometheus_name()), (metric, name.clone()));
-            }
-            all.insert(name.clone(), (metric, name));
-        }
-    }
-    all
-}
-
-async fn of_prometheus(api: &QueryApi) -> Result<CountSnapshot, BackendError> {
-    const EXPECTED: &str = "an instant vector";
-    let names = prometheus_names();
-    let services: Vec<_> = SERVICES.iter().map(|service| service.name).collect();
-    let jobs = services.join("|");
-    let all: Vec<_> = names.keys().map(String::as_str).collect();
-    let query = async |expr: String| {
-        api.list(&format!("/api/v1/query?query={}", encoded(&expr)), "/data/result", EXPECTED).await
-    };
-    let mut found = CountSnapshot::default();
-    for series in query(format!("{{__name__=~\"{}\",job=~\"{jobs}\"}}", all.join("|"))).await? {
-        let mut labels = texts(&series["metric"]);
-        let name = labels.remove("__name__").unwrap_or_default();
-        let value = series["value"].get(1).and_then(Value::as_str).and_then(|text| text.parse().ok());
-        let (Some((metric, name)), Some(value)) = (names.get(&name), value) else { continue };
-        rename(metric, &mut labels);
-        let service = labels.get("job").cloned().unwrap_or_default();
-        found.note(&service, metric, &labels);
-        found.add(key(&service, name, metric, &labels), value);
-    }
-    let info = names::BUILD_INFO;
-    for series in query(format!("timestamp({info}{{job=~\"{jobs}\"}})")).await? {
-        let time = series["value"].get(1).and_then(Value::as_str).and_then(|text| text.parse::<f64>().ok());
-        let newest =
-            found.newest.entry(texts(&series["metric"]).remove("job").unwrap_or_default()).or_default();
-        *newest = newest.max(time.unwrap_or_default());
-    }
-    for series in query(format!("{}{{job=~\"{jobs}\"}}", names::PROCESS_START)).await? {
-        let job = texts(&series["metric"]).remove("job").unwrap_or_default();
-        let start = series["value"].get(1).and_then(Value::as_str).unwrap_or_default().to_owned();
-        found.processes.entry(job).or_default().insert(start);
-    }
-    Ok(found)
-}
-
-/// Gives labels that came by OTLP the keys of `/metrics`.
-fn rename(metric: &Metric, labels: &mut BTreeMap<String, String>) {
-    let Some(otlp) = OtlpMetric::of(metric.name) else { return };
-    for label in metric.labels {
-        if let Some(value) = otlp.key(label.key).and_then(|key| labels.get(&key.replace('.', "_"))).cloned() {
-            labels.entry(label.key.to_owned()).or_insert(value);
-        }
-    }
-}
-
-/// Each metric that counts, under its name in OTLP, of each service that has it.
-fn sent() -> Vec<(&'static Metric, &'static OtlpMetric, &'static str)> {
-    let mut all = Vec::new();
-    for metric in counted() {
-        for service in SERVICES.iter().filter(|service| metric.exposed_by(service.role)) {
-            all.extend(OtlpMetric::of(metric.name).map(|otlp| (metric, otlp, service.name)));
-        }
-    }
-    all
-}
-
-fn of_file(file: &mut MetricFile) -> Result<CountSnapshot, BackendError> {
-    let (mut found, sent) = (CountSnapshot::default(), sent());
-    for series in file.read()? {
-        for (metric, otlp, service) in &sent {
-            if (otlp.name, *service) == (series.name.as_str(), series.service.as_str()) {
-                found.console_series(metric, otlp, service, &series.as_console());
-            }
-        }
-    }
-    Ok(found)
-}
-
-async fn of_console(api: &QueryApi) -> Result<CountSnapshot, BackendError> {
-    let ask = async |(metric, otlp, service): (&'static Metric, &'static OtlpMetric, &'static str)| {
-        // The latest value is told whatever is asked for; a minute shows how new it is.
-        let path =
-            format!("/api/metrics/{}?service={}&limit=200&since=1m", encoded(otlp.name), encoded(service));
-        Ok::<_, BackendError>((metric, otlp, service, api.find(&path).await?))
-    };
-    let mut answers = futures_util::stream::iter(sent()).map(ask).buffer_unordered(AT_ONCE);
-    let mut found = CountSnapshot::default();
-    while let Some(answer) = answers.next().await {
-        let (metric, otlp, service, answer) = answer?;
-        let answer = answer.unwrap_or_default();
-        for series in array(&answer["series"]).iter().filter(|series| series["service"] == service) {
-            found.console_series(metric, otlp, service, series);
-        }
-    }
-    Ok(found)
-}
-
-impl CountSnapshot {
-    fn console_series(&mut self, metric: &Metric, otlp: &OtlpMetric, service: &str, series: &Value) {
-        let kind = series["kind"].as_str().unwrap_or_default();
-        let right = match otlp.kind {
-            OtlpKind::Histogram => kind.to_lowercase().ends_with("histogram"),
-            _ => kind == "counter",
-        };
-        if !right || series["unit"] != otlp.unit {
-            let unit = &series["unit"];
-            self.strange.insert(format!("{service}: {} is a {kind} in {unit}", otlp.name));
-        }
-        let text = |key: &str| match &series["attributes"][key] {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        };
-        let labels = metric.labels.iter();
-        let labels: BTreeMap<_, _> =
-            labels.filter_map(|label| Some((label.key.to_owned(), text(otlp.key(label.key)?)?))).collect();
-        self.note(service, metric, &labels);
-        let latest = &series["latest"];
-        for (suffix, name) in series_names(metric) {
-            let field = suffix.strip_prefix('_').unwrap_or("value");
-            let scale = if suffix == "_sum" { otlp.divisor } else { 1.0 };
-            let value = latest[field].as_f64().unwrap_or_default() * scale;
-            self.add(key(service, &name, metric, &labels), value);
-        }
-        if let Some(id) = series["resource"]["service.instance.id"].as_str() {
-            self.processes.entry(service.to_owned()).or_default().insert(id.to_owned());
-        }
-        let micros = array(&series["points"]).last().and_then(|point| point["time"].as_f64());
-        let newest = self.newest.entry(service.to_owned()).or_default();
-        *newest = newest.max(micros.unwrap_or_default() / 1e6);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_a_prometheus_was_sent_by_otlp_has_the_names_and_labels_of_the_pages() {
-        let names = prometheus_names();
-        assert_eq!(names["messaging_client_sent_messages_total"].1, names::QUEUE_PUBLISHED);
-        assert_eq!(names["gateway_requests_total"].1, names::GATEWAY_REQUESTS);
-        let metric = METRICS.iter().find(|metric| metric.name == names::HTTP_CLIENT_DURATION);
-        let mut labels = BTreeMap::from([("service_peer_name".to_owned(), "user-service".to_owned())]);
-        rename(metric.unwrap_or(&METRICS[0]), &mut labels);
-        assert_eq!(labels["peer_service"], "user-service");
-    }
-
-    #[test]
-    fn a_series_of_the_console_counts_under_the_name_of_the_page_and_a_strange_unit_is_said() {
-        let metric = METRICS.iter().find(|metric| metric.name == names::HTTP_SERVER_DURATION);
-        let metric = metric.unwrap_or(&METRICS[0]);
-        let mut found = CountSnapshot::default();
-        let series = |unit: &str| {
-            json!({"kind": "histogram", "unit": unit, "service": "api-gateway",
-                "attributes": {"http.route": "/", "http.request.method": "GET", "http.response.status_code": 200},
-                "latest": {"count": 3, "sum": 0.5}, "points": [{"time": 5_000_000}],
-                "resource": {"service.instance.id": "one"}})
-        };
-        let otlp = OtlpMetric::of(metric.name).unwrap_or_else(|| unreachable!());
-        found.console_series(metric, otlp, "api-gateway", &series("s"));
-        assert!(found.strange.is_empty());
-        let key = found.values.keys().find(|key| key.metric.ends_with("_count"));
-        let labels = key.map(|key| key.labels.values().cloned().collect::<Vec<_>>().join(" "));
-        assert_eq!(labels.as_deref(), Some("GET 200 /"));
-        assert_eq!(key.and_then(|key| found.value(key)), Some(3.0));
-        assert_eq!(found.newest["api-gateway"], 5.0);
-        found.console_series(metric, otlp, "api-gateway", &series("ms"));
-        assert_eq!(found.strange.len(), 1);
-    }
 }

@@ -167,6 +167,7 @@ fn otlp_line(resource: &SpanAttributes, record: &Value) -> LogLine {
     let own = [
         ("message", record["body"]["stringValue"].clone()),
         ("level", record["severityText"].clone()),
+        ("severityNumber", record["severityNumber"].clone()),
         ("traceId", record["traceId"].clone()),
         ("spanId", record["spanId"].clone()),
         ("service", resource.get("service.name").cloned().unwrap_or_default()),

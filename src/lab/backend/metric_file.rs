@@ -27,13 +27,20 @@ pub(super) struct FileSeries {
     attributes: SpanAttributes,
     /// A number's value, or count and sum of a histogram.
     latest: [f64; 2],
+    /// Of a histogram: the bounds of its buckets, and how many lie in each.
+    bounds: Value,
+    counts: Vec<f64>,
     /// Nanoseconds since the epoch.
     time: u64,
 }
 
-/// The kinds that count, as OTLP and as the console name them.
-const KINDS: [(&str, &str); 3] =
-    [("sum", "counter"), ("histogram", "histogram"), ("exponentialHistogram", "exponentialHistogram")];
+/// The kinds, as OTLP and as the console name them.
+const KINDS: [(&str, &str); 4] = [
+    ("sum", "counter"),
+    ("gauge", "gauge"),
+    ("histogram", "histogram"),
+    ("exponentialHistogram", "exponentialHistogram"),
+];
 
 impl MetricFile {
     /// All that is in it.
@@ -80,13 +87,13 @@ fn add(
     let key = json!([metric["name"], resource, own]).to_string();
     let number = |key: &str| point[key].as_f64().or_else(|| point[key].as_str()?.parse().ok());
     let value = match kind {
-        "sum" => [number("asInt").or_else(|| number("asDouble")).unwrap_or_default(), 0.0],
+        "sum" | "gauge" => [number("asInt").or_else(|| number("asDouble")).unwrap_or_default(), 0.0],
         _ => [number("count").unwrap_or_default(), number("sum").unwrap_or_default()],
     };
     let temporality = &metric[kind]["aggregationTemporality"];
     let delta = *temporality == 1 || temporality.as_str().is_some_and(|name| name.ends_with("DELTA"));
     // A sum that also goes down is no counter.
-    let shown = if kind == "sum" && metric[kind]["isMonotonic"] != true { "sum" } else { shown };
+    let shown = if kind == "sum" && metric[kind]["isMonotonic"] != true { "upDownCounter" } else { shown };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let series = all.entry(key).or_insert_with(|| FileSeries {
         name: text(&metric["name"]),
@@ -96,14 +103,23 @@ fn add(
         resource: resource.clone(),
         attributes: own,
         latest: [0.0; 2],
+        bounds: Value::Null,
+        counts: Vec::new(),
         time: 0,
     });
     let time = nanos(&point["timeUnixNano"]);
+    // A 64-bit number, which OTLP JSON writes as text.
+    let whole = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default();
+    let counts: Vec<f64> = array(&point["bucketCounts"]).iter().map(whole).collect();
     if delta {
+        series.counts.resize(counts.len(), 0.0);
+        series.counts.iter_mut().zip(counts).for_each(|(so_far, more)| *so_far += more);
+        series.bounds = point["explicitBounds"].clone();
         series.latest.iter_mut().zip(value).for_each(|(so_far, more)| *so_far += more);
     } else if time >= series.time {
         // A collector's retries may write an older point behind a newer one.
-        series.latest = value;
+        (series.latest, series.counts) = (value, counts);
+        series.bounds = point["explicitBounds"].clone();
     }
     series.time = series.time.max(time);
 }
@@ -114,7 +130,8 @@ impl FileSeries {
         let [value, sum] = self.latest;
         json!({
             "kind": self.kind, "unit": self.unit, "service": self.service, "resource": self.resource,
-            "attributes": self.attributes, "latest": {"value": value, "count": value, "sum": sum},
+            "name": self.name, "attributes": self.attributes,
+            "latest": {"value": value, "count": value, "sum": sum, "bounds": self.bounds, "counts": self.counts},
             "points": [{"time": self.time / 1_000}],
         })
     }

@@ -68,6 +68,14 @@ impl Shape {
         counts
     }
 
+    /// The series in whose histogram the latency of a SERVER span is. Not of the function's: its request is one to the
+    /// Invoke API, which takes longer.
+    pub fn latency_key(&self, place: usize) -> Option<CountKey> {
+        let span =
+            self.spans.get(place).filter(|span| span.kind == SpanKind::Server && span.service != LAMBDA)?;
+        self.of_span(place, span).pop()
+    }
+
     fn of_span(&self, place: usize, span: &ExpectedSpan) -> Vec<CountKey> {
         let of = |metric: &str, labels: &[(&str, &str)]| key(span.service, metric, labels);
         match span.kind {

@@ -115,6 +115,19 @@ impl Flaws {
         }
     }
 
+    /// Those of another one too.
+    pub(super) fn join(&mut self, other: Self) {
+        self.count += other.count;
+        for what in other.examples {
+            if self.examples.len() < EXAMPLES && !self.examples.contains(&what) {
+                self.examples.push(what);
+            }
+        }
+        if self.look.is_empty() {
+            self.look = other.look;
+        }
+    }
+
     fn found(&self) -> String {
         let examples = self.examples.join("; ");
         match self.count {

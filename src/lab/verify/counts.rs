@@ -123,12 +123,13 @@ impl CountedSource<'_> {
     }
 
     /// Whether a service's processes are others than they were, in words.
-    fn restarted(&self, service: &str) -> Option<String> {
+    pub(super) fn restarted(&self, service: &str) -> Option<String> {
         let same = self.before.processes.get(service) == self.after.processes.get(service);
         (!same).then(|| format!("{service} was restarted meanwhile"))
     }
 
-    fn place(&self, metric: &str) -> String {
+    /// Where a metric is looked at.
+    pub(super) fn place(&self, metric: &str) -> String {
         self.look.replace("{metric}", metric)
     }
 }
@@ -206,7 +207,8 @@ pub(super) fn all_exported(before: &CountSnapshot, after: &CountSnapshot, ledger
     })
 }
 
-fn shown(key: &CountKey) -> String {
+/// A series as a page has it.
+pub(super) fn shown(key: &CountKey) -> String {
     let labels: Vec<_> = key.labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
     match labels.is_empty() {
         true => format!("{} {}", key.service, key.metric),
@@ -234,6 +236,7 @@ mod tests {
             outcome: RequestOutcome::AsExpected,
             trace: None,
             sampled: true,
+            flagged: true,
             order: None,
             linked: None,
             cents: 0,

@@ -7,21 +7,18 @@ use futures_util::StreamExt as _;
 use tokio::time::sleep;
 
 use super::claim::Claim;
-use super::counts::{all_counted, all_exported};
 use super::ledger::{LedgerEntry, RequestLedger};
-use super::logs::LogJudge;
+use super::logs::{LogJudge, SeenLines};
 use super::sources::Named;
-use super::traces::{SpanIds, TraceJudge};
+use super::traces::{SeenSpans, SpanIds, TraceJudge};
 use crate::config::{TraceMode, VerifyConfig};
 use crate::lab::backend::BackendError;
-use crate::lab::backend::count::{CountReader, CountSnapshot};
 use crate::lab::backend::log::{LogLine, LogReader};
 use crate::lab::backend::trace::{Span, TraceReader};
-use crate::schema::{SERVICES, Service};
 
 /// Between two rounds of questions; grows up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Lines of one trace that are read: many more than any has.
 const MOST_LINES: usize = 200;
 
@@ -36,7 +33,7 @@ pub(super) struct Gathered {
 /// When the waiting began, and when it ends.
 #[derive(Clone, Copy)]
 pub(super) struct Wait<'a> {
-    config: &'a VerifyConfig,
+    pub(super) config: &'a VerifyConfig,
     began: Instant,
 }
 
@@ -51,7 +48,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Asks again and again for `pending` until none is left; how long that took, if all came in time.
-    async fn until_none<T: Copy, F: Future<Output = bool>>(
+    pub(super) async fn until_none<T: Copy, F: Future<Output = bool>>(
         &self,
         mut pending: Vec<T>,
         arrived: impl Fn(T) -> F,
@@ -116,19 +113,19 @@ async fn spans_of(
     Ok(spans)
 }
 
-/// The traces in one backend, which had let go of `gone` before, and which span is which.
+/// The traces in one backend, which had let go of `gone` before, and what else they tell.
 pub(super) async fn traces(
     source: &Named<TraceReader>,
     gone: Option<u64>,
     ledger: &RequestLedger,
     wait: Wait<'_>,
-) -> (Gathered, SpanIds) {
+) -> (Gathered, Option<SeenSpans>) {
     let (reader, config) = (&source.reader, wait.config);
     let mode = config.queue_trace_mode;
-    let recorded: Vec<_> = ledger.recorded().map(|(_, entry)| entry).collect();
+    let recorded: Vec<_> = ledger.known().filter(|entry| ledger.spans_of(entry) > 0).collect();
     let visible = wait
         .until_none(recorded, async |entry: &LedgerEntry| {
-            spans_of(reader, mode, entry).await.is_ok_and(|spans| spans.len() >= ledger.certain(entry))
+            spans_of(reader, mode, entry).await.is_ok_and(|spans| spans.len() >= ledger.spans_of(entry))
         })
         .await;
     sleep(config.settle).await;
@@ -140,27 +137,21 @@ pub(super) async fn traces(
     let mut unread = None;
     while let Some((entry, spans)) = answers.next().await {
         match spans {
-            Ok(spans) if entry.sampled => judge.add(entry, ledger.certain(entry), &spans),
-            Ok(mut spans) => {
-                let id = entry.trace.as_deref().unwrap_or_default();
-                spans.retain(|span| span.trace == id);
-                judge.unsampled(id, &spans);
-            }
+            Ok(spans) => judge.answer(entry, ledger, &spans),
             Err(error) => {
                 unread = Some(error.to_string());
                 break;
             }
         }
     }
-    let (claims, ids) = judge.claims(ledger);
-    let claims = match unread {
-        Some(why) => vec![Claim::unread("traces", &source.label, why)],
-        None => {
-            let after = traces_let_go(source).await;
-            claims.into_iter().map(|claim| unless_let_go(claim, gone, after)).collect()
-        }
-    };
-    (Gathered { claims, visible }, ids)
+    if let Some(why) = unread {
+        let claims = vec![Claim::unread("traces", &source.label, why)];
+        return (Gathered { claims, visible }, None);
+    }
+    let (claims, seen) = judge.claims(ledger);
+    let after = traces_let_go(source).await;
+    let claims = claims.into_iter().map(|claim| unless_let_go(claim, gone, after)).collect();
+    (Gathered { claims, visible }, Some(seen))
 }
 
 /// The lines of a request.
@@ -198,7 +189,7 @@ pub(super) async fn logs(
     ledger: &RequestLedger,
     ids: Option<&SpanIds>,
     config: &VerifyConfig,
-) -> Vec<Claim> {
+) -> (Vec<Claim>, SeenLines) {
     let mut judge = LogJudge::new(&source.label, &source.base, ids);
     let all = ledger.known().filter(|entry| entry.trace.is_some());
     let (reader, mode) = (&source.reader, config.queue_trace_mode);
@@ -216,78 +207,11 @@ pub(super) async fn logs(
         }
     }
     if let Some(why) = unread {
-        return vec![Claim::unread("logs", &source.label, why)];
+        return (vec![Claim::unread("logs", &source.label, why)], SeenLines::default());
     }
     let after = lines_let_go(source).await;
-    judge.claims(ledger).into_iter().map(|claim| unless_let_go(claim, gone, after)).collect()
-}
-
-/// Waits until a backend of metrics has what the roles have: all of it, or a sample that is newer than
-/// `since`, in seconds since the epoch.
-///
-/// # Errors
-/// It cannot be read, or did not get there in time.
-pub(super) async fn baseline(
-    source: &Named<CountReader>,
-    pages: Option<&CountSnapshot>,
-    since: f64,
-    within: Duration,
-) -> Result<CountSnapshot, String> {
-    let end = Instant::now() + within;
-    loop {
-        let found = source.reader.read().await;
-        let why = match found {
-            // Read in parts, it may have come in the midst of them: once more, now that all is there.
-            Ok(found) if is_current(&found, pages, since) => {
-                sleep(FIRST_PAUSE * 4).await;
-                return source.reader.read().await.map_err(|error| error.to_string());
-            }
-            Ok(_) => "it has no sample that is newer than the start".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        if Instant::now() >= end {
-            return Err(why);
-        }
-        sleep(LONGEST_PAUSE).await;
-    }
-}
-
-fn is_current(found: &CountSnapshot, pages: Option<&CountSnapshot>, since: f64) -> bool {
-    let fresh = |service: &Service| found.newest.get(service.name).is_some_and(|newest| *newest >= since);
-    if SERVICES.iter().all(fresh) {
-        return true;
-    }
-    let Some(pages) = pages else { return found.newest.is_empty() && !found.values.is_empty() };
-    // What telemetry and the databases count goes on without requests.
-    let moves = |metric: &str| metric.starts_with("telemetry_") || metric.starts_with("db_");
-    !found.values.is_empty()
-        && pages
-            .values
-            .iter()
-            .filter(|(key, _)| !moves(&key.metric) && !key.metric.ends_with("_sum"))
-            .all(|(key, value)| found.value(key).is_some_and(|found| (found - value).abs() < f64::EPSILON))
-}
-
-/// Waits until every series has grown by what was sent; what the backend has in the end.
-///
-/// # Errors
-/// It cannot be read any more.
-pub(super) async fn counts(
-    source: &Named<CountReader>,
-    before: &CountSnapshot,
-    ledger: &RequestLedger,
-    wait: Wait<'_>,
-) -> Result<(CountSnapshot, Option<Duration>), String> {
-    let (wanted, pages) = (ledger.counts(), source.label == "roles");
-    let visible = wait
-        .until_none(vec![()], async |()| {
-            let Ok(after) = source.reader.read().await else { return false };
-            all_counted(before, &after, &wanted) && (!pages || all_exported(before, &after, ledger))
-        })
-        .await;
-    sleep(wait.config.settle).await;
-    let after = source.reader.read().await.map_err(|error| error.to_string())?;
-    Ok((after, visible))
+    let (claims, seen) = judge.claims(ledger);
+    (claims.into_iter().map(|claim| unless_let_go(claim, gone, after)).collect(), seen)
 }
 
 #[cfg(test)]

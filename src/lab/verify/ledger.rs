@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::TraceMode;
+use crate::config::{TraceMode, TraceSampler};
 use crate::lab::backend::count::CountKey;
 use crate::lab::expect::{Shape, SpanKind, Subject};
 use crate::schema::names;
@@ -34,8 +34,10 @@ pub(crate) struct LedgerEntry {
     pub(crate) outcome: RequestOutcome,
     /// Its trace, which the answer names.
     pub(crate) trace: Option<String>,
-    /// Whether the answer says that the trace is recorded.
+    /// Whether the trace has to be recorded: as the answer says, or by the sampler.
     pub(crate) sampled: bool,
+    /// Whether the answer says that it is.
+    pub(crate) flagged: bool,
     /// The order that it made or is about.
     pub(crate) order: Option<i64>,
     /// The trace of the consumer's spans where that is another; known from the notification.
@@ -53,8 +55,11 @@ pub(crate) struct RequestLedger {
     pub(crate) took: Duration,
     /// Attempts, repeated ones included.
     pub(crate) attempts: u32,
-    /// Whether the consumer's traces are sampled by themselves: where they are linked and a sampler is at work.
+    /// Whether the consumer's spans are traces of their own, and a sampler may be at work: those are sampled by themselves.
     pub(crate) sampled_apart: bool,
+    /// The sampler whose decisions are expected; without one the answers are believed, and of the consumer's own traces nothing
+    /// is known.
+    pub(crate) sampler: Option<TraceSampler>,
     /// The queue's name: those of its spans end with it.
     pub(crate) queue: String,
 }
@@ -107,11 +112,32 @@ impl RequestLedger {
         spans
     }
 
-    /// How many rows of a request's shape have to be there: up to the consumer's where those are sampled apart.
+    /// How many rows of a request's shape have to be there where its trace is recorded: up to the consumer's where those are
+    /// sampled apart and not known to be kept.
     pub(crate) fn certain(&self, entry: &LedgerEntry) -> usize {
-        let spans = &entry.shape.spans;
-        let consumed = spans.iter().position(|span| span.kind == SpanKind::Consumer);
-        consumed.filter(|_| self.sampled_apart).unwrap_or(spans.len())
+        let kept = self.keeps_consumer(entry) == Some(true);
+        self.consumer(entry).filter(|_| !kept).unwrap_or(entry.shape.spans.len())
+    }
+
+    /// How many spans have to be there of a request, whichever of its traces they are in.
+    pub(crate) fn spans_of(&self, entry: &LedgerEntry) -> usize {
+        match (entry.sampled, self.consumer(entry)) {
+            (true, _) => self.certain(entry),
+            (false, Some(row)) if self.keeps_consumer(entry) == Some(true) => entry.shape.spans.len() - row,
+            (false, _) => 0,
+        }
+    }
+
+    /// The first row of a consumer whose trace is sampled by itself.
+    pub(crate) fn consumer(&self, entry: &LedgerEntry) -> Option<usize> {
+        let consumed = entry.shape.spans.iter().position(|span| span.kind == SpanKind::Consumer);
+        consumed.filter(|_| self.sampled_apart)
+    }
+
+    /// Whether the consumer's own trace has to be recorded, where that is known.
+    pub(crate) fn keeps_consumer(&self, entry: &LedgerEntry) -> Option<bool> {
+        let linked = entry.linked.as_deref().filter(|_| self.consumer(entry).is_some())?;
+        self.sampler.as_ref().map(|sampler| sampler.keeps(linked))
     }
 
     /// How many notifications an order has to have.

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::claim::{Claim, Flaws};
 use super::ledger::{LedgerEntry, RequestLedger};
+use super::quality::strange_line;
 use super::traces::SpanIds;
 use crate::lab::backend::log::LogLine;
 use crate::lab::expect::ExpectedLine;
+use crate::lab::score::Facts;
 
 /// Takes the lines of one request after the other and keeps what does not hold.
 pub(super) struct LogJudge<'a> {
@@ -22,6 +24,16 @@ pub(super) struct LogJudge<'a> {
     spans: Flaws,
     fields: Flaws,
     lines: usize,
+    seen: SeenLines,
+}
+
+/// What a backend's lines tell beside the claims.
+#[derive(Default)]
+pub(super) struct SeenLines {
+    /// What the score is told by.
+    pub(super) facts: Facts,
+    /// What the registry does not have; of a backend that tells attributes of lines from those of resources.
+    pub(super) strange: Option<Flaws>,
 }
 
 impl<'a> LogJudge<'a> {
@@ -38,6 +50,7 @@ impl<'a> LogJudge<'a> {
             spans: none(),
             fields: none(),
             lines: 0,
+            seen: SeenLines::of(source),
         }
     }
 
@@ -74,7 +87,12 @@ impl<'a> LogJudge<'a> {
                     let wrong = wanted.first().and_then(wrong).unwrap_or_default();
                     self.spans.add(format!("{name}: {wrong}"), look);
                 }
-                for wrong in strange_fields(entry, wanted[0], line) {
+                let strange = strange_fields(entry, wanted[0], line);
+                if let Some(registry) = self.seen.strange.as_mut().filter(|_| strange.is_empty()) {
+                    strange_line(line).into_iter().for_each(|wrong| registry.add(wrong, look));
+                }
+                self.seen.rate(self.source, line);
+                for wrong in strange {
                     self.fields.add(format!("{name}: {wrong}"), look);
                 }
             }
@@ -85,7 +103,7 @@ impl<'a> LogJudge<'a> {
     }
 
     /// The rows.
-    pub(super) fn claims(self, ledger: &RequestLedger) -> Vec<Claim> {
+    pub(super) fn claims(self, ledger: &RequestLedger) -> (Vec<Claim>, SeenLines) {
         let wanted: usize = ledger.known().map(|entry| entry.shape.expected_lines().len()).sum();
         let claim = |id: &str, expected: &str, flaws: &Flaws| Claim::of(id, self.source, expected, flaws);
         let joined = match self.ids {
@@ -102,15 +120,36 @@ impl<'a> LogJudge<'a> {
         if let Some(first) = claims.first_mut().filter(|first| first.found == "as expected") {
             first.found = format!("{} lines", self.lines);
         }
-        claims
+        (claims, self.seen)
     }
 }
 
+impl SeenLines {
+    fn of(source: &str) -> Self {
+        let whole = kind(source) != "victorialogs";
+        Self { facts: Facts::default(), strange: whole.then(Flaws::default) }
+    }
+
+    /// The console has a severity for every line, and VictoriaLogs does not say whose an attribute is.
+    fn rate(&mut self, source: &str, line: &LogLine) {
+        if ["file", "victorialogs"].contains(&kind(source)) {
+            self.facts.line(line);
+        }
+        if self.strange.is_some() {
+            self.facts.line_keys(line.text("service"), line.fields.keys());
+        }
+    }
+}
+
+fn kind(source: &str) -> &str {
+    source.split(' ').next().unwrap_or_default()
+}
+
 fn look(source: &str, base: &str, id: &str) -> String {
-    match source.split(' ').next() {
-        Some("victorialogs") => format!("{base}/select/vmui/#/?query=trace_id:{id}"),
-        Some("file") => format!("grep {id} {base}"),
-        Some("loki") => format!("{{service_name=~\".+\"}} |= \"{id}\""),
+    match kind(source) {
+        "victorialogs" => format!("{base}/select/vmui/#/?query=trace_id:{id}"),
+        "file" => format!("grep {id} {base}"),
+        "loki" => format!("{{service_name=~\".+\"}} |= \"{id}\""),
         _ => format!("{base}/api/logs?traceId={id}"),
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! 1. what is sent, and what the client saw of it: `workload`, `ledger`; what that has to leave behind stands
 //!    in [`super::expect`]; faults for the time of it: `faults`
-//! 2. which backends are asked: `sources`; asking them until all is there: `gather`
-//! 3. judging it, one row for each `claim`: `traces` (with `align`), `counts`, `logs`, `links`, `queue`
-//!    and where on the way something was lost: `stations`
-//! 4. `report`, with `findings`; two of them beside each other: `diff`; one after the other: `watch`
+//! 2. which backends are asked: `sources`; asking them until all is there: `gather`, `measured`; all of it: `round`
+//! 3. judging it, one row for each `claim`: `traces` (with `align`, `spans`), `counts`, `latencies`, `logs`, `links`,
+//!    `queue`, `quality`, and where on the way something was lost: `stations`
+//! 4. `report` (with `export`), with `findings`; two of them beside each other: `diff`; one after the other: `watch`
 //! 5. the same for the telemetry of other programs, by a file that says what has to arrive: `spec`
 //!
 //! `pipeline` starts a lab of its own for all that, whose `receiver` is asked whether it is there; `stop` is how all of it
@@ -18,18 +18,24 @@ mod align;
 mod claim;
 mod counts;
 mod diff;
+mod export;
 mod faults;
 mod files;
 mod findings;
 mod gather;
+mod latencies;
 pub(crate) mod ledger;
 mod links;
 mod logs;
+mod measured;
 pub(crate) mod pipeline;
+mod quality;
 pub(crate) mod queue;
 mod receiver;
 mod report;
+mod round;
 mod sources;
+mod spans;
 mod spec;
 mod stations;
 mod stop;
@@ -39,28 +45,21 @@ pub(crate) mod workload;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::config::spec::TelemetrySpec;
-use crate::config::{Invalid, VerifyConfig, without_login};
-use crate::lab::backend::count::{CountReader, CountSnapshot};
+use crate::config::{Invalid, VerifyConfig};
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
-use claim::{Claim, ClaimVerdict, Flaws};
-use counts::{CountedSource, books, other_traffic};
-use gather::Wait;
-use ledger::{RequestLedger, RequestOutcome};
+use claim::ClaimVerdict;
 use pipeline::EmbeddedLab;
-use queue::QueueWitness;
 use report::Report;
-use sources::{Named, Sources};
-use stations::Stations;
+use round::verify;
+use sources::Sources;
 use stop::Stop;
-use workload::Workload;
 
 /// How long the gateway may take to show that it is there.
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
@@ -88,6 +87,7 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     if let Some(file) = &config.other.record {
         return spec::record(&config, file, &stop).await;
     }
+    config.sampling.expected()?;
     let wanted = config.other.spec.as_deref().map(TelemetrySpec::read).transpose()?;
     if wanted.is_none() && !config.other.command.is_empty() {
         return Err(Invalid("a command is run with --spec or --record only".to_owned()).into());
@@ -187,151 +187,4 @@ async fn reach(config: &VerifyConfig) -> anyhow::Result<()> {
         }
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// What one source of metrics showed before and after, or why it could not be read.
-struct BeforeAndAfter {
-    before: Result<CountSnapshot, String>,
-    after: Option<Result<(CountSnapshot, Option<Duration>), String>>,
-}
-
-async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
-    let stations = Stations::before(config).await;
-    let witness = CountReader::pages(vec![(Role::Gateway.service().name, config.target())]);
-    let queue = QueueWitness::before(config).await;
-    let mut measured = before(config, sources).await;
-    let gateway = witness.read().await;
-    let gone = join_all(sources.traces.iter().map(gather::traces_let_go)).await;
-    let lines_gone = join_all(sources.logs.iter().map(gather::lines_let_go)).await;
-    let mut ledger = Workload::new(config).send().await;
-
-    let wait = Wait::begin(config);
-    let mut claims = answered(&ledger);
-    claims.extend(queue.settle(&mut ledger, config).await);
-    let traces = sources.traces.iter().zip(gone);
-    let traces = join_all(traces.map(|(source, gone)| gather::traces(source, gone, &ledger, wait)));
-    let lines = join_all(sources.logs.iter().map(|source| gather::wait_for_lines(source, &ledger, wait)));
-    let (traces, lines, ()) =
-        futures_util::join!(traces, lines, after(&sources.counts, &mut measured, &ledger, wait));
-
-    let mut visible = Vec::new();
-    let mut ids = None;
-    for (source, (gathered, found)) in sources.traces.iter().zip(traces) {
-        visible.push(("traces", source.label.clone(), gathered.visible));
-        claims.extend(gathered.claims);
-        claims.extend(files::lines("traces", &source.label, &source.base, source.reader.tally()));
-        ids.get_or_insert(found);
-    }
-    let others = match (gateway, witness.read().await) {
-        (Ok(before), Ok(after)) => other_traffic(&before, &after, &ledger),
-        _ => None,
-    };
-    for (source, measured) in sources.counts.iter().zip(measured) {
-        let (rows, seen) = judge_counts(config, source, measured, &ledger, others.as_deref());
-        visible.push(("metrics", source.label.clone(), seen));
-        claims.extend(rows);
-        claims.extend(files::lines("metrics", &source.label, &source.base, source.reader.tally()));
-    }
-    for ((source, gone), seen) in sources.logs.iter().zip(lines_gone).zip(lines) {
-        visible.push(("logs", source.label.clone(), seen));
-        claims.extend(gather::logs(source, gone, &ledger, ids.as_ref(), config).await);
-        claims.extend(files::lines("logs", &source.label, &source.base, source.reader.tally()));
-    }
-    claims.extend(links::exemplars(&config.target(), &ledger, &sources.traces).await);
-    for source in &sources.alerts {
-        claims.extend(links::alerts(source).await);
-    }
-    let placed = stations.claims(config, &claims).await;
-    claims.extend(placed);
-    let (requests, took) = (ledger.entries.len(), ledger.took);
-    let (target, notes) = (without_login(&config.target()), sources.notes.clone());
-    Report { target, requests, took, seed: config.seed, visible, notes, claims, arrived: None }
-}
-
-/// Every source of metrics before the first request.
-async fn before(config: &VerifyConfig, sources: &Sources) -> Vec<BeforeAndAfter> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    let pages = match sources.counts.iter().find(|source| source.label == "roles") {
-        Some(pages) => pages.reader.read().await.ok(),
-        None => None,
-    };
-    let baselines = sources.counts.iter().map(async |source| {
-        let before = match (&pages, source.label.as_str()) {
-            (Some(pages), "roles") => Ok(pages.clone()),
-            _ => gather::baseline(source, pages.as_ref(), since, config.within).await,
-        };
-        BeforeAndAfter { before, after: None }
-    });
-    join_all(baselines).await
-}
-
-/// Every source of metrics when all of it is there, or the time is over.
-async fn after(
-    sources: &[Named<CountReader>],
-    measured: &mut [BeforeAndAfter],
-    ledger: &RequestLedger,
-    wait: Wait<'_>,
-) {
-    let all = sources.iter().zip(measured.iter_mut()).map(async |(source, measured)| {
-        if let Ok(before) = &measured.before {
-            measured.after = Some(gather::counts(source, before, ledger, wait).await);
-        }
-    });
-    join_all(all).await;
-}
-
-fn judge_counts(
-    config: &VerifyConfig,
-    source: &Named<CountReader>,
-    measured: BeforeAndAfter,
-    ledger: &RequestLedger,
-    others: Option<&str>,
-) -> (Vec<Claim>, Option<Duration>) {
-    let unread = |why: String| (vec![Claim::unread("metrics", &source.label, why)], None);
-    let (before, after, seen) = match (measured.before, measured.after) {
-        (Ok(before), Some(Ok((after, seen)))) => (before, after, seen),
-        (Err(why), _) | (_, Some(Err(why))) => return unread(why),
-        (Ok(_), None) => return unread("it was not asked".to_owned()),
-    };
-    let look = match source.label.split(' ').next() {
-        Some("roles") => format!("{}/metrics, and that of each other role", config.of(Role::Gateway)),
-        Some("file") => format!("grep {{metric}} {}", source.base),
-        Some("prometheus") => format!("{}/graph?g0.expr={{metric}}", source.base),
-        _ => format!("{}/api/metrics", source.base),
-    };
-    let counted = CountedSource { source: &source.label, before: &before, after: &after, look: &look };
-    let mut claims = counted.claims(ledger, others);
-    if source.label == "roles" {
-        claims.extend(books(&counted, ledger, others));
-    }
-    (claims, seen)
-}
-
-/// What the client itself saw.
-fn answered(ledger: &RequestLedger) -> Vec<Claim> {
-    let (mut wrong, mut unknown, mut untraced) = (Flaws::default(), Flaws::default(), Flaws::default());
-    for entry in &ledger.entries {
-        let route = entry.shape.route;
-        match &entry.outcome {
-            RequestOutcome::Otherwise(status) => {
-                wrong
-                    .add(format!("{route} answered {status} instead of {}", entry.shape.status), String::new);
-            }
-            RequestOutcome::Settled => {
-                unknown.add(format!("{route} was not answered the first time"), String::new)
-            }
-            RequestOutcome::Unknown(why) => unknown.add(format!("{route}: {why}"), String::new),
-            RequestOutcome::AsExpected if entry.trace.is_none() => {
-                untraced.add(format!("{route} names no trace"), String::new);
-            }
-            RequestOutcome::AsExpected => {}
-        }
-    }
-    let all = ledger.entries.len();
-    let unsettled = Claim::of("requests.certain", "client", "every request is answered", &unknown);
-    vec![
-        Claim::of("requests.answered", "client", format!("{all} requests, each with its status"), &wrong),
-        unsettled.unless(Some("what they left in the telemetry is not known")),
-        Claim::of("requests.traced", "client", "every answer names its trace", &untraced),
-    ]
 }

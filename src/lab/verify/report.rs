@@ -1,4 +1,4 @@
-//! The report: a table for a person, JSON for a program, JUnit for a CI server, annotations for GitHub.
+//! The report: a table for a person, JSON for a program; for CI servers see `export`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::claim::{Claim, ClaimVerdict};
 use super::findings::{Finding, findings};
+use super::quality::QualityScore;
 use crate::lab::output::CommandOutput;
 use crate::terminal::escaped;
 
@@ -23,12 +24,14 @@ pub(super) struct Report {
     /// What the reader should know of how it came about.
     pub(super) notes: Vec<&'static str>,
     pub(super) claims: Vec<Claim>,
+    /// How good it is.
+    pub(super) score: QualityScore,
     /// Of a file's telemetry (`--spec`), where nothing was sent: what has arrived, in words.
     pub(super) arrived: Option<String>,
 }
 
 impl Report {
-    fn count(&self, verdict: ClaimVerdict) -> usize {
+    pub(super) fn count(&self, verdict: ClaimVerdict) -> usize {
         self.claims.iter().filter(|claim| claim.verdict == verdict).count()
     }
 
@@ -75,6 +78,7 @@ impl Report {
             "notes": self.notes,
             "visible": visible.collect::<Vec<_>>(),
             "findings": self.findings().iter().map(Finding::json).collect::<Vec<_>>(),
+            "score": self.score.json(),
             "claims": self.claims.iter().map(Claim::json).collect::<Vec<_>>(),
         })
     }
@@ -109,6 +113,9 @@ impl Report {
             let line = format!("{signal:<9} {source:<21} {holds:<15} {found:<28} {after}");
             let _ = writeln!(text, "{}", line.trim_end());
         }
+        if let Some(score) = self.score.text() {
+            let _ = writeln!(text, "\n{}", escaped(&score));
+        }
         for note in &self.notes {
             let _ = writeln!(text, "\nnote: {note}");
         }
@@ -133,7 +140,7 @@ impl Report {
     }
 
     /// Signal and source of each group of rows, in the order of the claims.
-    fn groups(&self) -> Vec<(&str, &str)> {
+    pub(super) fn groups(&self) -> Vec<(&str, &str)> {
         let mut groups = Vec::new();
         for claim in &self.claims {
             if !groups.contains(&group(claim)) {
@@ -142,98 +149,19 @@ impl Report {
         }
         groups
     }
-
-    /// As JUnit's XML: a test suite for each group, a case for each claim; what cannot be told is an error.
-    pub(super) fn junit(&self) -> String {
-        let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        let (fail, untold) = (self.count(ClaimVerdict::Fail), self.count(ClaimVerdict::CannotTell));
-        let counts = |all: usize, fail: usize, untold: usize| {
-            format!("tests=\"{all}\" failures=\"{fail}\" errors=\"{untold}\"")
-        };
-        let _ = writeln!(
-            xml,
-            "<testsuites name=\"o11y-lab verify\" {}>",
-            counts(self.claims.len(), fail, untold)
-        );
-        for wanted in self.groups() {
-            let of: Vec<_> = self.claims.iter().filter(|claim| group(claim) == wanted).collect();
-            let number = |verdict| of.iter().filter(|claim| claim.verdict == verdict).count();
-            let name = markup(&format!("{} in {}", wanted.0, wanted.1));
-            let counts = counts(of.len(), number(ClaimVerdict::Fail), number(ClaimVerdict::CannotTell));
-            let _ = writeln!(xml, "  <testsuite name=\"{name}\" {counts}>");
-            for claim in of {
-                let _ = write!(xml, "    <testcase classname=\"{name}\" name=\"{}\"", markup(&claim.id));
-                let message = markup(&format!("expected {}; found {}", claim.expected, claim.found));
-                let _ = match claim.verdict {
-                    ClaimVerdict::Pass => writeln!(xml, "/>"),
-                    ClaimVerdict::Fail => {
-                        writeln!(
-                            xml,
-                            "><failure message=\"{message}\">{}</failure></testcase>",
-                            markup(&claim.look)
-                        )
-                    }
-                    ClaimVerdict::CannotTell => writeln!(xml, "><error message=\"{message}\"/></testcase>"),
-                };
-            }
-            let _ = writeln!(xml, "  </testsuite>");
-        }
-        xml.push_str("</testsuites>\n");
-        xml
-    }
-
-    /// As workflow commands of GitHub: an error for what does not hold, a warning for what cannot be told.
-    pub(super) fn annotations(&self) -> String {
-        let mut text = String::new();
-        for claim in self.claims.iter().filter(|claim| claim.verdict != ClaimVerdict::Pass) {
-            let command = if claim.verdict == ClaimVerdict::Fail { "error" } else { "warning" };
-            let title = property(&format!("{} in {}", claim.id, claim.source));
-            let message = data(&format!("expected {}; found {}", claim.expected, claim.found));
-            let _ = writeln!(text, "::{command} title={title}::{message}");
-        }
-        text
-    }
 }
 
 /// The signal, which is the first word of a claim's id, and the source.
-fn group(claim: &Claim) -> (&str, &str) {
+pub(super) fn group(claim: &Claim) -> (&str, &str) {
     (claim.id.split('.').next().unwrap_or_default(), &claim.source)
 }
 
-/// Text as XML has it, within quotes too. Control characters are not allowed in XML in any form: they are escaped as a
-/// terminal's are.
-fn markup(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in escaped(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// The message of a workflow command.
-fn data(text: &str) -> String {
-    let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    escaped(&text).into_owned()
-}
-
-/// A property of a workflow command.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::claim::Flaws;
     use super::*;
 
-    fn report(verdicts: &[ClaimVerdict]) -> Report {
+    pub(in super::super) fn report(verdicts: &[ClaimVerdict]) -> Report {
         let claim = |verdict: &ClaimVerdict| match verdict {
             ClaimVerdict::CannotTell => {
                 Claim::untold("logs.readable", "loki <a>", "it can be read", "no answer")
@@ -254,6 +182,7 @@ mod tests {
             visible: vec![("traces", "console".to_owned(), Some(Duration::from_secs(2)))],
             notes: Vec::new(),
             claims: verdicts.iter().map(claim).collect(),
+            score: QualityScore::default(),
             arrived: None,
         }
     }
@@ -271,22 +200,5 @@ mod tests {
         assert!(report(&[pass]).text(false).contains("all there after 2.0 s"));
         assert!(text.contains("FAIL         traces.complete   console"), "{text}");
         assert!(text.ends_with("not verified: 1 of 2 claims do not hold\n"), "{text}");
-    }
-
-    #[test]
-    fn reports_for_ci_are_well_formed_whatever_the_words_are() {
-        let report = report(&[ClaimVerdict::Pass, ClaimVerdict::Fail, ClaimVerdict::CannotTell]);
-        let xml = report.junit();
-        assert!(
-            xml.contains("<testsuites name=\"o11y-lab verify\" tests=\"3\" failures=\"1\" errors=\"1\">")
-        );
-        assert!(xml.contains("logs in loki &lt;a&gt;") && xml.contains("http://x/?a&amp;b"), "{xml}");
-        let annotations = report.annotations();
-        let lines: Vec<_> = annotations.lines().collect();
-        assert_eq!(
-            lines[0],
-            "::error title=traces.complete in console::expected 12 spans; found a%0Ab 100%25"
-        );
-        assert!(lines[1].starts_with("::warning title=logs.readable in loki <a>::"), "{annotations}");
     }
 }

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::ledger::{LedgerEntry, RequestLedger, RequestOutcome};
-use crate::config::{TraceMode, VerifyConfig};
+use crate::config::{TraceMode, TraceSampler, VerifyConfig};
 use crate::lab::expect::{Condition, NO_VALIDATOR, SHAPES, Shape, Subject};
 use crate::runtime::error::TRACE_RESPONSE;
 use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
@@ -45,6 +45,8 @@ pub(crate) struct Workload<'a> {
     users: RefCell<Vec<i64>>,
     orders: RefCell<Vec<i64>>,
     attempts: Cell<u32>,
+    /// Whose decisions are expected.
+    sampler: Option<TraceSampler>,
 }
 
 impl<'a> Workload<'a> {
@@ -52,7 +54,9 @@ impl<'a> Workload<'a> {
         let http = OneShot::new(config.timeout, LARGEST_ANSWER);
         let run = format!("{}-{:08x}", config.seed, fastrand::u32(..));
         let (users, orders) = (RefCell::default(), RefCell::default());
-        Self { config, http, base: config.target(), run, users, orders, attempts: Cell::new(0) }
+        // One that cannot be used was refused at the start.
+        let sampler = config.sampling.expected().ok().flatten();
+        Self { config, http, base: config.target(), run, users, orders, attempts: Cell::new(0), sampler }
     }
 
     /// Sends everything.
@@ -74,7 +78,8 @@ impl<'a> Workload<'a> {
         ledger.entries.extend(self.all(rest).await);
         ledger.took = started.elapsed();
         ledger.attempts = self.attempts.get();
-        let sampler = ledger.known().any(|entry| !entry.sampled);
+        ledger.sampler = self.sampler.clone();
+        let sampler = self.sampler.is_some() || ledger.known().any(|entry| !entry.sampled);
         let detached = shapes.iter().any(|shape| shape.spans.iter().any(|span| span.detached));
         ledger.sampled_apart = (detached || self.config.queue_trace_mode == TraceMode::Link) && sampler;
         ledger
@@ -119,6 +124,7 @@ impl<'a> Workload<'a> {
             outcome: RequestOutcome::AsExpected,
             trace: None,
             sampled: false,
+            flagged: false,
             order: None,
             linked: None,
             cents,
@@ -204,8 +210,12 @@ impl<'a> Workload<'a> {
         let named = answer.headers.get(TRACE_RESPONSE).and_then(|value| value.to_str().ok());
         let mut parts = named.unwrap_or_default().split('-').skip(1);
         entry.trace = parts.next().map(str::to_owned);
-        entry.sampled =
+        entry.flagged =
             parts.nth(1).and_then(|flags| u8::from_str_radix(flags, 16).ok()).is_some_and(|f| f & 1 == 1);
+        entry.sampled = match (&self.sampler, &entry.trace) {
+            (Some(sampler), Some(id)) => sampler.keeps(id),
+            _ => entry.flagged,
+        };
         let body: Value = answer.json().unwrap_or_default();
         let id = body["id"].as_i64();
         match entry.shape.subject {

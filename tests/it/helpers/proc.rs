@@ -77,6 +77,13 @@ fn parse_memory(text: &str) -> Option<Memory> {
     Some(Memory { rss: size("Rss")?, pss: size("Pss")?, private })
 }
 
+/// The most memory that it ever had, RSS in KiB.
+pub fn peak(pid: u32) -> Option<u64> {
+    let status = read(pid, "status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 /// The command line, the program first.
 pub fn arguments(pid: u32) -> Vec<String> {
     read(pid, "cmdline").split('\0').filter(|word| !word.is_empty()).map(str::to_owned).collect()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use o11y_lab::schema::registry::{
-    ATTRIBUTES, Attribute, EVENTS, LOG_FIELDS, RESOURCE, SPANS, SpanRow, Use, ValueType,
+    ATTRIBUTES, Attribute, EVENTS, LOG_FIELDS, RESOURCE, SPANS, Use, ValueType,
 };
 use o11y_lab::schema::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -75,7 +75,7 @@ impl Judge {
             span.attributes.iter().filter_map(|pair| Some((pair.key.as_str(), text(&pair.value)?))).collect();
         let row = SPANS.iter().find(|row| {
             format!("{:?}", row.kind).to_lowercase() == kind
-                && name(row, &values).as_deref() == Some(&*span.name)
+                && row.name_of(|key| values.get(key).copied()).as_deref() == Some(&*span.name)
         });
         let Some(row) = row else {
             return self.wrong(format!("a {kind} span {:?} with {:?}", span.name, values.keys()));
@@ -168,25 +168,6 @@ fn fits(attribute: &Attribute, value: &Option<AnyValue>) -> bool {
         | (Some(Any::ArrayValue(_)), ValueType::Texts) => true,
         _ => false,
     }
-}
-
-/// The name of a span of this row with these attributes: by the first form that they fill.
-fn name(row: &SpanRow, values: &BTreeMap<&str, &str>) -> Option<String> {
-    row.names.iter().find_map(|form| {
-        let mut parts = form.split('{');
-        let mut name = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let (key, rest) = part.split_once('}')?;
-            name += match key {
-                "method" => {
-                    values.get("http.request.method").map(|m| if *m == "_OTHER" { "HTTP" } else { m })?
-                }
-                key => values.get(key)?,
-            };
-            name += rest;
-        }
-        Some(name)
-    })
 }
 
 /// Whether a name has as many words as a form, and the same where the form leaves no choice.

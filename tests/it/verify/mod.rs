@@ -81,14 +81,54 @@ fn a_lab_that_runs_as_it_should_is_verified_in_child_and_link_mode_and_at_a_tent
         for id in ["requests.answered", "queue.notified", "traces.parents", "traces.sampling", "logs.spans"] {
             assert!(ids.contains(id), "{id} in {ids:?}");
         }
-        assert!(ids.contains("metrics.gateway_requests_total") && ids.contains("books.exported"), "{ids:?}");
+        for id in
+            ["metrics.gateway_requests_total", "metrics.latencies", "books.exported", "quality.registry"]
+        {
+            assert!(ids.contains(id), "{id} in {ids:?}");
+        }
+        let score = &verified.report["score"];
+        let services = score["services"].as_array().unwrap();
+        assert_eq!(services.len(), 5, "{score}");
+        assert!(services.iter().all(|service| service["score"] == 100.0), "{score}");
+        assert_eq!(score["computed"].as_array().unwrap().len(), 15, "{score}");
         let seen = verified.report["visible"].as_array().unwrap();
         assert!(seen.len() == 4 && seen.iter().all(|one| one["seconds"].is_f64()), "{seen:?}");
+        let mut command = verify(&lab, "10", "20s");
+        let expected = Verified::run(command.args(["--sampling", "expected"]).envs(env.iter().copied()));
+        expected.assert_green();
+        let sampled = expected.report["claims"].as_array().unwrap();
+        assert!(sampled.iter().any(|claim| claim["id"] == "requests.sampled"), "{sampled:?}");
     }
 }
 
 const TENTH: [(&str, &str); 2] =
     [("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")];
+
+#[test]
+fn traces_that_the_sampler_should_have_left_out_or_kept_are_red_whatever_the_lab_says_of_them() {
+    let red = |env: &[(&str, &str)], arg: &str| {
+        let lab = Lab::start_with(env);
+        let mut command = verify(&lab, "10", "3s");
+        command.args([
+            "--sampling",
+            "expected",
+            "--sampler",
+            "parentbased_traceidratio",
+            "--sampler-arg",
+            arg,
+        ]);
+        let verified = Verified::run(&mut command);
+        assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+        verified.not("pass").iter().map(|claim| claim["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(red(&[], "0.1"), ["requests.sampled", "traces.sampling"]);
+    assert_eq!(red(&TENTH, "1"), ["requests.sampled", "traces.complete", "books.exported"]);
+
+    let lab = Lab::shared();
+    let mut command = verify(lab, "1", "3s");
+    let refused = command.args(["--sampling", "expected", "--sampler", "coin"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+}
 
 #[test]
 fn what_others_send_meanwhile_makes_counts_untellable_and_nothing_red() {
@@ -273,8 +313,14 @@ fn what_is_done_to_a_line_on_its_way_turns_its_row_red_and_no_other() {
 }
 
 #[test]
+fn what_is_not_as_the_registry_has_it_or_against_a_rule_of_the_score_turns_its_row_red_and_no_other() {
+    Piped::start().each(mutations::QUALITY);
+}
+
+#[test]
 fn what_is_done_to_a_count_on_its_way_turns_its_row_red_and_no_other() {
     Piped::start().each(mutations::METRICS);
-    let all = mutations::TRACES.len() + mutations::LOGS.len() + mutations::METRICS.len();
+    let all =
+        mutations::QUALITY.len() + mutations::TRACES.len() + mutations::LOGS.len() + mutations::METRICS.len();
     assert!(all >= 30, "{all}");
 }

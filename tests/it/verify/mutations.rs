@@ -1,6 +1,6 @@
 //! What a pipeline may do to telemetry, and the row of `verify` that has to say so.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -402,4 +402,154 @@ pub const METRICS: &[Mutation] = &[
         "expected +3",
         |export, _| counted(export, "messaging.process.duration", |count| count * 2),
     ),
+    mutation(
+        "latencies are in milliseconds and say seconds",
+        &["metrics.latencies"],
+        "spans took less than 1000 ms, and",
+        |export, _| buckets(export, |bounds, _| bounds.iter_mut().for_each(|bound| *bound *= 1000.0)),
+    ),
+    mutation(
+        "latencies lie a bucket too high",
+        &["metrics.latencies"],
+        "spans took less than",
+        |export, _| {
+            buckets(export, |_, counts| {
+                let last = counts.pop().expect("a bucket");
+                counts.insert(0, 0);
+                *counts.last_mut().expect("a bucket") += last;
+            })
+        },
+    ),
 ];
+
+/// Bounds and counts of the requests' latencies.
+fn buckets(export: &mut Value, change: impl Fn(&mut Vec<f64>, &mut Vec<u64>)) -> Fate {
+    each_point(export, "http.server.request.duration", |point| {
+        let number =
+            |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).expect("a count");
+        let mut bounds: Vec<f64> = serde_json::from_value(point["explicitBounds"].clone()).expect("bounds");
+        let mut counts: Vec<u64> =
+            point["bucketCounts"].as_array().expect("buckets").iter().map(number).collect();
+        change(&mut bounds, &mut counts);
+        point["explicitBounds"] = json!(bounds);
+        point["bucketCounts"] = counts.iter().map(u64::to_string).collect();
+    });
+    Fate::Pass
+}
+
+fn pair(key: &str, value: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": value}})
+}
+
+/// What breaks no promise about a request, and is not as it was agreed.
+pub const QUALITY: &[Mutation] = &[
+    mutation(
+        "a span gets an attribute that nobody knows",
+        &["quality.registry"],
+        "has colour, which is not in the registry",
+        |export, _| {
+            all_of(export, "user-service", |span| {
+                span["attributes"].as_array_mut().expect("attributes").push(pair("colour", "red"));
+            })
+        },
+    ),
+    mutation(
+        "a number becomes text where no claim knows the number",
+        &["quality.registry"],
+        "server.port is \"",
+        |export, _| {
+            all_of(export, "order-service", |span| {
+                if let Some(value) = attribute(span, "server.port") {
+                    *value = json!({"stringValue": value["intValue"].as_str().unwrap()});
+                }
+            })
+        },
+    ),
+    mutation(
+        "an attribute is lost that no claim needs",
+        &["quality.registry"],
+        "lacks service.peer.name",
+        |export, _| {
+            all_of(export, "api-gateway", |span| {
+                let pairs = span["attributes"].as_array_mut().expect("attributes");
+                pairs.retain(|pair| pair["key"] != "service.peer.name");
+            })
+        },
+    ),
+    mutation(
+        "a resource loses its instance",
+        &["quality.registry"],
+        "lacks service.instance.id",
+        |export, _| {
+            resources(export, |pairs| pairs.retain(|pair| pair["key"] != "service.instance.id"));
+            Fate::Pass
+        },
+    ),
+    mutation(
+        "a metric comes that nobody knows",
+        &["quality.registry"],
+        "has a metric pets, which is not in the registry",
+        |export, _| {
+            metric_lists(export, |_, list| {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_nanos();
+                let points = json!([{"asInt": "1", "timeUnixNano": now.to_string()}]);
+                list.push(json!({"name": "pets", "unit": "{pet}", "gauge": {"dataPoints": points}}));
+            });
+            Fate::Pass
+        },
+    ),
+    mutation(
+        "a gauge gets another unit",
+        &["quality.registry"],
+        "queue.dead_letters is a gauge in \"{letter}\"",
+        |export, _| {
+            metric_lists(export, |_, list| {
+                for metric in list.iter_mut().filter(|metric| metric["name"] == "queue.dead_letters") {
+                    metric["unit"] = "{letter}".into();
+                }
+            });
+            Fate::Pass
+        },
+    ),
+    mutation(
+        "a line gets a field that nobody knows",
+        &["quality.registry"],
+        "\"Order created\" has colour, which is not in the registry",
+        |export, _| {
+            records(export, "Order created", |record| {
+                record["attributes"].as_array_mut().expect("attributes").push(pair("colour", "red"));
+            })
+        },
+    ),
+    mutation(
+        "what a request says is said of its process",
+        &["quality.score"],
+        "RES-004: http.request.method is on a resource",
+        |export, _| {
+            resources(export, |pairs| pairs.push(pair("http.request.method", "GET")));
+            Fate::Pass
+        },
+    ),
+    mutation(
+        "two processes say that they are one",
+        &["quality.score"],
+        "RES-002: two processes have the service.instance.id",
+        |export, memory| {
+            let turn = memory.first.len();
+            memory.first.insert(turn.to_string(), Value::Null);
+            resources(export, |pairs| {
+                for pair in pairs.iter_mut().filter(|pair| pair["key"] == "process.pid") {
+                    pair["value"] = json!({"intValue": (turn % 2).to_string()});
+                }
+            });
+            Fate::Pass
+        },
+    ),
+];
+
+/// The attributes of each resource that sends spans.
+fn resources(export: &mut Value, mut change: impl FnMut(&mut Vec<Value>)) {
+    for group in export["resourceSpans"].as_array_mut().into_iter().flatten() {
+        change(group["resource"]["attributes"].as_array_mut().expect("attributes"));
+    }
+}

@@ -102,6 +102,7 @@ async fn report(
         visible: visible.rows(window),
         notes: Vec::new(),
         claims,
+        score: super::quality::QualityScore::default(),
         arrived: Some(arrived),
     }
 }
