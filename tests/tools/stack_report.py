@@ -16,11 +16,17 @@ def printed(*command):
 
 
 def images():
-    """What ran, by the name under which it is pinned; whether it stands in for that."""
-    names = printed("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    """Where each image comes from: `pinned` by a registry, `stands in` for what is pinned, or `built` here."""
+    names = printed("docker", "images", "--filter", "dangling=false", "--format", "{{.Repository}}:{{.Tag}}").split()
     label = '{{index .Config.Labels "lab.o11y.stand-in"}}'
     stand_in = {name: printed("docker", "image", "inspect", "--format", label, name) for name in names}
-    return {name: "stands in" if mark and mark != "<no value>" else "pinned" for name, mark in sorted(stand_in.items())}
+
+    def source(name):
+        if name.startswith("o11y-lab"):
+            return "built"
+        return "pinned" if stand_in[name] in ("", "<no value>", "unknown") else "stands in"
+
+    return {name: source(name) for name in sorted(names)}
 
 
 def main(folder, seconds, file=None):
