@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::{PageQuery, User};
 use crate::config::UpstreamConfig;
-use crate::runtime::Problem;
 use crate::runtime::client::{Call, HttpClient, Reply};
+use crate::runtime::{Faults, Problem};
 use crate::schema::Role;
 
 /// Makes a retried creation the same creation (IETF draft-ietf-httpapi-idempotency-key-header).
@@ -31,15 +31,15 @@ pub struct UserClient(HttpClient);
 
 impl UserClient {
     /// A client for this thread.
-    pub fn new(config: &UpstreamConfig) -> Self {
-        Self(client(Role::User, &config.user_service_url, config))
+    pub fn new(config: &UpstreamConfig, faults: &Faults) -> Self {
+        Self(client(Role::User, &config.user_service_url, config, faults))
     }
 
     /// A client for a service that is itself called by others: its timeout is short enough for its
     /// own caller, which waits as long as we would, to get the answer that follows from it.
-    pub fn behind(config: &UpstreamConfig) -> Self {
+    pub fn behind(config: &UpstreamConfig, faults: &Faults) -> Self {
         let upstream_timeout = config.upstream_timeout * 3 / 4;
-        Self::new(&UpstreamConfig { upstream_timeout, ..config.clone() })
+        Self::new(&UpstreamConfig { upstream_timeout, ..config.clone() }, faults)
     }
 
     /// Whether there is a user with this id; what the user is like is not read.
@@ -80,8 +80,8 @@ pub struct OrderClient(HttpClient);
 
 impl OrderClient {
     /// A client for this thread.
-    pub fn new(config: &UpstreamConfig) -> Self {
-        Self(client(Role::Order, &config.order_service_url, config))
+    pub fn new(config: &UpstreamConfig, faults: &Faults) -> Self {
+        Self(client(Role::Order, &config.order_service_url, config, faults))
     }
 
     /// Reads one order with its user.
@@ -112,8 +112,9 @@ impl OrderClient {
     }
 }
 
-fn client(role: Role, base: &str, config: &UpstreamConfig) -> HttpClient {
+fn client(role: Role, base: &str, config: &UpstreamConfig, faults: &Faults) -> HttpClient {
     HttpClient::new(role.service().name, base, config.upstream_connect_timeout, config.upstream_timeout)
+        .with_faults(faults)
 }
 
 /// Only what is passed on says when to try again: a service that answers for itself would have its own

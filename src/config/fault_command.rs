@@ -54,6 +54,21 @@ pub struct FaultArguments {
     /// Status code of the answer: 500, 503 or 504
     #[arg(long)]
     pub status: Option<u64>,
+    /// How often it is done again
+    #[arg(long)]
+    pub times: Option<u64>,
+    /// Connections that are kept at the most
+    #[arg(long)]
+    pub connections: Option<u64>,
+    /// Memory kept for each request, in KiB
+    #[arg(long)]
+    pub kib: Option<u64>,
+    /// Share of one core, in percent
+    #[arg(long)]
+    pub percent: Option<u64>,
+    /// Log lines each second
+    #[arg(long)]
+    pub lines: Option<u64>,
     /// Until it ends by itself, such as 90s or 5m, at most 1h; a bare number is seconds
     #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     pub seconds: Option<u64>,
@@ -67,6 +82,11 @@ impl FaultArguments {
             ("ratio", json!(self.ratio)),
             ("route", json!(self.route)),
             ("status", json!(self.status)),
+            ("times", json!(self.times)),
+            ("connections", json!(self.connections)),
+            ("kib", json!(self.kib)),
+            ("percent", json!(self.percent)),
+            ("lines", json!(self.lines)),
             ("seconds", json!(self.seconds)),
         ];
         let given = given.into_iter().filter(|(_, value)| !value.is_null());

@@ -19,6 +19,7 @@ use super::outage::Outage;
 use super::span::QueueSpans;
 use super::{Message, Queue};
 use crate::runtime::{Faults, Shutdown};
+use crate::schema::faults;
 
 /// Most messages published at once.
 const BATCH: i64 = 100;
@@ -180,6 +181,7 @@ impl Relay {
 
     /// Publishes these; returns the rows that are to be removed.
     async fn publish_batch(&mut self, pending: Vec<Pending>) -> Result<Vec<i64>, String> {
+        self.refused()?;
         let (queue, outbox, metrics) = (&*self.queue, &*self.outbox, &*self.metrics);
         let batch = Batch::of(pending, &self.spans, &self.faults);
         let published = batch.publish(PublishTarget { queue, outbox, metrics }).await?;
@@ -194,6 +196,7 @@ impl Relay {
         if !self.outage.lasts() {
             return Ok(BATCH);
         }
+        self.refused()?;
         match self.queue.takes_messages().await {
             Ok(()) => Ok(1),
             Err(error) => {
@@ -201,6 +204,15 @@ impl Relay {
                 Err(error.to_string())
             }
         }
+    }
+
+    /// A fault: as if the broker were away, and that were known before a message is tried.
+    fn refused(&self) -> Result<(), String> {
+        if self.faults.hits(faults::PUBLISH_ERROR).is_none() {
+            return Ok(());
+        }
+        self.metrics.publish_failed();
+        Err("the broker does not take messages".to_owned())
     }
 
     async fn holds_lease(&mut self) -> Result<bool, String> {

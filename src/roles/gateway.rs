@@ -31,7 +31,7 @@ use crate::api::{MAX_PAGE_BYTES, OrderClient, PageQuery, Passed, UserClient};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonText, id};
 use crate::runtime::http::room;
-use crate::runtime::{Problem, Runtime};
+use crate::runtime::{Faults, Problem, Runtime};
 use crate::schema::registry::VALIDATION_SKIPPED;
 use crate::schema::{OTHER_ROUTE, Role, Route, names};
 
@@ -63,13 +63,14 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
         runtime.prefer(Role::Lambda, &endpoint);
     }
     let validator = ValidatorSettings::read(&config).await;
-    runtime.serve(move |app| router(app, &validator, &config)).await
+    let faults = runtime.faults().clone();
+    runtime.serve(move |app| router(app, &validator, &config, &faults)).await
 }
 
-fn router(app: &mut ServiceConfig, validator: &ValidatorSettings, config: &RoleConfig) {
+fn router(app: &mut ServiceConfig, validator: &ValidatorSettings, config: &RoleConfig, faults: &Faults) {
     app.app_data(Data::new(validator.client()))
-        .app_data(Data::new(UserClient::new(&config.upstream)))
-        .app_data(Data::new(OrderClient::new(&config.upstream)))
+        .app_data(Data::new(UserClient::new(&config.upstream, faults)))
+        .app_data(Data::new(OrderClient::new(&config.upstream, faults)))
         .service(web::resource("/").get(index))
         .service(web::resource("/openapi.json").get(openapi))
         .service(web::resource("/api/users").get(list_users).post(create_user))

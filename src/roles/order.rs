@@ -19,6 +19,7 @@ use metrics::{counter, histogram};
 use serde::Serialize;
 use serde_json::Value;
 use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 use super::{Answer, PAGE_COPIES, open_store, shared};
@@ -31,8 +32,8 @@ use crate::queue::{self, Message, relay};
 use crate::runtime::body::{JsonBody, id};
 use crate::runtime::http::room;
 use crate::runtime::propagation::fields_of_current_span;
-use crate::runtime::{Problem, Runtime};
-use crate::schema::{Role, Route, names};
+use crate::runtime::{Faults, Problem, Runtime};
+use crate::schema::{FAULT_ATTRIBUTE, Role, Route, faults, names};
 use crate::store::{Created, Orders, StoreError};
 
 /// What the router below serves.
@@ -53,14 +54,15 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     queue::watch(&queue, Role::Order.service().queue, &mut runtime);
     runtime.prefer(Role::User, &config.upstream.user_service_url);
     let (faults, last_call) = (runtime.faults().clone(), runtime.last_call().clone());
-    let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), faults, last_call);
+    let relay = relay::run(Arc::new(orders.outbox()), queue, runtime.owner(), faults.clone(), last_call);
     runtime.spawn(relay);
-    runtime.serve(move |app| router(app, &orders, &config)).await
+    runtime.serve(move |app| router(app, &orders, &config, &faults)).await
 }
 
-fn router(app: &mut ServiceConfig, orders: &Orders, config: &RoleConfig) {
+fn router(app: &mut ServiceConfig, orders: &Orders, config: &RoleConfig, faults: &Faults) {
     app.app_data(shared(orders))
-        .app_data(Data::new(UserClient::behind(&config.upstream)))
+        .app_data(shared(faults))
+        .app_data(Data::new(UserClient::behind(&config.upstream, faults)))
         .service(web::resource("/orders").get(list).post(create))
         .service(web::resource("/orders/{id}").get(read))
         .service(web::resource("/orders/{id}/status").patch(set_status));
@@ -112,11 +114,25 @@ struct OrderPage {
     orders: Vec<Order>,
 }
 
-async fn list(orders: Data<Orders>, request: HttpRequest) -> Answer {
+async fn list(orders: Data<Orders>, faults: Data<Faults>, request: HttpRequest) -> Answer {
     let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
     let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     let page = orders.list(query).await?;
+    if let Some(settings) = faults.hits(faults::REPEATED_QUERY) {
+        read_again(&orders, &page.rows, settings.times()).await?;
+    }
     Ok(HttpResponse::Ok().json(OrderPage { count: page.rows.len(), next: page.next, orders: page.rows }))
+}
+
+/// A fault: a query for a page, and then one for each of its rows, round and round until it was `times`.
+async fn read_again(orders: &Orders, rows: &[Order], times: u32) -> Result<(), Problem> {
+    Span::current().set_attribute(FAULT_ATTRIBUTE, faults::REPEATED_QUERY);
+    let mut ids = rows.iter().map(|row| row.id).cycle();
+    for _ in 0..times {
+        // Of an empty page too: no order has the id 0.
+        orders.get(ids.next().unwrap_or_default()).await?;
+    }
+    Ok(())
 }
 
 async fn read(orders: Data<Orders>, users: Data<UserClient>, path: Path<String>) -> Answer {

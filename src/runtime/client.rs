@@ -3,6 +3,7 @@
 mod attempt;
 mod budget;
 mod call;
+mod trouble;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,7 +20,7 @@ pub use self::budget::RetryBudget;
 pub use self::call::{Call, encode};
 use super::propagation::inject_current_span;
 use super::redact::redacted;
-use super::{Problem, deadline};
+use super::{Faults, Problem, deadline};
 
 /// The largest answer that is read, in bytes: a page, or one row of the largest size, and then some.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -41,6 +42,7 @@ pub struct HttpClient {
     durations: CallDurations,
     retries: RetryBudget,
     timeout: Duration,
+    faults: Faults,
 }
 
 /// Answer that arrived whole.
@@ -116,7 +118,13 @@ impl HttpClient {
             durations: CallDurations::of(peer),
             retries: RetryBudget::default(),
             timeout,
+            faults: Faults::default(),
         }
+    }
+
+    /// The same, with what faults do to calls.
+    pub fn with_faults(self, faults: &Faults) -> Self {
+        Self { faults: faults.clone(), ..self }
     }
 
     /// Sends a call. Repeats it where nothing can have arrived, or where it is idempotent and the
@@ -135,6 +143,10 @@ impl HttpClient {
             // A refusal that did come says more than that the time for another attempt ran out.
             if let (Err(CallError::Timeout(_)), Some(refusal)) = (&outcome, before.take()) {
                 return refusal;
+            }
+            if self.storms(&call, &outcome, attempt) {
+                attempt += 1;
+                continue;
             }
             let Some(pause) = pause(&call, &outcome, attempt) else { return outcome };
             // One that would take as long again: our own caller waits no longer than we do.
@@ -158,7 +170,8 @@ impl HttpClient {
     ) -> Result<Reply, CallError> {
         let span = self.span(call, url, attempt);
         let guard = AttemptGuard::new(span.clone(), &self.durations);
-        let sent = timeout_at(deadline.into(), self.send(call, url, deadline).instrument(span)).await;
+        let sending = self.over_network(attempt, self.send(call, url, deadline)).instrument(span);
+        let sent = timeout_at(deadline.into(), sending).await;
         let outcome = sent.unwrap_or(Err(CallError::Timeout(self.peer)));
         match &outcome {
             Ok(reply) => guard.answered(reply.status),

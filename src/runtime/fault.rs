@@ -1,28 +1,28 @@
 //! Faults: failures of this process on purpose, each for a limited time.
 //!
 //! One handle, [`Faults`], is asked at each place that can fail; while nothing is active the answer
-//! costs one atomic read. What a fault does stands where it is asked for: requests here, the database
-//! in `store::session`, the queue in `queue::fault`. [`FAULTS`](crate::schema::FAULTS) lists them all.
+//! costs one atomic read. What a fault does stands where it is asked for: requests in `served`, calls in
+//! `runtime::client`, the database in `store`, the queue in `queue::fault`; what goes on beside that, in `effects`. [`FAULTS`](crate::schema::FAULTS) lists them all.
 
 mod api;
+mod effects;
 mod request;
+mod served;
+mod settings;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 pub use self::api::REPLAY;
+use self::effects::Effects;
 use self::request::FaultRequest;
-use super::{Problem, Shutdown};
-use crate::schema::{FAULT_ATTRIBUTE, Fault, Role, Route, faults, names};
+pub use self::settings::FaultSettings;
+use super::Shutdown;
+use crate::schema::{Fault, Role, Route, names};
 
 /// The faults of one process. Clones share them; the default can have none.
 #[derive(Clone, Default)]
@@ -36,26 +36,7 @@ struct FaultState {
     /// At most one for each row of the table.
     active: Mutex<Vec<ActiveFault>>,
     changed: Notify,
-}
-
-/// Parameters of an active fault; one that the fault does not have is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct FaultSettings {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ratio: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'static str>,
-}
-
-impl FaultSettings {
-    /// The time to add.
-    pub fn extra(&self) -> Duration {
-        Duration::from_millis(self.ms.unwrap_or_default())
-    }
+    effects: Effects,
 }
 
 #[derive(Clone, Copy)]
@@ -84,7 +65,25 @@ impl Faults {
     /// The faults of a role that may be told to have some.
     pub fn possible(role: Role, routes: &'static [Route]) -> Self {
         let (any, active, changed) = Default::default();
-        Self(Some(Arc::new(FaultState { role, routes, any, active, changed })))
+        let effects = Effects::of_runtime();
+        Self(Some(Arc::new(FaultState { role, routes, any, active, changed, effects })))
+    }
+
+    /// Calls `change` with the settings whenever `fault` is set, and with none when it ends: for what a
+    /// fault takes and has to release. It must be quick, and must not ask for faults.
+    pub fn on_change(
+        &self,
+        fault: &'static str,
+        change: impl Fn(Option<&FaultSettings>) + Send + Sync + 'static,
+    ) {
+        if let Some(inner) = &self.0 {
+            inner.effects.add(fault, change);
+        }
+    }
+
+    /// Whether any fault is active.
+    fn any(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.any.load(Ordering::Acquire))
     }
 
     /// Whether this process can be told to have any.
@@ -95,7 +94,9 @@ impl Faults {
     /// Whether `fault` happens now: it is active, and the dice, where it has a ratio, say so.
     pub fn hits(&self, fault: &str) -> Option<FaultSettings> {
         // The clock is read only where anything is active.
-        self.0.as_ref().filter(|inner| inner.any.load(Ordering::Acquire))?;
+        if !self.any() {
+            return None;
+        }
         let settings = self.settings(fault, Instant::now())?;
         settings.ratio.is_none_or(|ratio| fastrand::f64() < ratio).then_some(settings)
     }
@@ -104,22 +105,6 @@ impl Faults {
         let inner = self.0.as_ref().filter(|inner| inner.any.load(Ordering::Acquire))?;
         let active = inner.lock();
         active.iter().find(|one| one.fault.name == fault && one.until > now).map(|one| one.settings)
-    }
-
-    /// What a request of `route` suffers, within its span: it waits, and it may be an error. The
-    /// error looks like any other of this service; only the log and the span say where it is from.
-    pub async fn request(&self, route: &Route) -> Result<(), Problem> {
-        let here = |fault| self.hits(fault).filter(|s| s.route.is_none_or(|only| only == route.path));
-        let (latency, error) = (here(faults::LATENCY), here(faults::ERROR));
-        let hit = [latency.map(|_| faults::LATENCY), error.map(|_| faults::ERROR)];
-        let hit: Vec<_> = hit.into_iter().flatten().collect();
-        if !hit.is_empty() {
-            Span::current().set_attribute(FAULT_ATTRIBUTE, hit.join(","));
-        }
-        if let Some(latency) = latency {
-            tokio::time::sleep(latency.extra()).await;
-        }
-        error.map_or(Ok(()), |error| Err(problem(error.status)))
     }
 
     fn set(&self, wanted: FaultRequest, now: Instant) -> Option<ActiveFault> {
@@ -133,6 +118,7 @@ impl Faults {
             inner.any.store(true, Ordering::Release);
             // Under the lock: the last word on the gauge is about the last change.
             metrics::gauge!(names::FAULT_ACTIVE, "fault" => fault.name).set(1.0);
+            inner.effects.changed(fault.name, Some(&settings));
         }
         inner.changed.notify_one();
         let settings = json!(settings).to_string();
@@ -150,7 +136,10 @@ impl Faults {
         let mut active = inner.lock();
         let ended: Vec<_> = active.extract_if(.., |one| which(one)).collect();
         inner.any.store(!active.is_empty(), Ordering::Release);
-        ended.iter().for_each(|one| one.end(past));
+        for one in &ended {
+            one.end(past);
+            inner.effects.changed(one.fault.name, None);
+        }
         ended.iter().map(|one| one.fault.name).collect()
     }
 
@@ -163,15 +152,6 @@ impl Faults {
 impl FaultState {
     fn lock(&self) -> MutexGuard<'_, Vec<ActiveFault>> {
         self.active.lock().unwrap_or_else(|e| e.into_inner())
-    }
-}
-
-fn problem(status: Option<u64>) -> Problem {
-    let cause = "injected by the fault error";
-    match status.and_then(|status| StatusCode::from_u16(status as u16).ok()) {
-        Some(StatusCode::SERVICE_UNAVAILABLE) => Problem::unavailable("not available now").because(cause),
-        Some(StatusCode::GATEWAY_TIMEOUT) => Problem::timeout("the request took too long").because(cause),
-        _ => Problem::internal(cause),
     }
 }
 
@@ -200,6 +180,10 @@ pub async fn expire(all: Faults, shutdown: Shutdown) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use actix_web::http::StatusCode;
+
     use super::*;
 
     const ROUTES: &[Route] = &[
@@ -240,9 +224,12 @@ mod tests {
     async fn a_request_is_hit_only_on_its_route_and_a_process_without_faults_never() {
         let all = Faults::possible(Role::Order, ROUTES);
         set(&all, &json!({"fault": "error", "route": "/orders", "status": 503}), Instant::now());
-        assert_eq!(all.request(&ROUTES[0]).await.unwrap_err().status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(all.request(&ROUTES[1]).await.is_ok());
-        assert!(Faults::default().request(&ROUTES[0]).await.is_ok());
+        assert_eq!(
+            all.request(&ROUTES[0], "/orders").await.unwrap_err().status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert!(all.request(&ROUTES[1], "/orders/1").await.is_ok());
+        assert!(Faults::default().request(&ROUTES[0], "/orders").await.is_ok());
     }
 
     #[test]

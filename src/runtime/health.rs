@@ -49,6 +49,17 @@ pub struct CheckResult {
     pub reason: Option<String>,
 }
 
+impl Readiness {
+    /// As of a process that does not serve yet.
+    pub(super) fn still_starting(&mut self) {
+        if self.status == "ready" {
+            self.status = "not ready";
+        }
+        let reason = Some("still starting".to_owned());
+        self.checks.push(CheckResult { name: "start", required: true, ok: false, reason });
+    }
+}
+
 impl Health {
     /// Adds something this process cannot serve without: while it fails, `/ready` answers 503.
     pub fn require<F>(&self, name: &'static str, ask: F)

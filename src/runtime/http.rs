@@ -41,7 +41,7 @@ use super::body::BodyArrival;
 use super::metrics::{PageFormat, Recorder};
 use super::{Faults, Health, Problem};
 use crate::config::HttpConfig;
-use crate::schema::{Route, Service, names};
+use crate::schema::{Route, Service, faults, names};
 
 /// How long an idle connection is kept; longer than any of our clients keeps one, so that the
 /// client is always the first to close it and no request meets a closing connection.
@@ -183,7 +183,10 @@ async fn health(surface: Data<Surface>) -> HttpResponse {
 }
 
 async fn ready(surface: Data<Surface>) -> HttpResponse {
-    let readiness = surface.health.readiness().await;
+    let mut readiness = surface.health.readiness().await;
+    if surface.faults.hits(faults::SLOW_START).is_some() {
+        readiness.still_starting();
+    }
     let code = if readiness.status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     HttpResponse::build(code).json(readiness)
 }

@@ -1,23 +1,12 @@
 //! Every fault a role can be told to have: what goes wrong, how much of it, and where.
 
+mod table;
+
 use serde_json::Value;
 
 use super::{Role, Route};
 
-/// See [`FAULTS`].
-pub const LATENCY: &str = "latency";
-/// See [`FAULTS`].
-pub const ERROR: &str = "error";
-/// See [`FAULTS`].
-pub const SLOW_DB: &str = "slow-db";
-/// See [`FAULTS`].
-pub const CONSUMER_STALL: &str = "consumer-stall";
-/// See [`FAULTS`].
-pub const HANDLER_ERROR: &str = "handler-error";
-/// See [`FAULTS`].
-pub const POISON: &str = "poison";
-/// See [`FAULTS`].
-pub const DROP_CONTEXT: &str = "drop-context";
+pub use table::*;
 
 /// The attribute of a span that a fault has hit; its value is the fault's name, or names with commas.
 pub const FAULT_ATTRIBUTE: &str = "o11y_lab.fault";
@@ -135,93 +124,11 @@ fn list(values: impl Iterator<Item = impl ToString>) -> String {
     values.map(|value| value.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// How long a fault lasts; every fault has it, so that none is forgotten.
-pub static SECONDS: Parameter = Parameter {
-    name: "seconds",
-    meaning: "until it ends by itself, in seconds",
-    values: Values::Whole { min: 1, max: 3600, default: 60 },
-};
-
-const MS: Parameter = Parameter {
-    name: "ms",
-    meaning: "time added, in milliseconds",
-    values: Values::Whole { min: 1, max: 60_000, default: 500 },
-};
-const RATIO: Parameter =
-    Parameter { name: "ratio", meaning: "share of those it could hit", values: Values::Ratio };
-const ROUTE: Parameter = Parameter {
-    name: "route",
-    meaning: "only requests of this route; without it of all",
-    values: Values::Route,
-};
-/// Each is an answer that every route is documented to have; see [`Route::answers`].
-const STATUS: Parameter = Parameter {
-    name: "status",
-    meaning: "status code of the answer",
-    values: Values::OneOf(&[500, 503, 504]),
-};
-
-/// Every fault.
-pub static FAULTS: [Fault; 7] = [
-    Fault {
-        name: LATENCY,
-        meaning: "Requests wait before they are handled",
-        parameters: &[MS, RATIO, ROUTE],
-        roles: &[Role::User, Role::Gateway, Role::Order, Role::Notify, Role::Lambda],
-    },
-    Fault {
-        name: ERROR,
-        meaning: "Requests are refused with a server error instead of being handled",
-        parameters: &[RATIO, STATUS, ROUTE],
-        roles: &[Role::Order, Role::Gateway, Role::User, Role::Notify, Role::Lambda],
-    },
-    Fault {
-        name: SLOW_DB,
-        meaning: "Every database operation takes longer, and fails where it then takes too long",
-        parameters: &[MS],
-        roles: &[Role::Order, Role::User, Role::Notify],
-    },
-    Fault {
-        name: CONSUMER_STALL,
-        meaning: "The consumer takes no further message from the queue",
-        parameters: &[],
-        roles: &[Role::Notify],
-    },
-    Fault {
-        name: HANDLER_ERROR,
-        meaning: "Sending a notification fails, in a way that another attempt may get over",
-        parameters: &[RATIO],
-        roles: &[Role::Notify],
-    },
-    Fault {
-        name: POISON,
-        meaning: "The consumer cannot parse a message's body, as after a change of format it does not know yet",
-        parameters: &[RATIO],
-        roles: &[Role::Notify],
-    },
-    Fault {
-        name: DROP_CONTEXT,
-        meaning: "Messages are published without their trace context",
-        parameters: &[RATIO],
-        roles: &[Role::Order],
-    },
-];
-
-/// The names of all faults: the values of the label `fault`.
-pub static FAULT_NAMES: [&str; FAULTS.len()] = {
-    let mut names = [""; FAULTS.len()];
-    let mut i = 0;
-    while i < names.len() {
-        names[i] = FAULTS[i].name;
-        i += 1;
-    }
-    names
-};
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::table::{MS, STATUS};
     use super::*;
 
     const ROUTES: &[Route] = &[Route { method: "GET", path: "/orders/{id}", statuses: &[] }];

@@ -8,10 +8,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::StoreError;
 use super::engine::{Engine, Place, Target};
+use super::leak::{Leak, Trouble};
 use super::migrate::{self, Plan, State};
 use super::op::Op;
 use super::pool::PgPool;
 use crate::config::StoreConfig;
+use crate::runtime::fault::FaultSettings;
 use crate::runtime::{Faults, Runtime, Shutdown};
 use crate::schema::{Service, faults, names};
 use crate::sqlite::{FileOptions, SqliteFile};
@@ -40,6 +42,7 @@ struct Inner {
     most: usize,
     schema: watch::Receiver<State>,
     faults: OnceLock<Faults>,
+    leak: Leak,
 }
 
 /// What the operations run on. Clones share it.
@@ -90,6 +93,7 @@ impl Db {
             most,
             schema,
             faults: OnceLock::new(),
+            leak: Leak::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -105,10 +109,14 @@ impl Db {
         }
     }
 
-    /// Makes readiness depend on the database's answer, and the database as slow as the role's faults
-    /// want it.
+    /// Makes readiness depend on the database's answer, and the database as slow and its pool as small as
+    /// the role's faults want them.
     pub fn watch(&self, runtime: &Runtime) {
         self.inner.faults.get_or_init(|| runtime.faults().clone());
+        let db = self.clone();
+        runtime.faults().on_change(faults::POOL_LEAK, move |settings| {
+            db.inner.leak.changed(&db.inner.places, settings.map(FaultSettings::connections));
+        });
         let db = self.clone();
         runtime.health().require("store", move || {
             let db = db.clone();
@@ -125,9 +133,23 @@ impl Db {
         }
     }
 
-    /// How much longer the operation is to take that begins now, if a fault says so.
-    pub(super) fn slowness(&self) -> Option<Duration> {
-        Some(self.inner.faults.get()?.hits(faults::SLOW_DB)?.extra())
+    /// What faults do to the operation that begins now.
+    pub(super) fn trouble(&self) -> Trouble {
+        let Some(all) = self.inner.faults.get() else { return Trouble::default() };
+        Trouble {
+            slow: all.hits(faults::SLOW_DB).map(|slow| slow.extra()),
+            scarce: self.inner.leak.lasts(),
+            leaks: all.hits(faults::POOL_LEAK).is_some(),
+        }
+    }
+
+    pub(super) fn leak(&self) -> &Leak {
+        &self.inner.leak
+    }
+
+    /// Whether every place has leaked.
+    pub(super) fn leaked_all(&self) -> bool {
+        self.inner.leak.leaked() >= self.inner.most
     }
 
     /// Why no operation can run yet, if so.

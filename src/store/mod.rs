@@ -12,6 +12,7 @@ mod connect;
 mod db;
 mod engine;
 mod failure;
+mod leak;
 mod migrate;
 pub mod notifications;
 mod op;

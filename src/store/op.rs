@@ -10,7 +10,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::failure::{DbError, Failure, Outcome};
 use super::{Db, StoreError};
-use crate::schema::{FAULT_ATTRIBUTE, faults, names};
+use crate::schema::{FAULT_ATTRIBUTE, names};
 
 /// One kind of operation.
 pub(super) struct Op {
@@ -64,6 +64,11 @@ impl Op {
         self
     }
 
+    /// Whether a request waits for it.
+    pub(super) fn is_traced(&self) -> bool {
+        self.traced
+    }
+
     /// Whether it changes nothing.
     pub(super) fn only_reads(&self) -> bool {
         self.verb == "SELECT"
@@ -109,13 +114,14 @@ pub(super) struct Measure {
     outcome: Outcome,
     /// Whether the database is at work: if this is dropped then, the caller has gone away.
     at_work: bool,
+    marked: bool,
 }
 
 impl Measure {
     pub(super) fn start(db: &Db, op: &'static Op) -> Self {
         let span = if op.traced { op.span(db) } else { Span::none() };
         // An error until the end: the caller may go away while the operation waits.
-        Self { op, started: Instant::now(), span, outcome: Outcome::Error, at_work: false }
+        Self { op, started: Instant::now(), span, outcome: Outcome::Error, at_work: false, marked: false }
     }
 
     pub(super) fn not_ready(mut self, reason: &str) -> StoreError {
@@ -123,9 +129,11 @@ impl Measure {
         StoreError::Unavailable(reason.to_owned())
     }
 
-    /// The database is slow on purpose.
-    pub(super) fn mark_slow(&self) {
-        self.span.set_attribute(FAULT_ATTRIBUTE, faults::SLOW_DB);
+    /// A fault has hit; the first is the one that is told.
+    pub(super) fn mark(&mut self, fault: &'static str) {
+        if !std::mem::replace(&mut self.marked, true) {
+            self.span.set_attribute(FAULT_ATTRIBUTE, fault);
+        }
     }
 
     pub(super) fn at_work(&mut self) {

@@ -1,7 +1,5 @@
 //! The one place every operation passes: its place, its time limit, its metric, its span.
 
-use std::time::Duration;
-
 use tokio::sync::{SemaphorePermit, TryAcquireError};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -9,12 +7,14 @@ use super::connect::PgSession;
 use super::db::Backend;
 use super::engine::Engine;
 use super::failure::DbError;
+use super::leak::Trouble;
 use super::op::{Measure, Op};
 use super::page::PageRows;
 use super::pool::{PgHeld, PgPool};
 use super::statement::{Read, Statement};
 use super::tx::{Answer, Tx, run_on_sqlite};
 use super::{Db, StoreError};
+use crate::schema::faults;
 use crate::sqlite::SqliteError;
 
 /// How an operation runs.
@@ -98,7 +98,7 @@ impl Db {
         F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
         C: FnOnce(&T) + Send + 'static,
     {
-        self.measured(op, Manner::Transaction, self.slowness(), operation, committed).await
+        self.measured(op, Manner::Transaction, self.trouble(), operation, committed).await
     }
 
     /// Asks the database for as good as nothing. No fault hits it: it is for readiness.
@@ -107,7 +107,7 @@ impl Db {
         let asked = self.measured(
             op,
             Manner::Single,
-            None,
+            Trouble::default(),
             |mut tx| Box::pin(async move { tx.rows(select, |_| Ok(())).await }),
             |_| {},
         );
@@ -119,14 +119,14 @@ impl Db {
         T: Send + 'static,
         F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
     {
-        self.measured(op, Manner::Single, self.slowness(), operation, |_| {}).await
+        self.measured(op, Manner::Single, self.trouble(), operation, |_| {}).await
     }
 
     async fn measured<T, F, C>(
         &self,
         op: &'static Op,
         manner: Manner,
-        slow: Option<Duration>,
+        trouble: Trouble,
         operation: F,
         committed: C,
     ) -> Result<T, StoreError>
@@ -140,22 +140,26 @@ impl Db {
             return Err(measure.not_ready(reason));
         }
         let deadline = self.deadline();
-        let _place = match self.place(slow.is_some(), deadline).await {
+        let place = match self.place(&mut measure, trouble, deadline).await {
             Ok(place) => place,
             Err(error) => return Err(measure.failed(&error)),
         };
         measure.at_work();
-        if slow.is_some() {
-            measure.mark_slow();
+        if trouble.slow.is_some() {
+            measure.mark(faults::SLOW_DB);
         }
         let worked = async {
-            if let Some(slow) = slow {
+            if let Some(slow) = trouble.slow {
                 // As if the database took so much longer; its thread or connection serves others.
                 sleep(slow).await;
             }
             self.run(op, manner, operation, committed, deadline).await
         };
-        match timeout_at(deadline, worked).await {
+        let outcome = timeout_at(deadline, worked).await;
+        if let (true, Some(place)) = (trouble.leaks && op.is_traced(), place) {
+            self.leak().keep(place);
+        }
+        match outcome {
             Ok(Ok(value)) => {
                 measure.succeeded();
                 Ok(value)
@@ -166,17 +170,25 @@ impl Db {
     }
 
     /// One of as many places as there may be connections. A file has one thread for all and takes
-    /// what comes, so there a place is waited for only by an operation that is slow on purpose: such
-    /// a one would hold its connection.
-    async fn place(&self, slow: bool, deadline: Instant) -> Result<Option<SemaphorePermit<'_>>, DbError> {
+    /// what comes, so there a place is waited for only by an operation that is slow on purpose, which
+    /// would hold its connection, or where places leak.
+    async fn place(
+        &self,
+        measure: &mut Measure,
+        trouble: Trouble,
+        deadline: Instant,
+    ) -> Result<Option<SemaphorePermit<'_>>, DbError> {
         let places = self.places();
         match places.try_acquire() {
             Ok(place) => return Ok(Some(place)),
             Err(TryAcquireError::Closed) => return Err(DbError::Closed),
             Err(TryAcquireError::NoPermits) => {}
         }
-        if self.engine() == Engine::Sqlite && !slow {
+        if self.engine() == Engine::Sqlite && trouble.slow.is_none() && !trouble.scarce {
             return Ok(None);
+        }
+        if trouble.scarce && self.leaked_all() {
+            measure.mark(faults::POOL_LEAK);
         }
         match timeout_at(deadline, places.acquire()).await {
             Ok(place) => place.map(Some).map_err(|_| DbError::Closed),

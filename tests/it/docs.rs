@@ -359,7 +359,8 @@ fn what_verify_expects_under_each_fault_is_documented() {
     let mut table = "| fault | set with | expected |\n|---|---|---|\n".to_owned();
     for row in o11y_lab::schema::FAULTS.iter().filter_map(|fault| Condition::named(fault.name)) {
         let set: Vec<_> = row.parameters.iter().map(|(name, value)| format!("`{name}` {value}")).collect();
-        let _ = writeln!(table, "| `{}` | {} | {} |", row.name, set.join(", "), row.rows);
+        let alone = if row.alone { ", alone" } else { "" };
+        let _ = writeln!(table, "| `{}`{alone} | {} | {} |", row.name, set.join(", "), row.rows);
     }
     assert_block("docs/verify.md", "conditions", &table);
 }

@@ -2,6 +2,9 @@
 //!
 //! One lab serves the tests one after the other: a fault of one would be the next one's surprise.
 
+mod calls;
+mod process;
+
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use o11y_lab::lab::backend::trace::{SpanKind, SpanStatus};

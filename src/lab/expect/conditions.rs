@@ -17,6 +17,10 @@ pub struct Condition {
     pub parameters: &'static [(&'static str, u64)],
     /// What is expected then, in words.
     pub rows: &'static str,
+    /// It is verified in a run of its own: with another fault the same spans would be hit twice.
+    pub alone: bool,
+    /// Series that grow by a number that depends on the time it lasts.
+    pub uncounted: &'static [&'static str],
     /// Changes a shape; the number is that of the attempts a message has.
     change: fn(&mut Shape, u32),
 }
@@ -28,77 +32,138 @@ pub const NO_VALIDATOR: &str = "no validator";
 const SLOW_MS: u64 = 50;
 
 /// Every condition.
-pub static CONDITIONS: [Condition; 8] = [
+pub static CONDITIONS: [Condition; 20] = [
     Condition {
-        name: faults::LATENCY,
         parameters: &[("ms", SLOW_MS)],
         rows: "each SERVER span of user-service has `o11y_lab.fault` and takes 50 ms or more; everything else as ever",
-        change: |shape, _| {
-            slow(shape, faults::LATENCY, |span| span.service == USER && span.kind == SpanKind::Server)
-        },
+        ..row(faults::LATENCY, |shape, _| slow(shape, faults::LATENCY, |span| serves(span, USER)))
     },
     Condition {
-        name: faults::ERROR,
         parameters: &[("status", 500)],
         rows: "what reaches order-service ends there with 500 and nothing below it, and is answered 502; `request failed` in both, `gateway_errors_total`, no order, no notification",
-        change: |shape, _| fails_at_orders(shape),
+        ..row(faults::ERROR, |shape, _| fails_at_orders(shape))
     },
     Condition {
-        name: faults::SLOW_DB,
         parameters: &[("ms", SLOW_MS)],
         rows: "each span of order-service's database has `o11y_lab.fault` and takes 50 ms or more; everything else as ever",
-        change: |shape, _| {
+        ..row(faults::SLOW_DB, |shape, _| {
             slow(shape, faults::SLOW_DB, |span| {
                 span.service == ORDER && span.attributes.contains(&"db.query.text")
             });
-        },
+        })
     },
     Condition {
-        name: faults::CONSUMER_STALL,
-        parameters: &[],
         rows: "traces end at `send notifications`; every message waits, none is notified",
-        change: |shape, _| consumed(shape, Vec::new(), false),
+        ..row(faults::CONSUMER_STALL, |shape, _| consumed(shape, Vec::new(), false))
     },
     Condition {
-        name: faults::HANDLER_ERROR,
-        parameters: &[],
         rows: "one red CONSUMER span for each attempt (`QUEUE_MAX_ATTEMPTS`), with its number; retried, then a dead letter; none is notified",
-        change: |shape, attempts| {
+        ..row(faults::HANDLER_ERROR, |shape, attempts| {
             let failed = ExpectedSpan {
                 failure: Some("handler_error"),
                 fault: Some(faults::HANDLER_ERROR),
                 ..PROCESS
             };
-            consumed(
-                shape,
-                (1..=attempts).map(|attempt| ExpectedSpan { attempt, ..failed }).collect(),
-                false,
-            );
-        },
+            let all = (1..=attempts).map(|attempt| ExpectedSpan { attempt, ..failed });
+            consumed(shape, all.collect(), false);
+        })
     },
     Condition {
-        name: faults::POISON,
-        parameters: &[],
         rows: "one red CONSUMER span, `error.type` `poison_message`; a dead letter at once; none is notified",
-        change: |shape, _| {
+        ..row(faults::POISON, |shape, _| {
             let failed =
                 ExpectedSpan { failure: Some("poison_message"), fault: Some(faults::POISON), ..PROCESS };
             consumed(shape, vec![failed], false);
-        },
+        })
     },
     Condition {
-        name: faults::DROP_CONTEXT,
-        parameters: &[],
         rows: "`send notifications` has `o11y_lab.fault`; the consumer's spans are a trace of their own, not linked either; counters as ever",
-        change: |shape, _| {
+        ..row(faults::DROP_CONTEXT, |shape, _| {
             consumed(shape, vec![ExpectedSpan { detached: true, ..PROCESS }, EMAIL], true);
-            for span in shape.spans.to_mut().iter_mut().filter(|span| span.kind == SpanKind::Producer) {
-                span.fault = Some(faults::DROP_CONTEXT);
-            }
-        },
+            hit(shape, faults::DROP_CONTEXT, |span| span.kind == SpanKind::Producer);
+        })
     },
-    Condition { name: NO_VALIDATOR, parameters: &[], rows: "", change: |shape, _| unvalidated(shape) },
+    Condition {
+        rows: "no span at all of sending and handling; nothing is published, none is notified, `queue_publish_errors_total` grows; all of it comes after the run",
+        uncounted: &[names::QUEUE_PUBLISH_ERRORS],
+        ..row(faults::PUBLISH_ERROR, |shape, _| unpublished(shape))
+    },
+    Condition {
+        parameters: &[("connections", 1)],
+        rows: "one of order-service's connections is never put back; as long as others are there everything is as ever",
+        ..row(faults::POOL_LEAK, |_, _| {})
+    },
+    Condition {
+        parameters: &[("ms", SLOW_MS)],
+        rows: "each span of user-service has `o11y_lab.fault`, and is not earlier than `--clock-tolerance` allows; everything else as ever",
+        alone: true,
+        ..row(faults::CLOCK_SKEW, |shape, _| hit(shape, faults::CLOCK_SKEW, |span| span.service == USER))
+    },
+    Condition {
+        parameters: &[("status", 500)],
+        rows: "all users: `GET /users/{id}` ends at user-service with 500 and is answered 502, orders with it; users can be created and listed",
+        alone: true,
+        ..row(faults::USER_OUTAGE, |shape, _| {
+            fails_at_users(shape, faults::USER_OUTAGE, 500, |span| span.name == "GET /users/{id}");
+        })
+    },
+    Condition {
+        parameters: &[("ms", SLOW_MS)],
+        rows: "each call of user-service by order-service has `o11y_lab.fault` and takes 50 ms or more; everything else as ever",
+        ..row(faults::SLOW_NETWORK, |shape, _| {
+            slow(shape, faults::SLOW_NETWORK, |span| {
+                span.service == ORDER && span.attributes.contains(&"url.template")
+            });
+        })
+    },
+    Condition {
+        parameters: &[("times", REPEATED as u64)],
+        rows: "`GET /orders` of order-service has `o11y_lab.fault`, and three `SELECT orders` more; everything else as ever",
+        alone: true,
+        ..row(faults::REPEATED_QUERY, |shape, _| repeated(shape))
+    },
+    Condition {
+        rows: "nothing fails, so nothing is repeated: everything as ever",
+        alone: true,
+        ..row(faults::RETRY_STORM, |_, _| {})
+    },
+    Condition {
+        parameters: &[("ms", SLOW_MS)],
+        rows: "each SERVER span of order-service has `o11y_lab.fault` and takes 50 ms or more; everything else as ever",
+        alone: true,
+        ..row(faults::DEPLOY, |shape, _| slow(shape, faults::DEPLOY, |span| serves(span, ORDER)))
+    },
+    Condition {
+        rows: "what reaches user-service ends there with 503 and nothing below it, and is answered 503; no user, no order, no notification",
+        alone: true,
+        ..row(faults::SLOW_START, |shape, _| fails_at_users(shape, faults::SLOW_START, 503, |_| true))
+    },
+    Condition {
+        parameters: &[("kib", 1)],
+        rows: "each SERVER span of user-service has `o11y_lab.fault`; everything else as ever",
+        alone: true,
+        ..row(faults::MEMORY_GROWTH, |shape, _| hit(shape, faults::MEMORY_GROWTH, |span| serves(span, USER)))
+    },
+    Condition {
+        parameters: &[("percent", 20)],
+        rows: "everything as ever",
+        ..row(faults::CPU_BURN, |_, _| {})
+    },
+    Condition {
+        parameters: &[("lines", 20)],
+        rows: "everything as ever: the lines are in no trace",
+        ..row(faults::LOG_FLOOD, |_, _| {})
+    },
+    row(NO_VALIDATOR, |shape, _| unvalidated(shape)),
 ];
+
+/// How often a page's orders are read again where that is expected.
+const REPEATED: usize = 3;
+
+/// A row that is set without parameters.
+const fn row(name: &'static str, change: fn(&mut Shape, u32)) -> Condition {
+    Condition { name, parameters: &[], rows: "", alone: false, uncounted: &[], change }
+}
 
 impl Condition {
     /// The row with this name.
@@ -112,9 +177,20 @@ impl Condition {
     }
 }
 
-fn slow(shape: &mut Shape, fault: &'static str, hit: impl Fn(&ExpectedSpan) -> bool) {
-    for span in shape.spans.to_mut().iter_mut().filter(|span| hit(span)) {
-        (span.fault, span.at_least_ms) = (Some(fault), SLOW_MS);
+fn serves(span: &ExpectedSpan, service: &str) -> bool {
+    span.service == service && span.kind == SpanKind::Server
+}
+
+fn hit(shape: &mut Shape, fault: &'static str, which: impl Fn(&ExpectedSpan) -> bool) {
+    for span in shape.spans.to_mut().iter_mut().filter(|span| which(span)) {
+        span.fault = Some(fault);
+    }
+}
+
+fn slow(shape: &mut Shape, fault: &'static str, which: impl Fn(&ExpectedSpan) -> bool) {
+    hit(shape, fault, &which);
+    for span in shape.spans.to_mut().iter_mut().filter(|span| which(span)) {
+        span.at_least_ms = SLOW_MS;
     }
 }
 
@@ -134,9 +210,75 @@ fn fails_at_orders(shape: &mut Shape) {
         spans[call].http_status = 500;
     }
     spans[0].http_status = 502;
-    (shape.status, shape.notification) = (502, None);
+    leaves_nothing(shape, 502);
+}
+
+/// What reaches user-service fails there with a status, where `which` says so, and is answered with what follows
+/// from it.
+fn fails_at_users(
+    shape: &mut Shape,
+    fault: &'static str,
+    status: u16,
+    which: impl Fn(&ExpectedSpan) -> bool,
+) {
+    match shape.subject {
+        // Without its user no order was made that could be read or changed.
+        Subject::OneOrder => {
+            let none = Shape::of(Subject::NoOrder);
+            (shape.spans, shape.status) = (none.spans.clone(), none.status);
+            return;
+        }
+        Subject::Complete => {
+            let spans = shape.spans.to_mut();
+            spans.truncate(4);
+            spans[..3].iter_mut().for_each(|span| span.http_status = 404);
+            leaves_nothing(shape, 404);
+            return;
+        }
+        _ => {}
+    }
+    let spans = shape.spans.to_mut();
+    let Some(row) = spans.iter().position(|span| serves(span, USER) && which(span)) else { return };
+    spans.truncate(row + 1);
+    (spans[row].http_status, spans[row].fault) = (status, Some(fault));
+    let (mut below, mut answered) = (row, status);
+    while let Some(above) = parent_of(spans, below) {
+        if spans[above].kind == SpanKind::Server {
+            // A caller of what is broken says so; of what is not available, that it is not either.
+            answered = if status == 500 { 502 } else { status };
+        }
+        (spans[above].http_status, below) = (answered, above);
+    }
+    let ordered = spans.iter().any(|span| serves(span, ORDER));
+    leaves_nothing(shape, answered);
+    let counts = shape.counts.to_mut();
+    counts.push((USER, names::USERS_ERRORS, None));
+    if ordered {
+        counts.push((ORDER, names::ORDERS_ERRORS, Some(("reason", "user_unavailable"))));
+    }
+}
+
+fn leaves_nothing(shape: &mut Shape, status: u16) {
+    (shape.status, shape.notification) = (status, None);
     shape.lines = Cow::Borrowed(&[]);
     shape.counts = Cow::Borrowed(&[]);
+}
+
+fn unpublished(shape: &mut Shape) {
+    let spans = shape.spans.to_mut();
+    let Some(row) = spans.iter().position(|span| span.kind == SpanKind::Producer) else { return };
+    spans.drain(row..end_of(spans, row));
+    shape.notification = None;
+}
+
+fn repeated(shape: &mut Shape) {
+    let spans = shape.spans.to_mut();
+    if shape.subject != Subject::Orders {
+        return;
+    }
+    let again: Vec<_> = spans.last().into_iter().flat_map(|query| [*query; REPEATED]).collect();
+    spans.extend(again);
+    hit(shape, faults::REPEATED_QUERY, |span| serves(span, ORDER));
 }
 
 /// Puts other spans in the place of those of the consumer.

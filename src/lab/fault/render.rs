@@ -57,7 +57,7 @@ pub(super) fn active(all: &[Value]) -> String {
     let mut lines = format!("{:<wide$}  {:<14}  LEFT      SETTINGS\n", "ROLE", "FAULT");
     for one in all {
         let left = format!("{} s", one["secondsLeft"].as_f64().unwrap_or_default());
-        let settings = ["ms", "ratio", "status", "route"].into_iter().filter(|name| !one[name].is_null());
+        let settings = parameter_names().into_iter().filter(|name| !one[name].is_null());
         let settings: Vec<_> = settings.map(|name| format!("{name} {}", plain(&one[name]))).collect();
         let _ = writeln!(
             lines,
@@ -68,6 +68,17 @@ pub(super) fn active(all: &[Value]) -> String {
         );
     }
     lines
+}
+
+/// The names of all parameters, in the order of the table.
+fn parameter_names() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for parameter in FAULTS.iter().flat_map(|fault| fault.parameters) {
+        if !names.contains(&parameter.name) {
+            names.push(parameter.name);
+        }
+    }
+    names
 }
 
 fn plain(value: &Value) -> String {

@@ -32,12 +32,12 @@ pub(super) struct CountedSource<'a> {
 }
 
 /// The names that are compared, in the order of the report.
-fn compared() -> Vec<String> {
+fn compared(uncounted: &[&str]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let moved = SHAPES.iter().flat_map(|shape| shape.expected_counts()).map(|key| key.metric);
     let sum = std::iter::once(format!("{}_sum", names::ORDER_VALUE));
     for name in moved.chain(sum).chain(QUIET.map(str::to_owned)) {
-        if !all.contains(&name) {
+        if !all.contains(&name) && !uncounted.contains(&name.as_str()) {
             all.push(name);
         }
     }
@@ -53,8 +53,10 @@ impl CountedSource<'_> {
     /// from the start.
     pub(super) fn claims(&self, ledger: &RequestLedger, others: Option<&str>) -> Vec<Claim> {
         let wanted = ledger.counts();
-        let mut claims: Vec<_> =
-            compared().into_iter().map(|name| self.metric(&name, &wanted, ledger, others)).collect();
+        let mut claims: Vec<_> = compared(&ledger.uncounted)
+            .into_iter()
+            .map(|name| self.metric(&name, &wanted, ledger, others))
+            .collect();
         let (mut late, mut strange) = (Flaws::default(), Flaws::default());
         for key in wanted.keys().filter(|key| self.before.value(key).is_none()) {
             late.add(format!("{} was not there", shown(key)), || self.place(&key.metric));

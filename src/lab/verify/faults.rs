@@ -20,6 +20,8 @@ const LARGEST_ANSWER: usize = 1 << 16;
 const SECONDS: u64 = 900;
 /// A `receive` that is under way when the consumer stalls still brings messages for a second.
 const UNTIL_STALLED: Duration = Duration::from_millis(1500);
+/// The relay counts what the outbox holds every two seconds.
+const UNTIL_COUNTED: Duration = Duration::from_millis(2500);
 
 /// Does the work under the faults of the settings, and clears them.
 ///
@@ -39,12 +41,21 @@ pub(super) async fn under(
         let why = "--faults: a consumer that is stalled meets neither handler-error nor poison; set them in a run of their own";
         return Err(Invalid(why.to_owned()).into());
     }
+    if let Some(name) = config.faults.iter().find(|name| Condition::named(name).is_some_and(|one| one.alone))
+        && config.faults.len() > 1
+    {
+        let why = format!("--faults: {name} is verified in a run of its own");
+        return Err(Invalid(why).into());
+    }
     stop.during(none_is_set(config)).await?;
     let outcome = async {
         set(config).await?;
         Ok(work.await)
     };
     let outcome = stop.during(outcome).await;
+    if asked(config, faults::PUBLISH_ERROR) {
+        tokio::time::sleep(UNTIL_COUNTED).await;
+    }
     let cleared = clear(config).await;
     let mut report = outcome?;
     cleared?;

@@ -62,6 +62,8 @@ pub(crate) struct RequestLedger {
     pub(crate) sampler: Option<TraceSampler>,
     /// The queue's name: those of its spans end with it.
     pub(crate) queue: String,
+    /// Metrics of which it is not known by how much they grow.
+    pub(crate) uncounted: Vec<&'static str>,
 }
 
 impl RequestLedger {

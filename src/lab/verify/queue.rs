@@ -10,8 +10,9 @@ use tokio::time::sleep;
 use super::claim::{Claim, Flaws};
 use super::ledger::RequestLedger;
 use crate::config::VerifyConfig;
+use crate::exposition;
 use crate::runtime::oneshot::OneShot;
-use crate::schema::Role;
+use crate::schema::{Role, names};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -52,8 +53,10 @@ impl QueueWitness {
         let end = Instant::now() + config.within;
         let mut left = Flaws::default();
         loop {
+            // First: what it holds comes to the queue.
+            let outbox = witness.outbox(config).await;
             let stats = witness.stats().await.unwrap_or_default();
-            if stats["waiting"] == 0 && stats["inFlight"] == 0 {
+            if outbox == Some(0.0) && stats["waiting"] == 0 && stats["inFlight"] == 0 {
                 break;
             }
             if Instant::now() >= end {
@@ -66,6 +69,13 @@ impl QueueWitness {
             sleep(PAUSE).await;
         }
         Claim::of("queue.healed", "notification-service", "without the faults nothing is left waiting", &left)
+    }
+
+    /// What waits to be published.
+    async fn outbox(&self, config: &VerifyConfig) -> Option<f64> {
+        let url = format!("{}/metrics", config.of(Role::Order));
+        let answer = self.http.send(Method::GET, &url, &[UNSAMPLED], None).await.ok()?;
+        exposition::value(std::str::from_utf8(&answer.body).ok()?, names::QUEUE_OUTBOX_PENDING)
     }
 
     /// What `/stats` says, if it answers.

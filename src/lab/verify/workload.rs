@@ -81,6 +81,7 @@ impl<'a> Workload<'a> {
         ledger.sampler = self.sampler.clone();
         let sampler = self.sampler.is_some() || ledger.known().any(|entry| !entry.sampled);
         let detached = shapes.iter().any(|shape| shape.spans.iter().any(|span| span.detached));
+        ledger.uncounted = self.conditions().flat_map(|one| one.uncounted).copied().collect();
         ledger.sampled_apart = (detached || self.config.queue_trace_mode == TraceMode::Link) && sampler;
         ledger
     }
@@ -94,11 +95,14 @@ impl<'a> Workload<'a> {
         self.all(planned.collect()).await
     }
 
+    fn conditions(&self) -> impl Iterator<Item = &'static Condition> {
+        let faults = self.config.faults.iter().map(String::as_str);
+        faults.chain(self.config.without_validator.then_some(NO_VALIDATOR)).filter_map(Condition::named)
+    }
+
     /// Every shape, as it is under the conditions of this run.
     fn shapes(&self) -> Vec<Arc<Shape>> {
-        let faults = self.config.faults.iter().map(String::as_str);
-        let names = faults.chain(self.config.without_validator.then_some(NO_VALIDATOR));
-        let conditions: Vec<_> = names.filter_map(Condition::named).collect();
+        let conditions: Vec<_> = self.conditions().collect();
         let changed = SHAPES.iter().cloned().map(|mut shape| {
             conditions.iter().for_each(|one| one.apply(&mut shape, self.config.queue_max_attempts));
             Arc::new(shape)

@@ -132,7 +132,7 @@ impl ValidatorFunction {
     }
 
     async fn judge(&self, event: InvokeEvent<'_>, id: &str) -> Result<FunctionAnswer, FunctionError> {
-        self.faults.request(&super::ROUTES[0]).await.map_err(|problem| FunctionError {
+        self.faults.request(&super::ROUTES[0], "").await.map_err(|problem| FunctionError {
             kind: "Function.Failed",
             message: problem.detail().to_owned(),
         })?;

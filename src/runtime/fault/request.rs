@@ -74,12 +74,14 @@ struct GivenParameters {
 impl GivenParameters {
     fn put(&mut self, name: &str, value: Checked) {
         match (name, value) {
-            ("ms", Checked::Whole(ms)) => self.settings.ms = Some(ms),
-            ("status", Checked::Whole(status)) => self.settings.status = Some(status),
             ("seconds", Checked::Whole(seconds)) => self.seconds = seconds,
+            (name, Checked::Whole(number)) => {
+                if let Some(own) = self.settings.number(name) {
+                    *own = Some(number);
+                }
+            }
             (_, Checked::Ratio(ratio)) => self.settings.ratio = Some(ratio),
             (_, Checked::Route(route)) => self.settings.route = Some(route),
-            (_, Checked::Whole(_)) => {}
         }
     }
 }
@@ -106,8 +108,12 @@ mod tests {
         let all = json!({"fault": "error", "ratio": 0.5, "route": "/orders", "status": 503, "seconds": 3600});
         let wanted = parse(&all).unwrap();
         assert_eq!(wanted.lasts, Duration::from_secs(3600));
-        let expected =
-            FaultSettings { ms: None, ratio: Some(0.5), status: Some(503), route: Some("/orders") };
+        let expected = FaultSettings {
+            ratio: Some(0.5),
+            status: Some(503),
+            route: Some("/orders"),
+            ..Default::default()
+        };
         assert_eq!(wanted.settings, expected);
     }
 

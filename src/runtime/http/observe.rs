@@ -105,7 +105,8 @@ async fn in_time(
     let answer = async {
         // The Lambda Invoke API is AWS's: what fails there is the function behind it.
         if let Some(route) = route.filter(|route| !route.is_internal()) {
-            surface.faults.request(route).await.map_err(Problem::in_current_span)?;
+            let path = request.match_info().as_str();
+            surface.faults.request(route, path).await.map_err(Problem::in_current_span)?;
         }
         next.call(request).await
     };

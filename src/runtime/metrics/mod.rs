@@ -31,6 +31,7 @@ use open_metrics::open_metrics;
 pub(super) use options::ExemplarFilter;
 pub use series::{route_labels, server_labels};
 
+use super::telemetry::{is_next_version, version};
 use super::{Shutdown, process};
 use crate::schema::{Kind, METRICS, Route, Service, names};
 
@@ -90,7 +91,7 @@ impl Recorder {
     /// The page for `/metrics`.
     pub fn render(&self, format: PageFormat) -> String {
         self.read_system();
-        let page = self.handle.render();
+        let page = of_version(self.handle.render());
         match format {
             PageFormat::Prometheus => page,
             PageFormat::OpenMetrics => open_metrics(&page, |bucket| self.observations.exemplars(bucket)),
@@ -101,6 +102,18 @@ impl Recorder {
     fn read_system(&self) {
         process::collect();
         gauge!(names::RUNTIME_TASKS).set(self.runtime.metrics().num_alive_tasks() as f64);
+    }
+}
+
+/// A page on which `build_info` has the version that is said to run: with two series of it, what is joined to
+/// it would not know which.
+fn of_version(page: String) -> String {
+    match is_next_version() {
+        true => {
+            let of = |version| format!("{}{{version=\"{version}\"", names::BUILD_INFO);
+            page.replace(&of(env!("CARGO_PKG_VERSION")), &of(version()))
+        }
+        false => page,
     }
 }
 

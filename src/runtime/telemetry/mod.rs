@@ -24,6 +24,7 @@ mod propagators;
 mod resource;
 mod settings;
 mod signal;
+mod staged;
 mod traces;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use pipeline::Pipeline;
 use propagators::Propagators;
 use settings::Settings;
 pub use signal::{PartialSuccess, Signal};
+pub(in crate::runtime) use staged::{is_next_version, set_clock_behind, set_next_version, version};
 pub(super) use traces::nanoseconds;
 pub(crate) use traces::scope;
 use traces::{span_layer, tracer};

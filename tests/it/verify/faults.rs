@@ -43,7 +43,29 @@ fn each_fault_of_requests_and_of_the_database_leaves_what_its_row_says_and_is_he
 
 #[test]
 fn each_fault_of_the_queue_leaves_what_its_row_says_and_is_healed() {
-    each_leaves_what_its_row_says_and_is_healed(&FAULTS[3..]);
+    each_leaves_what_its_row_says_and_is_healed(&FAULTS[3..8]);
+}
+
+#[test]
+fn each_fault_of_calls_of_clocks_and_of_users_leaves_what_its_row_says_and_is_healed() {
+    each_leaves_what_its_row_says_and_is_healed(&FAULTS[8..14]);
+}
+
+#[test]
+fn each_fault_of_a_process_leaves_what_its_row_says_and_is_healed() {
+    each_leaves_what_its_row_says_and_is_healed(&FAULTS[14..]);
+}
+
+#[test]
+fn two_faults_that_hit_the_same_spans_are_refused_together() {
+    let lab = Lab::start();
+    for both in ["latency,clock-skew", "slow-start,cpu-burn"] {
+        let refused = verify(&lab, "1", "5s").args(["--faults", both]).output().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("in a run of its own"), "{said}");
+    }
+    assert_eq!(active(&lab), Vec::<Value>::new());
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl LogBatches {
         let sender = Sender::new(Signal::Logs, &settings.export)?;
         let (envelope, account) = (Envelope::new(resource, &scope()), ledger.clone());
         let batches = BatchProcessor::start("logs", settings.batch, ledger.clone(), move |batch| {
-            let outcome = sender.send(envelope.around(&batch.bytes));
+            let outcome = sender.send(envelope.around_batch(&batch));
             account.settle(batch.items, outcome);
         });
         let batches = Arc::new(batches.context("no thread for the export of logs")?);

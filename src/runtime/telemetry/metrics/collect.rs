@@ -8,7 +8,8 @@ use opentelemetry::KeyValue;
 use crate::runtime::metrics::{
     Base2Histogram, BucketExemplar, ObservedHistogram, ObservedSeries, ObservedValue,
 };
-use crate::schema::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric};
+use crate::runtime::telemetry::version;
+use crate::schema::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric, names};
 
 /// One metric with its points.
 #[derive(Debug)]
@@ -100,6 +101,8 @@ fn new_exemplars(row: &OtlpMetric, histogram: &ObservedHistogram, since: u64) ->
 fn attributes(row: &OtlpMetric, key: &Key) -> Vec<KeyValue> {
     let mut all: Vec<_> = row.fixed.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
     for (label, value) in key.labels().map(|label| (label.key(), label.value())) {
+        // Of a process that says what it runs, the one label that changes.
+        let value = if (row.metric, label) == (names::BUILD_INFO, "version") { version() } else { value };
         if let Some(key) = row.key(label) {
             let number = INTEGER_KEYS.contains(&key).then(|| value.parse::<i64>().ok()).flatten();
             all.push(match number {

@@ -12,6 +12,7 @@ use opentelemetry::Context;
 
 use super::Ledger;
 use crate::runtime::telemetry::settings::Batch;
+use crate::runtime::telemetry::staged::is_next_version;
 
 /// A batch is complete at this size too, in bytes: items are bounded in number, and some are large.
 const MOST_BYTES: usize = 1 << 20;
@@ -23,6 +24,8 @@ pub(in crate::runtime::telemetry) struct EncodedBatch {
     pub(in crate::runtime::telemetry) bytes: Vec<u8>,
     /// How many they are.
     pub(in crate::runtime::telemetry) items: usize,
+    /// Whether they are of the version that is next, by the fault of that name: a batch is of one version.
+    pub(in crate::runtime::telemetry) next_version: bool,
 }
 
 /// Takes items, in batches bounded by the ledger. Ends with its thread when it is dropped.
@@ -91,13 +94,22 @@ impl BatchProcessor {
         if !shared.ledger.admit() {
             return;
         }
+        let next_version = is_next_version();
+        let mut wake = state.filling.items > 0 && state.filling.next_version != next_version;
+        if wake {
+            state.complete();
+        }
+        state.filling.next_version = next_version;
         write(&mut state.filling.bytes);
         state.filling.items += 1;
         if state.filling.items >= shared.batch.size || state.filling.bytes.len() >= MOST_BYTES {
             state.complete();
+            wake = true;
         } else if state.filling.items == 1 {
             state.due = Instant::now().checked_add(shared.batch.delay);
-        } else {
+            wake = true;
+        }
+        if !wake {
             return;
         }
         drop(state);

@@ -20,7 +20,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Bytes;
 
-pub(super) use batch::BatchProcessor;
+pub(super) use batch::{BatchProcessor, EncodedBatch};
 pub(super) use client::{Client, Reply};
 pub(super) use envelope::Envelope;
 pub(super) use grpc::path as grpc_path;

@@ -14,6 +14,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use super::encode::write_span;
 use crate::runtime::telemetry::otlp::{BatchProcessor, Envelope, Ledger, Sender, Wire};
 use crate::runtime::telemetry::settings::Batch;
+use crate::runtime::telemetry::staged;
 
 /// Encodes sampled spans into the batches that a thread exports.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl SpanBatches {
     ) -> std::io::Result<Self> {
         let account = ledger.clone();
         let batches = BatchProcessor::start("spans", batch, ledger, move |batch| {
-            let outcome = sender.send(envelope.around(&batch.bytes));
+            let outcome = sender.send(envelope.around_batch(&batch));
             account.settle(batch.items, outcome);
         })?;
         Ok(Self { batches, value_length })
@@ -44,8 +45,9 @@ impl SpanBatches {
 impl SpanProcessor for SpanBatches {
     fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
         if span.span_context.is_sampled() {
+            staged::time(&mut span);
             self.batches.append(|buffer| {
                 Wire::new(buffer).message(Envelope::ITEM, |wire| write_span(wire, &span, self.value_length));
             });
