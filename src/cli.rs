@@ -175,9 +175,7 @@ fn explain(error: &clap::Error, words: &[OsString]) -> Option<String> {
     let arg = args.find(|arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)))?;
     let variable = arg.get_env().map(|name| format!(" (environment variable {})", name.to_string_lossy()));
     let value = text(ContextKind::InvalidValue)?;
-    // Whatever has a login in it is a secret, as a URL with a password is.
-    let secret = arg.is_hide_env_values_set() || value.contains('@');
-    let value = if secret { "***".to_owned() } else { value };
+    let value = shown_value(arg, &value);
     let why = match (error.source(), error.get(ContextKind::ValidValue)) {
         (Some(cause), _) => format!(": {cause}"),
         (None, Some(ContextValue::Strings(valid))) => format!(": expected one of {}", valid.join(", ")),
@@ -186,9 +184,51 @@ fn explain(error: &clap::Error, words: &[OsString]) -> Option<String> {
     Some(format!("error: invalid value '{value}' for {shown}{}{why}", variable.unwrap_or_default()))
 }
 
+/// A value as an error may show it. Whatever has a login in it is a secret; of a setting that may hold one only what
+/// names a place is shown: scheme, host and port.
+fn shown_value(arg: &clap::Arg, value: &str) -> String {
+    let secret = "***".to_owned();
+    if value.contains('@') {
+        return secret;
+    }
+    if !arg.is_hide_env_values_set() {
+        return value.to_owned();
+    }
+    let is_url = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name.ends_with("URL")));
+    let start = value.find("://").map_or(0, |at| at + 3);
+    let end = value[start..].find(['/', '?', '#']).map_or(value.len(), |at| start + at);
+    let port = value[start..end].rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    // A bare word may be anything.
+    let is_place = (start > 0 || port)
+        && value[start..end].chars().all(|c| c.is_ascii_alphanumeric() || ".:-_[]".contains(c));
+    let rest = if end < value.len() && &value[end..] != "/" { "/***" } else { "" };
+    if is_url && is_place && end > start { format!("{}{rest}", &value[..end]) } else { secret }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_shows_the_place_of_a_url_and_nothing_that_may_be_a_secret() {
+        let url = clap::Arg::new("a").value_name("URL").hide_env_values(true);
+        for (value, said) in [
+            ("localhost:4318", "localhost:4318"),
+            ("ftp://vendor.example:4318/", "ftp://vendor.example:4318"),
+            ("ftp://[::1]:4318", "ftp://[::1]:4318"),
+            ("ftp://vendor.example/v1/key-123", "ftp://vendor.example/***"),
+            ("ftp://vendor.example?key=123", "ftp://vendor.example/***"),
+            ("http://me:secret@vendor.example", "***"),
+            ("key=123", "***"),
+            ("hunter2", "***"),
+            ("", "***"),
+        ] {
+            assert_eq!(shown_value(&url, value), said, "{value}");
+        }
+        let pairs = clap::Arg::new("b").value_name("PAIRS").hide_env_values(true);
+        assert_eq!(shown_value(&pairs, "abc"), "***");
+        assert_eq!(shown_value(&clap::Arg::new("c"), "abc"), "abc");
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -38,7 +38,7 @@ pub use access::BackendAccessConfig;
 pub use broker::{BrokerConfig, KafkaGroupProtocol, KafkaMechanism, KafkaSecurity, Secret};
 pub(crate) use duration::{BareUnit, duration};
 pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
-pub use forward::ForwardConfig;
+pub use forward::{ForwardConfig, not_in_circles};
 pub use keep::KeepRules;
 use keep::keep_rules;
 pub use lab::{BackendProgram, ConsoleConfig, HealthcheckConfig, PortBase, TAKES_GRPC, UpConfig};
@@ -70,6 +70,8 @@ pub use verify_spec::SpecConfig;
 pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
 /// Set by `up` for its children: standard input is a lifeline, its end means the parent is gone.
 pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
+/// Set by `up` for its children: the variables, separated by commas, that it chose and nobody else set.
+pub const CHOSEN_VARIABLE: &str = "O11Y_LAB_CHOSEN";
 /// `PORT` and its kind must not leak from one child of `up` into another.
 pub const PORT_VARIABLE: &str = "PORT";
 /// A file beside `orders.db` that `up --fresh` leaves where the queue is elsewhere and may still hold messages:

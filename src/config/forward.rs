@@ -1,8 +1,11 @@
 //! Where the console sends on what it receives.
 
-use clap::Args;
+use std::net::IpAddr;
 
-use super::{OtelConfig, http_url};
+use clap::Args;
+use url::Url;
+
+use super::{Invalid, OtelConfig, http_url, is_loopback};
 
 /// A further receiver. Its headers, timeout and TLS files are those of the standard variables.
 #[derive(Args, Clone, Debug, Default)]
@@ -25,6 +28,31 @@ pub struct ForwardConfig {
     /// PEM file with the console's private key, for mutual TLS
     #[arg(long, env = "OTEL_EXPORTER_OTLP_CLIENT_KEY", value_name = "FILE")]
     pub forward_client_key: Option<String>,
+}
+
+/// Refuses a receiver that is the console itself: each export would be the reason of the next. The console listens at
+/// `host`, is called `names` and has these ports; `setting` names the URL's.
+///
+/// # Errors
+/// It is one of them.
+pub fn not_in_circles(
+    setting: &str,
+    receiver: Option<&str>,
+    (host, names): (IpAddr, &[String]),
+    ports: &[Option<u16>],
+) -> Result<(), Invalid> {
+    let Some(url) = receiver.and_then(|url| Url::parse(url).ok()) else { return Ok(()) };
+    let name = url.host_str().unwrap_or_default();
+    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    let here = is_loopback(name)
+        || names.iter().any(|own| own == name)
+        || address.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified() || ip == host);
+    match url.port_or_known_default() {
+        Some(port) if here && ports.contains(&Some(port)) => Err(Invalid(format!(
+            "{setting} could only go in circles: port {port} is this console's own, which gets all of it already"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 impl ForwardConfig {

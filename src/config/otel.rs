@@ -143,7 +143,7 @@ pub struct OtelConfig {
 impl OtelConfig {
     /// The `OTEL_*` variables that are set and have no effect here, so that a
     /// misspelled one is noticed. `none` asks for nothing and is not among them. Beside a file those have one that it
-    /// refers to.
+    /// refers to; what `up` chose for its children, nobody set.
     pub fn variables_without_effect(file: Option<&OtelFile>) -> Vec<String> {
         let known = Self::augment_args(clap::Command::new("otel"));
         let read = |name: &str| known.get_arguments().any(|a| a.get_env().is_some_and(|e| e == name));
@@ -151,11 +151,13 @@ impl OtelConfig {
             Some(file) => name == "OTEL_CONFIG_FILE" || file.variables.contains(name),
             None => read(name),
         };
+        let chosen = std::env::var(super::CHOSEN_VARIABLE).unwrap_or_default();
+        let is_chosen = |name: &str| chosen.split(',').any(|chosen| chosen == name);
         let asks = |value: &std::ffi::OsStr| !value.is_empty() && value != "none";
         let mut names: Vec<String> = std::env::vars_os()
             .filter(|(_, value)| asks(value))
             .filter_map(|(name, _)| name.into_string().ok())
-            .filter(|name| name.starts_with("OTEL_") && !is_known(name))
+            .filter(|name| name.starts_with("OTEL_") && !is_known(name) && !is_chosen(name))
             .collect();
         names.sort();
         names

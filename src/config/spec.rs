@@ -11,6 +11,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod unique;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -19,6 +20,7 @@ use std::path::Path;
 use super::Invalid;
 use crate::terminal::escaped;
 use check::Checker;
+pub use check::old_boolean;
 use fields::{SPEC, SpecObject, SpecShape};
 pub use rows::{
     SpecLog, SpecMetric, SpecPattern, SpecRange, SpecRule, SpecSeries, SpecSpan, SpecText, SpecValue,
@@ -39,12 +41,13 @@ impl TelemetrySpec {
     pub fn read(file: &Path) -> Result<Self, Invalid> {
         let name = file.display();
         let invalid = |what: String| Invalid(format!("--spec (VERIFY_SPEC) {name}: {what}"));
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let opened = std::fs::File::open(file).map_err(|error| invalid(error.to_string()))?;
-        opened.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| invalid(error.to_string()))?;
-        if text.len() as u64 > LARGEST {
+        opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| invalid(error.to_string()))?;
+        if bytes.len() as u64 > LARGEST {
             return Err(invalid("it is larger than 1 MiB".to_owned()));
         }
+        let text = String::from_utf8(bytes).map_err(|error| invalid(no_utf8(&error)))?;
         Self::parse(&text).map_err(|wrong| invalid(told(&wrong)))
     }
 
@@ -53,6 +56,10 @@ impl TelemetrySpec {
     /// # Errors
     /// What is wrong with it, one sentence each.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        if let Some(((line, column), key)) = unique::repeated(text) {
+            let said = format!("the key `{key}` is there twice: in one of these two places it has no effect");
+            return Err(vec![format!("line {line}, column {column}: {} (duplicate)", escaped(&said))]);
+        }
         let yaml: serde_yaml_ng::Value =
             serde_yaml_ng::from_str(text).map_err(|error| vec![format!("it is no YAML: {error}")])?;
         let value = serde_json::to_value(&yaml).map_err(|error| vec![error.to_string()])?;
@@ -79,6 +86,15 @@ impl TelemetrySpec {
     pub fn service_of<'a>(&'a self, own: Option<&'a str>) -> &'a str {
         own.or(self.service.as_deref()).unwrap_or_default()
     }
+}
+
+/// Where bytes stop being UTF-8.
+fn no_utf8(error: &std::string::FromUtf8Error) -> String {
+    let whole = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = whole.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let last = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let column = String::from_utf8_lossy(last).chars().count() + 1;
+    format!("line {line}, column {column}: this byte is no UTF-8, which a file of YAML is")
 }
 
 /// What is wrong with one row, as a file would have it; nothing where it may stand there.

@@ -1,17 +1,17 @@
-//! What is said on standard error of exports that are sent on: the first time, then once a minute with the sum.
+//! What is said on standard error of exports that are sent on: each cause once, then once a minute with the sum, and what was lost
+//! in all when they are taken again.
 
 use std::io::Write;
 use std::time::Instant;
 
 use crate::runtime::telemetry::Signal;
-use crate::runtime::telemetry::forward::Occasional;
+use crate::runtime::telemetry::forward::{Occasional, Outage};
 
 /// What was said of one signal.
 #[derive(Default)]
 pub(super) struct LaneReports {
-    failures: Occasional,
+    failures: Outage,
     drops: Occasional,
-    failing: bool,
     dropped: u64,
 }
 
@@ -20,14 +20,15 @@ impl LaneReports {
     pub(super) fn tell(&mut self, signal: Signal, lost: u64, cause: Option<String>, dropped: u64) {
         let (title, items, now) = (signal.title(), signal.items(), Instant::now());
         if let Some(cause) = cause {
-            if let Some(lost) = self.failures.count(lost, now) {
+            if let Some(lost) = self.failures.failed(lost, &cause, now) {
                 say(&format!(
                     "{title} export was not taken where it is sent on to, {lost} {items} are lost: {cause}"
                 ));
-                self.failing = true;
             }
-        } else if std::mem::take(&mut self.failing) {
-            say(&format!("{title} exports are taken again where they are sent on to"));
+        } else if let Some(lost) = self.failures.over() {
+            say(&format!(
+                "{title} exports are taken again where they are sent on to; {lost} {items} were lost"
+            ));
         }
         let new = dropped - std::mem::replace(&mut self.dropped, dropped);
         if new > 0

@@ -62,7 +62,7 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 
-use crate::config::ConsoleConfig;
+use crate::config::{ConsoleConfig, not_in_circles};
 pub use crate::otlp::json_to_protobuf;
 use crate::runtime::Shutdown;
 use crate::schema::Endpoint;
@@ -83,9 +83,12 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     let page = bind(SocketAddr::new(config.host, ports.at(Endpoint::Console)), "the console")?;
     let otlp = config.otlp().map(|port| bind(SocketAddr::new(config.host, port), "OTLP")).transpose()?;
     let grpc = bind_grpc(&config)?;
+    let on_grpc = grpc.as_ref().map(TcpListener::local_addr).transpose()?;
+    let own = [Some(ports.at(Endpoint::Console)), config.otlp(), on_grpc.map(|address| address.port())];
+    let names = (config.host, config.allowed_hosts.as_slice());
+    not_in_circles("--forward (CONSOLE_FORWARD)", config.forward.forward.as_deref(), names, &own)?;
     let shutdown = Shutdown::new(Duration::from_secs(1));
     shutdown.listen().context("cannot listen for signals")?;
-    let on_grpc = grpc.as_ref().map(TcpListener::local_addr).transpose()?;
     let console = web::Data::new(Console::new(&config, on_grpc.map(|address| address.port()))?);
     stdin::follow(console.clone().into_inner(), shutdown.clone());
     scrape::start(console.clone().into_inner(), config.host, config.scrape_interval);

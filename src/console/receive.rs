@@ -9,7 +9,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use prost::Message;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::body::{BodyHead, OtlpRefusal, unpack};
 use super::export::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
@@ -74,7 +74,7 @@ impl OtlpEncoding {
     fn answer<T: Message + Serialize>(self, answer: &T) -> HttpResponse {
         match self {
             Self::Protobuf => HttpResponse::Ok().content_type(PROTOBUF).body(answer.encode_to_vec()),
-            Self::Json => HttpResponse::Ok().json(answer),
+            Self::Json => HttpResponse::Ok().json(in_json(answer)),
         }
     }
 
@@ -97,6 +97,16 @@ impl OtlpEncoding {
             Self::Json => answer.json(json!({"message": message})),
         }
     }
+}
+
+/// The answer as protobuf's JSON has it: its 64-bit numbers are texts.
+fn in_json(answer: &impl Serialize) -> Value {
+    let mut answer = serde_json::to_value(answer).unwrap_or_default();
+    let fields = answer.get_mut("partialSuccess").and_then(Value::as_object_mut);
+    for value in fields.into_iter().flat_map(Map::values_mut).filter(|value| value.is_number()) {
+        *value = value.to_string().into();
+    }
+    answer
 }
 
 fn unsupported() -> HttpResponse {

@@ -194,7 +194,7 @@ async fn spans_without_ids_are_reported_as_rejected_in_both_encodings() {
     let json = serde_json::to_vec(&export).unwrap();
     let (_, answer) = post(&console, "/v1/traces", JSON, "", json).await;
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
-    assert_eq!(answer["partialSuccess"]["rejectedSpans"], 1);
+    assert_eq!(answer["partialSuccess"]["rejectedSpans"], "1");
     let (_, answer) = post(&console, "/v1/traces", PROTOBUF, "", export.encode_to_vec()).await;
     let answer = ExportTraceServiceResponse::decode(answer).unwrap();
     assert_eq!(answer.partial_success.unwrap().rejected_spans, 1);
@@ -210,7 +210,7 @@ async fn a_span_that_cannot_be_read_costs_only_itself() {
     spans.push(json!({"traceId": "xyz", "spanId": "1", "name": 7}));
     let (status, answer) = post(&console, "/v1/traces", JSON, "", export.to_string().into_bytes()).await;
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
-    assert_eq!((status, &answer["partialSuccess"]["rejectedSpans"]), (200, &json!(1)), "{answer}");
+    assert_eq!((status, &answer["partialSuccess"]["rejectedSpans"]), (200, &json!("1")), "{answer}");
     assert_eq!(console.traces().stats.spans, 1);
 }
 

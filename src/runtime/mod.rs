@@ -41,6 +41,8 @@ pub use telemetry::Telemetry;
 use crate::config::{HttpConfig, RoleConfig};
 use crate::schema::{Role, Route, Service};
 
+/// What a role logs when its work is done and only the export of its last telemetry is left.
+pub(crate) const STOPPED: &str = "stopped";
 /// The longest the last export of spans may hold up the exit.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(3);
 
@@ -161,7 +163,7 @@ impl Runtime {
                 tracing::warn!("a background task did not finish within the grace period");
             }
         }
-        tracing::info!("stopped");
+        tracing::info!("{STOPPED}");
         self.telemetry.shutdown(FLUSH_DEADLINE).await;
     }
 

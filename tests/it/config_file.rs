@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use o11y_lab::schema::Role;
-use serde_json::json;
+use o11y_lab::schema::{Role, SERVICES};
+use serde_json::{Value, json};
 
-use crate::helpers::{Process, bin, eventually, get, post, single};
+use crate::helpers::{Lab, Process, bin, eventually, get, post, single};
 use crate::otlp::Console;
 
 fn written(folder: &Path, text: &str) -> String {
@@ -93,5 +93,31 @@ fn what_a_configuration_file_asks_for_and_is_not_supported_is_refused_by_its_pat
         assert_eq!(process.wait().code(), Some(2));
         let said = process.stderr();
         assert!(said.contains("OTEL_CONFIG_FILE") && said.contains(path), "{said}");
+    }
+}
+
+#[test]
+fn the_roles_of_up_do_not_warn_of_variables_that_up_chose_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = written(
+        folder.path(),
+        r#"
+file_format: "1.1"
+tracer_provider:
+  processors: [batch: {exporter: {otlp_http: {endpoint: "${OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces"}}}]
+"#,
+    );
+    let file = file.as_str();
+    let lab = Lab::start_with(&[("OTEL_CONFIG_FILE", file), ("OTEL_BSP_MAX_QUEUE_SIZE", "100")]);
+    let warnings = eventually("each role's warning", || {
+        let lines = lab.logs();
+        let said =
+            |line: &&Value| line["message"].as_str().is_some_and(|text| text.contains("have no effect here"));
+        let all: Vec<_> = lines.iter().filter(said).map(|line| line["variables"].to_string()).collect();
+        (all.len() == SERVICES.len()).then_some(all)
+    });
+    for variables in warnings {
+        assert!(variables.contains("OTEL_BSP_MAX_QUEUE_SIZE"), "what the user set: {variables}");
+        assert!(!variables.contains("OTEL_BSP_SCHEDULE_DELAY"), "what up chose: {variables}");
     }
 }

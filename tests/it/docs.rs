@@ -407,8 +407,11 @@ fn every_field_of_a_file_of_verify_is_documented_and_its_schema_is_made_from_the
     use o11y_lab::config::spec::{fields::OBJECTS, schema};
     let mut text = String::new();
     for object in OBJECTS {
+        let (article, name) =
+            object.with_article().split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let article = article.replacen('a', "A", 1);
         text +=
-            &format!("\nA {}:\n\n| field | what may stand there | meaning |\n|---|---|---|\n", object.name);
+            &format!("\n{article} {name}:\n\n| field | what may stand there | meaning |\n|---|---|---|\n");
         for field in object.fields {
             let required = if field.required { " (required)" } else { "" };
             text += &format!("| `{}`{required} | {} | {} |\n", field.name, field.shape.words(), field.help);

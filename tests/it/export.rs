@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use o11y_lab::lab::expect::ORDER_TRACE;
+use o11y_lab::schema::{Endpoint, Ports};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde_json::{Value, json};
 
 use crate::helpers::standin::{response, serve};
-use crate::helpers::{Lab, bin, eventually, get, send};
+use crate::helpers::{Lab, bin, eventually, free_port_base, get, send};
 use crate::otlp::{Console, JSON, PROTOBUF, export};
 
 /// The path and the body of a request.
@@ -163,10 +164,38 @@ fn a_body_goes_on_as_it_came_with_the_headers_of_the_standard_variable() {
 }
 
 #[test]
+fn a_console_that_would_send_to_itself_is_refused_as_up_is() {
+    let base = free_port_base();
+    let own = Ports::from_base(base);
+    for (command, flag) in [("console", "--forward"), ("up", "--export")] {
+        for url in [
+            format!("http://127.0.0.1:{}", own.at(Endpoint::Otlp)),
+            format!("http://localhost:{}/v1", own.at(Endpoint::Console)),
+            format!("http://[::1]:{}", own.at(Endpoint::Otlp)),
+        ] {
+            let data = tempfile::tempdir().unwrap();
+            let mut command = bin_in(command, base, data.path());
+            let output = command.args([flag, &url]).output().expect("it starts");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{url}: {said}");
+            assert!(said.contains("could only go in circles") && said.contains(flag), "{url}: {said}");
+        }
+    }
+}
+
+fn bin_in(command: &str, base: u16, data: &std::path::Path) -> std::process::Command {
+    let mut bin = bin();
+    bin.args([command, "--port-base", &base.to_string()]).env("DATA_DIR", data);
+    bin
+}
+
+#[test]
 fn a_receiver_that_is_no_url_ends_up_and_the_console_with_2() {
     for arguments in [["up", "--export", "collector:4318"], ["console", "--forward", "ftp://x"]] {
         let output = bin().args(arguments).output().expect("it starts");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("http://host:port"), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("http://host:port"), "{arguments:?}");
+        assert!(said.contains(arguments[2]), "what is no secret is shown: {said}");
     }
 }

@@ -57,7 +57,7 @@ fn traces_that_the_user_sends_to_the_strangers_port_reach_it_and_the_console_ope
     let taken = at(base, Endpoint::Otlp);
     let collector = TcpListener::bind(("127.0.0.1", taken)).unwrap();
     let lab = up(temp.path(), base, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://localhost:{taken}"))]);
-    let said = format!("traces go to localhost:{taken} and not to the console");
+    let said = format!("go to localhost:{taken} and not to the console");
     eventually(&said, || lab.stderr().contains(&said).then_some(()));
     assert_eq!(console(base, "/api/overview").json["otlpPort"], Value::Null);
     traced(base);
@@ -69,7 +69,7 @@ fn traces_that_the_user_sends_to_the_strangers_port_reach_it_and_the_console_ope
 fn where_telemetry_goes_elsewhere_the_otlp_port_is_left_to_others() {
     let (base, temp) = (free_port_base(), tempfile::tempdir().unwrap());
     let lab = up(temp.path(), base, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")]);
-    eventually("a sentence", || lab.stderr().contains("traces go to 127.0.0.1:9 and not").then_some(()));
+    eventually("a sentence", || lab.stderr().contains("go to 127.0.0.1:9 and not").then_some(()));
     assert!(TcpStream::connect(("127.0.0.1", at(base, Endpoint::Otlp))).is_err());
     assert_eq!(console(base, "/health").status, 200);
 }

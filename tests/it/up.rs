@@ -256,6 +256,25 @@ fn ctrl_c_drains_in_the_order_of_the_work_and_exits_0() {
 }
 
 #[test]
+fn a_receiver_that_hangs_holds_up_each_role_for_itself_and_not_one_after_the_other() {
+    let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", hanging.local_addr().unwrap());
+    let mut lab = Lab::start_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())]);
+    let user = lab.user();
+    lab.order(user);
+    let gateway = lab.pid(Role::Gateway);
+    lab.up.signal(Signal::SIGINT);
+    let stopped = |service: &str| {
+        lab.logs().iter().any(|line| line["message"] == "stopped" && line["service"] == service)
+    };
+    // The next one's work is done while the first still tries to be rid of its spans.
+    eventually("order-service has stopped", || stopped("order-service").then_some(()));
+    assert!(is_alive(gateway), "it waited for the gateway's export");
+    assert_eq!(lab.up.wait().code(), Some(0), "{}", lab.up.stderr());
+    assert!(!lab.up.stderr().contains("killed"), "{}", lab.up.stderr());
+}
+
+#[test]
 fn a_second_ctrl_c_ends_up_and_its_children_at_once() {
     let temp = tempfile::tempdir().unwrap();
     let base = free_port_base();

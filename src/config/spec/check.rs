@@ -60,6 +60,10 @@ impl Checker {
             (SpecShape::List(_), Value::Array(items)) if items.is_empty() => self.refuse("is an empty list"),
             (SpecShape::List(shape), Value::Array(items)) => self.items(items, shape),
             (SpecShape::Map(shape), Value::Object(map)) => self.map(map, shape),
+            (SpecShape::Flag, Value::String(text)) if old_boolean(text).is_some() => {
+                let meant = old_boolean(text).unwrap_or_default();
+                self.refuse(format!("expected true or false, found the text \"{text}\": write {meant}"));
+            }
             (_, value) => self.refuse(format!("expected {}, found {}", whole.words(), kind_of(value))),
         }
     }
@@ -116,10 +120,27 @@ impl Checker {
     }
 }
 
+/// What a word was in YAML 1.1, which many editors still show: in YAML 1.2 it is a text.
+pub fn old_boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "y" => Some(true),
+        "no" | "off" | "n" => Some(false),
+        _ => None,
+    }
+}
+
 fn unknown(key: &str, object: &SpecObject) -> String {
     let names: Vec<_> = object.fields.iter().map(|field| field.name).collect();
     let meant = alike(key, names.iter().copied());
-    format!("is no field of a {}{meant}; there are {}", object.name, names.join(", "))
+    format!("is no field of {}{meant}; there are {}", object.with_article(), names.join(", "))
+}
+
+impl SpecObject {
+    /// `a span`, `an attribute`.
+    pub fn with_article(&self) -> String {
+        let article = if self.name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {}", self.name)
+    }
 }
 
 /// The known word that is most like this one, as a question.

@@ -55,6 +55,7 @@ pub(super) fn check(spec: &Value) -> Vec<Wrong> {
             let place =
                 |field: &str| [at("metrics", index, "series"), vec![Step::Item(number), key(field)]].concat();
             measured(row, series, place, &mut wrong);
+            forbidden(&series["attributes"], place("attributes"), &mut wrong);
         }
     }
     for list in ["spans", "metrics", "logs"] {
@@ -64,6 +65,9 @@ pub(super) fn check(spec: &Value) -> Vec<Wrong> {
                 wrong.push((vec![key(list), Step::Item(index)], what.to_owned()));
             }
             bounds(&row["count"], at(list, index, "count"), &mut wrong);
+            for field in ["attributes", "resource"] {
+                forbidden(&row[field], at(list, index, field), &mut wrong);
+            }
         }
     }
     if ["spans", "metrics", "logs"].iter().all(|list| rows(spec, list).is_empty()) {
@@ -107,6 +111,19 @@ fn measured(metric: &Value, series: &Value, place: impl Fn(&str) -> Vec<Step>, w
             place("value"),
             "only a gauge or an up_down_counter has one: say so in `kind`".to_owned(),
         ));
+    }
+}
+
+/// What must not be there has no type and no value.
+fn forbidden(values: &Value, place: Vec<Step>, wrong: &mut Vec<Wrong>) {
+    for (name, rule) in values.as_object().into_iter().flatten() {
+        let more = ["type", "one_of", "pattern"].into_iter().find(|field| !rule[*field].is_null());
+        if let Some(field) = more.filter(|_| rule["presence"] == "forbidden") {
+            let what = format!(
+                "is forbidden, so it has no `{field}`; where it may be there, `presence` is optional"
+            );
+            wrong.push(([place.clone(), vec![key(name)]].concat(), what));
+        }
     }
 }
 

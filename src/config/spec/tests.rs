@@ -93,6 +93,24 @@ fn what_is_no_yaml_empty_or_said_twice_is_refused_at_its_place() {
         ("", "the file: expected a mapping with service, strict, spans, metrics, logs, found nothing"),
         ("- a", "found a list"),
         ("service: a\nservice: b\n", "duplicate"),
+        ("service: a\nservice: b\n", "line 2, column 1: the key `service` is there twice"),
+        (
+            "service: a\nspans:\n  - name: b\n    attributes: {k: 1, k: 2}\n",
+            "line 4, column 24: the key `k` is there twice",
+        ),
+        ("service: a\nstrict: yes\nspans: [{name: b}]\n", "found the text \"yes\": write true"),
+        (
+            "service: a\nspans: [{name: b, attributes: {c: {tipe: int}}}]\n",
+            "is no field of an attribute; did you",
+        ),
+        (
+            "service: a\nspans:\n  - {name: b, attributes: {c: {presence: forbidden, type: int}}}\n",
+            "line 3, column 28: spans[0].attributes.c: is forbidden, so it has no `type`",
+        ),
+        (
+            "service: a\nmetrics: [{name: m, series: [{attributes: {c: {presence: forbidden, one_of: [1]}}}]}]\n",
+            "metrics[0].series[0].attributes.c: is forbidden, so it has no `one_of`",
+        ),
         ("service: a\n", "names no span, no metric and no log line"),
         ("service: a\nspans: []\n", "line 2, column 1: spans: is an empty list"),
         ("service: ''\nspans: [{name: a}]\n", "line 1, column 1: service: is an empty text"),
@@ -103,6 +121,14 @@ fn what_is_no_yaml_empty_or_said_twice_is_refused_at_its_place() {
     assert!(
         wrong(&format!("service: {}\nspans: [{{name: a}}]", "x".repeat(1_001)))[0].contains("longer than")
     );
+}
+
+#[test]
+fn a_file_that_is_no_utf8_is_refused_at_its_place() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"service: a\nspans: [{name: gr\xc3\xbc\xdfe}]\n").unwrap();
+    let said = TelemetrySpec::read(file.path()).unwrap_err().to_string();
+    assert!(said.ends_with("line 2, column 19: this byte is no UTF-8, which a file of YAML is"), "{said}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::exponential::{Buckets, Exponential};
-use super::series::{Instrument, MetricSeries, StoredPoint};
+use super::series::{Instrument, MetricKind, MetricSeries, StoredPoint};
 use super::value::{Counted, PointValue};
 use crate::console::attributes::{self, double};
 use crate::console::ids::{span_hex, trace_hex};
@@ -157,10 +157,18 @@ fn series_json(console: &Console, series: &MetricSeries, since: u64) -> Value {
     json!({
         "service": origin.service, "resource": resource, "scope": origin.scope.name,
         "unit": instrument.unit, "kind": instrument.kind.name(), "description": instrument.description,
-        "temporality": if instrument.delta { "delta" } else { "cumulative" },
+        "temporality": temporality(instrument),
         "attributes": RawValue::from_string(series.attributes.to_string()).ok(),
         "points": list, "latest": series.latest().map(|point| latest_json(&point.value)), "exemplars": exemplars,
     })
+}
+
+/// How points add up; those of a gauge and of a summary do not.
+fn temporality(instrument: &Instrument) -> Option<&'static str> {
+    match instrument.kind {
+        MetricKind::Gauge | MetricKind::Summary => None,
+        _ => Some(if instrument.delta { "delta" } else { "cumulative" }),
+    }
 }
 
 /// What a chart shows of a point: what it says, and what that is since the point before.

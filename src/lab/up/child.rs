@@ -16,6 +16,7 @@ use super::output::Outputs;
 use super::probe::{Probe, ProbeAnswer};
 use super::process;
 use super::spec::{ChildSpec, Program};
+use crate::runtime::STOPPED;
 
 /// Lines of standard error kept for the report on a child that is not started again.
 const LAST_WORDS: usize = 10;
@@ -49,6 +50,7 @@ pub(super) struct Supervised {
     pub(super) child: ChildSpec,
     status: watch::Receiver<ChildStatus>,
     stop: CancellationToken,
+    drained: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -63,18 +65,19 @@ impl Supervised {
     ) -> Self {
         let (status, seen) =
             watch::channel(ChildStatus { state: ChildState::Starting, pid: None, reason: None });
-        let stop = CancellationToken::new();
+        let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {
             index,
             child: child.clone(),
             shared,
             status,
             stop: stop.clone(),
+            drained: drained.clone(),
             feed,
             machine: Lifecycle::new(),
             last_words: Rc::default(),
         };
-        Self { child, status: seen, stop, task: actix_web::rt::spawn(supervisor.run()) }
+        Self { child, status: seen, stop, drained, task: actix_web::rt::spawn(supervisor.run()) }
     }
 
     /// How it is now.
@@ -88,9 +91,15 @@ impl Supervised {
         let _ = status.wait_for(|s| matches!(s.state, ChildState::Ready | ChildState::Stopped)).await;
     }
 
-    /// SIGTERM, the grace, and SIGKILL if that was not enough; returns when the process is gone.
-    pub(super) async fn stop(self) {
+    /// SIGTERM, the grace, and SIGKILL if that was not enough; returns when its work is done: what it still exports
+    /// to its telemetry backend holds up nobody else.
+    pub(super) async fn drain(&self) {
         self.stop.cancel();
+        self.drained.cancelled().await;
+    }
+
+    /// Returns when the process is gone.
+    pub(super) async fn ended(self) {
         let _ = self.task.await;
     }
 }
@@ -101,6 +110,7 @@ struct Supervisor {
     shared: Rc<SupervisorContext>,
     status: watch::Sender<ChildStatus>,
     stop: CancellationToken,
+    drained: CancellationToken,
     feed: Option<mpsc::Receiver<String>>,
     machine: Lifecycle,
     last_words: Rc<RefCell<VecDeque<String>>>,
@@ -134,6 +144,7 @@ impl Supervisor {
         }
         self.machine.stopped();
         self.publish(None, None);
+        self.drained.cancel();
     }
 
     /// Supervises one process until it ends (its exit) or until it was told to stop (`None`).
@@ -195,10 +206,17 @@ impl Supervisor {
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let (index, child) = (self.index, self.child.clone());
         let (shared, last_words) = (self.shared.clone(), self.last_words.clone());
+        let (stop, drained) = (self.stop.clone(), self.drained.clone());
         actix_web::rt::spawn(async move {
             let logs = async {
                 if let Some(pipe) = stdout {
-                    each_line(pipe, |line| shared.outputs.log(index, &child, line)).await;
+                    each_line(pipe, |line| {
+                        shared.outputs.log(index, &child, line);
+                        if stop.is_cancelled() && says_stopped(line) {
+                            drained.cancel();
+                        }
+                    })
+                    .await;
                 }
             };
             let complaints = async {
@@ -244,6 +262,13 @@ impl Supervisor {
     fn say(&self, text: &str) {
         self.shared.outputs.say(&format!("{}{text}", self.child.name));
     }
+}
+
+/// Whether a role's log line is the one behind which it only exports what is left. Quotes within a text are escaped in
+/// JSON: no field forges it.
+fn says_stopped(line: &str) -> bool {
+    line.split_once("\"message\":\"")
+        .is_some_and(|(_, rest)| rest.strip_prefix(STOPPED).is_some_and(|rest| rest.starts_with('"')))
 }
 
 fn remember(last_words: &mut VecDeque<String>, line: &str) {

@@ -10,7 +10,8 @@ use std::ffi::{OsStr, OsString};
 use super::own_names::without_name;
 use super::plan::LabPlan;
 use crate::config::{
-    HOST_OF_CONTAINERS, LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, VariableReader, child as var,
+    CHOSEN_VARIABLE, HOST_OF_CONTAINERS, LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, VariableReader,
+    child as var,
 };
 use crate::schema::Role;
 
@@ -175,6 +176,12 @@ impl Environment {
         }
     }
 
+    /// The names of OpenTelemetry's variables that are ours and not the user's.
+    fn chosen(&self, is_set: impl Fn(&str) -> bool) -> String {
+        let ours = self.0.iter().filter(|(name, value)| value.is_some() && name.starts_with("OTEL_"));
+        ours.map(|(name, _)| *name).filter(|name| !is_set(name)).collect::<Vec<_>>().join(",")
+    }
+
     fn remove(&mut self, name: &'static str) {
         self.0.insert(name, None);
     }
@@ -184,6 +191,10 @@ impl Environment {
         let inherited = std::env::vars_os().map(|(name, _)| name);
         for foreign in inherited.filter(|name| !name.to_str().is_none_or(|name| self.1.may_read(name))) {
             command.env_remove(foreign);
+        }
+        let chosen = self.chosen(|name| std::env::var_os(name).is_some());
+        if !chosen.is_empty() {
+            command.env(CHOSEN_VARIABLE, chosen);
         }
         for (name, value) in &self.0 {
             match value {
@@ -422,6 +433,19 @@ mod tests {
         assert_eq!(set("OTEL_METRICS_EXPORTER").as_deref(), Some("otlp,prometheus"));
         assert_eq!(set("OTEL_METRIC_EXPORT_INTERVAL").as_deref(), Some("5000"));
         assert_eq!(set("OTEL_LOGS_EXPORTER").as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn what_up_chose_and_nobody_set_is_named_to_its_children() {
+        let inherited = |name: &str| (name == "OTEL_LOGS_EXPORTER").then(|| "otlp".to_owned());
+        let env = Environment::of_role(&plan(&[]), Role::Order, &inherited);
+        let chosen = env.chosen(|name| name == "OTEL_LOGS_EXPORTER");
+        let names: Vec<_> = chosen.split(',').collect();
+        assert!(names.contains(&"OTEL_EXPORTER_OTLP_ENDPOINT") && names.contains(&"OTEL_BSP_SCHEDULE_DELAY"));
+        assert!(
+            names.iter().all(|name| name.starts_with("OTEL_") && *name != "OTEL_LOGS_EXPORTER"),
+            "{chosen}"
+        );
     }
 
     #[test]

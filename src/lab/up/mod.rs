@@ -161,13 +161,20 @@ impl RunningLab {
         }
     }
 
-    /// Drains the children one after the other, those who make work before those who do it.
+    /// Drains the children one after the other, those who make work before those who do it. What they export at their
+    /// end they export at the same time; the console, which may be where that goes, is the last.
     async fn stop(mut self) {
         self.say("draining; once more to leave at once");
         self.children.sort_by_key(|c| c.child.drain_place());
+        let mut drained = Vec::new();
         for child in self.children {
-            child.stop().await;
+            if child.child.command == CONSOLE {
+                join_all(drained.drain(..).map(Supervised::ended)).await;
+            }
+            child.drain().await;
+            drained.push(child);
         }
+        join_all(drained.into_iter().map(Supervised::ended)).await;
         self.shared.outputs.say("stopped");
         self.shared.outputs.close().await;
     }

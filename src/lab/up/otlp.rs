@@ -54,12 +54,13 @@ pub(super) fn choose(base: u16, host: IpAddr, exported: bool, inherited: Inherit
     let unused = variable.filter(|_| exported);
     let variable = variable.filter(|_| !exported);
     let theirs = variable.and_then(|variable| Some((variable, place(&inherited(variable)?))));
+    let what = elsewhere(inherited);
     let choice = match (theirs, is_free(host, expected)) {
         (Some((_, place)), true) if is_here(&place, expected) => OtlpChoice::expected(ports),
         (Some((variable, place)), _) => OtlpChoice {
             port: None,
             grpc: None,
-            note: Some(format!("traces go to {place} and not to the console, because {variable} is set")),
+            note: Some(format!("{what} go to {place} and not to the console, because {variable} is set")),
         },
         (None, true) => OtlpChoice {
             note: unused.map(|unused| format!("{unused} has no effect beside --export")),
@@ -68,6 +69,28 @@ pub(super) fn choose(base: u16, host: IpAddr, exported: bool, inherited: Inherit
         (None, false) => another(base, host, expected),
     };
     choice.with_free_ports(ports, host)
+}
+
+/// What goes where the traces go: without an exporter or an endpoint of their own, logs and metrics too.
+fn elsewhere(inherited: Inherited<'_>) -> String {
+    let mut what = vec!["traces"];
+    let general = inherited(var::OTLP_ENDPOINT);
+    let same =
+        general.is_some() && inherited(var::OTLP_TRACES_ENDPOINT).is_none_or(|own| Some(own) == general);
+    for (signal, exporter, endpoint) in [
+        ("log records", var::OTEL_LOGS_EXPORTER, var::OTLP_LOGS_ENDPOINT),
+        ("metrics", var::OTEL_METRICS_EXPORTER, var::OTLP_METRICS_ENDPOINT),
+    ] {
+        let exported =
+            inherited(exporter).is_none_or(|list| list.split(',').any(|name| name.trim() == "otlp"));
+        if same && exported && inherited(endpoint).is_none() {
+            what.push(signal);
+        }
+    }
+    match what.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        _ => what.concat(),
+    }
 }
 
 /// Another port of the lab's own ten, else any.
@@ -168,6 +191,26 @@ mod tests {
             assert_eq!(choice.port, None, "{note}");
             assert!(note.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") && !note.contains("token"), "{note}");
         }
+    }
+
+    #[test]
+    fn what_goes_elsewhere_is_named_signal_by_signal() {
+        let of = |set: &[(&str, &str)]| {
+            let set: Vec<_> = set.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            elsewhere(&move |asked| {
+                set.iter().find(|(name, _)| name == asked).map(|(_, value)| value.clone())
+            })
+        };
+        let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        assert_eq!(of(&[general]), "traces, log records and metrics");
+        assert_eq!(of(&[general, ("OTEL_LOGS_EXPORTER", "none")]), "traces and metrics");
+        assert_eq!(
+            of(&[general, ("OTEL_METRICS_EXPORTER", "prometheus"), ("OTEL_LOGS_EXPORTER", "otlp")]),
+            "traces and log records"
+        );
+        assert_eq!(of(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a:1/v1/traces")]), "traces");
+        let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://b:2/v1/metrics");
+        assert_eq!(of(&[general, own, ("OTEL_LOGS_EXPORTER", "none")]), "traces");
     }
 
     #[test]

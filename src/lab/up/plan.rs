@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::otlp::OtlpChoice;
-use crate::config::{BackendProgram, Invalid, KeepRules, is_loopback, reached_at};
+use crate::config::{BackendProgram, Invalid, KeepRules, not_in_circles, reached_at};
 use crate::schema::{Endpoint, Ports, Role};
 
 /// The settings of this `up` that decide about its children.
@@ -65,21 +65,9 @@ impl LabPlan {
     /// # Errors
     /// `--export` names one of the console's own ports.
     pub(super) fn check_export(&self) -> Result<(), Invalid> {
-        let Some(url) = self.export.as_deref().and_then(|url| url::Url::parse(url).ok()) else {
-            return Ok(());
-        };
-        let host = url.host_str().unwrap_or_default();
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let here = is_loopback(host)
-            || self.public_host.as_deref() == Some(host)
-            || address.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified() || ip == self.host);
         let own = [self.otlp.port, self.otlp.grpc, Some(self.ports.at(Endpoint::Console))];
-        match url.port_or_known_default() {
-            Some(port) if here && own.contains(&Some(port)) => Err(Invalid(format!(
-                "--export (UP_EXPORT) could only go in circles: port {port} is this lab's own console, which gets all of it already"
-            ))),
-            _ => Ok(()),
-        }
+        let names: Vec<_> = self.public_host.iter().cloned().collect();
+        not_in_circles("--export (UP_EXPORT)", self.export.as_deref(), (self.host, &names), &own)
     }
 
     /// A plan for tests that start nothing.

@@ -34,7 +34,8 @@ pub(super) fn diff(before: &Path, after: &Path, in_json: bool) -> anyhow::Result
     match worse {
         0 => Ok(()),
         worse => {
-            Err(NotVerified { summary: format!("{worse} claims are worse than before"), exit_code: 1 }.into())
+            let claims = if worse == 1 { "claim is" } else { "claims are" };
+            Err(NotVerified { summary: format!("{worse} {claims} worse than before"), exit_code: 1 }.into())
         }
     }
 }

@@ -50,6 +50,7 @@ impl Report {
         let (fail, untold) = (self.count(ClaimVerdict::Fail), self.count(ClaimVerdict::CannotTell));
         let all = self.claims.len();
         match (fail, untold) {
+            (0, 0) if all == 1 => "verified: 1 claim holds".to_owned(),
             (0, 0) => format!("verified: {all} claims hold"),
             (0, untold) => format!("cannot tell: {untold} of {all} claims"),
             (fail, 0) => format!("not verified: {fail} of {all} claims do not hold"),
@@ -200,5 +201,6 @@ pub(super) mod tests {
         assert!(report(&[pass]).text(false).contains("all there after 2.0 s"));
         assert!(text.contains("FAIL         traces.complete   console"), "{text}");
         assert!(text.ends_with("not verified: 1 of 2 claims do not hold\n"), "{text}");
+        assert_eq!(report(&[pass]).summary(), "verified: 1 claim holds");
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::claim::{Claim, ClaimVerdict, Flaws};
 use crate::config::{StationSource, VerifyConfig};
 use crate::lab::backend::count::{CountReader, CountSnapshot};
-use crate::lab::backend::station::{STATION_SIGNALS, StationBook, StationPage};
+use crate::lab::backend::station::{ExporterBook, STATION_SIGNALS, StationBook, StationPage};
 use crate::schema::names;
 
 /// Between two readings, and the longest wait for books that agree: batches and queues take their time.
@@ -165,11 +165,11 @@ fn path(
         let hop = format!("{}{ARROW}{name}", from.0);
         let between = (!flows).then(|| match (&from.1, book) {
             (Ok(sent), Ok(book)) => {
-                let what = format!("{} sent, {} received", whole(*sent), whole(book.received));
-                row(&id, &hop, "what is sent is received", what, *sent > book.received + LEAST)
+                let what = hop_words(*sent, book.received);
+                row(&id, &hop, "all that is sent is received", what, *sent > book.received + LEAST)
             }
             (Err(why), _) | (_, Err(why)) => {
-                Claim::untold(&id, &hop, "what is sent is received", why.clone())
+                Claim::untold(&id, &hop, "all that is sent is received", why.clone())
             }
         });
         claims.extend(between);
@@ -184,13 +184,14 @@ fn path(
     let complete = format!("{signal}.complete");
     for end in others.iter().filter(|claim| claim.id == complete) {
         let hop = format!("{}{LAST}{}", from.0, end.source);
+        let own = format!("the lab's own of what is sent is there: {}", end.expected);
         if end.verdict == ClaimVerdict::CannotTell {
-            claims.push(Claim::untold(&id, &hop, "what is sent is there", end.found.clone()));
+            claims.push(Claim::untold(&id, &hop, own, end.found.clone()));
             continue;
         }
         let lacks = end.verdict == ClaimVerdict::Fail;
         let found = if lacks { format!("it lacks: {}", end.found) } else { end.found.clone() };
-        let claim = row(&id, &hop, "what is sent is there", found, lacks);
+        let claim = row(&id, &hop, &own, found, lacks);
         // Lost before, it cannot be there; whether more was lost here is not known.
         claims.push(claim.unless((!clean).then_some("something was lost before")));
     }
@@ -210,9 +211,25 @@ fn least_sent(book: &StationBook) -> f64 {
     book.exporters.values().map(|own| own.sent).reduce(f64::min).unwrap_or_default()
 }
 
+/// What left one place and reached the next one, to which others may send too.
+fn hop_words(sent: f64, received: f64) -> String {
+    let others = received - sent;
+    let of_others =
+        if others > LEAST { format!(", {} of them of others", whole(others)) } else { String::new() };
+    format!("{} sent, {} received{of_others}", whole(sent), whole(received))
+}
+
 fn words(book: &StationBook, flows: bool) -> String {
-    let sent: Vec<_> =
-        book.exporters.iter().map(|(name, own)| format!("{} sent by {name}", whole(own.sent))).collect();
+    let sent = |(name, own): (&String, &ExporterBook)| {
+        let before = own.sent - book.received;
+        let older = if before > LEAST && !flows {
+            format!(" ({} of them received before the run)", whole(before))
+        } else {
+            String::new()
+        };
+        format!("{} sent by {name}{older}", whole(own.sent))
+    };
+    let sent: Vec<_> = book.exporters.iter().map(sent).collect();
     let sent = if sent.is_empty() { "none sent".to_owned() } else { sent.join(", ") };
     let losses = losses(book, flows);
     let losses = if losses.is_empty() { String::new() } else { format!(": {}", losses.join("; ")) };
@@ -260,7 +277,6 @@ fn whole(count: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::backend::station::ExporterBook;
 
     fn book(received: f64, sent: f64) -> StationBook {
         let exporters = [("otlp".to_owned(), ExporterBook { sent, ..ExporterBook::default() })].into();
@@ -305,6 +321,20 @@ mod tests {
         assert_eq!(not_held(&rows(9.0, way((12.0, 12.0), (12.0, 12.0)), false)), []);
         // Nothing of this signal goes this way.
         assert_eq!(rows(9.0, way((0.0, 0.0), (0.0, 0.0)), false), []);
+    }
+
+    #[test]
+    fn a_row_that_holds_though_two_numbers_differ_says_why_they_do() {
+        assert_eq!(hop_words(93.0, 93.0), "93 sent, 93 received");
+        assert_eq!(hop_words(93.0, 101.0), "93 sent, 101 received, 8 of them of others");
+        assert_eq!(hop_words(93.0, 91.0), "93 sent, 91 received");
+        let found = words(&book(93.0, 101.0), false);
+        assert_eq!(found, "93 received, 101 sent by otlp (8 of them received before the run)");
+        let mut end = Claim::of("traces.complete", "jaeger", "93 spans in 8 traces", &Flaws::default());
+        end.found = "as expected".to_owned();
+        let rows = path("traces", Ok(93.0), &[("a", Ok(book(101.0, 101.0)))], &[end]);
+        assert_eq!(rows[2].expected, "the lab's own of what is sent is there: 93 spans in 8 traces");
+        assert!(rows.iter().all(|row| row.verdict == ClaimVerdict::Pass), "{rows:?}");
     }
 
     #[test]

@@ -73,6 +73,15 @@ impl Signal {
         })
     }
 
+    /// Whether a body is an answer to an export at all. An empty one is: all its fields are at their defaults.
+    pub(super) fn is_answer(body: &[u8], in_json: bool) -> bool {
+        match in_json {
+            _ if body.is_empty() => true,
+            true => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok(),
+            false => ExportTraceServiceResponse::decode(body).is_ok(),
+        }
+    }
+
     /// The same of an answer in JSON.
     pub fn partial_success_in_json(self, answer: &[u8]) -> PartialSuccess {
         let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
@@ -117,6 +126,16 @@ mod tests {
             [7, 0, 0]
         );
         assert_eq!(Signal::Logs.partial_success(&answer).message, "quota");
+    }
+
+    #[test]
+    fn a_page_or_a_word_is_no_answer_and_an_empty_body_is_one() {
+        let page = b"<!DOCTYPE html><title>Sign in</title>";
+        for in_json in [true, false] {
+            assert!(Signal::is_answer(b"", in_json));
+            assert!(!Signal::is_answer(page, in_json) && !Signal::is_answer(b"OK", in_json));
+        }
+        assert!(Signal::is_answer(b"{\"partialSuccess\":{}}", true) && !Signal::is_answer(b"[]", true));
     }
 
     #[test]

@@ -228,6 +228,23 @@ fn a_run_that_is_stopped_lets_its_command_clean_up_and_says_so_in_its_exit_code(
 }
 
 #[test]
+fn a_file_by_which_nothing_may_arrive_is_watched_for_all_of_the_time_where_no_command_says_when_it_is_over() {
+    let receiver = Receiver::start();
+    let spec = receiver.file("service: shop\nspans:\n  - {name: price cart, count: 0}\n");
+    let mut running = Process::spawn({
+        let mut command = receiver.command("--spec", &spec, "12s");
+        command.arg("--json");
+        command
+    });
+    eventually("it listens", || catches(running.pid(), Signal::SIGINT).then_some(()));
+    let sent = shop("").env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.console.otlp("")).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(running.wait().code(), Some(1), "{} {}", running.stdout(), running.stderr());
+    let report: Value = serde_json::from_str(&running.stdout()).unwrap();
+    assert!(report["notes"][0].as_str().unwrap().contains("all of --within"), "{report}");
+}
+
+#[test]
 fn a_failing_command_records_nothing_and_one_that_cannot_be_started_is_a_red_row() {
     let receiver = Receiver::start();
     let file = receiver.folder.path().join("none.yaml");

@@ -70,8 +70,15 @@ impl Arrived {
 
     /// In words.
     pub(super) fn counts(&self) -> String {
-        format!("{} spans, {} series and {} log lines", self.spans.len(), self.series.len(), self.lines.len())
+        let spans = so_many(self.spans.len(), "span", "spans");
+        let lines = so_many(self.lines.len(), "log line", "log lines");
+        format!("{spans}, {} series and {lines}", self.series.len())
     }
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn so_many(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 impl ArrivalWindow {
@@ -196,7 +203,10 @@ fn sources(config: &VerifyConfig) -> anyhow::Result<[WindowSource; 3]> {
             [one] if kinds.contains(&one.kind) => (one.url.clone(), one.kind, access),
             [_] => {
                 let kinds = kinds.join(" or a ");
-                return Err(Invalid(format!("--spec and --record read {signal} from a {kinds} only")));
+                return Err(Invalid(format!(
+                    "--spec and --record read {signal} from a {kinds} only: send it to an `o11y-lab console`, whose --forward \
+                     passes it on"
+                )));
             }
             _ => return Err(Invalid(format!("--spec and --record read {signal} from one backend only"))),
         };

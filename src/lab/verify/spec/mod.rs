@@ -31,13 +31,15 @@ use crate::config::spec::TelemetrySpec;
 use crate::config::{Invalid, VerifyConfig};
 use crate::lab::output::tolerate_closed_pipe;
 use crate::terminal::escaped;
-use arrived::{ArrivalWindow, Arrived};
+use arrived::{ArrivalWindow, Arrived, so_many};
 use command::{CommandEnd, run_command};
 use silence::Silence;
 
 /// Between two rounds of questions; grows up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+const WATCHED: &str = "nothing of the file has to arrive, so all of --within was waited for what must not";
 
 /// Runs the command, if there is one, waits for what the file names, and says what has arrived.
 ///
@@ -62,6 +64,9 @@ async fn report(
 ) -> Report {
     let began = Instant::now();
     let within = if ended.was_run() { config.within } else { Duration::ZERO };
+    // Where nothing has to arrive, and no command says when it is over, something may arrive until the end.
+    let holds = |claims: &[Claim]| claims.iter().all(|claim| claim.verdict == ClaimVerdict::Pass);
+    let watches = matches!(ended, CommandEnd::None) && holds(&judge(spec, window, &Arrived::default()));
     let mut pause = FIRST_PAUSE;
     let mut visible = Visible::default();
     loop {
@@ -69,7 +74,7 @@ async fn report(
         if let Ok(Ok(arrived)) = read {
             let claims = judge(spec, window, &arrived);
             visible.note(&claims, began.elapsed());
-            if claims.iter().all(|claim| claim.verdict == ClaimVerdict::Pass) {
+            if holds(&claims) && !watches {
                 break;
             }
         }
@@ -100,7 +105,7 @@ async fn report(
         took: window.began.elapsed(),
         seed: 0,
         visible: visible.rows(window),
-        notes: Vec::new(),
+        notes: watches.then_some(WATCHED).into_iter().collect(),
         claims,
         score: super::quality::QualityScore::default(),
         arrived: Some(arrived),
@@ -165,7 +170,7 @@ pub(super) async fn record(config: &VerifyConfig, file: &Path, stop: &Stop) -> a
     made.map_err(|error| invalid(error.to_string()))?;
     let rows = spec.spans.len() + spec.metrics.len() + spec.logs.len();
     let name = file.display().to_string();
-    let said = format!("{}: {} in {rows} rows\n", escaped(&name), arrived.counts());
+    let said = format!("{}: {} in {}\n", escaped(&name), arrived.counts(), so_many(rows, "row", "rows"));
     let _ = std::io::stderr().write_all(remarks(config, &arrived, &left_out).as_bytes());
     tolerate_closed_pipe(std::io::stdout().lock().write_all(said.as_bytes()))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::spec::{SpecRange, SpecRule, SpecText, SpecValue, SpecValues};
+use crate::config::spec::{SpecRange, SpecRule, SpecText, SpecValue, SpecValues, old_boolean};
 
 /// What is wrong with attributes, one sentence for each.
 pub(super) fn strange<'a>(rules: &SpecValues, found: impl Fn(&str) -> Option<&'a Value>) -> Vec<String> {
@@ -21,10 +21,18 @@ fn strange_value(key: &str, rule: &SpecValue, found: Option<&Value>) -> Option<S
         (None, _) => return None,
     };
     let wanted = match rule {
-        SpecValue::Exactly(wanted) => (value != wanted).then(|| wanted.to_string()),
+        SpecValue::Exactly(wanted) => (value != wanted).then(|| plain(wanted, value)),
         SpecValue::Rule(rule) => other_than(rule, value),
     };
     wanted.map(|wanted| format!("{key} is {value} instead of {wanted}"))
+}
+
+/// A wanted value, in JSON; a word that YAML 1.1 took for a truth value is told as the text that it is in YAML 1.2.
+fn plain(wanted: &Value, found: &Value) -> String {
+    match wanted.as_str().and_then(old_boolean).filter(|_| found.is_boolean()) {
+        Some(meant) => format!("the text {wanted} (write {meant})"),
+        None => wanted.to_string(),
+    }
 }
 
 /// What was wanted, where a value is something else.
@@ -131,6 +139,10 @@ mod tests {
         assert_eq!(said(json!(200), json!({"k": 200})), "");
         assert_eq!(said(json!(200), json!({"k": "200"})), "k is \"200\" instead of 200");
         assert_eq!(said(json!(200), json!({"k": 200.0})), "k is 200.0 instead of 200");
+        assert_eq!(
+            said(json!("yes"), json!({"k": true})),
+            "k is true instead of the text \"yes\" (write true)"
+        );
         assert_eq!(said(json!({"type": "int"}), json!({"k": 1.5})), "k is 1.5 instead of an int");
         assert_eq!(said(json!({"type": "double"}), json!({"k": 1.5})), "");
         assert_eq!(

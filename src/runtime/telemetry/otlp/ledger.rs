@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::occasional::Occasional;
+use super::occasional::{Occasional, Outage};
 use crate::runtime::telemetry::signal::{PartialSuccess, Signal};
 use crate::schema::names::{
     BATCHES_FAILED, EXPORT_FAILURES, ITEMS_DROPPED, ITEMS_EXPORTED, ITEMS_LOST, SPANS_DROPPED, SPANS_EXPORTED,
@@ -26,10 +26,9 @@ pub(crate) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Reports {
-    failures: Occasional,
+    failures: Outage,
     warnings: Occasional,
     drops: Occasional,
-    failing: bool,
     dropped_before: u64,
 }
 
@@ -120,12 +119,11 @@ impl Ledger {
         let (signal, items) = (self.signal.title(), self.signal.items());
         let mut reports = self.reports.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(cause) = cause {
-            if let Some(count) = reports.failures.count(lost, now) {
+            if let Some(count) = reports.failures.failed(lost, &cause, now) {
                 tracing::warn!(count, cause, "{signal} export failed; these {items} are lost");
-                reports.failing = true;
             }
-        } else if std::mem::take(&mut reports.failing) {
-            tracing::info!("{signal} export works again");
+        } else if let Some(count) = reports.failures.over() {
+            tracing::info!(count, "{signal} export works again; so many {items} were lost");
         }
         let dropped = self.dropped();
         let new = dropped - reports.dropped_before;

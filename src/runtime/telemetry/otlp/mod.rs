@@ -25,7 +25,7 @@ pub(super) use client::{Client, Reply};
 pub(super) use envelope::Envelope;
 pub(super) use grpc::path as grpc_path;
 pub(super) use ledger::Ledger;
-pub(crate) use occasional::Occasional;
+pub(crate) use occasional::{Occasional, Outage};
 pub(super) use stdout::StdoutLines;
 pub(super) use wire::Wire;
 
@@ -44,6 +44,11 @@ const LONGEST_THROTTLE: Duration = Duration::from_secs(30);
 
 /// What to do about a backend that takes no deltas.
 const REFUSES_DELTA: &str = ": Prometheus refuses delta temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative";
+
+/// What to try where gRPC is spoken to a port for HTTP, and the other way round.
+const NO_GRPC: &str =
+    " (OTLP over HTTP has another port, mostly 4318: OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)";
+const PERHAPS_GRPC: &str = " (this may be a port for gRPC: OTLP over HTTP has another one, mostly 4318, or OTEL_EXPORTER_OTLP_PROTOCOL=grpc)";
 
 /// What to try with a backend that cannot read an export in JSON.
 const PERHAPS_NO_JSON: &str =
@@ -165,7 +170,12 @@ impl Sender {
             headers.extend([grpc::timeout(left)]);
         }
         headers.extend(self.export.headers.clone());
-        let reply = client.send(request, LARGEST_ANSWER, left).await.map_err(Failure::passing)?;
+        let speaks = self.export.protocol;
+        let reply = client.send(request, LARGEST_ANSWER, left).await;
+        let reply = reply.map_err(|cause| Failure::passing(foreign_words(speaks, cause)))?;
+        if let Some(cause) = no_answer(&reply, speaks) {
+            return Err(Failure::last(cause));
+        }
         if !reply.status.is_success() {
             return Err(Failure::of(&reply, advice(&reply, self.signal, self.export.protocol)));
         }
@@ -176,11 +186,56 @@ impl Sender {
             };
         }
         // Some answer in another encoding than they were asked in.
-        let content = reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-        match content.starts_with(b"application/json") {
+        match is_json(&reply) {
             true => Ok(self.signal.partial_success_in_json(&reply.body)),
             false => Ok(self.signal.partial_success(&reply.body)),
         }
+    }
+}
+
+/// The content type of an answer, without its parameters.
+fn content_type(reply: &Reply) -> &str {
+    let value = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
+}
+
+/// Whether an answer is in JSON: it says so, or begins as an object does and no message of protobuf.
+fn is_json(reply: &Reply) -> bool {
+    content_type(reply) == "application/json" || reply.body.first() == Some(&b'{')
+}
+
+/// What answers without speaking the protocol, where it does not: a page of a proxy or of another program would else
+/// count as an export.
+fn no_answer(reply: &Reply, protocol: Protocol) -> Option<String> {
+    let kind = content_type(reply);
+    let shown = if kind.is_empty() { "nothing that says what it is" } else { kind };
+    if protocol == Protocol::Grpc {
+        let foreign = !kind.starts_with(grpc::CONTENT_TYPE) && !reply.headers.contains_key(grpc::STATUS);
+        return foreign.then(|| {
+            format!("the backend answered {} with {shown}, which is no gRPC{NO_GRPC}", reply.status)
+        });
+    }
+    let readable = kind != "text/html" && Signal::is_answer(&reply.body, is_json(reply));
+    let foreign = reply.status.is_success() && !readable;
+    foreign.then(|| {
+        format!(
+            "the backend answered {} with {shown} that is no answer to an export: is this address a receiver of OTLP?",
+            reply.status
+        )
+    })
+}
+
+/// The words of a connection that broke because the other side speaks another protocol, with that.
+fn foreign_words(protocol: Protocol, cause: String) -> String {
+    let http2 = ["frame with invalid size", "http2 error", "GOAWAY", "protocol error"];
+    match protocol {
+        Protocol::Grpc if http2.iter().any(|word| cause.contains(word)) => {
+            format!("{cause}: this is no gRPC{NO_GRPC}")
+        }
+        Protocol::HttpProtobuf | Protocol::HttpJson if cause.contains("invalid HTTP version") => {
+            format!("{cause}{PERHAPS_GRPC}")
+        }
+        _ => cause,
     }
 }
 

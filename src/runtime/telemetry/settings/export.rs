@@ -181,13 +181,26 @@ fn exporters(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> Option<Ex
     let Some(list) = exporter.value else { return Some(Exporters { otlp: true, console: false }) };
     let names: Vec<_> = list.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     let scraped = signal == Signal::Metrics;
-    let is_known =
-        |name: &str| matches!(name, "otlp" | "console" | "none") || scraped && name == "prometheus";
+    let all: &[&str] = if scraped { &["otlp", "prometheus", "console"] } else { &["otlp", "console"] };
     let named = |wanted: &str| names.iter().any(|name| name == wanted);
-    if !names.iter().all(|name| is_known(name)) {
-        let known = if scraped { "otlp, prometheus, console nor none" } else { "otlp, console nor none" };
-        notes.add(exporter, &format!("is neither {known}; using otlp"));
-        return Some(Exporters { otlp: true, console: named("console") });
+    let used: Vec<_> = all.iter().copied().filter(|name| named(name)).collect();
+    let using = if used.is_empty() { "none".to_owned() } else { used.join(",") };
+    let unknown =
+        names.iter().filter(|name| !name.is_empty() && *name != "none" && !all.contains(&name.as_str()));
+    match unknown.count() {
+        0 => {}
+        // The specification: what is not known is as if it were not set.
+        _ if used.is_empty() && !named("none") => {
+            notes.add(exporter, &format!("is neither {} nor none; using otlp", all.join(", ")));
+            return Some(Exporters { otlp: true, console: false });
+        }
+        _ => notes.add(
+            exporter,
+            &format!("names an exporter that is not known here; ignoring that one, using {using}"),
+        ),
+    }
+    if named("none") && !used.is_empty() {
+        notes.add(exporter, &format!("names none beside others, which has no effect; using {using}"));
     }
     let exporters = Exporters { otlp: named("otlp"), console: named("console") };
     (exporters.otlp || exporters.console).then_some(exporters)

@@ -107,6 +107,27 @@ fn metrics_are_exported_unless_only_prometheus_or_none_is_named() {
 }
 
 #[test]
+fn an_exporter_that_is_not_known_is_ignored_alone_and_what_is_used_is_said() {
+    let of = |names: &str| {
+        let s = read(|c| c.otel_traces_exporter = some(names));
+        let (otlp, console) = s.export.map_or((false, false), |export| (export.otlp, export.console));
+        (otlp, console, s.notes.0.join("; "))
+    };
+    let said = |what: &str| format!("OTEL_TRACES_EXPORTER {what}");
+    let ignored = "names an exporter that is not known here; ignoring that one, using";
+    assert_eq!(of("console,foo"), (false, true, said(&format!("{ignored} console"))));
+    assert_eq!(of("otlp,foo"), (true, false, said(&format!("{ignored} otlp"))));
+    assert_eq!(of("none,foo"), (false, false, said(&format!("{ignored} none"))));
+    assert_eq!(of("foo,bar"), (true, false, said("is neither otlp, console nor none; using otlp")));
+    let beside = said("names none beside others, which has no effect; using otlp");
+    assert_eq!(of("none,otlp"), (true, false, beside));
+    assert_eq!(of("otlp,,console"), (true, true, String::new()));
+    let scraped = read(|c| c.metrics.otel_metrics_exporter = some("prometheus,statsd"));
+    assert!(scraped.metrics.export.is_none());
+    assert!(scraped.notes.0[0].ends_with("using prometheus"), "{:?}", scraped.notes);
+}
+
+#[test]
 fn an_exporter_may_be_the_console_alone_or_beside_otlp_for_each_signal() {
     for (names, otlp, console) in [
         ("console", false, true),
@@ -122,7 +143,8 @@ fn an_exporter_may_be_the_console_alone_or_beside_otlp_for_each_signal() {
         for export in [s.export.unwrap(), s.logs.unwrap().export, s.metrics.export.unwrap()] {
             assert_eq!((export.otlp, export.console), (otlp, console), "{names}");
         }
-        assert!(s.notes.0.is_empty(), "{:?}", s.notes);
+        // `none` beside another one is said to have no effect.
+        assert_eq!(s.notes.0.is_empty(), !names.contains("none"), "{:?}", s.notes);
     }
 }
 

@@ -176,6 +176,47 @@ async fn spans_that_the_backend_rejects_are_not_counted_as_exported() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_none_to_an_export_is_no_success_and_is_not_tried_again() {
+    let page = b"<!DOCTYPE html><title>Welcome</title>".to_vec();
+    let collector = Collector::start(Behaviour::Answer(200, page), None);
+    let telemetry = started(&to(collector.port));
+    end_spans(&telemetry, 5);
+    assert!(!telemetry.flush(10 * SECOND).await);
+    let ledger = &telemetry.0.pipelines[0].ledger;
+    assert_eq!((ledger.exported(), ledger.failures(), collector.received().len()), (0, 1, 1));
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn grpc_to_a_port_for_http_and_the_other_way_round_say_which_protocol_is_not_spoken_there() {
+    install_crypto();
+    let cause = |port: u16, protocol: &str| {
+        let config = OtelConfig {
+            otel_exporter_otlp_endpoint: Some(format!("http://127.0.0.1:{port}")),
+            otel_exporter_otlp_protocol: text(protocol),
+            otel_exporter_otlp_timeout: text("2000"),
+            ..OtelConfig::default()
+        };
+        let export = Settings::read("order-service", &config).export.unwrap();
+        otlp::Sender::new(Signal::Traces, &export).unwrap().send(b"x".to_vec()).unwrap_err()
+    };
+    let http = Collector::start(kept(), None);
+    let said = cause(http.port, "grpc");
+    assert!(said.contains("this is no gRPC") && said.contains("4318"), "{said}");
+    // What a server of HTTP/2 says first: its settings.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = std::io::Read::read(&mut stream, &mut [0; 512]);
+            let _ = std::io::Write::write_all(&mut stream, b"\0\0\0\x04\0\0\0\0\0");
+        }
+    });
+    let said = cause(port, "http/protobuf");
+    assert!(said.contains("this may be a port for gRPC"), "{said}");
+}
+
+#[tokio::test]
 async fn bodies_are_compressed_where_the_setting_says_so() {
     let collector = Collector::start(kept(), None);
     let config = OtelConfig { otel_exporter_otlp_compression: text("gzip"), ..to(collector.port) };
