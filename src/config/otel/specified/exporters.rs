@@ -32,8 +32,13 @@ pub(super) static ROWS: &[OtelVariable] = &[
         &["OTEL_TRACES_EXPORTER"],
         "`otlp`, `zipkin`, `console`, `none`",
         But {
-            difference: "without `zipkin`; others are reported, and `otlp` holds; several by comma",
-            tests: &[REPORTED, PRINTED, "without_an_exporter_spans_still_have_ids_and_nothing_waits"],
+            difference: "without `zipkin`; others are reported and ignored, and where none is left `otlp` holds; several by comma",
+            tests: &[
+                REPORTED,
+                "an_exporter_that_is_not_known_is_ignored_alone_and_what_is_used_is_said",
+                PRINTED,
+                "without_an_exporter_spans_still_have_ids_and_nothing_waits",
+            ],
         },
     ),
     row(
