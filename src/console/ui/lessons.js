@@ -48,20 +48,24 @@ async function turn(path, body = {}) {
   await refresh();
 }
 
+// What stands between backticks is code.
+const marked = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+
 // A place to look: what leads to this console becomes a link that keeps the question in sight.
 function place([name, what]) {
   const [, path, rest] = what.startsWith(known.console) ? what.slice(known.console.length).match(/^(\/[^\s,]*)(.*)$/) ?? [] : [];
-  return h("li", {}, `${name}: `, path ? [link(path, { "data-testid": "lesson-look" }, path), rest] : h("code", {}, what));
+  const isPage = path && !path.startsWith("/api/");
+  return h("li", {}, `${name}: `, isPage ? [link(path, { "data-testid": "lesson-look" }, path), rest] : h("code", {}, what));
 }
 
 function said({ said, state, why, repaired }) {
   if (why) return [h("p", { class: "danger" }, why)];
   if (!said) return [];
   const lines = [];
-  if (said.right === true) lines.push(h("p", { class: "right" }, "Right. ", said.say));
-  else if (said.right === false) lines.push(h("p", { class: "wrong" }, "No. ", said.say));
-  if (said.hint) lines.push(h("p", {}, said.hint));
-  if (said.fix) lines.push(h("p", {}, "The answer: ", h("b", {}, said.answer), ". ", said.explanation), h("p", {}, "Repair: ", said.fix));
+  if (said.right === true) lines.push(h("p", { class: "right" }, "Right. ", marked(said.say)));
+  else if (said.right === false) lines.push(h("p", { class: "wrong" }, "No. ", marked(said.say)));
+  if (said.hint) lines.push(h("p", {}, marked(said.hint)));
+  if (said.fix) lines.push(h("p", {}, "The answer: ", h("b", {}, said.answer), ". ", marked(said.explanation)), h("p", {}, "Repair: ", said.fix));
   if (state === "over" && repaired?.length) lines.push(h("p", { class: "right" }, `Repaired: ${repaired.join("; ")}.`));
   return lines;
 }
@@ -99,7 +103,7 @@ export function dock(root) {
       const wait = { setting: "Setting the stage…", repairing: "Repairing…" }[now.state];
       const { asked } = now;
       question.replaceChildren(...[
-        asked && h("p", { "data-testid": "lesson-question" }, asked.question),
+        asked && h("p", { "data-testid": "lesson-question" }, marked(asked.question)),
         asked && now.state === "asked" && h("ul", {}, asked.look.map(place)),
         now.state === "asked" && h("p", { class: "note" }, `Expected: ${asked.expects}.`),
         now.state === "asked" && form(),

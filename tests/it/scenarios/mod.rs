@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use nix::sys::signal::Signal;
 use o11y_lab::lab::scenario::{SCENARIOS, Scenario};
-use o11y_lab::schema::{Role, SERVICES};
+use o11y_lab::schema::{Endpoint, Role, SERVICES};
 use serde_json::{Value, json};
 
 use crate::helpers::tools::tool;
@@ -175,6 +175,21 @@ fn a_stage_that_could_not_tell_its_dead_letters_from_others_is_refused() {
     crate::helpers::send("DELETE", &lab.url(Role::Notify, "/faults"), &[], None);
     let replayed = post(&lab.url(Role::Notify, "/faults/replay"), &json!({}));
     assert_eq!((replayed.status, &replayed.json["replayed"]), (200, &json!(1)), "{replayed:?}");
+    assert_nothing_is_left(&lab);
+}
+
+#[test]
+fn counters_are_read_from_a_prometheus_where_one_is_named() {
+    let lab = Lab::start_with(&[("UP_WITH", "prometheus")]);
+    let prometheus = format!("http://127.0.0.1:{}", lab.ports().at(Endpoint::Prometheus));
+    let mut command = scenario(&lab, &["check", "burn-rate", "cardinality", "redeliveries"]);
+    command.args(["--prometheus", &prometheus]);
+    let found = said(command);
+    assert_eq!(found.code, Some(0), "{} {}", found.stderr, found.json);
+    // It is Prometheus that answers, and not the pages.
+    let mut command = scenario(&lab, &["check", "burn-rate", "--prometheus"]);
+    command.arg(lab.console(""));
+    assert_eq!(said(command).code, Some(1));
     assert_nothing_is_left(&lab);
 }
 
