@@ -30,24 +30,33 @@ pub use scene::Scene;
 pub use target::LessonLab;
 
 use crate::config::{Invalid, ScenarioAction};
-use rows::{budget, failing, queue, reading, sampling};
+use rows::{budget, calls, changes, failing, queue, reading, sampling, waiting};
 
 /// Every scenario, from the first trace to the arithmetic of budgets.
 pub static SCENARIOS: &[&Scenario] = &[
     &reading::WATERFALL,
     &reading::SLOW_HOP,
     &reading::SLOW_QUERY,
+    &calls::REPEATED_CALL,
     &failing::DEEP_ERROR,
-    &queue::RETRY_STORM,
+    &changes::USER_OUTAGE,
+    &calls::RETRY_STORM,
+    &calls::DATABASE_OR_NETWORK,
+    &calls::POOL_EXHAUSTED,
     &queue::LOST_CONTEXT,
     &queue::POISON,
-    &queue::STALLED_OR_SLOW,
+    &waiting::WHERE_IT_WAITS,
+    &queue::REDELIVERIES,
+    &waiting::STALLED_OR_SLOW,
     &sampling::SAMPLED_AWAY,
     &sampling::CARDINALITY,
+    &changes::CLOCK_SKEW,
     &failing::LYING_LINE,
     &failing::DEGRADED,
     &budget::BURN_RATE,
     &budget::WILL_IT_PAGE,
+    &changes::MEMORY_LEAK,
+    &changes::BAD_DEPLOY,
     &failing::SILENT_FAILURE,
     &budget::WRONG_ALERT,
 ];

@@ -150,7 +150,7 @@ fn a_person_takes_a_lesson_in_the_console_with_the_question_beside_the_data() {
 #[test]
 fn a_check_that_is_stopped_is_repaired_first() {
     let lab = lab();
-    let mut running = Process::spawn(scenario(&lab, &["check", "retry-storm"]));
+    let mut running = Process::spawn(scenario(&lab, &["check", "redeliveries"]));
     eventually("the fault is set", || {
         let active = get(&lab.url(Role::Notify, "/faults")).json["active"].as_array().cloned();
         (active? != Vec::<Value>::new()).then_some(())

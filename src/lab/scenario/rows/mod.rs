@@ -1,17 +1,29 @@
 //! The scenarios, a file for each subject.
 
 pub(super) mod budget;
+pub(super) mod calls;
+pub(super) mod changes;
 pub(super) mod failing;
 pub(super) mod queue;
 pub(super) mod reading;
 pub(super) mod sampling;
+pub(super) mod waiting;
 
 use super::model::{FaultChoice, Setting};
 use crate::schema::{Role, faults};
 
 /// Requests wait at a role before they are handled.
 const fn latency(role: Role, settings: &'static [(&'static str, Setting)]) -> FaultChoice {
-    FaultChoice { fault: faults::LATENCY, role, settings }
+    latency_of(faults::LATENCY, role, settings)
+}
+
+/// Something takes longer.
+const fn latency_of(
+    fault: &'static str,
+    role: Role,
+    settings: &'static [(&'static str, Setting)],
+) -> FaultChoice {
+    FaultChoice { fault, role, settings }
 }
 
 /// Requests are refused at a role.

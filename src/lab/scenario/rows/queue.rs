@@ -1,19 +1,19 @@
-//! The queue: lost context, poison, retries, and a consumer that stands still or is only slow.
+//! The queue: lost context, poison, attempts.
 
 use super::plain;
 use crate::lab::backend::count::CountSnapshot;
 use crate::lab::backend::trace::{SpanKind, SpanStatus};
 use crate::lab::expect::Subject;
 use crate::lab::scenario::answer::{Answer, AnswerKind};
-use crate::lab::scenario::eyes::{millis, most};
-use crate::lab::scenario::model::{FaultChoice, Level, Scenario, Setting, Step, Wait};
+use crate::lab::scenario::eyes::most;
+use crate::lab::scenario::model::{Level, Scenario, Step, Wait};
 use crate::schema::{Role, faults, names};
 
 const ORDER: &str = "POST /api/orders";
 
-pub(crate) static RETRY_STORM: Scenario = Scenario {
-    name: "retry-storm",
-    title: "A storm of retries",
+pub(crate) static REDELIVERIES: Scenario = Scenario {
+    name: "redeliveries",
+    title: "How often is a message tried?",
     level: Level::Intermediate,
     learn: "Each retry is work: a fault behind a queue multiplies its load before anything is given up.",
     stage: &[
@@ -179,60 +179,6 @@ pub(crate) static POISON: Scenario = Scenario {
             let line = created.iter().find(|line| line.text("traceId") == id);
             let order = line.and_then(|line| line.fields.get("orderId")?.as_f64());
             order.map(Answer::Number).ok_or_else(|| "no line tells of its order".to_owned())
-        })
-    },
-};
-
-pub(crate) static STALLED_OR_SLOW: Scenario = Scenario {
-    name: "stalled-or-slow",
-    title: "Stalled, or only slow?",
-    level: Level::Advanced,
-    learn: "Lag says that work waits, not why: whether the consumer still finishes anything decides between a restart and more consumers.",
-    stage: &[
-        Step::Fault(&[
-            plain(faults::CONSUMER_STALL, Role::Notify),
-            FaultChoice {
-                fault: faults::SLOW_DB,
-                role: Role::Notify,
-                settings: &[("ms", Setting::Between(600, 900))],
-            },
-        ]),
-        Step::Send(Subject::NewOrder, 12, 16),
-        Step::Wait(Wait::Begun),
-    ],
-    question: "Since {began} messages wait in the queue. Is the consumer `stalled`, or is it only `slow`?",
-    answer: AnswerKind::Word(&["stalled", "slow"]),
-    look: &[
-        ("console", "{console}/?service=notification-service"),
-        ("PromQL", "queue_consumer_lag, rate(queue_messages_processed_total[1m])"),
-        ("metrics page", "{notification-service}/metrics"),
-    ],
-    hints: &[
-        "Lag alone is the same in both cases. What about the rate of what is finished?",
-        "Do the traces of the orders since then have a span `process notifications`, and how long is it?",
-    ],
-    explanation: "It is {answer}. Stalled: nothing is finished, traces end at `send notifications`, no error is counted and `/ready` is 200. Slow: messages \
-                  are finished, each takes long, and the gap in front of `process` grows with the lag.",
-    fix: "o11y-lab fault clear consumer-stall, or o11y-lab fault clear slow-db --role notify",
-    healed: "each order has its notification, once, and nothing waits",
-    sound: Subject::NewOrder,
-    truth: |scene, _| {
-        Box::pin(async move {
-            let stalled = scene.fault()?.fault == faults::CONSUMER_STALL;
-            Ok(Answer::text(if stalled { "stalled" } else { "slow" }))
-        })
-    },
-    solve: |eyes| {
-        Box::pin(async move {
-            let traces = eyes.requests(ORDER).await?;
-            let consumed = traces.iter().flat_map(|trace| &trace.spans);
-            let consumed: Vec<_> =
-                consumed.filter(|span| span.kind == SpanKind::Consumer).map(millis).collect();
-            match consumed.iter().copied().reduce(f64::max) {
-                None if !traces.is_empty() => Ok(Answer::text("stalled")),
-                Some(longest) if longest >= 500.0 => Ok(Answer::text("slow")),
-                _ => Err("messages are consumed, and quickly".to_owned()),
-            }
         })
     },
 };
