@@ -75,6 +75,12 @@ impl Eyes {
         Ok(traces.filter(of_root).collect())
     }
 
+    /// The CONSUMER spans since then, wherever the queue's trace mode puts them.
+    pub(super) async fn consumed(&self) -> Result<Vec<Span>, String> {
+        let found = self.window.traces(Role::Notify.service().name, self.since).await.map_err(said)?;
+        Ok(found.into_values().flatten().filter(|span| span.kind == SpanKind::Consumer).collect())
+    }
+
     /// One trace; without spans where the backend has none.
     pub(super) async fn trace(&self, id: &str) -> Result<Trace, String> {
         self.traces.trace(id).await.map_err(said)

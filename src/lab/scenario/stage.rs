@@ -11,10 +11,11 @@ use super::scene::{Scene, SentRequest, StagedFault};
 use super::target::{FAULT_SECONDS, LessonLab};
 use crate::lab::backend::count::CountReader;
 use crate::lab::backend::trace::{SpanKind, TraceReader};
+use crate::lab::backend::window::WindowReader;
 use crate::lab::expect::Subject;
 use crate::lab::verify::workload::Workload;
 use crate::runtime::error::TRACE_RESPONSE;
-use crate::schema::faults;
+use crate::schema::{Role, faults};
 
 /// The longest wait for one condition.
 const WAIT_WITHIN: Duration = Duration::from_secs(30);
@@ -208,14 +209,12 @@ async fn begun(lab: &LessonLab, scene: &Scene) {
         }
         sleep(PAUSE).await;
     }
-    let reader = TraceReader::new(&lab.config.console());
+    let reader = WindowReader::new(&lab.config.console());
     let end = Instant::now() + WAIT_WITHIN;
     while Instant::now() < end {
-        for id in scene.caused().filter_map(|sent| sent.trace.as_deref()) {
-            let trace = reader.trace(id).await.unwrap_or_default();
-            if trace.spans.iter().any(|span| span.kind == SpanKind::Consumer) {
-                return;
-            }
+        let found = reader.traces(Role::Notify.service().name, scene.began).await.unwrap_or_default();
+        if found.into_values().flatten().any(|span| span.kind == SpanKind::Consumer) {
+            return;
         }
         sleep(PAUSE).await;
     }

@@ -17,6 +17,21 @@ fn every_scenario_is_documented_from_its_row() {
     assert_block("docs/scenarios.md", "scenarios", &text);
 }
 
+#[test]
+fn the_guide_leads_through_the_first_eight_with_a_picture_of_each() {
+    let text = super::read("docs/lab-guide.md");
+    let titles: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("## ")?.split(". ").nth(1)).collect();
+    let pictures: Vec<_> =
+        text.lines().filter_map(|line| line.strip_suffix(".png)")?.split("(guide/").nth(1)).collect();
+    let tool = super::read("tests/tools/guide_pictures.py");
+    let taken: Vec<_> =
+        tool.lines().filter_map(|line| line.strip_prefix("    \"")?.strip_suffix("\",")).collect();
+    let first: Vec<_> = SCENARIOS.iter().take(8).map(|scenario| scenario.name).collect();
+    let titles: Vec<_> = titles.iter().filter_map(|title| title.split(':').next()).collect();
+    assert_eq!((&titles, &pictures, &taken), (&first, &first, &first));
+}
+
 fn section(scenario: &Scenario) -> String {
     let mut text = format!("\n## {}\n\n**{}.** {}\n\n", scenario.name, scenario.title, scenario.learn);
     let steps: Vec<_> = scenario.stage.iter().map(Step::words).collect();

@@ -187,8 +187,8 @@ fn counters_are_read_from_a_prometheus_where_one_is_named() {
     let found = said(command);
     assert_eq!(found.code, Some(0), "{} {}", found.stderr, found.json);
     // It is Prometheus that answers, and not the pages.
-    let mut command = scenario(&lab, &["check", "burn-rate", "--prometheus"]);
-    command.arg(lab.console(""));
+    let mut command = scenario(&lab, &["check", "burn-rate"]);
+    command.args(["--prometheus", &lab.console("")]);
     assert_eq!(said(command).code, Some(1));
     assert_nothing_is_left(&lab);
 }

@@ -1,15 +1,15 @@
 //! The queue: lost context, poison, attempts.
 
+use std::collections::BTreeMap;
+
 use super::plain;
 use crate::lab::backend::count::CountSnapshot;
-use crate::lab::backend::trace::{SpanKind, SpanStatus};
+use crate::lab::backend::trace::SpanStatus;
 use crate::lab::expect::Subject;
 use crate::lab::scenario::answer::{Answer, AnswerKind};
 use crate::lab::scenario::eyes::most;
 use crate::lab::scenario::model::{Level, Scenario, Step, Wait};
 use crate::schema::{Role, faults, names};
-
-const ORDER: &str = "POST /api/orders";
 
 pub(crate) static REDELIVERIES: Scenario = Scenario {
     name: "redeliveries",
@@ -54,14 +54,11 @@ pub(crate) static REDELIVERIES: Scenario = Scenario {
     },
     solve: |eyes| {
         Box::pin(async move {
-            let traces = eyes.requests(ORDER).await?;
-            let tried = traces.iter().map(|trace| {
-                let failed = |span: &&crate::lab::backend::trace::Span| {
-                    span.kind == SpanKind::Consumer && span.status == SpanStatus::Error
-                };
-                trace.spans.iter().filter(failed).count()
-            });
-            most(tried.filter(|tried| *tried > 0))
+            let mut tried: BTreeMap<String, usize> = BTreeMap::new();
+            for span in eyes.consumed().await?.iter().filter(|span| span.status == SpanStatus::Error) {
+                *tried.entry(span.text("messaging.message.id")).or_default() += 1;
+            }
+            most(tried.into_values())
                 .map(|(tried, _)| Answer::count(tried))
                 .ok_or_else(|| "no message failed".to_owned())
         })

@@ -54,15 +54,15 @@ pub(crate) static WHERE_IT_WAITS: Scenario = Scenario {
     solve: |eyes| {
         Box::pin(async move {
             let traces = eyes.requests(ORDER).await?;
-            let spans = || traces.iter().flat_map(|trace| &trace.spans);
-            let mut consumed = spans().filter(|span| span.kind == SpanKind::Consumer).peekable();
-            if consumed.peek().is_some() {
-                return match consumed.any(|span| span.status == SpanStatus::Error) {
+            let consumed = eyes.consumed().await?;
+            if !consumed.is_empty() {
+                return match consumed.iter().any(|span| span.status == SpanStatus::Error) {
                     true => Ok(Answer::text("dead")),
                     false => Err("the messages are consumed".to_owned()),
                 };
             }
-            let sent = spans().any(|span| span.kind == SpanKind::Producer);
+            let mut spans = traces.iter().flat_map(|trace| &trace.spans);
+            let sent = spans.any(|span| span.kind == SpanKind::Producer);
             match traces.is_empty() {
                 true => Err("no order was sent".to_owned()),
                 false => Ok(Answer::text(if sent { "queue" } else { "outbox" })),
@@ -113,9 +113,7 @@ pub(crate) static STALLED_OR_SLOW: Scenario = Scenario {
     solve: |eyes| {
         Box::pin(async move {
             let traces = eyes.requests(ORDER).await?;
-            let consumed = traces.iter().flat_map(|trace| &trace.spans);
-            let consumed: Vec<_> =
-                consumed.filter(|span| span.kind == SpanKind::Consumer).map(millis).collect();
+            let consumed: Vec<_> = eyes.consumed().await?.iter().map(millis).collect();
             match consumed.iter().copied().reduce(f64::max) {
                 None if !traces.is_empty() => Ok(Answer::text("stalled")),
                 Some(longest) if longest >= 500.0 => Ok(Answer::text("slow")),
