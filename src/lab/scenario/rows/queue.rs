@@ -173,7 +173,11 @@ pub(crate) static POISON: Scenario = Scenario {
             let died = eyes.lines(Role::Notify, "Message goes to the dead letters").await?;
             let id = died.first().ok_or("no message became a dead letter")?.text("traceId").to_owned();
             let created = eyes.lines(Role::Order, "Order created").await?;
-            let line = created.iter().find(|line| line.text("traceId") == id);
+            // Where the consumer's spans are a trace of their own, they are linked to the producer's.
+            let consumer = eyes.trace(&id).await?;
+            let linked = consumer.spans.iter().flat_map(|span| &span.links).map(|link| link.trace.clone());
+            let ids: Vec<_> = linked.chain([id]).collect();
+            let line = created.iter().find(|line| ids.iter().any(|id| id == line.text("traceId")));
             let order = line.and_then(|line| line.fields.get("orderId")?.as_f64());
             order.map(Answer::Number).ok_or_else(|| "no line tells of its order".to_owned())
         })
