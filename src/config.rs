@@ -52,7 +52,9 @@ pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;
 pub use retention::{DeadLetterConfig, RetentionConfig};
-pub use scenario::{ScenarioAction, ScenarioCheck, ScenarioRun, ScenarioTarget};
+pub use scenario::{
+    ScenarioAction, ScenarioCheck, ScenarioRecord, ScenarioReplay, ScenarioRun, ScenarioScore, ScenarioTarget,
+};
 pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,
 };

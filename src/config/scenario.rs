@@ -1,5 +1,7 @@
 //! The arguments of `o11y-lab scenario`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Command, FromArgMatches as _, Subcommand};
 
 use super::{PortBase, VerifyConfig, http_url};
@@ -25,6 +27,51 @@ pub enum ScenarioAction {
     Run(ScenarioRun),
     /// Set the stage, solve it from the telemetry alone, compare with the truth, heal, and prove that
     Check(ScenarioCheck),
+    /// Set its stage and write what it leaves in the telemetry to a folder, with the truth beside it; then heal
+    Record(ScenarioRecord),
+    /// Send a recorded incident to a receiver of OTLP
+    Replay(ScenarioReplay),
+    /// Grade answers about recorded incidents against their truth
+    Score(ScenarioScore),
+}
+
+/// Settings of `scenario record`.
+#[derive(Args, Clone, Debug)]
+pub struct ScenarioRecord {
+    /// The scenario: one that sets a fault
+    pub name: String,
+    /// Folder for the data set, made where there is none
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub target: ScenarioTarget,
+}
+
+/// Settings of `scenario replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ScenarioReplay {
+    /// The folder that `scenario record` wrote
+    pub dir: PathBuf,
+    /// Receiver of OTLP/HTTP in JSON, such as http://127.0.0.1:4318
+    #[arg(long, value_name = "OTLP_URL", value_parser = http_url)]
+    pub to: String,
+    /// Keep the recorded times [default: the incident ends now]
+    #[arg(long)]
+    pub own_clock: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Settings of `scenario score`.
+#[derive(Args, Clone, Debug)]
+pub struct ScenarioScore {
+    /// The answers: [{"incident": DIR, "candidates": [{"service", "fault", "startUnixNano"}]}], the most likely first
+    pub answers: PathBuf,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Settings of `scenario run`.

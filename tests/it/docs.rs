@@ -183,6 +183,9 @@ fn every_setting_is_documented_with_flag_variable_and_default() {
         "verify",
         "scenario run",
         "scenario check",
+        "scenario record",
+        "scenario replay",
+        "scenario score",
     ];
     for name in commands {
         let sub = name.split(' ').fold(&command, |above, name| above.find_subcommand(name).unwrap());

@@ -5,7 +5,8 @@
 //! 3. two ways to the answer, which know nothing of each other: the truth, out of the scene, and the solution, by
 //!    `eyes` that see telemetry alone
 //! 4. [`lesson`]: the question, the judgement, hints; `heal`: repair, and its proof. The console's page uses these too
-//! 5. the terminal: `play` and `check`, with `keep` between two commands, and `render`
+//! 5. incidents as data sets: `record`, `replay`, `score`
+//! 6. the terminal: `play` and `check`, with `keep` between two commands, and `render`
 //!
 //! Exit codes: 0 right, or set, or every check holds; 1 a wrong answer, or a check that does not hold; 2 a command line
 //! that is refused; 3 the stage cannot be set, or was not; 130 and the like where a signal stopped it, after the repair.
@@ -18,9 +19,12 @@ mod keep;
 pub mod lesson;
 mod model;
 mod play;
+mod record;
 mod render;
+mod replay;
 mod rows;
 mod scene;
+mod score;
 mod stage;
 mod target;
 
@@ -116,6 +120,9 @@ pub async fn run(action: ScenarioAction) -> anyhow::Result<()> {
         ScenarioAction::Show { name, json } => render::show(wanted(&name)?).print(json),
         ScenarioAction::Run(run) => play::play(&run).await,
         ScenarioAction::Check(check) => check::check(&check).await,
+        ScenarioAction::Record(config) => record::record(&config).await,
+        ScenarioAction::Replay(config) => replay::replay(&config).await,
+        ScenarioAction::Score(config) => score::score(&config),
     }
 }
 

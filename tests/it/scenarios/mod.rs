@@ -2,6 +2,8 @@
 //!
 //! One lab serves the tests one after the other: a stage of one would be the next one's surprise.
 
+mod incidents;
+
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 

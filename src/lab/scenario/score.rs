@@ -1,0 +1,104 @@
+//! `scenario score`: grades answers about recorded incidents against their truth.
+//!
+//! A file of answers: `[{"incident": DIR, "candidates": [{"service", "fault", "startUnixNano"}, …]}, …]`, the most
+//! likely candidate first. A cause is found where service and fault are both right.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::config::{Invalid, ScenarioScore};
+use crate::lab::output::CommandOutput;
+
+/// Reads answers and truths, and prints the grades.
+///
+/// # Errors
+/// A file that cannot be read or is not of this form ([`Invalid`]).
+pub(super) fn score(config: &ScenarioScore) -> anyhow::Result<()> {
+    let answers = read(&config.answers)?;
+    let answers = answers.as_array().cloned().unwrap_or_default();
+    let beside = config.answers.parent().unwrap_or(Path::new("."));
+    let mut grades = Vec::new();
+    for answer in &answers {
+        let dir = answer["incident"].as_str().ok_or_else(|| Invalid("an answer names no incident".into()))?;
+        grades.push(grade(answer, &read(&beside.join(dir).join("truth.json"))?));
+    }
+    let share = |found: fn(&Grade) -> bool| {
+        let many = grades.iter().filter(|one| found(one)).count();
+        many as f64 / grades.len().max(1) as f64
+    };
+    let json = json!({
+        "incidents": grades.len(),
+        "top1": share(|one| one.rank == Some(1)),
+        "top3": share(|one| one.rank.is_some_and(|rank| rank <= 3)),
+        "serviceTop1": share(|one| one.service),
+        "meanTimeErrorSeconds": mean(grades.iter().filter_map(|one| one.time_error)),
+    });
+    let text = format!(
+        "incidents {}  top-1 {:.2}  top-3 {:.2}  service {:.2}  time error {} s\n",
+        json["incidents"], json["top1"], json["top3"], json["serviceTop1"], json["meanTimeErrorSeconds"]
+    );
+    CommandOutput { text, json }.print(config.json)
+}
+
+/// How good the answer about one incident is.
+#[derive(Debug, PartialEq)]
+struct Grade {
+    /// The place of the first candidate that is right, from 1.
+    rank: Option<usize>,
+    /// Whether the first candidate's service is.
+    service: bool,
+    /// By how many seconds the first candidate's time is off, where it names one.
+    time_error: Option<f64>,
+}
+
+fn grade(answer: &Value, truth: &Value) -> Grade {
+    let causes = truth["cause"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let candidates = answer["candidates"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let same = |candidate: &Value, cause: &Value, keys: &[&str]| {
+        keys.iter().all(|key| candidate[key].is_string() && candidate[key] == cause[key])
+    };
+    let right = |candidate: &&Value| causes.iter().any(|cause| same(candidate, cause, &["service", "fault"]));
+    let first = candidates.first().unwrap_or(&Value::Null);
+    let nanos = |value: &Value| value["startUnixNano"].as_str()?.parse::<f64>().ok();
+    Grade {
+        rank: candidates.iter().position(|one| right(&one)).map(|place| place + 1),
+        service: causes.iter().any(|cause| same(first, cause, &["service"])),
+        time_error: nanos(first).zip(nanos(truth)).map(|(said, is)| (said - is).abs() / 1e9),
+    }
+}
+
+fn mean(errors: impl Iterator<Item = f64>) -> Option<f64> {
+    let all: Vec<_> = errors.collect();
+    (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
+}
+
+fn read(file: &Path) -> Result<Value, Invalid> {
+    let bad = |why: String| Invalid(format!("'{}': {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|why| bad(why.to_string()))?;
+    serde_json::from_str(&text).map_err(|why| bad(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_found_where_service_and_fault_are_both_right() {
+        let truth = json!({"cause": [{"service": "a", "fault": "error"}], "startUnixNano": "5000000000"});
+        let of = |candidates: Value| grade(&json!({"candidates": candidates}), &truth);
+        let right = json!({"service": "a", "fault": "error", "startUnixNano": "3000000000"});
+        let wrong = json!({"service": "a", "fault": "latency"});
+        let none = Grade { rank: None, service: false, time_error: None };
+        assert_eq!(of(json!([right])), Grade { rank: Some(1), service: true, time_error: Some(2.0) });
+        assert_eq!(
+            of(json!([wrong, wrong, right])),
+            Grade { rank: Some(3), service: true, time_error: None }
+        );
+        assert_eq!(of(json!([wrong])), Grade { service: true, ..none });
+        let none = Grade { rank: None, service: false, time_error: None };
+        // What names nothing is not right, also where the truth names nothing.
+        assert_eq!(of(json!([{}])), none);
+        assert_eq!(grade(&json!({"candidates": [{}]}), &json!({"cause": [{}]})), none);
+    }
+}
