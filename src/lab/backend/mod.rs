@@ -126,13 +126,15 @@ impl QueryApi {
         found.ok_or_else(|| BackendError::Refused { url: format!("{}{path}", self.base), status: 404 })
     }
 
-    /// The JSON values at a path that has one a line; lines that are none are passed over.
+    /// The JSON values at a path that has one a line.
     async fn json_lines(&self, path: &str) -> Result<Vec<Value>, BackendError> {
         let url = format!("{}{path}", self.base);
         match self.ask(&url).await {
             Ok(answer) if answer.is_success() => {
-                let lines = answer.body.split(|byte| *byte == b'\n');
-                Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+                let lines =
+                    answer.body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+                let values: Result<_, _> = lines.map(serde_json::from_slice).collect();
+                values.map_err(|_| BackendError::Unreadable { url, expected: "one JSON value a line" })
             }
             Ok(answer) => Err(BackendError::Refused { url, status: answer.status.as_u16() }),
             Err(why) => Err(BackendError::Unanswered { url, why }),

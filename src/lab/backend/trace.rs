@@ -121,6 +121,18 @@ impl TraceReader {
         }
     }
 
+    /// Whether what answers is such a backend; another program's "not found" reads like a trace that is not there.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    pub async fn check(&self) -> Result<(), BackendError> {
+        match &self.0 {
+            TraceSource::Jaeger(_) => self.services().await.map(drop),
+            // Tempo has no list that answers without a search; a file is read when it is there.
+            TraceSource::Tempo(_) | TraceSource::File(_) => Ok(()),
+        }
+    }
+
     /// One trace by its id; without spans where the backend has none.
     ///
     /// # Errors

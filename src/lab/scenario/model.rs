@@ -31,7 +31,7 @@ impl Level {
     }
 }
 
-/// One scenario. Texts may name facts of the run in braces, such as `{trace}`; see [`super::facts`].
+/// One scenario. Texts may name facts of the run in braces, such as `{trace}`.
 pub struct Scenario {
     /// Its name in commands.
     pub name: &'static str,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::NotVerified;
+use crate::config::Invalid;
 use crate::lab::output::CommandOutput;
 use crate::terminal::escaped;
 
@@ -22,7 +22,7 @@ pub(super) type Rows = BTreeMap<(String, String), (String, String)>;
 /// Reads two reports and says what changed from the first to the second.
 ///
 /// # Errors
-/// One cannot be read; [`NotVerified`] where something got worse.
+/// One cannot be read or is no report ([`Invalid`]); [`NotVerified`] where something got worse.
 pub(super) fn diff(before: &Path, after: &Path, in_json: bool) -> anyhow::Result<()> {
     let changes = changes(&rows(before)?, &rows(after)?);
     let worse = changes.iter().filter(|change| change["change"] == "worse").count();
@@ -54,16 +54,23 @@ pub(super) fn described(changes: &[Value]) -> String {
     text
 }
 
-fn rows(file: &Path) -> anyhow::Result<Rows> {
-    let name = file.display();
-    let size = std::fs::metadata(file).with_context(|| format!("reading {name}"))?.len();
+fn rows(file: &Path) -> Result<Rows, Invalid> {
+    let refused = |why: String| Invalid(format!("--diff '{}': {why}", file.display()));
+    let size = std::fs::metadata(file).map_err(|error| refused(error.to_string()))?.len();
     if size > LARGEST_REPORT {
-        bail!("{name} is longer than {LARGEST_REPORT} bytes");
+        return Err(refused(format!("longer than {LARGEST_REPORT} bytes")));
     }
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
-    let report: Value = serde_json::from_str(&text).with_context(|| format!("{name} is no JSON"))?;
-    if !report["claims"].is_array() {
-        bail!("{name} is no report of verify --json: it has no claims");
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    let report: Value = serde_json::from_str(&text).map_err(|error| refused(format!("no JSON: {error}")))?;
+    let Some(claims) = report["claims"].as_array() else {
+        return Err(refused("no report of verify --json: it has no claims".to_owned()));
+    };
+    let known = |claim: &Value| claim["verdict"].as_str().is_some_and(|verdict| RANKS.contains(&verdict));
+    if !claims.iter().all(known) {
+        return Err(refused(format!(
+            "no report of verify --json: a verdict is none of {}",
+            RANKS.join(", ")
+        )));
     }
     Ok(rows_of(&report))
 }
@@ -77,7 +84,8 @@ pub(super) fn rows_of(report: &Value) -> Rows {
     claims.map(row).collect()
 }
 
-/// What is not as it was. A claim that is new and fails is worse, one that is gone cannot be told any more.
+/// What is not as it was. A claim that is new and fails is worse, one that is gone cannot be told any more; one that
+/// failed and cannot be told any more is neither better nor worse.
 pub(super) fn changes(before: &Rows, after: &Rows) -> Vec<Value> {
     let rank = |verdict: &str| RANKS.iter().position(|known| *known == verdict);
     let mut all: Vec<_> = before.keys().chain(after.keys()).collect();
@@ -94,8 +102,8 @@ pub(super) fn changes(before: &Rows, after: &Rows) -> Vec<Value> {
         let of = |verdict: Option<&str>| rank(verdict.unwrap_or("cannot tell"));
         let change = match of(to).cmp(&of(from)) {
             std::cmp::Ordering::Greater => "worse",
-            std::cmp::Ordering::Less => "better",
-            std::cmp::Ordering::Equal => "other",
+            std::cmp::Ordering::Less if of(to) == Some(0) => "better",
+            std::cmp::Ordering::Less | std::cmp::Ordering::Equal => "other",
         };
         let found = new.map(|row| row.1.as_str());
         let claim = format!("{} in {}", key.0, key.1);
@@ -117,8 +125,9 @@ mod tests {
 
     #[test]
     fn what_failed_later_or_is_gone_is_worse_and_what_is_as_it_was_is_not_said() {
-        let before = report(&[("a", "pass"), ("b", "fail"), ("c", "pass"), ("d", "pass")]);
-        let after = report(&[("a", "fail"), ("b", "pass"), ("c", "pass"), ("e", "fail")]);
+        let before = report(&[("a", "pass"), ("b", "fail"), ("c", "pass"), ("d", "pass"), ("f", "fail")]);
+        let after =
+            report(&[("a", "fail"), ("b", "pass"), ("c", "pass"), ("e", "fail"), ("f", "cannot tell")]);
         let changes = changes(&before, &after);
         let said: Vec<_> = changes
             .iter()
@@ -130,7 +139,8 @@ mod tests {
                 "a in console \"worse\"",
                 "b in console \"better\"",
                 "d in console \"worse\"",
-                "e in console \"worse\""
+                "e in console \"worse\"",
+                "f in console \"other\""
             ]
         );
     }

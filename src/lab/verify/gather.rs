@@ -121,6 +121,10 @@ pub(super) async fn traces(
     wait: Wait<'_>,
 ) -> (Gathered, Option<SeenSpans>) {
     let (reader, config) = (&source.reader, wait.config);
+    if let Err(error) = reader.check().await {
+        let claims = vec![Claim::unread("traces", &source.label, error.to_string())];
+        return (Gathered { claims, visible: None }, None);
+    }
     let mode = config.queue_trace_mode;
     let recorded: Vec<_> = ledger.known().filter(|entry| ledger.spans_of(entry) > 0).collect();
     let visible = wait

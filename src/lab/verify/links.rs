@@ -33,6 +33,9 @@ pub(super) async fn exemplars(
             Err(why) => return vec![untold(expected, &why.to_string())],
         };
     let named: HashSet<&str> = exemplar_ids(&page).filter(|id| recorded.contains(id)).collect();
+    if let Err(error) = reader.reader.check().await {
+        return vec![untold(expected, &error.to_string())];
+    }
     let mut flaws = Flaws::default();
     if named.is_empty() {
         flaws.add("no exemplar names a trace of this run".to_owned(), || url.clone());

@@ -45,17 +45,19 @@ pub(crate) mod workload;
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::config::spec::TelemetrySpec;
-use crate::config::{Invalid, VerifyConfig};
+use crate::config::{Invalid, VerifyConfig, without_login};
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
-use claim::ClaimVerdict;
+use claim::{Claim, ClaimVerdict};
 use pipeline::EmbeddedLab;
+use quality::QualityScore;
 use report::Report;
 use round::verify;
 use sources::Sources;
@@ -93,31 +95,70 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         return Err(Invalid("a command is run with --spec or --record only".to_owned()).into());
     }
     // Before anything is sent: a report that cannot be written is no reason to have sent it.
-    let junit = config.junit.as_ref().map(|file| (file, File::create(file)));
-    if let Some((file, Err(error))) = &junit {
-        return Err(Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())).into());
-    }
+    let junit = config.junit.as_deref().map(writable).transpose()?;
     let report = match (&wanted, &config.pipeline) {
         (Some(spec), _) => spec::verify(&config, spec, &stop).await?,
         (None, Some(receiver)) => through(receiver, &config, &stop).await?,
         (None, None) => {
-            let sources = stop.during(reached(&config)).await?;
+            let sources = match stop.during(reached(&config)).await {
+                Ok(sources) => sources,
+                Err(error) => {
+                    if let Some(report) = nothing_sent(&config, &error) {
+                        tell(&report, &config, junit)?;
+                    }
+                    return Err(error);
+                }
+            };
             if config.watch {
                 return watch::watch(&config, &sources, &stop).await;
             }
             faults::under(&config, verify(&config, &sources), &stop).await?
         }
     };
+    tell(&report, &config, junit)?;
+    exit_of(&report)
+}
+
+/// Opens a file for a report. What is in it stays until there is another one: an empty file is no report.
+fn writable(file: &Path) -> Result<File, Invalid> {
+    let opened = File::options().write(true).create(true).truncate(false).open(file);
+    opened.map_err(|error| Invalid(format!("--junit (VERIFY_JUNIT) '{}': {error}", file.display())))
+}
+
+/// Writes a report wherever it is wanted.
+fn tell(report: &Report, config: &VerifyConfig, junit: Option<File>) -> anyhow::Result<()> {
     report.output(config.details).print(config.json)?;
-    if let Some((file, Ok(mut writer))) = junit {
-        let written = writer.write_all(report.junit().as_bytes());
-        written.with_context(|| format!("writing {}", file.display()))?;
+    if let Some(mut file) = junit {
+        // A pipe has no length.
+        if file.metadata()?.is_file() {
+            file.set_len(0)?;
+        }
+        file.write_all(report.junit().as_bytes()).context("writing the file of --junit")?;
     }
     if config.github {
         let _ = std::io::stderr().write_all(report.annotations().as_bytes());
     }
-    exit_of(&report)
+    Ok(())
 }
+
+/// The report of a run in which nothing could be sent; there is none where it was refused or stopped.
+fn nothing_sent(config: &VerifyConfig, error: &anyhow::Error) -> Option<Report> {
+    let NotVerified { summary, exit_code: 3 } = error.downcast_ref()? else { return None };
+    let why = summary.trim_start_matches(UNTOLD);
+    Some(Report {
+        target: without_login(&config.target()),
+        requests: 0,
+        took: Duration::ZERO,
+        seed: config.seed,
+        visible: Vec::new(),
+        notes: Vec::new(),
+        claims: vec![Claim::untold("requests.sent", "client", "the workload can be sent", why)],
+        score: QualityScore::default(),
+        arrived: None,
+    })
+}
+
+const UNTOLD: &str = "cannot tell: ";
 
 /// What a report is as the end of this program.
 fn exit_of(report: &Report) -> anyhow::Result<()> {
@@ -163,7 +204,7 @@ async fn through(receiver: &str, config: &VerifyConfig, stop: &Stop) -> anyhow::
 
 /// Nothing was sent, so nothing can be told.
 fn untold(why: &str) -> anyhow::Error {
-    NotVerified { summary: format!("cannot tell: {why}"), exit_code: 3 }.into()
+    NotVerified { summary: format!("{UNTOLD}{why}"), exit_code: 3 }.into()
 }
 
 /// Waits until the gateway answers: it may be starting.

@@ -30,8 +30,9 @@ pub(super) async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     let stations = Stations::before(config).await;
     let witness = CountReader::pages(vec![(Role::Gateway.service().name, config.target())]);
     let queue = QueueWitness::before(config).await;
-    let mut measured = measured::before(config, sources).await;
+    // Before the backends' metrics, which may take seconds: a request of others in that time is one that is counted.
     let gateway = witness.read().await;
+    let mut measured = measured::before(config, sources).await;
     let gone = join_all(sources.traces.iter().map(gather::traces_let_go)).await;
     let lines_gone = join_all(sources.logs.iter().map(gather::lines_let_go)).await;
     let mut ledger = Workload::new(config).send().await;
@@ -71,7 +72,9 @@ pub(super) async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     round.claims.extend(placed);
     let score = round.rate();
     let (requests, took) = (ledger.entries.len(), ledger.took);
-    let (target, notes) = (without_login(&config.target()), sources.notes.clone());
+    let target = without_login(&config.target());
+    let mut notes = sources.notes.clone();
+    notes.extend(some_left_out(&ledger).then_some(SOME_LEFT_OUT));
     let Round { visible, claims, .. } = round;
     Report { target, requests, took, seed: config.seed, visible, notes, claims, score, arrived: None }
 }
@@ -162,8 +165,33 @@ fn answered(ledger: &RequestLedger) -> Vec<Claim> {
         Claim::of("requests.traced", "client", "every answer names its trace", &untraced),
     ]
     .into_iter()
-    .chain(ledger.sampler.as_ref().map(|sampler| sampled(ledger, sampler)))
+    .chain(match &ledger.sampler {
+        Some(sampler) => Some(sampled(ledger, sampler)),
+        None => none_recorded(ledger),
+    })
     .collect()
+}
+
+const SOME_LEFT_OUT: &str = "the lab's sampler leaves traces out: only the recorded ones are judged (traces.sampling says how many it \
+                             left out; --sampling expected asks for exactly those that it has to keep)";
+
+/// How many traces the answers name, and how many of them are recorded.
+fn recorded(ledger: &RequestLedger) -> (usize, usize) {
+    let named = || ledger.known().filter(|entry| entry.trace.is_some());
+    (named().count(), named().filter(|entry| entry.sampled).count())
+}
+
+fn some_left_out(ledger: &RequestLedger) -> bool {
+    let (named, kept) = recorded(ledger);
+    ledger.sampler.is_none() && kept < named
+}
+
+/// Where nobody asked for a sampler and it left all out, no row about spans has anything to judge.
+fn none_recorded(ledger: &RequestLedger) -> Option<Claim> {
+    let (named, kept) = recorded(ledger);
+    let why = || format!("none of {named}: the lab's sampler leaves them all out, so no span was judged");
+    (named > 0 && kept == 0)
+        .then(|| Claim::untold("requests.recorded", "client", "some of the traces are recorded", why()))
 }
 
 /// Whether the lab's answers say of each trace what its sampler has to decide.

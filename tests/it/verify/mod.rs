@@ -11,6 +11,7 @@ pub mod spec_changes;
 mod stations;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -18,6 +19,7 @@ use o11y_lab::schema::Role;
 use serde_json::Value;
 
 use crate::helpers::process::signal_pid;
+use crate::helpers::standin::{response, serve};
 use crate::helpers::{Lab, bin, eventually, free_port_base, get};
 use crate::otlp::Console;
 use mutations::Mutation;
@@ -74,7 +76,9 @@ fn a_lab_that_runs_as_it_should_is_verified_in_child_and_link_mode_and_at_a_tent
         eventually("the roles' metrics at the console", || (get(&sent).status == 200).then_some(()));
         // A probe just before, whose spans are on their way.
         get(&lab.api("/api/orders"));
-        let verified = Verified::run(verify(&lab, "10", "20s").envs(env.iter().copied()));
+        // Enough that a tenth of the traces is some.
+        let orders = if env.contains(&TENTH[0]) { "60" } else { "10" };
+        let verified = Verified::run(verify(&lab, orders, "20s").envs(env.iter().copied()));
         verified.assert_green();
         let claims = verified.report["claims"].as_array().unwrap();
         let ids: BTreeSet<_> = claims.iter().filter_map(|claim| claim["id"].as_str()).collect();
@@ -150,12 +154,67 @@ fn what_others_send_meanwhile_makes_counts_untellable_and_nothing_red() {
 }
 
 #[test]
+fn what_others_send_before_its_own_first_request_makes_nothing_red_either() {
+    let lab = Lab::shared();
+    let users = lab.url(Role::Gateway, "/api/users");
+    // A backend that is asked how things stand before the workload: others are served in that time.
+    let slow = serve(move |_, _, _| {
+        let _ = get(&users);
+        Some(response("500 Internal Server Error", "", ""))
+    });
+    let mut command = verify(lab, "1", "3s");
+    command.args(["--metrics", &format!("roles,prometheus=http://{slow}")]);
+    let verified = Verified::run(&mut command);
+    let red: Vec<_> = verified.not("pass").into_iter().filter(|claim| claim["verdict"] == "fail").collect();
+    assert_eq!((verified.code, red.len()), (Some(3), 0), "{red:#?} {}", verified.stderr);
+    let said = verified.report.to_string();
+    assert!(said.contains("other requests meanwhile"), "{said}");
+}
+
+#[test]
+fn a_lab_whose_sampler_leaves_all_out_is_not_verified_by_having_nothing_to_judge() {
+    let lab = Lab::start_with(&[("OTEL_TRACES_SAMPLER", "always_off")]);
+    let verified = Verified::run(&mut verify(&lab, "1", "3s"));
+    let untold: Vec<_> = verified.not("pass").iter().map(|claim| claim["id"].as_str().unwrap()).collect();
+    assert_eq!((verified.code, untold), (Some(3), vec!["requests.recorded"]), "{}", verified.stderr);
+}
+
+#[test]
+fn a_program_of_another_kind_behind_a_url_is_said_and_no_loss() {
+    let lab = Lab::shared();
+    let page = serve(|_, _, _| Some(response("200 OK", "content-type: text/html\r\n", "<html></html>")));
+    let missing = serve(|_, _, _| Some(response("404 Not Found", "", "404 page not found")));
+    let mut command = verify(lab, "1", "2s");
+    command.args(["--traces", &format!("jaeger=http://{missing}"), "--metrics", "roles"]);
+    command.args(["--logs", &format!("victorialogs=http://{page}")]);
+    let verified = Verified::run(&mut command);
+    let untold: Vec<_> = verified.not("pass").iter().map(|claim| claim["id"].as_str().unwrap()).collect();
+    assert_eq!(
+        (verified.code, untold),
+        (Some(3), vec!["traces.readable", "logs.readable", "links.exemplars"]),
+        "{}",
+        verified.stderr
+    );
+}
+
+#[test]
 fn a_lab_that_is_not_there_and_a_backend_that_cannot_be_read_are_said() {
     let base = free_port_base().to_string();
     let nothing = bin().args(["verify", "--port-base", &base]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(3));
     let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
     assert!(said.contains("the gateway does not answer"), "{said}");
+
+    // Who reads reports has one to read; what stood in its file is not taken away before.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "<!-- longer than any report of one row -->".repeat(99)).unwrap();
+    let mut command = bin();
+    command.args(["verify", "--port-base", &base, "--junit"]).arg(file.path());
+    let verified = Verified::run(&mut command);
+    let untold = verified.not("pass")[0].clone();
+    assert_eq!((verified.code, &untold["id"]), (Some(3), &Value::from("requests.sent")), "{untold}");
+    let xml = std::fs::read_to_string(file.path()).unwrap();
+    assert!(xml.starts_with("<?xml") && xml.trim_end().ends_with("</testsuites>"), "{xml}");
 
     let lab = Lab::shared();
     let mut command = verify(lab, "1", "1s");
@@ -228,15 +287,23 @@ fn two_reports_beside_each_other_say_what_got_worse() {
         file
     };
     let (good, bad) = (put("good.json", "pass"), put("bad.json", "fail"));
-    let diff = |before, after| bin().args(["verify", "--diff"]).args([before, after]).output().unwrap();
+    let diff = |before: &Path, after: &Path| {
+        bin().args(["verify", "--diff"]).args([before, after]).output().unwrap()
+    };
     let worse = diff(&good, &bad);
     let text = String::from_utf8_lossy(&worse.stdout).into_owned();
     assert_eq!(worse.status.code(), Some(1), "{text}");
     assert!(text.starts_with("worse   a.b in console") && text.contains("pass -> fail"), "{text}");
     assert_eq!(diff(&bad, &good).status.code(), Some(0));
-    let none = diff(&good, &folder.path().join("none.json"));
-    assert_eq!(none.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&none.stderr).contains("none.json"));
+    // 1 says that something got worse, so what cannot be compared has another code.
+    for (name, says) in [("none.json", "No such file"), ("banana.json", "a verdict is none of")] {
+        put("banana.json", "banana");
+        let file = folder.path().join(name);
+        let refused = diff(&good, &file);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(name) && said.contains(says), "{said}");
+    }
 }
 
 /// A lab behind a proxy: its telemetry reaches a console of its own by OTLP in JSON.
