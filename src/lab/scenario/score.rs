@@ -34,9 +34,14 @@ pub(super) fn score(config: &ScenarioScore) -> anyhow::Result<()> {
         "serviceTop1": share(|one| one.service),
         "meanTimeErrorSeconds": mean(grades.iter().filter_map(|one| one.time_error)),
     });
+    let two = |key: &str| json[key].as_f64().map_or_else(|| "-".to_owned(), |number| format!("{number:.2}"));
     let text = format!(
-        "incidents {}  top-1 {:.2}  top-3 {:.2}  service {:.2}  time error {} s\n",
-        json["incidents"], json["top1"], json["top3"], json["serviceTop1"], json["meanTimeErrorSeconds"]
+        "incidents {}  top-1 {}  top-3 {}  service {}  time error {} s\n",
+        grades.len(),
+        two("top1"),
+        two("top3"),
+        two("serviceTop1"),
+        two("meanTimeErrorSeconds")
     );
     CommandOutput { text, json }.print(config.json)
 }
