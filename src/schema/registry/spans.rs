@@ -54,6 +54,7 @@ pub static SPANS: &[SpanRow] = &[
             always("server.port"),
             always("service.peer.name"),
             when("error.type", "where no answer came, or one with a 4xx or 5xx"),
+            HIT,
         ],
         events: &[],
     },

@@ -89,6 +89,7 @@ fn in_trouble(lab: &Lab) {
     repair(lab);
     fault(lab, Role::Lambda, &json!({"fault": "error"}));
     fault(lab, Role::Order, &json!({"fault": "drop-context"}));
+    fault(lab, Role::Order, &json!({"fault": "slow-network"}));
     let placed = lab.order(user).id();
     lab.wait_notifications(placed, 1);
     repair(lab);

@@ -112,7 +112,8 @@ const TENTH: [(&str, &str); 2] =
 fn traces_that_the_sampler_should_have_left_out_or_kept_are_red_whatever_the_lab_says_of_them() {
     let red = |env: &[(&str, &str)], arg: &str| {
         let lab = Lab::start_with(env);
-        let mut command = verify(&lab, "10", "3s");
+        // Enough that a tenth of the traces is some, and an exemplar names one.
+        let mut command = verify(&lab, "60", "3s");
         command.args([
             "--sampling",
             "expected",
