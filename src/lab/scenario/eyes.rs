@@ -95,7 +95,7 @@ impl Eyes {
 
     /// The trace in which an order was notified, by notification-service's own word: for a truth.
     pub(super) async fn notification(&self, order: i64) -> Result<String, String> {
-        let sent = QueueWitness::before(&self.config).await.notifications(order).await.unwrap_or_default();
+        let sent = QueueWitness::at(&self.config).notifications(order).await.unwrap_or_default();
         let trace = sent.first().and_then(|one| one["traceId"].as_str()).map(str::to_owned);
         trace.ok_or_else(|| format!("order {order} is not notified"))
     }

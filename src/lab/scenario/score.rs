@@ -16,10 +16,11 @@ use crate::lab::output::CommandOutput;
 /// A file that cannot be read or is not of this form ([`Invalid`]).
 pub(super) fn score(config: &ScenarioScore) -> anyhow::Result<()> {
     let answers = read(&config.answers)?;
-    let answers = answers.as_array().cloned().unwrap_or_default();
+    let no_list = || Invalid(format!("'{}': it is no list of answers", config.answers.display()));
+    let answers = answers.as_array().ok_or_else(no_list)?;
     let beside = config.answers.parent().unwrap_or(Path::new("."));
     let mut grades = Vec::new();
-    for answer in &answers {
+    for answer in answers {
         let dir = answer["incident"].as_str().ok_or_else(|| Invalid("an answer names no incident".into()))?;
         grades.push(grade(answer, &read(&beside.join(dir).join("truth.json"))?));
     }

@@ -8,11 +8,12 @@ use tokio::time::sleep;
 
 use super::model::{FaultChoice, Scenario, Setting, Step, Wait};
 use super::scene::{Scene, SentRequest, StagedFault};
-use super::target::{FAULT_SECONDS, LessonLab};
+use super::target::LessonLab;
 use crate::lab::backend::count::CountReader;
 use crate::lab::backend::trace::{SpanKind, TraceReader};
 use crate::lab::backend::window::WindowReader;
 use crate::lab::expect::Subject;
+use crate::lab::verify::faults::{FAULT_SECONDS, UNTIL_STALLED};
 use crate::lab::verify::workload::Workload;
 use crate::runtime::error::TRACE_RESPONSE;
 use crate::schema::{Role, faults};
@@ -21,8 +22,6 @@ use crate::schema::{Role, faults};
 const WAIT_WITHIN: Duration = Duration::from_secs(30);
 /// How long a trace has to stay as it is to be whole: several of the roles' batches.
 const WHOLE: Duration = Duration::from_millis(1500);
-/// A `receive` that is under way when the consumer stalls still brings messages for a second.
-const UNTIL_STALLED: Duration = Duration::from_millis(1500);
 /// The longest wait for the first notification of a consumer that may be stalled.
 const BEGUN_WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);

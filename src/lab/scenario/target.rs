@@ -16,8 +16,6 @@ use crate::schema::Role;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(100);
-/// A fault ends by itself too, should nobody clear it.
-pub(super) const FAULT_SECONDS: u64 = 900;
 
 /// A running lab.
 pub struct LessonLab {
@@ -107,13 +105,13 @@ impl LessonLab {
         self.ask(Method::POST, &url, Some(&json!({}))).await.map(drop)
     }
 
-    pub(super) async fn queue(&self) -> QueueWitness {
-        QueueWitness::before(&self.config).await
+    fn queue(&self) -> QueueWitness {
+        QueueWitness::at(&self.config)
     }
 
     /// How many letters are dead.
     pub(super) async fn dead(&self) -> Result<u64, String> {
-        let stats = self.queue().await.stats().await.unwrap_or_default();
+        let stats = self.queue().stats().await.unwrap_or_default();
         stats["dead"]
             .as_u64()
             .ok_or_else(|| "notification-service does not tell the queue's depth".to_owned())
@@ -121,7 +119,7 @@ impl LessonLab {
 
     /// How many of the orders of a scene are notified.
     pub(super) async fn notified(&self, scene: &Scene) -> usize {
-        let queue = self.queue().await;
+        let queue = self.queue();
         let mut notified = 0;
         for order in scene.orders() {
             notified += usize::from(queue.notifications(order).await.is_some_and(|sent| !sent.is_empty()));

@@ -155,9 +155,6 @@ impl Facts {
     }
 
     fn service(&mut self, name: &str) -> &mut ServiceFacts {
-        if !self.services.contains_key(name) {
-            self.services.insert(name.to_owned(), ServiceFacts::default());
-        }
         self.services.entry(name.to_owned()).or_default()
     }
 }

@@ -17,9 +17,9 @@ use crate::schema::{Fault, faults};
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 1 << 16;
 /// A fault ends by itself too, should this process be killed.
-const SECONDS: u64 = 900;
+pub(crate) const FAULT_SECONDS: u64 = 900;
 /// A `receive` that is under way when the consumer stalls still brings messages for a second.
-const UNTIL_STALLED: Duration = Duration::from_millis(1500);
+pub(crate) const UNTIL_STALLED: Duration = Duration::from_millis(1500);
 /// The relay counts what the outbox holds every two seconds.
 const UNTIL_COUNTED: Duration = Duration::from_millis(2500);
 
@@ -99,7 +99,7 @@ async fn none_is_set(config: &VerifyConfig) -> anyhow::Result<()> {
 async fn set(config: &VerifyConfig) -> anyhow::Result<()> {
     let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
     for (fault, url) in places(config) {
-        let mut body = json!({"fault": fault.name, "seconds": SECONDS});
+        let mut body = json!({"fault": fault.name, "seconds": FAULT_SECONDS});
         for (name, value) in fault.parameters {
             body[*name] = json!(value);
         }

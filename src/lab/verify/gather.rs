@@ -121,10 +121,6 @@ pub(super) async fn traces(
     wait: Wait<'_>,
 ) -> (Gathered, Option<SeenSpans>) {
     let (reader, config) = (&source.reader, wait.config);
-    if let Err(error) = reader.check().await {
-        let claims = vec![Claim::unread("traces", &source.label, error.to_string())];
-        return (Gathered { claims, visible: None }, None);
-    }
     let mode = config.queue_trace_mode;
     let recorded: Vec<_> = ledger.known().filter(|entry| ledger.spans_of(entry) > 0).collect();
     let visible = wait
@@ -138,8 +134,9 @@ pub(super) async fn traces(
     let answers =
         futures_util::stream::iter(all).map(async |entry| (entry, spans_of(reader, mode, entry).await));
     let mut answers = answers.buffer_unordered(config.connections as usize);
-    let mut unread = None;
-    while let Some((entry, spans)) = answers.next().await {
+    // After the waiting: a backend may be starting.
+    let mut unread = reader.check().await.err().map(|error| error.to_string());
+    while let (None, Some((entry, spans))) = (&unread, answers.next().await) {
         match spans {
             Ok(spans) => judge.answer(entry, ledger, &spans),
             Err(error) => {

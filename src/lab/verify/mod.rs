@@ -19,7 +19,7 @@ mod claim;
 mod counts;
 mod diff;
 mod export;
-mod faults;
+pub(crate) mod faults;
 mod files;
 mod findings;
 mod gather;

@@ -35,11 +35,15 @@ pub(crate) struct QueueWitness {
 }
 
 impl QueueWitness {
-    /// Before the first request.
-    pub(crate) async fn before(config: &VerifyConfig) -> Self {
+    /// For questions about what is there now.
+    pub(crate) fn at(config: &VerifyConfig) -> Self {
         let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
-        let mut witness =
-            Self { http, base: config.of(Role::Notify), dead_before: None, name: DEFAULT_NAME.to_owned() };
+        Self { http, base: config.of(Role::Notify), dead_before: None, name: DEFAULT_NAME.to_owned() }
+    }
+
+    /// Before the first request.
+    pub(super) async fn before(config: &VerifyConfig) -> Self {
+        let mut witness = Self::at(config);
         if let Some(stats) = witness.stats().await {
             witness.dead_before = stats["dead"].as_u64();
             witness.name = stats["queue"].as_str().unwrap_or(DEFAULT_NAME).to_owned();
@@ -49,7 +53,7 @@ impl QueueWitness {
 
     /// Waits until nothing waits and nothing is in flight any more, after faults.
     pub(super) async fn rested(config: &VerifyConfig) -> Claim {
-        let witness = Self::before(config).await;
+        let witness = Self::at(config);
         let end = Instant::now() + config.within;
         let mut left = Flaws::default();
         loop {

@@ -32,13 +32,9 @@ impl<'a> Silence<'a> {
         let whole =
             |service: &&str| !["spans", "metrics", "logs"].iter().any(|signal| has(arrived, signal, service));
         let mut whole: Vec<_> = folded.keys().map(|(_, service)| *service).filter(whole).collect();
-        whole.dedup();
         whole.sort_unstable();
         whole.dedup();
-        let of = |wanted: &str, folded: &BTreeMap<SilentKey<'a>, usize>| -> usize {
-            folded.iter().filter(|((_, service), _)| *service == wanted).map(|(_, rows)| rows).sum()
-        };
-        whole.retain(|service| of(service, &folded) > 1);
+        whole.retain(|service| rows_of(&folded, service) > 1);
         folded.retain(|(_, service), rows| *rows > 1 || whole.contains(service));
         Self { folded, whole }
     }
@@ -52,8 +48,7 @@ impl<'a> Silence<'a> {
     pub(super) fn claims(&self, window: &ArrivalWindow, known: &[String]) -> Vec<Claim> {
         let mut claims = Vec::new();
         for service in &self.whole {
-            let rows: usize =
-                self.folded.iter().filter(|((_, own), _)| own == service).map(|(_, rows)| rows).sum();
+            let rows = rows_of(&self.folded, service);
             let (source, base) = window.source("spans");
             let mut flaws = Flaws::default();
             flaws.add(nothing_of(service, known), || format!("{base}/"));
@@ -81,6 +76,11 @@ pub(super) fn nothing_of(service: &str, known: &[String]) -> String {
         false if known.is_empty() => format!("nothing of {service} ever arrived, nor of any other service"),
         false => format!("nothing of {service} ever arrived, but of {}", known.join(", ")),
     }
+}
+
+/// How many rows of a service are folded, of all signals.
+fn rows_of(folded: &BTreeMap<SilentKey<'_>, usize>, service: &str) -> usize {
+    folded.iter().filter(|((_, own), _)| *own == service).map(|(_, rows)| rows).sum()
 }
 
 fn needs(count: Option<&SpecRange>) -> bool {
