@@ -4,6 +4,28 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Different resources, so many at most.
+#[derive(Debug, Default)]
+pub struct DistinctResources(Vec<SpanAttributes>);
+
+impl DistinctResources {
+    const MOST: usize = 64;
+
+    /// Keeps it; whether it is a new one. Most spans have the one before's.
+    pub fn insert(&mut self, resource: &SpanAttributes) -> bool {
+        let new = self.0.len() < Self::MOST && !self.0.iter().rev().any(|known| known == resource);
+        if new {
+            self.0.push(resource.clone());
+        }
+        new
+    }
+
+    /// In the order in which they came.
+    pub fn all(&self) -> &[SpanAttributes] {
+        &self.0
+    }
+}
+
 /// Span kinds, in the words of OTLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the specification's")]

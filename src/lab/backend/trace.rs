@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::file::{ItemFile, LineTally};
 use super::span::array;
-pub use super::span::{Span, SpanAttributes, SpanEvent, SpanKind, SpanLink, SpanStatus, attributes};
+pub use super::span::{
+    DistinctResources, Span, SpanAttributes, SpanEvent, SpanKind, SpanLink, SpanStatus, attributes,
+};
 use super::{BackendAccess, BackendError, QueryApi, encoded, tempo};
 
 /// The spans of one trace, in the backend's order.
@@ -139,10 +141,7 @@ impl TraceReader {
     /// The backend cannot be read.
     pub async fn trace(&self, id: &str) -> Result<Trace, BackendError> {
         match &self.0 {
-            TraceSource::Jaeger(api) => {
-                let answer = api.find(&format!("/api/v3/traces/{}", encoded(id))).await?;
-                Ok(answer.map(|answer| Trace::from_otlp(&answer["result"])).unwrap_or_default())
-            }
+            TraceSource::Jaeger(_) => Ok(Trace::from_otlp(&self.export(id).await?)),
             TraceSource::Tempo(api) => {
                 let answer = api.find(&format!("/api/traces/{}", encoded(id))).await?;
                 Ok(answer.map(tempo::trace).unwrap_or_default())
@@ -152,6 +151,15 @@ impl TraceReader {
                 Ok(Trace { spans: spans.iter().map(|(resource, span)| Span::read(span, resource)).collect() })
             }
         }
+    }
+
+    /// One trace as OTLP JSON, whole; null where the backend has none. Of the console and Jaeger.
+    ///
+    /// # Errors
+    /// The backend cannot be read.
+    pub async fn export(&self, id: &str) -> Result<Value, BackendError> {
+        let answer = self.jaeger()?.find(&format!("/api/v3/traces/{}", encoded(id))).await?;
+        Ok(answer.map(|mut answer| answer["result"].take()).unwrap_or_default())
     }
 
     /// The latest traces in which a service took part, `limit` at most; of the console and Jaeger.

@@ -24,7 +24,7 @@ mod report;
 mod run;
 mod schedule;
 mod setup;
-mod span;
+pub(crate) mod span;
 mod tally;
 
 use std::io::Write as _;

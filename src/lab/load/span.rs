@@ -11,11 +11,11 @@ use crate::schema::Role;
 
 /// The trace that a request belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RequestTrace {
+pub(crate) struct RequestTrace {
     /// 32 hexadecimal digits.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Whether it is recorded, so that it can be looked up.
-    pub(super) sampled: bool,
+    pub(crate) sampled: bool,
 }
 
 impl RequestTrace {
@@ -26,7 +26,7 @@ impl RequestTrace {
     }
 
     /// Out of the header `traceresponse`, whose form is that of `traceparent`, version 00.
-    pub(super) fn in_answer(header: &str) -> Option<Self> {
+    pub(crate) fn in_answer(header: &str) -> Option<Self> {
         let parts: Vec<_> = header.split('-').collect();
         let [_, id, _, flags] = parts[..] else { return None };
         let flags = u8::from_str_radix(flags, 16).ok()?;

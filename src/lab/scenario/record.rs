@@ -22,11 +22,10 @@ use super::target::LessonLab;
 use super::{NotPassed, lesson, wanted};
 use crate::config::{Invalid, ScenarioRecord};
 use crate::lab::backend::log::{LogLine, LogReader};
-use crate::lab::backend::trace::Trace;
+use crate::lab::backend::trace::{Trace, TraceReader};
 use crate::lab::expect::Subject;
 use crate::lab::output::CommandOutput;
 use crate::lab::verify::workload::Workload;
-use crate::runtime::oneshot::OneShot;
 use crate::runtime::shutdown::StopSignals;
 use crate::schema::{FAULT_ATTRIBUTE, SERVICES};
 
@@ -34,8 +33,6 @@ use crate::schema::{FAULT_ATTRIBUTE, SERVICES};
 const NORMAL: usize = 20;
 /// Several of the roles' batches.
 const UNTIL_EXPORTED: Duration = Duration::from_secs(3);
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-const LARGEST_ANSWER: usize = 16 << 20;
 /// The most lines of one trace.
 const LINES: usize = 1000;
 
@@ -103,13 +100,12 @@ async fn recorded(
 /// Writes traces and lines; the truth that goes with them.
 async fn telemetry(lab: &LessonLab, scene: &Scene, out: &Path, ids: &[String]) -> Result<Value, String> {
     let console = lab.config.console();
-    let (http, logs) = (OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER), LogReader::console(&console));
+    let (traces, logs) = (TraceReader::new(&console), LogReader::console(&console));
     let (mut messages, mut records) = (Vec::new(), Vec::new());
     let (mut hit, mut affected, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
-        let answer = http.send(Method::GET, &format!("{console}/api/v3/traces/{id}"), &[], None).await;
-        let answer: Value = answer.map_err(|why| why.to_string())?.json().unwrap_or_default();
-        let spans = Trace::from_otlp(&answer["result"]).spans;
+        let export = traces.export(id).await.map_err(|why| why.to_string())?;
+        let spans = Trace::from_otlp(&export).spans;
         let caused = scene.caused().any(|sent| sent.trace.as_deref() == Some(id.as_str()));
         if caused {
             affected.push(id.clone());
@@ -118,7 +114,7 @@ async fn telemetry(lab: &LessonLab, scene: &Scene, out: &Path, ids: &[String]) -
         hit.extend(spans.iter().filter(|span| span.attributes.contains_key(FAULT_ATTRIBUTE)).map(|span| {
             json!({"traceId": span.trace, "spanId": span.id, "service": span.service, "name": span.name})
         }));
-        messages.push(json!({"resourceSpans": answer["result"]["resourceSpans"]}));
+        messages.push(json!({"resourceSpans": export["resourceSpans"]}));
         let lines = logs.of_trace(id, LINES).await.map_err(|why| why.to_string())?;
         records.extend(lines.iter().map(record_of));
     }
@@ -170,12 +166,14 @@ fn any(value: &Value) -> Value {
 
 /// Keeps the roles' pages.
 async fn pages(lab: &LessonLab, out: &Path, when: &str) -> Result<(), String> {
-    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
     for service in &SERVICES {
         let url = format!("{}/metrics", lab.config.of(service.role));
         let accept = [("accept", "application/openmetrics-text; version=1.0.0")];
         let page =
-            http.send(Method::GET, &url, &accept, None).await.map_err(|why| format!("{url}: {why}"))?;
+            lab.http.send(Method::GET, &url, &accept, None).await.map_err(|why| format!("{url}: {why}"))?;
+        if !page.is_success() {
+            return Err(format!("{url} answered {}", page.status));
+        }
         let file = out.join("metrics").join(format!("{}-{when}.om", service.command));
         std::fs::write(&file, &page.body).map_err(|why| format!("{}: {why}", file.display()))?;
     }

@@ -13,6 +13,7 @@ use crate::lab::backend::count::CountReader;
 use crate::lab::backend::trace::{SpanKind, TraceReader};
 use crate::lab::backend::window::WindowReader;
 use crate::lab::expect::Subject;
+use crate::lab::load::span::RequestTrace;
 use crate::lab::verify::faults::{FAULT_SECONDS, UNTIL_STALLED};
 use crate::lab::verify::workload::Workload;
 use crate::runtime::error::TRACE_RESPONSE;
@@ -161,7 +162,7 @@ impl Stage<'_> {
             let answer = self.lab.http.send(Method::GET, &url, &headers, None).await;
             let answer = answer.map_err(|why| format!("{url}: {why}"))?;
             let named = answer.headers.get(TRACE_RESPONSE).and_then(|value| value.to_str().ok());
-            let sampled = named.is_some_and(|named| named.ends_with("-01"));
+            let sampled = named.and_then(RequestTrace::in_answer).is_some_and(|trace| trace.sampled);
             scene.sent.push(SentRequest {
                 shape: "unsampled".to_owned(),
                 status: answer.status.as_u16(),

@@ -6,12 +6,11 @@ use serde_json::Value;
 
 use super::Needs;
 use crate::lab::backend::log::LogLine;
-use crate::lab::backend::trace::{Span, SpanAttributes, SpanKind};
+use crate::lab::backend::trace::{DistinctResources, Span, SpanAttributes, SpanKind};
 
 /// A span that is shorter, in nanoseconds, is a short one.
 const SHORT: u64 = 5_000_000;
-/// Different resources of one service that are kept, and keys of one kind.
-const MOST_RESOURCES: usize = 64;
+/// Keys of one kind that are kept.
 const MOST_KEYS: usize = 1_000;
 /// Different values of one attribute of a metric that are told apart: so many are too many.
 pub(super) const MOST_VALUES: usize = 10_000;
@@ -29,7 +28,7 @@ pub struct Facts {
 /// Of one service.
 #[derive(Debug, Default)]
 pub(super) struct ServiceFacts {
-    pub(super) resources: Vec<SpanAttributes>,
+    pub(super) resources: DistinctResources,
     /// Keys of spans and of log records.
     pub(super) item_keys: BTreeSet<String>,
     /// The most INTERNAL spans that it has in one trace.
@@ -88,7 +87,7 @@ impl Facts {
         }
         for span in spans {
             let own = self.service(&span.service);
-            own.resource(&span.resource);
+            own.resources.insert(&span.resource);
             own.keys(span.attributes.keys());
             let internal = internal.get(&(span.trace.as_str(), span.service.as_str()));
             own.internal = own.internal.max(internal.copied().unwrap_or_default());
@@ -112,7 +111,7 @@ impl Facts {
             let pairs = |value: &Value| value.as_object().cloned().unwrap_or_default();
             let mut resource: SpanAttributes = pairs(&series["resource"]).into_iter().collect();
             resource.insert("service.name".to_owned(), series["service"].clone());
-            own.resource(&resource);
+            own.resources.insert(&resource);
             let metric = self.metrics.entry(text("name")).or_default();
             metric.units.insert(text("unit"));
             if series["latest"]["bounds"].is_array() {
@@ -160,15 +159,6 @@ impl Facts {
 }
 
 impl ServiceFacts {
-    fn resource(&mut self, resource: &SpanAttributes) {
-        // Most spans have the one before's.
-        if !self.resources.iter().rev().any(|known| known == resource)
-            && self.resources.len() < MOST_RESOURCES
-        {
-            self.resources.push(resource.clone());
-        }
-    }
-
     fn keys<'a>(&mut self, keys: impl Iterator<Item = &'a String>) {
         for key in keys {
             if !self.item_keys.contains(key) && self.item_keys.len() < MOST_KEYS {

@@ -31,7 +31,8 @@ pub static RULES: &[Rule] = &[
     ),
     rule("RES-003", Important, "on Kubernetes a resource has `k8s.pod.uid`", Needs::Resources, |_, own| {
         let pod = |resource: &&SpanAttributes| resource.keys().any(|key| key.starts_with("k8s.pod."));
-        let without = own.resources.iter().filter(pod).find(|resource| !resource.contains_key("k8s.pod.uid"));
+        let without =
+            own.resources.all().iter().filter(pod).find(|resource| !resource.contains_key("k8s.pod.uid"));
         without.map(|_| "a resource of a pod has no k8s.pod.uid".to_owned())
     }),
     rule(
@@ -45,7 +46,7 @@ pub static RULES: &[Rule] = &[
         let named = |resource: &&SpanAttributes| {
             resource.get("service.name").and_then(|name| name.as_str()).is_some_and(|name| !name.is_empty())
         };
-        (!own.resources.iter().all(|resource| named(&resource)))
+        (!own.resources.all().iter().all(|resource| named(&resource)))
             .then(|| "a resource has no service.name".to_owned())
     }),
     rule("SPA-001", Normal, "10 INTERNAL spans of a service in one trace at most", Needs::Spans, |_, own| {
@@ -124,7 +125,7 @@ const fn rule(
 }
 
 fn lacks(own: &ServiceFacts, key: &str) -> Option<String> {
-    let lacking = own.resources.iter().any(|resource| !resource.contains_key(key));
+    let lacking = own.resources.all().iter().any(|resource| !resource.contains_key(key));
     lacking.then(|| format!("a resource has no {key}"))
 }
 
@@ -133,10 +134,11 @@ const IDENTITY: [&str; 5] = ["k8s.pod.uid", "k8s.pod.name", "container.id", "hos
 
 fn shared_instance(own: &ServiceFacts) -> Option<String> {
     let who = |resource: &SpanAttributes| IDENTITY.map(|key| resource.get(key).cloned());
-    own.resources.iter().enumerate().find_map(|(place, one)| {
+    own.resources.all().iter().enumerate().find_map(|(place, one)| {
         let id = one.get("service.instance.id")?;
-        let other =
-            own.resources[place + 1..].iter().find(|other| other.get("service.instance.id") == Some(id))?;
+        let other = own.resources.all()[place + 1..]
+            .iter()
+            .find(|other| other.get("service.instance.id") == Some(id))?;
         (who(one) != who(other)).then(|| format!("two processes have the service.instance.id {id}"))
     })
 }
@@ -159,7 +161,7 @@ fn misplaced(own: &ServiceFacts) -> Option<String> {
     let begins = |key: &str, with: &[&str]| with.iter().any(|prefix| key.starts_with(prefix));
     let down =
         own.item_keys.iter().find(|key| !on_item(key) && (on_resource(key) || begins(key, &OF_RESOURCES)));
-    let mut resource = own.resources.iter().flat_map(SpanAttributes::keys);
+    let mut resource = own.resources.all().iter().flat_map(SpanAttributes::keys);
     let up = resource
         .find(|key| !on_resource(key) && (conventional(key) && on_item(key) || begins(key, &OF_ITEMS)));
     down.map(|key| format!("{key} is on a span or a log record"))

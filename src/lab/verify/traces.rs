@@ -10,7 +10,7 @@ use super::ledger::{LedgerEntry, RequestLedger};
 use super::quality::{strange_resource, strange_span};
 use super::spans::{misplaced, missing, named, strange_attributes, untimely};
 use crate::config::{TraceMode, VerifyConfig};
-use crate::lab::backend::trace::{Span, SpanAttributes};
+use crate::lab::backend::trace::{DistinctResources, Span};
 use crate::lab::expect::parent_of;
 use crate::lab::score::Facts;
 
@@ -29,11 +29,8 @@ pub(super) struct SeenSpans {
     /// What the registry does not have.
     pub(super) strange: Flaws,
     /// Resources that were asked about.
-    resources: Vec<SpanAttributes>,
+    resources: DistinctResources,
 }
-
-/// Resources that are asked about, at most.
-const MOST_RESOURCES: usize = 64;
 
 /// Takes one trace after the other and keeps what does not hold.
 pub(super) struct TraceJudge<'a> {
@@ -236,10 +233,8 @@ impl<'a> TraceJudge<'a> {
 impl SeenSpans {
     /// Asks the registry about the resource of a span, once about each.
     fn resource(&mut self, span: &Span, look: impl Fn() -> String) {
-        let known = self.resources.iter().rev().any(|known| *known == span.resource);
-        if !known && self.resources.len() < MOST_RESOURCES {
+        if self.resources.insert(&span.resource) {
             strange_resource(&span.resource).into_iter().for_each(|wrong| self.strange.add(wrong, &look));
-            self.resources.push(span.resource.clone());
         }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::ledger::{LedgerEntry, RequestLedger, RequestOutcome};
 use crate::config::{TraceMode, TraceSampler, VerifyConfig};
 use crate::lab::expect::{Condition, NO_VALIDATOR, SHAPES, Shape, Subject};
+use crate::lab::load::span::RequestTrace;
 use crate::runtime::error::TRACE_RESPONSE;
 use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
 
@@ -210,12 +211,10 @@ impl<'a> Workload<'a> {
     }
 
     fn learn(&self, entry: &mut LedgerEntry, answer: &OneShotAnswer) {
-        // 00-TRACE-SPAN-FLAGS, as W3C Trace Context's draft of the header has it.
         let named = answer.headers.get(TRACE_RESPONSE).and_then(|value| value.to_str().ok());
-        let mut parts = named.unwrap_or_default().split('-').skip(1);
-        entry.trace = parts.next().map(str::to_owned);
-        entry.flagged =
-            parts.nth(1).and_then(|flags| u8::from_str_radix(flags, 16).ok()).is_some_and(|f| f & 1 == 1);
+        let named = named.and_then(RequestTrace::in_answer);
+        entry.flagged = named.as_ref().is_some_and(|trace| trace.sampled);
+        entry.trace = named.map(|trace| trace.id);
         entry.sampled = match (&self.sampler, &entry.trace) {
             (Some(sampler), Some(id)) => sampler.keeps(id),
             _ => entry.flagged,
