@@ -4,6 +4,7 @@
 //! data, as a table or with `--json`; remarks go to standard error.
 
 mod render;
+pub(crate) mod staged;
 
 use std::io::Write as _;
 use std::time::Duration;

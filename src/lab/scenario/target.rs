@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::NotPassed;
 use super::scene::{Scene, StagedFault};
 use crate::config::VerifyConfig;
+use crate::lab::fault::staged::RoleFaults;
 use crate::lab::verify::queue::QueueWitness;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::Role;
@@ -65,44 +66,37 @@ impl LessonLab {
         self.config.ports.port_base
     }
 
-    async fn ask(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Value, String> {
-        let answer = self.http.send(method, url, &[], body.map(Value::to_string)).await;
-        let answer = answer.map_err(|why| format!("{url}: {why}"))?;
-        let json: Value = answer.json().unwrap_or_default();
-        match answer.is_success() {
-            true => Ok(json),
-            false => {
-                let detail = json["detail"].as_str().unwrap_or("no reason given");
-                Err(format!("{url} answered {}: {detail}", answer.status))
-            }
-        }
+    fn faults(&self, fault: &StagedFault) -> Result<RoleFaults, String> {
+        let role = fault.role().ok_or("no such role")?;
+        Ok(RoleFaults::at(&self.config.of(role)))
     }
 
     pub(super) async fn set(&self, fault: &StagedFault) -> Result<(), String> {
-        let role = fault.role().ok_or("no such role")?;
-        let url = format!("{}/faults", self.config.of(role));
-        self.ask(Method::POST, &url, Some(&fault.settings)).await.map(drop)
+        self.faults(fault)?.set(&fault.settings).await
     }
 
     /// Clears one fault; that it is over already is no error.
     pub(super) async fn clear(&self, fault: &StagedFault) -> Result<(), String> {
-        let role = fault.role().ok_or("no such role")?;
-        let url = format!("{}/faults/{}", self.config.of(role), fault.fault);
-        self.ask(Method::DELETE, &url, None).await.map(drop)
+        self.faults(fault)?.clear(&fault.fault).await
     }
 
     /// Whether a fault is active at its role.
     pub(super) async fn is_active(&self, fault: &StagedFault) -> Result<bool, String> {
-        let role = fault.role().ok_or("no such role")?;
-        let active = self.ask(Method::GET, &format!("{}/faults", self.config.of(role)), None).await?;
-        let active = active["active"].as_array().cloned().unwrap_or_default();
-        Ok(active.iter().any(|one| one["fault"] == fault.fault.as_str()))
+        self.faults(fault)?.is_active(&fault.fault).await
     }
 
     /// Sends every dead letter back to the queue.
     pub(super) async fn replay(&self) -> Result<(), String> {
         let url = format!("{}/faults/replay", self.config.of(Role::Notify));
-        self.ask(Method::POST, &url, Some(&json!({}))).await.map(drop)
+        let answer = self.http.send(Method::POST, &url, &[], Some("{}".to_owned())).await;
+        match answer.map_err(|why| format!("{url}: {why}"))? {
+            answer if answer.is_success() => Ok(()),
+            answer => {
+                let json: Value = answer.json().unwrap_or_default();
+                let detail = json["detail"].as_str().unwrap_or("no reason given");
+                Err(format!("{url} answered {}: {detail}", answer.status))
+            }
+        }
     }
 
     fn queue(&self) -> QueueWitness {

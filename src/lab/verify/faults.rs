@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::queue::QueueWitness;
 use super::report::Report;
@@ -11,15 +10,9 @@ use super::stop::Stop;
 use super::untold;
 use crate::config::{Invalid, VerifyConfig};
 use crate::lab::expect::Condition;
-use crate::runtime::oneshot::OneShot;
+use crate::lab::fault::staged::{FAULT_SECONDS, RoleFaults, UNTIL_STALLED};
 use crate::schema::{Fault, faults};
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-const LARGEST_ANSWER: usize = 1 << 16;
-/// A fault ends by itself too, should this process be killed.
-pub(crate) const FAULT_SECONDS: u64 = 900;
-/// A `receive` that is under way when the consumer stalls still brings messages for a second.
-pub(crate) const UNTIL_STALLED: Duration = Duration::from_millis(1500);
 /// The relay counts what the outbox holds every two seconds.
 const UNTIL_COUNTED: Duration = Duration::from_millis(2500);
 
@@ -68,26 +61,21 @@ fn asked(config: &VerifyConfig, fault: &str) -> bool {
     config.faults.iter().any(|name| name == fault)
 }
 
-/// Each fault of the settings with the URL of `/faults` at the role that is meant where none is named.
-fn places(config: &VerifyConfig) -> impl Iterator<Item = (&'static Condition, String)> {
+/// Each fault of the settings with the role that is meant where none is named.
+fn places(config: &VerifyConfig) -> impl Iterator<Item = (&'static Condition, RoleFaults)> {
     config.faults.iter().filter_map(|name| {
         let role = Fault::named(name)?.roles.first()?;
-        Some((Condition::named(name)?, format!("{}/faults", config.of(*role))))
+        Some((Condition::named(name)?, RoleFaults::at(&config.of(*role))))
     })
 }
 
 /// A fault that is there already is not this run's to replace and to clear.
 async fn none_is_set(config: &VerifyConfig) -> anyhow::Result<()> {
-    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
-    for (fault, url) in places(config) {
-        let Ok(answer) = http.get(&url).await else { continue };
-        let answer: Value = answer.json().unwrap_or_default();
-        let mut active = answer["active"].as_array().into_iter().flatten();
-        if active.any(|one| one["fault"] == fault.name) {
+    for (fault, role) in places(config) {
+        if role.is_active(fault.name).await.is_ok_and(|active| active) {
+            let (name, url) = (fault.name, role.url());
             let why = format!(
-                "--faults: {} is active already at {url}, set by something else: clear it with `o11y-lab fault clear {} --url {}`",
-                fault.name,
-                fault.name,
+                "--faults: {name} is active already at {url}, set by something else: clear it with `o11y-lab fault clear {name} --url {}`",
                 url.trim_end_matches("/faults")
             );
             return Err(Invalid(why).into());
@@ -97,21 +85,12 @@ async fn none_is_set(config: &VerifyConfig) -> anyhow::Result<()> {
 }
 
 async fn set(config: &VerifyConfig) -> anyhow::Result<()> {
-    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
-    for (fault, url) in places(config) {
+    for (fault, role) in places(config) {
         let mut body = json!({"fault": fault.name, "seconds": FAULT_SECONDS});
         for (name, value) in fault.parameters {
             body[*name] = json!(value);
         }
-        match http.send(Method::POST, &url, &[], Some(body.to_string())).await {
-            Ok(answer) if answer.is_success() => {}
-            Ok(answer) => {
-                let why: Value = answer.json().unwrap_or_default();
-                let why = why["detail"].as_str().unwrap_or("faults are off there").to_owned();
-                return Err(untold(&format!("{url} refuses {}: {why}", fault.name)));
-            }
-            Err(why) => return Err(untold(&format!("{url}: {why}"))),
-        }
+        role.set(&body).await.map_err(|why| untold(&why))?;
     }
     if asked(config, faults::CONSUMER_STALL) {
         tokio::time::sleep(UNTIL_STALLED).await;
@@ -121,17 +100,11 @@ async fn set(config: &VerifyConfig) -> anyhow::Result<()> {
 
 /// Clears all of them, also where one cannot be.
 async fn clear(config: &VerifyConfig) -> anyhow::Result<()> {
-    let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
-    let mut failed = Ok(());
-    for (fault, url) in places(config) {
-        // 404: it was not set, or is over.
-        match http.send(Method::DELETE, &format!("{url}/{}", fault.name), &[], None).await {
-            Ok(answer) if answer.is_success() || answer.status.as_u16() == 404 => {}
-            Ok(answer) => {
-                failed = Err(untold(&format!("{} at {url} cannot be cleared: {}", fault.name, answer.status)))
-            }
-            Err(why) => failed = Err(untold(&format!("{} at {url} cannot be cleared: {why}", fault.name))),
+    let mut outcome = Ok(());
+    for (fault, role) in places(config) {
+        if let Err(why) = role.clear(fault.name).await {
+            outcome = Err(untold(&why));
         }
     }
-    failed
+    outcome
 }

@@ -19,7 +19,7 @@ mod claim;
 mod counts;
 mod diff;
 mod export;
-pub(crate) mod faults;
+mod faults;
 mod files;
 mod findings;
 mod gather;
