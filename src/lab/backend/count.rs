@@ -68,6 +68,12 @@ impl CountSnapshot {
         self.value(key).unwrap_or_default() - before.value(key).unwrap_or_default()
     }
 
+    /// All series of a metric that are meant, added.
+    pub fn sum(&self, metric: &str, which: impl Fn(&CountKey) -> bool) -> f64 {
+        let all = self.values.iter().filter(|(key, _)| key.metric == metric && which(key));
+        all.map(|(_, value)| value).sum()
+    }
+
     fn add(&mut self, key: CountKey, value: f64) {
         *self.values.entry(key).or_default() += value;
     }

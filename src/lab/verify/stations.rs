@@ -123,10 +123,7 @@ async fn page(source: &StationSource) -> Result<StationPage, String> {
 
 fn exported(page: &CountSnapshot) -> [f64; 3] {
     STATION_SIGNALS.map(|(signal, _)| {
-        let of = page.values.iter().filter(|(key, _)| {
-            key.metric == names::ITEMS_EXPORTED && key.labels.get("signal").is_some_and(|own| own == signal)
-        });
-        of.map(|(_, value)| value).sum()
+        page.sum(names::ITEMS_EXPORTED, |key| key.labels.get("signal").is_some_and(|own| own == signal))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Promises: how fast a budget burns, when that pages, and an alert that looks at the wrong number.
 
-use super::{error, latency};
+use super::{error, latency, served};
 use crate::lab::backend::count::CountSnapshot;
 use crate::lab::backend::trace::{SpanKind, Trace};
 use crate::lab::expect::Subject;
@@ -8,13 +8,14 @@ use crate::lab::scenario::answer::{Answer, AnswerKind};
 use crate::lab::scenario::eyes::{Eyes, millis};
 use crate::lab::scenario::model::{FaultChoice, Level, Scenario, Setting, Step, Wait};
 use crate::lab::scenario::scene::Scene;
-use crate::schema::{FAULT_ATTRIBUTE, Role, names};
+use crate::schema::{FAULT_ATTRIBUTE, Role};
 
 /// The share of requests that the promise lets fail (alerts/production/slo.yml: 99.5 %).
 pub(crate) const BUDGET: f64 = 0.005;
 /// The rate at which ErrorBudgetFastBurn pages, over an hour (alerts/production/burn.yml).
 pub(crate) const FAST_BURN: f64 = 14.4;
 const USERS: &str = "GET /api/users";
+const STATUS: &str = "http_response_status_code";
 
 /// So many of the requests for the list of users fail at the gateway.
 const fn failing(settings: &'static [(&'static str, Setting)]) -> FaultChoice {
@@ -119,21 +120,11 @@ fn pages_after(share: f64) -> Result<Answer, String> {
 }
 
 fn requests(counts: &CountSnapshot) -> f64 {
-    served(counts, |_| true)
+    served(counts, STATUS, |_| true)
 }
 
 fn errors(counts: &CountSnapshot) -> f64 {
-    served(counts, |status| status.starts_with('5'))
-}
-
-fn served(counts: &CountSnapshot, status: impl Fn(&str) -> bool) -> f64 {
-    let metric = format!("{}_count", names::HTTP_SERVER_DURATION);
-    let of_gateway = counts.values.iter().filter(|(key, _)| {
-        key.service == Role::Gateway.service().name
-            && key.metric == metric
-            && key.labels.get("http_response_status_code").is_some_and(|code| status(code))
-    });
-    of_gateway.map(|(_, value)| value).sum()
+    served(counts, STATUS, |status| status.starts_with('5'))
 }
 
 pub(crate) static WRONG_ALERT: Scenario = Scenario {

@@ -1,6 +1,6 @@
 //! Calls and statements: too many of them, and what they wait for.
 
-use super::{error, latency_of};
+use super::{error, latency_of, plain};
 use crate::lab::backend::trace::{Span, SpanKind, Trace};
 use crate::lab::expect::Subject;
 use crate::lab::scenario::answer::{Answer, AnswerKind};
@@ -171,10 +171,7 @@ pub(crate) static POOL_EXHAUSTED: Scenario = Scenario {
     level: Level::Advanced,
     learn: "A wait for a connection looks like a slow statement: the pool's gauge tells them apart.",
     stage: &[
-        Step::Fault(&[
-            FaultChoice { fault: faults::POOL_LEAK, role: Role::User, settings: &[] },
-            FaultChoice { fault: faults::POOL_LEAK, role: Role::Order, settings: &[] },
-        ]),
+        Step::Fault(&[plain(faults::POOL_LEAK, Role::User), plain(faults::POOL_LEAK, Role::Order)]),
         Step::Send(Subject::NewOrder, 16, 20),
         Step::Wait(Wait::Traced),
     ],

@@ -10,7 +10,16 @@ pub(super) mod sampling;
 pub(super) mod waiting;
 
 use super::model::{FaultChoice, Setting};
-use crate::schema::{Role, faults};
+use crate::lab::backend::count::CountSnapshot;
+use crate::schema::{Role, faults, names};
+
+/// Requests that the gateway has served, whose series has such a value of a label.
+fn served(counts: &CountSnapshot, label: &str, is: impl Fn(&str) -> bool) -> f64 {
+    let gateway = Role::Gateway.service().name;
+    counts.sum(&format!("{}_count", names::HTTP_SERVER_DURATION), |key| {
+        key.service == gateway && key.labels.get(label).is_some_and(|value| is(value))
+    })
+}
 
 /// Requests wait at a role before they are handled.
 const fn latency(role: Role, settings: &'static [(&'static str, Setting)]) -> FaultChoice {

@@ -67,8 +67,7 @@ pub(crate) static REDELIVERIES: Scenario = Scenario {
 
 /// The attempts of all messages so far.
 fn attempts(counts: &CountSnapshot) -> f64 {
-    let all = counts.values.iter().filter(|(key, _)| key.metric == names::QUEUE_PROCESSED);
-    all.map(|(_, value)| value).sum()
+    counts.sum(names::QUEUE_PROCESSED, |_| true)
 }
 
 pub(crate) static LOST_CONTEXT: Scenario = Scenario {

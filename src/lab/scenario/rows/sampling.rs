@@ -1,11 +1,11 @@
 //! What is not recorded on purpose: traces that a sampler left out, labels that nobody may make up.
 
-use super::error;
+use super::{error, served};
 use crate::lab::backend::count::CountSnapshot;
 use crate::lab::expect::Subject;
 use crate::lab::scenario::answer::{Answer, AnswerKind};
 use crate::lab::scenario::model::{Level, Scenario, Setting, Step, Wait};
-use crate::schema::{OTHER_ROUTE, Role, names};
+use crate::schema::{OTHER_ROUTE, Role};
 
 pub(crate) static SAMPLED_AWAY: Scenario = Scenario {
     name: "sampled-away",
@@ -120,13 +120,7 @@ pub(crate) static CARDINALITY: Scenario = Scenario {
 
 /// Requests of the gateway that no route took.
 fn strays(counts: &CountSnapshot) -> f64 {
-    let metric = format!("{}_count", names::HTTP_SERVER_DURATION);
-    let all = counts.values.iter().filter(|(key, _)| {
-        key.service == Role::Gateway.service().name
-            && key.metric == metric
-            && key.labels.get("http_route").is_some_and(|route| route == OTHER_ROUTE)
-    });
-    all.map(|(_, value)| value).sum()
+    served(counts, "http_route", |route| route == OTHER_ROUTE)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "some thousands")]
