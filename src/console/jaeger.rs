@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::attributes;
 use super::ids::{self, parse_trace_id, span_hex, trace_hex};
-use super::params::{Pairs, Params, duration, named, now};
+use super::params::{Pairs, Params};
 use super::query::{self, MOST_TRACES, Search};
 use super::state::Console;
 use super::traces::{StoredSpan, StoredTrace};
@@ -46,8 +46,8 @@ pub(super) async fn service_operations(
     data(names.len(), json!(names))
 }
 
-/// `GET /api/traces?service=&operation=&tags=&minDuration=&maxDuration=&start=&end=&lookback=&limit=`
-/// or `?traceID=…&traceID=…`. Without a service all are searched.
+/// `GET /api/traces?service=&operation=&tags=&minDuration=&maxDuration=&start=&end=&lookback=&text=&limit=`
+/// or `?traceID=…&traceID=…`. Without a service all are searched; `text` is in the query language.
 pub(super) async fn search(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     let params = Params(&pairs);
     if params.get("traceID").is_some() {
@@ -100,16 +100,16 @@ fn parse(params: &Params<'_>) -> Result<Search, String> {
     for text in params.all("tag") {
         tags.push(pair(text).ok_or("'tag' is not key:value")?);
     }
-    let ago = |text| named("lookback", duration(text)).map(|span| now().saturating_sub(span));
-    let lookback = params.get("lookback").filter(|text| *text != "custom").map(ago).transpose()?;
+    let (from, until) = params.times()?;
     Ok(Search {
         service: params.get("service").map(Into::into),
         operation: params.get("operation").filter(|name| *name != "all").map(Into::into),
         tags,
         min_duration: params.duration("minDuration")?.unwrap_or(0),
         max_duration: params.duration("maxDuration")?.unwrap_or(u64::MAX),
-        from: params.micros("start")?.or(lookback).unwrap_or(0),
-        until: params.micros("end")?.unwrap_or(u64::MAX),
+        from,
+        until,
+        filter: params.filter()?,
         limit: params.limit("limit", Search::default().limit, MOST_TRACES)?,
     })
 }

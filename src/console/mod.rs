@@ -10,23 +10,29 @@
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes on to others as it came: [`forward`].
 //! What goes out: [`jaeger`] and [`v3`] (its [`otlp_json`]), which search with [`query`] and [`tags`]; [`dependencies`];
-//! [`metrics`]' two lists; [`views`], the page's own: traces with their path ([`critical`]), log lines, services
+//! [`metrics`]' two lists; [`summaries`], the list of traces ([`filter`] in the query [`language`], [`background`],
+//! [`scatter`]), with its [`suggestions`]; [`views`], the page's other own: traces with their path ([`critical`]) and links ([`linked`]), log lines, services
 //! ([`red`], [`others`], both by [`served`] and [`percentile`]); [`live`] (changes); [`page`].
 //! What acts on the lab: [`lessons`] alone, which plays the scenarios of [`crate::lab::scenario`].
 
+mod archive;
 mod attributes;
+mod background;
 mod body;
 mod critical;
 mod dependencies;
 mod export;
+mod filter;
 mod forward;
 mod forward_reports;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod ids;
 mod jaeger;
+mod language;
 mod lessons;
 mod line_head;
+mod linked;
 mod live;
 mod logs;
 mod metrics;
@@ -41,11 +47,14 @@ mod receive;
 mod record;
 mod red;
 mod sampler;
+mod scatter;
 mod scrape;
 mod served;
 mod span;
 mod state;
 mod stdin;
+mod suggestions;
+mod summaries;
 mod tags;
 mod traces;
 mod v3;

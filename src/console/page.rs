@@ -9,17 +9,25 @@ use serde_json::json;
 
 use super::live::{self, Feeds};
 use super::state::Console;
-use super::{dependencies, jaeger, lessons, metrics, v3, views};
+use super::{archive, dependencies, jaeger, lessons, metrics, suggestions, summaries, v3, views};
 
 const INDEX: &str = include_str!("ui/index.html");
 
 /// The page's files: name, type, text. No build step: the browser reads what stands here.
-const FILES: [(&str, &str, &str); 14] = [
+const FILES: [(&str, &str, &str); 22] = [
     ("style.css", CSS, include_str!("ui/style.css")),
     ("trace.css", CSS, include_str!("ui/trace.css")),
     ("app.js", SCRIPT, include_str!("ui/app.js")),
     ("dom.js", SCRIPT, include_str!("ui/dom.js")),
+    ("list.css", CSS, include_str!("ui/list.css")),
+    ("filters.js", SCRIPT, include_str!("ui/filters.js")),
+    ("suggest.js", SCRIPT, include_str!("ui/suggest.js")),
+    ("scatter.js", SCRIPT, include_str!("ui/scatter.js")),
     ("traces.js", SCRIPT, include_str!("ui/traces.js")),
+    ("model.js", SCRIPT, include_str!("ui/model.js")),
+    ("stats.js", SCRIPT, include_str!("ui/stats.js")),
+    ("compare.js", SCRIPT, include_str!("ui/compare.js")),
+    ("zoom.js", SCRIPT, include_str!("ui/zoom.js")),
     ("trace.js", SCRIPT, include_str!("ui/trace.js")),
     ("details.js", SCRIPT, include_str!("ui/details.js")),
     ("logs.js", SCRIPT, include_str!("ui/logs.js")),
@@ -76,7 +84,9 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/logs", get().to(views::logs))
         .route("/api/metrics", get().to(metrics::list))
         .route("/api/metrics/{name:.+}", get().to(metrics::metric))
-        .route("/api/summaries", get().to(views::summaries))
+        .route("/api/summaries", get().to(summaries::answer))
+        .route("/api/suggestions", get().to(suggestions::answer))
+        .route("/api/export/traces/{id}", get().to(archive::trace))
         .route("/api/view/{id}", get().to(views::view))
         .route("/api/overview", get().to(views::overview))
         .route("/api/lessons", get().to(lessons::list))
@@ -128,6 +138,9 @@ async fn known_host<B: MessageBody + 'static>(
 #[cfg(test)]
 #[path = "page_api_tests.rs"]
 mod api_tests;
+#[cfg(test)]
+#[path = "page_list_tests.rs"]
+mod list_tests;
 #[cfg(test)]
 #[path = "page_tests.rs"]
 mod tests;

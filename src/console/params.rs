@@ -1,5 +1,6 @@
 //! Query parameters: repeated names, the two spellings of Jaeger's v3, durations, times.
 
+use super::filter::Filter;
 use super::ids::{TraceId, parse_trace_id};
 use crate::config::BareUnit;
 
@@ -50,6 +51,19 @@ impl<'a> Params<'a> {
     pub(super) fn micros(&self, name: &'static str) -> Result<Option<u64>, String> {
         let nanos = |text| whole::<u64>(name, text).map(|us| us.saturating_mul(1_000));
         self.get(name).map(nanos).transpose()
+    }
+
+    /// The time asked for, from and until, in nanoseconds since the epoch: `start` and `end`, or `lookback` from now.
+    pub(super) fn times(&self) -> Result<(u64, u64), String> {
+        let ago = |text| named("lookback", duration(text)).map(|span| now().saturating_sub(span));
+        let lookback = self.get("lookback").filter(|text| *text != "custom").map(ago).transpose()?;
+        let from = self.micros("start")?.or(lookback).unwrap_or(0);
+        Ok((from, self.micros("end")?.unwrap_or(u64::MAX)))
+    }
+
+    /// `text`, as the query language has it.
+    pub(super) fn filter(&self) -> Result<Filter, String> {
+        Filter::read(self.get("text").unwrap_or_default()).map_err(|error| error.to_string())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attributes::text;
+use super::filter::Filter;
 use super::tags::WantedTag;
 use super::traces::{StoredSpan, StoredTrace};
 
@@ -25,6 +25,8 @@ pub(super) struct Search {
     /// Nanoseconds since the epoch.
     pub(super) from: u64,
     pub(super) until: u64,
+    /// Of the whole trace.
+    pub(super) filter: Filter,
     pub(super) limit: usize,
 }
 
@@ -38,6 +40,7 @@ impl Default for Search {
             max_duration: u64::MAX,
             from: 0,
             until: u64::MAX,
+            filter: Filter::default(),
             limit: 100,
         }
     }
@@ -47,7 +50,9 @@ impl Search {
     /// The traces found, the latest start first.
     pub(super) fn run(&self, traces: Vec<Arc<StoredTrace>>) -> Vec<Arc<StoredTrace>> {
         let mut found = traces;
-        found.retain(|trace| trace.spans.iter().any(|kept| self.meets(trace, kept)));
+        found.retain(|trace| {
+            trace.spans.iter().any(|kept| self.meets(trace, kept)) && self.filter.finds(trace)
+        });
         found.sort_unstable_by_key(|trace| (std::cmp::Reverse(trace.start), trace.id));
         found.truncate(self.limit.min(MOST_TRACES));
         // An answer is a copy several times the size of what it shows: a bound on what it shows.
@@ -90,24 +95,6 @@ pub(super) fn status(kept: &StoredSpan) -> Option<&'static str> {
         2 => Some("ERROR"),
         _ => None,
     }
-}
-
-/// Whether every word of the filter is somewhere in the trace: in a span's name, its service, an
-/// attribute's value or at the start of the trace id; `key=value` asks for that attribute.
-pub(super) fn mentions(trace: &StoredTrace, words: &[String]) -> bool {
-    let holds = |haystack: &str, word: &str| haystack.to_lowercase().contains(word);
-    words.iter().all(|word| {
-        if let Some((key, value)) = word.split_once('=') {
-            let wanted = WantedTag { key, value, any_case: true };
-            return trace.spans.iter().any(|kept| wanted.is_on(trace, kept));
-        }
-        super::ids::trace_hex(trace.id).starts_with(word.as_str())
-            || trace.origins.iter().any(|origin| holds(&origin.service, word))
-            || trace.spans.iter().any(|s| {
-                let values = s.span.attributes.iter().filter_map(|a| a.value.as_ref()?.value.as_ref());
-                holds(&s.span.name, word) || values.map(text).any(|value| holds(&value, word))
-            })
-    })
 }
 
 /// The services of one trace with their spans and how many of those failed, sorted.
@@ -173,9 +160,9 @@ mod tests {
     fn words_are_looked_for_in_names_services_values_and_ids() {
         let traces = store();
         let trace = traces.iter().find(|trace| trace.id == 2).unwrap();
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert!(mentions(trace, &words("order-s span order.id=2")));
-        assert!(!mentions(trace, &words("order-s nothing")));
-        assert!(!mentions(trace, &words("order.id=3")));
+        let mentions = |text: &str| Filter::read(text).unwrap().finds(trace);
+        assert!(mentions("order-s span order.id=2"));
+        assert!(!mentions("order-s nothing"));
+        assert!(!mentions("order.id=3"));
     }
 }

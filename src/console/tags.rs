@@ -21,7 +21,7 @@ impl WantedTag<'_> {
     /// Whether a span has it: one of the fields with a name of their own, an attribute of the resource
     /// (`resource.KEY`), or any attribute of the span, its scope, its resource, its events, its links.
     pub(super) fn is_on(&self, trace: &StoredTrace, kept: &StoredSpan) -> bool {
-        let (origin, span) = (trace.origin(kept), &kept.span);
+        let origin = trace.origin(kept);
         let status = query::status(kept).unwrap_or_default();
         if let Some(key) = self.key.strip_prefix("resource.") {
             return Self { key, ..*self }.among(&origin.resource.attributes);
@@ -36,13 +36,7 @@ impl WantedTag<'_> {
             }
             "scope.name" | "otel.scope.name" => self.same(&origin.scope.name, self.value),
             "scope.version" | "otel.scope.version" => self.same(&origin.scope.version, self.value),
-            _ => {
-                let events = span.events.iter().map(|event| &event.attributes);
-                let links = span.links.iter().map(|link| &link.attributes);
-                let own = [&span.attributes, &origin.scope.attributes, &origin.resource.attributes];
-                own.into_iter().chain(events).chain(links).any(|attributes| self.among(attributes))
-                    || self.is_shown(kept, status)
-            }
+            _ => places(trace, kept).any(|attributes| self.among(attributes)) || self.is_shown(kept, status),
         }
     }
 
@@ -78,6 +72,47 @@ impl WantedTag<'_> {
     fn same(&self, a: &str, b: &str) -> bool {
         if self.any_case { a.eq_ignore_ascii_case(b) } else { a == b }
     }
+}
+
+/// The attributes of a span wherever it may have some.
+fn places<'a>(trace: &'a StoredTrace, kept: &'a StoredSpan) -> impl Iterator<Item = &'a Vec<KeyValue>> {
+    let (origin, span) = (trace.origin(kept), &kept.span);
+    let events = span.events.iter().map(|event| &event.attributes);
+    let links = span.links.iter().map(|link| &link.attributes);
+    let own = [&span.attributes, &origin.scope.attributes, &origin.resource.attributes];
+    own.into_iter().chain(events).chain(links)
+}
+
+/// Whether one of the values that a span has for a key, in any case, is as wanted: of the places and names by which
+/// [`WantedTag`] finds it.
+pub(super) fn any_value(
+    trace: &StoredTrace,
+    kept: &StoredSpan,
+    key: &str,
+    is: &mut dyn FnMut(&Any) -> bool,
+) -> bool {
+    let origin = trace.origin(kept);
+    let mut named = |key: &str, attributes: &[KeyValue]| {
+        let of_key = attributes.iter().filter(|pair| pair.key.eq_ignore_ascii_case(key));
+        of_key.filter_map(|pair| pair.value.as_ref()?.value.as_ref()).any(&mut *is)
+    };
+    if let Some(key) = key.strip_prefix("resource.") {
+        return named(key, &origin.resource.attributes);
+    }
+    if places(trace, kept).any(|attributes| named(key, attributes)) {
+        return true;
+    }
+    let shown = match key {
+        "error" if kept.is_error() => "true",
+        "span.kind" => query::kind(kept),
+        "span.status" | "otel.status_code" => query::status(kept).unwrap_or_default(),
+        "otel.status_description" => kept.span.status.as_ref().map_or("", |status| &status.message),
+        "scope.name" | "otel.scope.name" => &origin.scope.name,
+        "scope.version" | "otel.scope.version" => &origin.scope.version,
+        "w3c.tracestate" => &kept.span.trace_state,
+        _ => "",
+    };
+    !shown.is_empty() && is(&Any::StringValue(shown.to_owned()))
 }
 
 /// The spelling that is known, in whatever case it was written; empty for any other.

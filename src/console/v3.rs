@@ -104,6 +104,7 @@ fn parse(params: &Params<'_>) -> Result<Search, String> {
         max_duration: length("durationMax")?.unwrap_or(u64::MAX),
         from: time("startTimeMin")?.unwrap_or(0),
         until: time("startTimeMax")?.unwrap_or(u64::MAX),
+        filter: params.filter()?,
         limit: limit.map_or(Ok(Search::default().limit), |text| whole("query.searchDepth", text))?,
     })
 }

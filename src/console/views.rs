@@ -1,25 +1,21 @@
-//! The page's own views: the list, one trace with its path and logs, the overview, logs.
-
-use std::sync::Arc;
+//! The page's own views: one trace with its path and logs, the overview, logs.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::attributes::find_text;
 use super::critical;
 use super::forward::Forwarder;
-use super::ids::{self, parse_trace_id, span_hex, trace_hex};
+use super::ids::{self, parse_trace_id, span_hex};
 use super::jaeger;
+use super::linked::linked_from;
 use super::logs::LogFilter;
 use super::others;
 use super::params::{Pairs, Params, now};
-use super::query;
 use super::red;
 use super::sampler::TailSampler;
 use super::served::ServedDurations;
 use super::state::Console;
-use super::traces::{StoredSpan, StoredTrace};
 
 /// Log lines shown under one trace.
 const LOGS_OF_A_TRACE: usize = 500;
@@ -53,75 +49,7 @@ fn raw(body: String) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(body)
 }
 
-/// `GET /api/summaries?service=&status=&text=&minDuration=&maxDuration=&limit=`: one short entry a
-/// trace, the latest start first. `status` is `error`, `ok`, `2xx` to `5xx`.
-pub(super) async fn summaries(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
-    let params = Params(&pairs);
-    let bounds = || -> Result<_, String> {
-        let least = params.duration("minDuration")?.unwrap_or(0);
-        let most = params.duration("maxDuration")?.unwrap_or(u64::MAX);
-        Ok((least..=most, params.limit("limit", 100, query::MOST_TRACES)?))
-    };
-    let (durations, limit) = match bounds() {
-        Ok(bounds) => bounds,
-        Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
-    };
-    let words: Vec<_> = params.get("text").unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
-    let wanted = |trace: &Arc<StoredTrace>| {
-        params.get("service").is_none_or(|name| trace.origins.iter().any(|o| o.service == name))
-            && durations.contains(&(trace.end - trace.start))
-            && params.get("status").is_none_or(|status| has_status(trace, status))
-            && query::mentions(trace, &words)
-    };
-    let mut found = console.all_traces();
-    let kept = found.len();
-    found.retain(wanted);
-    found.sort_unstable_by_key(|trace| (std::cmp::Reverse(trace.start), trace.id));
-    let list: Vec<_> = found.iter().take(limit).map(|trace| summary(trace)).collect();
-    HttpResponse::Ok().json(json!({"traces": list, "matched": found.len(), "kept": kept}))
-}
-
-fn has_status(trace: &StoredTrace, wanted: &str) -> bool {
-    let errors = trace.spans.iter().any(|kept| kept.is_error());
-    match wanted {
-        "error" => errors,
-        "ok" => !errors,
-        _ => http_status(&trace.spans[trace.root()]).is_some_and(|code| {
-            code == wanted || (wanted.ends_with("xx") && code.get(..1) == wanted.get(..1))
-        }),
-    }
-}
-
-/// By the current name or the former one.
-fn http_status(kept: &StoredSpan) -> Option<String> {
-    let named = |key| find_text(&kept.span.attributes, key);
-    named("http.response.status_code").or_else(|| named("http.status_code"))
-}
-
-fn summary(trace: &StoredTrace) -> Value {
-    let root = &trace.spans[trace.root()];
-    let services = query::services_of(trace);
-    let errors: usize = services.values().map(|counts| counts.1).sum();
-    let services: Vec<_> = services
-        .iter()
-        .map(|(name, (spans, errors))| json!({"name": name, "spans": spans, "errors": errors}))
-        .collect();
-    json!({
-        "traceID": trace_hex(trace.id),
-        "name": root.span.name,
-        "service": trace.origin(root).service,
-        "rootReceived": root.parent == 0,
-        "httpStatus": http_status(root),
-        "startTime": trace.start / 1_000,
-        "duration": (trace.end - trace.start) / 1_000,
-        "rootDuration": root.duration() / 1_000,
-        "spans": trace.spans.len(),
-        "errors": errors,
-        "services": services,
-    })
-}
-
-/// `GET /api/view/{traceId}`: the trace as in Jaeger's JSON, its critical path, its log lines.
+/// `GET /api/view/{traceId}`: the trace as in Jaeger's JSON, its critical path, its log lines, and which spans link to it.
 pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> HttpResponse {
     let Some(id) = parse_trace_id(&id) else {
         return jaeger::error(StatusCode::BAD_REQUEST, ids::NO_TRACE_ID);
@@ -134,8 +62,10 @@ pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> 
     let path: Vec<_> = path.iter().map(segment).collect();
     let filter = LogFilter { trace: Some(id), limit: LOGS_OF_A_TRACE, ..LogFilter::default() };
     let logs = log_answer(&console, &filter);
+    let linked = linked_from(&console.all_traces(), id);
+    let (path, linked) = (Value::from(path), Value::from(linked));
     // The log lines stay the text they came in, so they are put into the answer as they are.
-    raw(format!(r#"{{"trace":{trace},"criticalPath":{},"log":{logs}}}"#, Value::from(path)))
+    raw(format!(r#"{{"trace":{trace},"criticalPath":{path},"log":{logs},"linkedFrom":{linked}}}"#))
 }
 
 /// `GET /api/overview`: the services with their rates, what came in, what was kept and what was not.

@@ -19,6 +19,7 @@ mod config_file;
 mod conformance;
 mod console;
 mod console_metrics;
+mod console_traces;
 mod dashboards;
 mod deploy;
 mod docs;

@@ -1,12 +1,16 @@
 """A browser page that remembers every error, foreign request, dialog and policy violation."""
 
 import os
+import pathlib
 from urllib.parse import urlsplit
 
 from playwright.sync_api import TimeoutError
 
 # Milliseconds.
 ACTION_TIMEOUT = 10_000
+
+# Deque's rules for accessibility, put there by scripts/provision.
+AXE = pathlib.Path(__file__).parents[2] / ".tools" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 WATCH_POLICY = """
 window.policyViolations = [];
@@ -83,6 +87,16 @@ class WatchedPage:
     def check_width(self, what):
         width, window = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         self.expect(width <= window, f"{what}: {width} px wide in a window of {window} px")
+
+    def check_accessibility(self, what):
+        """No fault that axe-core calls serious or critical."""
+        if not self.expect(AXE.exists(), f"{AXE} is missing: `make test` (scripts/provision) installs it"):
+            return
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        for fault in self.page.evaluate("axe.run({resultTypes: ['violations']}).then((found) => found.violations)"):
+            if fault["impact"] in ("serious", "critical"):
+                where = "; ".join(str(node["target"]) for node in fault["nodes"][:3])
+                self.failures.append(f"{what}: axe-core {fault['id']} ({fault['impact']}) at {where}: {fault['help']}")
 
     def check_policy(self):
         for violation in self.page.evaluate("window.policyViolations"):

@@ -13,6 +13,13 @@ export function h(tag, props = {}, ...children) {
   return element;
 }
 
+export function svg(tag, props, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(props)) if (value !== undefined) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
 export const link = (href, props, ...children) => h("a", { href, ...props }, ...children);
 
 export class Failure extends Error {

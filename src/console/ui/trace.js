@@ -1,12 +1,18 @@
-// One trace: a header, the waterfall, the log lines that belong to it.
+// One trace: a header, the waterfall, the log lines that belong to it, and what its spans amount to. The part of the address
+// after # names a span; `?with=` another trace to compare.
 
-import { age, chip, empty, getJson, h, hue, link, moveFocus, plural, time } from "./dom.js";
-import { details, tagOf } from "./details.js";
+import { age, chip, clock, empty, getJson, h, hue, link, moveFocus, plural, time } from "./dom.js";
+import { compare } from "./compare.js";
+import { details } from "./details.js";
+import { lastList } from "./filters.js";
 import { logLine } from "./logs.js";
+import { build, micros, tellApart } from "./model.js";
+import { flameGraph, statisticsTable } from "./stats.js";
+import { zooming } from "./zoom.js";
 
 export function traceView(root, { id, go }) {
   document.title = `Trace ${id.slice(0, 8)} · o11y-lab`;
-  const state = { collapsed: new Set(), open: null, drawn: "", trace: null };
+  const state = { collapsed: new Set(), open: null, drawn: "", trace: null, zoom: { from: 0, to: 1 }, parts: new Set(), asked: "" };
   root.append(h("p", { class: "note" }, "Loading…"));
 
   async function load() {
@@ -17,30 +23,50 @@ export function traceView(root, { id, go }) {
       if (!state.trace) missing(error);
       return;
     }
-    const drawn = `${answer.trace.spans.length} ${answer.log.logs.length} ${answer.criticalPath.length}`;
+    const drawn = `${answer.trace.spans.length} ${answer.log.logs.length} ${answer.criticalPath.length} ${answer.linkedFrom.length}`;
     if (drawn === state.drawn) return;
     state.drawn = drawn;
     state.trace = answer.trace;
     draw(answer);
+    follow();
+  }
+
+  // To the span that the address names, once for each address.
+  function follow() {
+    const span = decodeURIComponent(location.hash.slice(1)).toLowerCase();
+    const asked = location.pathname + location.hash;
+    if (!span || asked === state.asked || !state.model?.nodes.has(span)) return;
+    state.asked = asked;
+    if (state.open !== span) toggleDetails(state.model.nodes.get(span));
+    reveal(span);
+  }
+
+  // The address follows what is open, so that a link shows the same.
+  function address() {
+    const other = new URLSearchParams(location.search).get("with");
+    state.asked = `${location.pathname}${state.open ? `#${state.open}` : ""}`;
+    history.replaceState(null, "", `${location.pathname}${other ? `?with=${other}` : ""}${state.open ? `#${state.open}` : ""}`);
   }
 
   function missing(error) {
     root.replaceChildren(empty(error.status === 404 ? "This trace is not here" : "Not loaded",
       h("p", {}, error.status === 404 ? "It has not arrived yet, was not sampled, or newer traces pushed it out. It appears here by itself if it comes." : error.message),
-      h("p", {}, link("/", {}, "All traces"))));
+      h("p", {}, link(lastList.href, {}, "All traces"))));
   }
 
-  function draw({ trace, criticalPath, log }) {
+  function draw({ trace, criticalPath, log, linkedFrom }) {
     const focused = document.activeElement?.dataset?.spanId;
     const top = document.documentElement.scrollTop;
     tellApart(trace.spans);
     const model = build(trace, criticalPath);
+    state.lines = Map.groupBy(log.logs.filter((line) => typeof line.spanId === "string"), (line) => line.spanId.toLowerCase());
+    state.linked = Map.groupBy(linkedFrom, (one) => one.to);
+    state.model = model;
     const lines = h("div", { class: "logs", role: "list" }, log.logs.map((line) => logLine(line, { withTrace: false, onspan: reveal })));
-    root.replaceChildren(heading(model), waterfall(model), h("section", { class: "trace-logs", "aria-label": "Logs of this trace" },
+    root.replaceChildren(heading(model), waterfall(model), parts(model), h("section", { class: "trace-logs", "aria-label": "Logs of this trace" },
       h("h2", {}, `Logs of this trace (${log.logs.length})`),
       log.logs.length ? lines : h("p", { class: "note" }, "No log line carries this trace id.")));
     document.documentElement.scrollTop = top;
-    state.model = model;
     if (focused) rowOf(focused)?.focus({ preventScroll: true });
   }
 
@@ -52,8 +78,9 @@ export function traceView(root, { id, go }) {
     } }, "copy id");
     const services = Map.groupBy(model.ordered, (n) => n.service);
     return h("header", { class: "trace-head" },
-      h("nav", {}, link("/", {}, "← traces"), h("code", {}, state.trace.traceID), copy,
-        link(`/api/traces/${state.trace.traceID}`, { target: "_blank", onclick: (e) => e.stopPropagation(), class: "tiny" }, "JSON")),
+      h("nav", {}, link(lastList.href, {}, "← traces"), h("code", {}, state.trace.traceID), copy,
+        link(`/api/traces/${state.trace.traceID}`, { target: "_blank", onclick: (e) => e.stopPropagation(), class: "tiny" }, "JSON"),
+        link(`/api/export/traces/${state.trace.traceID}`, { download: `trace-${state.trace.traceID}.json`, onclick: (e) => e.stopPropagation(), class: "tiny", "data-testid": "download", title: "OTLP JSON, which this page takes again" }, "download")),
       h("h1", {}, model.root.span.operationName),
       h("p", { class: "facts" }, h("span", {}, h("b", {}, time(model.duration)), " in all"),
         model.root.span.duration < model.duration && h("span", { title: "the root's own duration, which the critical path explains" }, h("b", {}, time(model.root.span.duration)), " request"),
@@ -64,11 +91,29 @@ export function traceView(root, { id, go }) {
         h("span", { class: "chip path" }, h("i", { "aria-hidden": "true" }), "critical path")));
   }
 
+  // Drawn when they are opened; open ones stay open.
+  function parts(model) {
+    const other = new URLSearchParams(location.search).get("with") ?? "";
+    if (other) state.parts.add("Compare");
+    const choose = (id) => {
+      history.replaceState(null, "", `${location.pathname}?with=${id}${location.hash}`);
+      section.replaceWith(parts(model));
+    };
+    const all = { "Flame graph": () => flameGraph(model, reveal), Statistics: () => statisticsTable(model, reveal), Compare: () => compare(model, state.trace.traceID, other, choose) };
+    const section = h("section", { class: "trace-parts" }, Object.entries(all).map(([name, make]) => h("details", { open: state.parts.has(name), "data-testid": `part-${name.split(" ")[0].toLowerCase()}`,
+      ontoggle: (e) => {
+        state.parts[e.target.open ? "add" : "delete"](name);
+        if (e.target.open && e.target.childElementCount === 1) e.target.append(make());
+      } }, h("summary", {}, name), state.parts.has(name) && make())));
+    return section;
+  }
+
   function waterfall(model) {
-    const marks = [0, 0.25, 0.5, 0.75, 1].map((at) => h("span", { "--at": at }, time(model.duration * at)));
     const rows = h("div", { class: "spans", role: "tree", "aria-label": "Spans" });
     model.ordered.forEach((node) => rows.append(spanRow(node, model)));
-    const section = h("section", { class: "waterfall" }, h("div", { class: "axis", "aria-hidden": "true" }, h("span", {}, "span"), h("div", {}, marks)), rows);
+    state.zooming = zooming(model, state.zoom);
+    const section = h("section", { class: "waterfall" }, state.zooming.axis, rows);
+    state.zooming.attach(section);
     rows.querySelector("[role=treeitem]")?.setAttribute("tabindex", "0");
     refold(model, rows);
     if (state.open && model.nodes.has(state.open)) insertDetails(model.nodes.get(state.open), rows);
@@ -81,19 +126,22 @@ export function traceView(root, { id, go }) {
     const bar = h("i", { class: "span-bar", "--from": share(span.startTime - model.start), "--part": share(span.duration) });
     const path = node.path.map((s) => h("i", { class: "on-path", "--from": share(s.startTime - model.start), "--part": share(s.duration) }));
     const events = span.logs.map((e) => h("i", { class: "event", "--from": share(e.timestamp - model.start) }));
-    const label = `${node.service}: ${span.operationName}, ${time(span.duration)}${node.error ? ", error" : ""}${path.length ? ", on the critical path" : ""}`;
+    const lines = state.lines.get(span.spanID) ?? [];
+    const dots = lines.map((line) => ({ line, at: share(micros(line.timestamp) - model.start) })).filter(({ at }) => at >= 0 && at <= 1)
+      .map(({ line, at }) => h("i", { class: `log-dot ${["error", "fatal", "warn"].find((level) => String(line.level).toLowerCase().startsWith(level)) ?? ""}`, "--from": at, "data-testid": "log-dot", title: `${clock(new Date(line.timestamp))} ${line.level}: ${line.message}` }));
+    const more = `, ${time(span.duration)}${node.error ? ", error" : ""}${path.length ? ", on the critical path" : ""}${lines.length ? `, ${plural(lines.length, "log line")}` : ""}`;
     const fold = node.children.length
       ? h("button", { type: "button", class: "fold", tabindex: "-1", "aria-hidden": "true", onclick: (e) => { e.stopPropagation(); toggle(node); } }, String(node.below))
       : h("span", { class: "fold leaf" });
     // Where the bar's end leaves no room for the duration it stands before the bar, else inside it.
     const from = share(span.startTime - model.start);
     const place = from + share(span.duration) < 0.85 ? "length" : from > 0.15 ? "length late" : "length inside";
-    return h("div", { class: node.error ? "span failed" : "span", role: "treeitem", tabindex: "-1", "aria-level": node.depth + 1, "aria-label": label,
+    return h("div", { class: node.error ? "span failed" : "span", role: "treeitem", tabindex: "-1", "aria-level": node.depth + 1,
       "aria-expanded": node.children.length ? "true" : undefined, "data-testid": "span-row", "data-span-id": span.spanID, "data-service": node.service,
       "data-name": span.operationName, "data-kind": node.kind, "--hue": hue(node.service), "--depth": Math.min(node.depth, 24), onclick: () => toggleDetails(node) },
       h("div", { class: "what" }, fold, h("span", { class: "op" }, node.error && h("span", { class: "cross", "aria-hidden": "true" }, "✕ "), span.operationName),
-        h("span", { class: "svc" }, node.service), node.kind && h("span", { class: "kind", title: `${node.kind} span` }, node.kind)),
-      h("div", { class: "lane", "aria-hidden": "true" }, bar, path, events,
+        h("span", { class: "svc" }, node.service), node.kind && h("span", { class: "kind", title: `${node.kind} span` }, node.kind), h("span", { class: "hidden" }, more)),
+      h("div", { class: "lane", "aria-hidden": "true" }, bar, path, events, dots,
         h("span", { class: place, "--from": share(span.startTime - model.start), "--part": share(span.duration) }, time(span.duration))));
   }
 
@@ -116,9 +164,11 @@ export function traceView(root, { id, go }) {
   function toggleDetails(node) {
     const same = state.open === node.span.spanID;
     closeDetails();
-    if (same) return;
-    state.open = node.span.spanID;
-    insertDetails(node, root);
+    if (!same) {
+      state.open = node.span.spanID;
+      insertDetails(node, root);
+    }
+    address();
   }
 
   function closeDetails() {
@@ -132,7 +182,9 @@ export function traceView(root, { id, go }) {
   function insertDetails(node, where) {
     const row = where.querySelector(`[data-testid=span-row][data-span-id="${CSS.escape(node.span.spanID)}"]`);
     row.classList.add("open");
-    row.after(details(node, state.trace, reveal));
+    const { start, duration } = state.model;
+    const zoom = () => state.zooming.to((node.span.startTime - start) / duration, (node.span.startTime + node.span.duration - start) / duration);
+    row.after(details(node, state.trace, { reveal, zoom, lines: state.lines.get(node.span.spanID) ?? [], linked: state.linked.get(node.span.spanID) ?? [] }));
   }
 
   // From a log line or a link to its span: unfold, focus, flash.
@@ -152,7 +204,9 @@ export function traceView(root, { id, go }) {
     const row = document.activeElement?.closest?.("[data-testid=span-row]");
     const node = row && state.model?.nodes.get(row.dataset.spanId);
     const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
+    const middle = node && (node.span.startTime + node.span.duration / 2 - state.model.start) / state.model.duration;
     if (step) moveFocus("[data-testid=span-row]", step);
+    else if (state.zooming?.key(event, middle || undefined)) return true;
     else if (node && (event.key === "Enter" || event.key === " ")) toggleDetails(node);
     else if (node && event.key === "ArrowLeft") {
       const folded = state.collapsed.has(node.span.spanID) || !node.children.length;
@@ -161,64 +215,12 @@ export function traceView(root, { id, go }) {
     } else if (node && event.key === "ArrowRight") toggle(node, false);
     else if (event.key === "Escape") {
       const was = closeDetails();
+      address();
       if (was) rowOf(was)?.focus();
-      else go("/");
+      else go(lastList.href);
     } else return false;
     return true;
   }
 
-  return { update: (what) => (what.traces || what.logs) && load(), navigated: load, key };
-}
-
-// A client's span and its server's may have one id: on the page each has a row, so it needs an id of its own.
-function tellApart(spans) {
-  const seen = new Set();
-  for (const span of spans) {
-    const id = span.spanID;
-    for (let n = 2; seen.has(span.spanID); n++) span.spanID = `${id}-${n}`;
-    seen.add(span.spanID);
-  }
-}
-
-// The tree in the order it is drawn: a child under its parent, by start. Spans whose parent is
-// missing stand at the top, and so does, in the end, whatever nothing else has reached.
-function build(trace, criticalPath) {
-  const nodes = new Map(trace.spans.map((span) => [span.spanID, {
-    span, children: [], path: [], depth: 0, below: 0, parent: null,
-    service: trace.processes[span.processID]?.serviceName ?? "unknown",
-    kind: tagOf(span, "span.kind") ?? "", error: tagOf(span, "error") === true,
-    parents() {
-      const list = [];
-      for (let up = this.parent; up; up = up.parent) list.push(up);
-      return list;
-    },
-  }]));
-  for (const node of nodes.values()) {
-    const up = node.span.references.find((r) => r.refType === "CHILD_OF");
-    node.up = up && up.spanID !== node.span.spanID ? nodes.get(up.spanID) : null;
-    node.up?.children.push(node);
-  }
-  for (const segment of criticalPath) nodes.get(segment.spanID)?.path.push(segment);
-  const ordered = [];
-  const seen = new Set();
-  const walk = (first) => {
-    const stack = [[first, null]];
-    while (stack.length) {
-      const [node, parent] = stack.pop();
-      if (seen.has(node)) continue;
-      seen.add(node);
-      node.parent = parent;
-      node.depth = parent ? parent.depth + 1 : 0;
-      ordered.push(node);
-      for (const child of node.children.toReversed()) stack.push([child, node]);
-    }
-  };
-  const all = [...nodes.values()];
-  all.filter((n) => !n.up).forEach(walk);
-  all.forEach((n) => seen.has(n) || walk(n));
-  for (const node of ordered.toReversed()) if (node.parent) node.parent.below += node.below + 1;
-  const start = Math.min(...all.map((n) => n.span.startTime));
-  const end = Math.max(...all.map((n) => n.span.startTime + n.span.duration));
-  const root = ordered.find((n) => !n.span.references.some((r) => r.refType === "CHILD_OF")) ?? ordered[0];
-  return { nodes, ordered, root, start, duration: Math.max(1, end - start), path: criticalPath.length };
+  return { update: (what) => (what.traces || what.logs) && load(), navigated: () => load().then(follow), key };
 }

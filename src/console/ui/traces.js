@@ -1,59 +1,101 @@
-// The list of recent traces, with its filters and the strip of services above it.
+// The list of traces: its filters, the strip of services and the scatter above it, its pages.
 
-import { age, calm, chip, count, empty, getJson, h, hue, moveFocus, offerServices, plural, select, serviceOptions, time } from "./dom.js";
+import { age, calm, chip, count, empty, getJson, h, hue, link, moveFocus, offerServices, plural, select, serviceOptions, time } from "./dom.js";
+import { FIELDS, asked, lastList, readFilters } from "./filters.js";
+import { pointsNote, scatter } from "./scatter.js";
 import { strip } from "./services.js";
+import { suggest } from "./suggest.js";
 
-const FIELDS = ["service", "status", "text", "minDuration", "maxDuration"];
+const ROWS = 100;
 const STATUSES = [
   ["", "any status"], ["error", "with errors"], ["ok", "without errors"],
   ["2xx", "HTTP 2xx"], ["4xx", "HTTP 4xx"], ["5xx", "HTTP 5xx"],
 ];
+const TIMES = [["", "all that is kept"], ["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["1h", "last hour"], ["6h", "last 6 hours"], ["1d", "last day"]];
+const SORTS = [["", "newest first"], ["oldest", "oldest first"], ["longest", "longest first"], ["shortest", "shortest first"]];
+const LANGUAGE = [
+  ["POST declined", "both words, anywhere in the trace"], ['"card declined"', "a text with spaces"],
+  ["http.route=/api/orders", "an attribute of a span; != is none with it"], ["error.message~timeout", "it contains the text; !~ is none with it"],
+  ["http.response.status_code>=500", "numbers: > >= < <="], ["error.type exists", "!exists is none with it"],
+  ["service=order-service duration>100ms", "also name, kind, status, span.duration"],
+];
 
 export function tracesView(root, { go, setQuery }) {
   document.title = "Traces · o11y-lab";
-  let filters = read();
+  let filters = readFilters();
   let services = [];
-  let asked = 0;
+  let latest = 0;
+  let shown = { query: "", ids: new Set() };
+  let waiting = null;
   const top = h("div", { class: "strip" });
   const form = h("form", { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() });
-  const note = h("p", { class: "note", role: "status" });
+  const wrong = h("p", { class: "failure", role: "alert", id: "filter-wrong", "data-testid": "filter-wrong", hidden: true });
+  const chart = scatter({ select: choose, filter: (range) => change({ ...range, lookback: "" }) });
+  const chosen = h("p", { class: "note", role: "status", "data-testid": "scatter-chosen", hidden: true });
+  const note = h("span", { role: "status" });
+  const fresh = h("button", { type: "button", class: "fresh", "data-testid": "fresh", hidden: true, onclick: () => drawNow(waiting) });
   const list = h("div", { class: "rows", role: "list", "aria-label": "Traces" });
-  root.append(h("h1", { class: "hidden" }, "Recent traces"), top, form, note, list);
+  const pages = h("nav", { class: "pages", "aria-label": "Pages" });
+  root.append(h("h1", { class: "hidden" }, "Recent traces"), top, form, wrong, chart.root, chosen, h("div", { class: "note list-note" }, note, fresh), list, pages);
   const ages = setInterval(() => {
     for (const cell of list.querySelectorAll("[data-at]")) cell.textContent = age(Number(cell.dataset.at));
   }, 10_000);
+  // What a person points at must not move away: new rows wait until the pointer and the focus are elsewhere.
+  let over = false;
+  for (const area of [list, chart.root]) {
+    area.addEventListener("pointerenter", () => { over = true; });
+    area.addEventListener("pointerleave", () => { over = false; release(); });
+  }
+  list.addEventListener("focusout", () => setTimeout(release));
+  const isHeld = () => over || list.contains(document.activeElement);
+  const release = () => waiting && !isHeld() && drawNow(waiting);
 
-  function read() {
-    const query = new URLSearchParams(location.search);
-    return Object.fromEntries(FIELDS.map((name) => [name, query.get(name) ?? ""]));
+  function remember() {
+    lastList.href = location.pathname + location.search;
   }
 
-  function set(name, value) {
-    filters[name] = value.trim();
+  // Changed by anything but typing: the form has to follow.
+  function change(values) {
+    set(values);
+    drawForm();
+    overview();
+  }
+
+  function set(values) {
+    // What was typed just before another page was opened.
+    if (!root.contains(form)) return;
+    filters = { ...filters, page: "", ...values };
     setQuery(filters);
+    remember();
+    chosen.hidden = true;
     load();
+    loadPoints();
   }
 
   function drawForm() {
-    const input = (name, label, hint, props = {}) => h("label", { class: name },
-      h("span", {}, label),
+    const input = (name, label, hint, props = {}) => h("label", { class: name }, h("span", {}, label),
       h("input", { type: "search", value: filters[name], placeholder: hint, autocomplete: "off", spellcheck: "false",
-        oninput: calm((e) => set(name, e.target.value)), ...props }));
+        oninput: calm((e) => set({ [name]: e.target.value.trim() })), ...props }));
+    const text = input("text", "Filter", "text, key=value, duration>100ms", { "data-filter-text": true, "data-testid": "filter-text", "aria-describedby": "filter-wrong" });
+    const field = text.querySelector("input");
+    text.append(suggest(field, () => set({ text: field.value.trim() })));
+    const picked = filters.start || filters.end ? [["picked", "picked on the chart"]] : [];
     form.replaceChildren(
-      select("Service", filters.service, serviceOptions(filters.service, services),
-        (value) => set("service", value), { "data-testid": "filter-service" }),
-      select("Status", filters.status, STATUSES, (value) => set("status", value), { "data-testid": "filter-status" }),
-      input("text", "Route or text", "route, span, value, key=value", { "data-filter-text": true, "data-testid": "filter-text" }),
+      select("Service", filters.service, serviceOptions(filters.service, services), (value) => change({ service: value }), { "data-testid": "filter-service" }),
+      select("Status", filters.status, STATUSES, (value) => set({ status: value }), { "data-testid": "filter-status" }),
+      text,
       input("minDuration", "Longer than", "100ms", { "data-testid": "filter-min" }),
       input("maxDuration", "Shorter than", "2s", { "data-testid": "filter-max" }),
+      select("Time", picked.length ? "picked" : filters.lookback, [...TIMES, ...picked], (value) => value !== "picked" && change({ lookback: value, start: "", end: "" }), { "data-testid": "filter-time" }),
+      select("Order", filters.sort, SORTS, (value) => set({ sort: value }), { "data-testid": "filter-sort" }),
+      h("details", { class: "language" }, h("summary", {}, "how to filter"), h("dl", {}, LANGUAGE.map(([term, what]) => h("div", {}, h("dt", {}, h("code", {}, term)), h("dd", {}, what))))),
     );
   }
 
   function row(trace, longest) {
     const failed = trace.errors > 0;
-    const label = `${trace.service} ${trace.name}, ${time(trace.duration)}, ${plural(trace.spans, "span")}${failed ? `, ${plural(trace.errors, "error")}` : ""}`;
     const status = trace.httpStatus && h("span", { class: `code c${trace.httpStatus[0]}` }, trace.httpStatus);
-    return h("a", { class: failed ? "trace failed" : "trace", href: `/trace/${trace.traceID}`, "aria-label": label,
+    return h("a", { class: failed ? "trace failed" : "trace", href: `/trace/${trace.traceID}`,
       "data-testid": "trace-row", "data-trace-id": trace.traceID, "--hue": hue(trace.service) },
       h("span", { class: "name" }, h("b", {}, trace.name), status,
         !trace.rootReceived && h("em", { title: "The root span has not arrived" }, "no root"),
@@ -65,56 +107,122 @@ export function tracesView(root, { go, setQuery }) {
   }
 
   async function load() {
-    const mine = ++asked;
+    const mine = ++latest;
+    const query = JSON.stringify(filters);
     try {
-      const answer = await getJson("/api/summaries", { ...filters, limit: 100 });
-      if (mine === asked) draw(answer);
+      const answer = await getJson("/api/summaries", asked(filters, ROWS));
+      if (mine !== latest) return;
+      refused("");
+      if (query === shown.query && isHeld()) wait(answer);
+      else drawNow(answer);
     } catch (error) {
-      if (mine === asked) note.textContent = `Not updated: ${error.message}`;
+      if (mine !== latest) return;
+      if (error.status === 400) refused(error.message);
+      else note.textContent = `Not updated: ${error.message}`;
     }
+  }
+
+  const loadPoints = calm(async () => {
+    if (chart.isBusy()) return;
+    const answer = await getJson("/api/summaries", { ...asked(filters, 0), offset: "", points: true }).catch(() => null);
+    if (answer && root.isConnected) chart.draw(answer.points);
+  }, 50);
+  let pointsAt = 0;
+  function pointsSoon() {
+    if (Date.now() - pointsAt < 2_000 || over) return;
+    pointsAt = Date.now();
+    loadPoints();
+  }
+
+  // What is wrong with the filter, and where in it.
+  function refused(why) {
+    const field = form.querySelector("[data-filter-text]");
+    wrong.hidden = !why;
+    field.toggleAttribute("aria-invalid", Boolean(why));
+    const at = why.match(/^filter, character (\d+): /);
+    const chars = [...field.value.trimStart()];
+    wrong.replaceChildren(why, at ? h("code", {}, chars.slice(0, at[1] - 1), h("mark", {}, chars.slice(at[1] - 1).join("") || " ")) : "");
+  }
+
+  function wait(answer) {
+    const news = answer.traces.filter((trace) => !shown.ids.has(trace.traceID)).length;
+    waiting = answer;
+    fresh.hidden = !news;
+    fresh.textContent = `${news === ROWS ? `${ROWS} or more` : news} new`;
+  }
+
+  function drawNow(answer) {
+    waiting = null;
+    fresh.hidden = true;
+    shown = { query: JSON.stringify(filters), ids: new Set(answer.traces.map((trace) => trace.traceID)) };
+    draw(answer);
   }
 
   function draw(answer) {
     const focused = document.activeElement?.dataset?.traceId;
     const longest = Math.max(1, ...answer.traces.map((t) => t.duration));
-    const filtered = FIELDS.some((name) => filters[name]);
-    note.textContent = answer.kept
-      ? `${count(answer.traces.length)} of ${plural(answer.matched, "trace")}${filtered ? ` found in ${count(answer.kept)}` : ""}, newest first`
-      : "";
+    const filtered = FIELDS.some((name) => filters[name] && !["sort", "page", "background"].includes(name));
+    const order = SORTS.find(([key]) => key === filters.sort)?.[1] ?? filters.sort;
+    note.replaceChildren(answer.kept ? `${plural(answer.matched, "trace")}${filtered ? ` found in ${count(answer.kept)}` : ""}, ${order}` : "", ...polls(answer));
     list.replaceChildren(...answer.traces.map((trace) => h("div", { role: "listitem" }, row(trace, longest))));
+    list.setAttribute("role", answer.traces.length ? "list" : "group");
+    drawPages(answer.matched);
     if (!answer.kept) teach(list);
     else if (!answer.traces.length) list.append(empty("Nothing matches", h("p", {}, "Loosen a filter, or ", h("button", { type: "button", onclick: clear }, "clear them all"))));
     if (focused) list.querySelector(`[data-trace-id="${focused}"]`)?.focus({ preventScroll: true });
   }
 
+  function polls({ hidden }) {
+    const toggle = (label, background) => h("button", { type: "button", class: "tiny", "data-testid": "background", onclick: () => set({ background }) }, label);
+    if (filters.background === "show") return [" · ", toggle("hide background polls", "")];
+    return hidden ? [` · ${plural(hidden, "background poll")} hidden `, toggle("show", "show")] : [];
+  }
+
+  function drawPages(matched) {
+    const page = Number(filters.page) || 0;
+    const turn = (label, to, enabled) => h("button", { type: "button", disabled: !enabled, "data-testid": `page-${label.toLowerCase()}`, onclick: () => { set({ page: to ? String(to) : "" }); list.scrollIntoView({ block: "start" }); } }, label);
+    pages.hidden = matched <= ROWS && !page;
+    pages.replaceChildren(turn("Previous", page - 1, page > 0), h("span", {}, `${count(page * ROWS + 1)} to ${count(Math.min(matched, (page + 1) * ROWS))} of ${count(matched)}`), turn("Next", page + 1, (page + 1) * ROWS < matched));
+  }
+
+  // A dot was clicked: its row where it is on this page, else its line below the chart.
+  async function choose(id, traces) {
+    const there = list.querySelector(`[data-trace-id="${id}"]`);
+    const found = await getJson("/api/summaries", { text: id, limit: 1 }).catch(() => null);
+    const trace = found?.traces[0];
+    chosen.hidden = !trace;
+    if (trace) chosen.replaceChildren(link(`/trace/${id}`, { "data-testid": "scatter-open" }, trace.name), ` ${time(trace.duration)}, ${plural(trace.spans, "span")} ${pointsNote(traces)}`);
+    // The chart stays where it is: its line says which one it was.
+    if (there?.isConnected) there.focus({ preventScroll: true });
+  }
+
   function clear() {
     filters = Object.fromEntries(FIELDS.map((name) => [name, ""]));
-    setQuery(filters);
-    drawForm();
-    load();
+    change({});
   }
 
   async function overview() {
     const now = await getJson("/api/overview").catch(() => null);
     if (!now) return;
-    strip(top, now.services, filters.service, (name) => {
-      set("service", filters.service === name ? "" : name);
-      drawForm();
-      overview();
-    });
+    strip(top, now.services, filters.service, (name) => change({ service: filters.service === name ? "" : name }));
     if (now.seen.join() !== services.join() && offerServices(form, filters.service, now.seen)) services = now.seen;
   }
 
   drawForm();
+  remember();
   return {
     update(what) {
-      if (what.traces) load();
+      // A later page stays as it is while it is read.
+      if (what.traces && (!Number(filters.page) || shown.query !== JSON.stringify(filters))) load();
+      if (what.traces) pointsSoon();
       if (what.metrics || what.traces) overview();
     },
     navigated() {
-      filters = read();
+      filters = readFilters();
+      remember();
       drawForm();
       load();
+      loadPoints();
       overview();
     },
     key(event) {

@@ -1,0 +1,96 @@
+//! Traces of background polls: health checks, scrapes, probes. The page hides them until asked.
+
+use super::attributes::find_text;
+use super::traces::StoredTrace;
+
+/// Paths that are polled, as frameworks and orchestrators name them.
+const PATHS: [&str; 16] = [
+    "/health",
+    "/healthz",
+    "/health/live",
+    "/health/ready",
+    "/ready",
+    "/readyz",
+    "/live",
+    "/livez",
+    "/up",
+    "/ping",
+    "/metrics",
+    "/-/healthy",
+    "/-/ready",
+    "/actuator/health",
+    "/actuator/prometheus",
+    "/api/health",
+];
+/// How those who poll name themselves.
+const AGENTS: [&str; 6] =
+    ["prometheus/", "kube-probe/", "googlehc/", "elb-healthchecker/", "vm_promscrape", "consul health check"];
+/// gRPC's own health check, as conventions of several ages write it.
+const GRPC: &str = "grpc.health.v1.health";
+
+/// Whether a trace is a poll that went well. One that failed is worth a place in the list.
+pub(super) fn is_poll(trace: &StoredTrace) -> bool {
+    let root = &trace.spans[trace.root()];
+    let attributes = &root.span.attributes;
+    let named = |keys: &[&str]| keys.iter().find_map(|key| find_text(attributes, key)).unwrap_or_default();
+    let is_polled = |text: &str| PATHS.contains(&path(text));
+    let polled = || {
+        let agent = named(&["user_agent.original", "http.user_agent"]).to_ascii_lowercase();
+        let rpc = named(&["rpc.service", "rpc.method"]).to_ascii_lowercase();
+        is_polled(&named(&["http.route", "url.path", "http.target", "url.full", "http.url"]))
+            || is_polled(root.span.name.rsplit(' ').next().unwrap_or_default())
+            || AGENTS.iter().any(|name| agent.starts_with(name))
+            || rpc.starts_with(GRPC)
+    };
+    polled() && !trace.spans.iter().any(|kept| kept.is_error())
+}
+
+/// The path of a URL, or of what is one already, without a query and a slash at its end.
+fn path(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+    rest.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use opentelemetry_proto::tonic::trace::v1::Status;
+
+    use super::*;
+    use crate::console::sample;
+    use crate::console::traces::TraceStore;
+
+    fn of(name: &str, key: &str, value: &str, status: i32) -> bool {
+        let mut traces = TraceStore::new(10, 1 << 20);
+        let mut span = sample::span(1, 1, 0);
+        span.name = name.into();
+        span.attributes = vec![sample::text(key, value)];
+        span.status = Some(Status { code: status, ..Status::default() });
+        traces.insert(&sample::origin("a"), span).unwrap();
+        is_poll(&traces.get(1).unwrap())
+    }
+
+    #[test]
+    fn polls_are_known_by_their_path_their_agent_or_grpcs_name_and_a_failed_one_is_none() {
+        for (name, key, value) in [
+            ("GET", "http.route", "/health"),
+            ("GET", "url.path", "/metrics/"),
+            ("GET", "http.target", "/healthz?full=1"),
+            ("GET", "url.full", "http://10.0.0.1:8080/readyz?x"),
+            ("GET /-/ready", "a", "b"),
+            ("GET /anything", "user_agent.original", "kube-probe/1.33"),
+            ("grpc.health.v1.Health/Check", "rpc.service", "grpc.health.v1.Health"),
+        ] {
+            assert!(of(name, key, value, 0), "{name} {key}={value}");
+            assert!(!of(name, key, value, 2), "{name} {key}={value}, failed");
+        }
+        for (name, key, value) in [
+            ("GET /api/orders", "http.route", "/api/orders"),
+            ("GET /", "url.full", "http://shop"),
+            ("GET /healthy-food", "url.path", "/healthy-food"),
+            ("health", "user_agent.original", "curl/8"),
+        ] {
+            assert!(!of(name, key, value, 0), "{name} {key}={value}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Which traces a filter finds, by the terms of the query [`language`](super::language).
+//!
+//! A text may be anywhere in the trace. What is asked of fields holds together on one span, as in Jaeger's search; what is
+//! ruled out is on none.
+
+use std::cmp::Ordering;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+
+use super::attributes::text;
+use super::ids::trace_hex;
+use super::language::{self, Comparison, FilterError, Number, Subject, Term, Test};
+use super::query;
+use super::tags::{self, WantedTag};
+use super::traces::{StoredSpan, StoredTrace};
+
+/// The terms of a filter. An empty one finds everything.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    texts: Vec<String>,
+    wanted: Vec<(Subject, Test)>,
+    unwanted: Vec<(Subject, Test)>,
+}
+
+impl Filter {
+    /// # Errors
+    /// What is not understood, and where.
+    pub(super) fn read(text: &str) -> Result<Self, FilterError> {
+        let mut filter = Self::default();
+        for term in language::read(text)? {
+            match term {
+                Term::Text(word) => filter.texts.push(word),
+                Term::Field { subject, test, negated: false } => filter.wanted.push((subject, test)),
+                Term::Field { subject, test, negated: true } => filter.unwanted.push((subject, test)),
+            }
+        }
+        Ok(filter)
+    }
+
+    pub(super) fn finds(&self, trace: &StoredTrace) -> bool {
+        let has = |kept: &StoredSpan, (subject, test): &(Subject, Test)| is_on(trace, kept, subject, test);
+        self.texts.iter().all(|word| mentions(trace, word))
+            && (self.wanted.is_empty()
+                || trace.spans.iter().any(|kept| self.wanted.iter().all(|term| has(kept, term))))
+            && (self.unwanted.is_empty()
+                || !trace.spans.iter().any(|kept| self.unwanted.iter().any(|term| has(kept, term))))
+    }
+}
+
+fn is_on(trace: &StoredTrace, kept: &StoredSpan, subject: &Subject, test: &Test) -> bool {
+    match subject {
+        Subject::Service => of_text(&trace.origin(kept).service, test),
+        Subject::Name => of_text(&kept.span.name, test),
+        Subject::Kind => of_text(query::kind(kept), test),
+        Subject::Status => of_text(query::status(kept).unwrap_or("unset"), test),
+        Subject::Duration => of_number(nanos(trace.end - trace.start), test),
+        Subject::SpanDuration => of_number(nanos(kept.duration()), test),
+        Subject::Attribute(key) => match test {
+            Test::Equal(value) => WantedTag { key, value, any_case: true }.is_on(trace, kept),
+            _ => tags::any_value(trace, kept, key, &mut |value| of_value(value, test)),
+        },
+    }
+}
+
+fn nanos(nanos: u64) -> Number {
+    Number::Whole(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
+fn of_text(value: &str, test: &Test) -> bool {
+    match test {
+        Test::Exists => !value.is_empty(),
+        Test::Equal(wanted) => value.eq_ignore_ascii_case(wanted),
+        Test::Contains(part) => holds(value, part),
+        Test::Compare(..) => Number::read(value).is_some_and(|number| of_number(number, test)),
+    }
+}
+
+fn of_number(number: Number, test: &Test) -> bool {
+    let Test::Compare(comparison, wanted) = test else { return matches!(test, Test::Exists) };
+    let order = match (number, *wanted) {
+        (Number::Whole(a), Number::Whole(b)) => Some(a.cmp(&b)),
+        (a, b) => a.float().partial_cmp(&b.float()),
+    };
+    order.is_some_and(|order| match comparison {
+        Comparison::Less => order == Ordering::Less,
+        Comparison::LessOrEqual => order != Ordering::Greater,
+        Comparison::Equal => order == Ordering::Equal,
+        Comparison::GreaterOrEqual => order != Ordering::Less,
+        Comparison::Greater => order == Ordering::Greater,
+    })
+}
+
+impl Number {
+    fn float(self) -> f64 {
+        match self {
+            Self::Whole(number) => number as f64,
+            Self::Float(number) => number,
+        }
+    }
+}
+
+fn of_value(value: &Any, test: &Test) -> bool {
+    match (test, value) {
+        (Test::Exists, _) => true,
+        (Test::Contains(part), _) => value_holds(value, part),
+        (_, Any::IntValue(number)) => of_number(Number::Whole(*number), test),
+        (_, Any::DoubleValue(number)) => of_number(Number::Float(*number), test),
+        (_, Any::StringValue(value)) => of_text(value, test),
+        _ => false,
+    }
+}
+
+/// Whether a word, in lower case, is somewhere in the trace: in a span's name, its service, a value of it or of its
+/// events, what its status says, or at the start of the trace's id.
+fn mentions(trace: &StoredTrace, word: &str) -> bool {
+    let is_id = word.len() <= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id && trace_hex(trace.id).starts_with(word)
+        || trace.origins.iter().any(|origin| holds(&origin.service, word))
+        || trace.spans.iter().any(|kept| {
+            let span = &kept.span;
+            holds(&span.name, word)
+                || among(&span.attributes, word)
+                || span.status.as_ref().is_some_and(|status| holds(&status.message, word))
+                || span.events.iter().any(|event| holds(&event.name, word) || among(&event.attributes, word))
+        })
+}
+
+fn among(attributes: &[KeyValue], word: &str) -> bool {
+    let mut values = attributes.iter().filter_map(|pair| pair.value.as_ref()?.value.as_ref());
+    values.any(|value| value_holds(value, word))
+}
+
+/// Without making a text of what needs none: a search asks this of every value that is kept.
+fn value_holds(value: &Any, word: &str) -> bool {
+    match value {
+        Any::StringValue(text) => holds(text, word),
+        Any::BoolValue(flag) => holds(if *flag { "true" } else { "false" }, word),
+        Any::IntValue(_) if !word.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => false,
+        other => holds(&text(other), word),
+    }
+}
+
+/// Whether a text has a part, which is in lower case, in any case.
+fn holds(text: &str, part: &str) -> bool {
+    let (Some(first), true) = (part.bytes().next(), text.is_ascii()) else {
+        return text.to_lowercase().contains(part);
+    };
+    let starts = |window: &&[u8]| window[0].to_ascii_lowercase() == first;
+    text.as_bytes()
+        .windows(part.len())
+        .filter(starts)
+        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+}
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

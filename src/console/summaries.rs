@@ -1,0 +1,158 @@
+//! The list of traces: found, sorted, page by page, with the points of its scatter.
+
+use std::cmp::Reverse;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::attributes::find_text;
+use super::filter::Filter;
+use super::ids::trace_hex;
+use super::params::{Pairs, Params};
+use super::state::Console;
+use super::traces::{StoredSpan, StoredTrace};
+use super::{background, jaeger, query, scatter};
+
+/// What is asked of the list.
+struct ListQuery<'a> {
+    service: Option<&'a str>,
+    /// `error`, `ok`, `2xx` to `5xx`.
+    status: Option<&'a str>,
+    filter: Filter,
+    /// Nanoseconds.
+    durations: RangeInclusive<u64>,
+    /// In which the trace starts, nanoseconds since the epoch.
+    times: RangeInclusive<u64>,
+    sort: Sort,
+    hide_background: bool,
+    offset: usize,
+    limit: usize,
+}
+
+/// The order of the list.
+#[derive(Clone, Copy)]
+enum Sort {
+    Newest,
+    Oldest,
+    Longest,
+    Shortest,
+}
+
+impl Sort {
+    const NAMES: [(&'static str, Self); 4] = [
+        ("newest", Self::Newest),
+        ("oldest", Self::Oldest),
+        ("longest", Self::Longest),
+        ("shortest", Self::Shortest),
+    ];
+
+    fn read(name: &str) -> Result<Self, String> {
+        let known = Self::NAMES.iter().find(|(known, _)| *known == name);
+        known.map(|(_, sort)| *sort).ok_or("'sort' is none of newest, oldest, longest, shortest".into())
+    }
+
+    /// Equal ones by id, so that pages do not overlap.
+    fn sort(self, traces: &mut [Arc<StoredTrace>]) {
+        let duration = |trace: &StoredTrace| trace.end - trace.start;
+        match self {
+            Self::Newest => traces.sort_unstable_by_key(|trace| (Reverse(trace.start), trace.id)),
+            Self::Oldest => traces.sort_unstable_by_key(|trace| (trace.start, trace.id)),
+            Self::Longest => traces.sort_unstable_by_key(|trace| (Reverse(duration(trace)), trace.id)),
+            Self::Shortest => traces.sort_unstable_by_key(|trace| (duration(trace), trace.id)),
+        }
+    }
+}
+
+/// `GET /api/summaries?service=&status=&text=&minDuration=&maxDuration=&start=&end=&lookback=&sort=&background=&offset=&limit=`:
+/// one short entry a trace; `matched` is how many there are, `kept` of how many, `hidden` how many polls
+/// `background=hide` left out. With `points=true` those of the scatter, of all that matched.
+pub(super) async fn answer(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    let params = Params(&pairs);
+    let query = match ListQuery::read(&params) {
+        Ok(query) => query,
+        Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
+    };
+    let mut found = console.all_traces();
+    let kept = found.len();
+    found.retain(|trace| query.finds(trace));
+    let matched = found.len();
+    if query.hide_background {
+        found.retain(|trace| !background::is_poll(trace));
+    }
+    query.sort.sort(&mut found);
+    let list: Vec<_> =
+        found.iter().skip(query.offset).take(query.limit).map(|trace| summary(trace)).collect();
+    let points = (params.get("points") == Some("true")).then(|| scatter::points(&found));
+    HttpResponse::Ok().json(json!({"traces": list, "matched": found.len(), "kept": kept,
+        "hidden": matched - found.len(), "points": points}))
+}
+
+impl<'a> ListQuery<'a> {
+    fn read(params: &Params<'a>) -> Result<Self, String> {
+        let least = params.duration("minDuration")?.unwrap_or(0);
+        let most = params.duration("maxDuration")?.unwrap_or(u64::MAX);
+        let (from, until) = params.times()?;
+        Ok(Self {
+            service: params.get("service"),
+            status: params.get("status"),
+            filter: params.filter()?,
+            durations: least..=most,
+            times: from..=until,
+            sort: params.get("sort").map_or(Ok(Sort::Newest), Sort::read)?,
+            hide_background: params.get("background") == Some("hide"),
+            offset: params.limit("offset", 0, usize::MAX)?,
+            limit: params.limit("limit", 100, query::MOST_TRACES)?,
+        })
+    }
+
+    fn finds(&self, trace: &StoredTrace) -> bool {
+        self.service.is_none_or(|name| trace.origins.iter().any(|origin| origin.service == name))
+            && self.durations.contains(&(trace.end - trace.start))
+            && self.times.contains(&trace.start)
+            && self.status.is_none_or(|status| has_status(trace, status))
+            && self.filter.finds(trace)
+    }
+}
+
+fn has_status(trace: &StoredTrace, wanted: &str) -> bool {
+    let errors = trace.spans.iter().any(|kept| kept.is_error());
+    match wanted {
+        "error" => errors,
+        "ok" => !errors,
+        _ => http_status(&trace.spans[trace.root()]).is_some_and(|code| {
+            code == wanted || (wanted.ends_with("xx") && code.get(..1) == wanted.get(..1))
+        }),
+    }
+}
+
+/// By the current name or the former one.
+fn http_status(kept: &StoredSpan) -> Option<String> {
+    let named = |key| find_text(&kept.span.attributes, key);
+    named("http.response.status_code").or_else(|| named("http.status_code"))
+}
+
+fn summary(trace: &StoredTrace) -> Value {
+    let root = &trace.spans[trace.root()];
+    let services = query::services_of(trace);
+    let errors: usize = services.values().map(|counts| counts.1).sum();
+    let services: Vec<_> = services
+        .iter()
+        .map(|(name, (spans, errors))| json!({"name": name, "spans": spans, "errors": errors}))
+        .collect();
+    json!({
+        "traceID": trace_hex(trace.id),
+        "name": root.span.name,
+        "service": trace.origin(root).service,
+        "rootReceived": root.parent == 0,
+        "httpStatus": http_status(root),
+        "startTime": trace.start / 1_000,
+        "duration": (trace.end - trace.start) / 1_000,
+        "rootDuration": root.duration() / 1_000,
+        "spans": trace.spans.len(),
+        "errors": errors,
+        "services": services,
+    })
+}
