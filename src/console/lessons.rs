@@ -1,25 +1,20 @@
 //! Lessons: the page that sets the stage of a scenario, asks, takes the answer, explains and repairs.
 //!
-//! These are the only requests here that change anything, so a page of another site must not make them: they want JSON,
-//! which a browser sends to another origin only after asking, and the page's own origin where a browser names one.
+//! They change the lab, so a page of another site must not make them: [`own_page`].
 
 use std::sync::{Mutex, MutexGuard};
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::{StatusCode, header};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::{Error, HttpRequest, HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::jaeger;
+use super::own_page::{own_page, small_json};
 use super::state::Console;
 use crate::lab::scenario::lesson::{self, Asked};
 use crate::lab::scenario::{LessonLab, SCENARIOS, Scenario, Scene};
-
-/// The largest body, in bytes: an answer has some dozens.
-const LARGEST_BODY: usize = 1024;
 
 /// The lesson that is taught now, of all open pages together: a lab has one stage.
 #[derive(Default)]
@@ -94,9 +89,7 @@ impl CurrentLesson {
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     let turns = web::scope("/api/lessons")
         .wrap(from_fn(own_page))
-        .app_data(
-            web::JsonConfig::default().limit(LARGEST_BODY).error_handler(|_, request| unreadable(request)),
-        )
+        .app_data(small_json())
         .service(web::resource("/stage").route(web::post().to(stage)))
         .service(web::resource("/answer").route(web::post().to(answer)))
         .service(web::resource("/hint").route(web::post().to(hint)))
@@ -104,37 +97,6 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .service(web::resource("/stop").route(web::post().to(stop)))
         .default_service(web::to(|| async { jaeger::error(StatusCode::NOT_FOUND, "no such page") }));
     app.service(turns);
-}
-
-/// Refuses what a page of another site could send.
-async fn own_page<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let refusal = foreign(request.request()).map(|why| jaeger::error(StatusCode::FORBIDDEN, why));
-    match refusal {
-        None => next.call(request).await.map(ServiceResponse::map_into_left_body),
-        Some(refusal) => Ok(request.into_response(refusal).map_into_right_body()),
-    }
-}
-
-fn foreign(request: &HttpRequest) -> Option<&'static str> {
-    let field = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-    let json =
-        field(header::CONTENT_TYPE).is_some_and(|kind| kind.split(';').next() == Some("application/json"));
-    let site = field(header::HeaderName::from_static("sec-fetch-site"));
-    let origin = field(header::ORIGIN).map(|origin| origin.split_once("://").map_or("?", |(_, host)| host));
-    if site.is_some_and(|site| site != "same-origin")
-        || origin.is_some_and(|origin| Some(origin) != field(header::HOST))
-    {
-        return Some("this is for the console's own page");
-    }
-    (!json).then_some("the body has to be JSON (content-type: application/json)")
-}
-
-fn unreadable(_: &HttpRequest) -> Error {
-    let answer = jaeger::error(StatusCode::BAD_REQUEST, "the body is not what is expected");
-    actix_web::error::InternalError::from_response("unreadable", answer).into()
 }
 
 /// `GET /api/lessons`: `{"lessons":[…],"now":…}`, the lessons in order and the one that is taught now.
@@ -275,32 +237,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use actix_web::App;
-    use actix_web::test::{TestRequest, call_service, init_service, read_body};
-
     use super::*;
-    use crate::console::{page, sample};
-    use crate::runtime::Shutdown;
+    use crate::console::own_page::LARGEST_BODY;
+    use crate::console::sample;
 
     const JSON: (&str, &str) = ("content-type", "application/json");
 
-    /// A POST to a console on whose ports there is no lab.
     async fn post(
         console: &web::Data<Console>,
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
     ) -> (u16, Value) {
-        let shutdown = web::Data::new(Shutdown::new(Duration::ZERO));
-        let app = App::new().app_data(console.clone()).app_data(shutdown).configure(page::routes);
-        let app = init_service(app).await;
-        let mut request = TestRequest::post().uri(path).insert_header(("host", "localhost:7005"));
-        for header in headers {
-            request = request.insert_header(*header);
-        }
-        let response = call_service(&app, request.set_payload(body.to_owned()).to_request()).await;
-        let status = response.status().as_u16();
-        (status, serde_json::from_slice(&read_body(response).await).unwrap_or_default())
+        let said = sample::post(console, path, headers, body).await;
+        (said.status, said.json)
     }
 
     #[actix_web::test]

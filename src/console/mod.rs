@@ -13,7 +13,8 @@
 //! [`metrics`]' two lists; [`summaries`], the list of traces ([`filter`] in the query [`language`], [`background`],
 //! [`scatter`]), with its [`suggestions`]; [`views`], the page's other own: traces with their path ([`critical`]) and links ([`linked`]), log lines, services
 //! ([`red`], [`others`], both by [`served`] and [`percentile`]); [`live`] (changes); [`page`].
-//! What acts on the lab: [`lessons`] alone, which plays the scenarios of [`crate::lab::scenario`].
+//! What acts on the lab, for its [`own_page`] alone: [`lessons`], which plays the scenarios of [`crate::lab::scenario`]; [`start`]
+//! (an order, some traffic) and [`faults`].
 
 mod archive;
 mod attributes;
@@ -22,6 +23,7 @@ mod body;
 mod critical;
 mod dependencies;
 mod export;
+mod faults;
 mod filter;
 mod forward;
 mod forward_reports;
@@ -39,6 +41,7 @@ mod metrics;
 mod origin;
 mod others;
 mod otlp_json;
+mod own_page;
 mod page;
 mod params;
 mod percentile;
@@ -51,6 +54,7 @@ mod scatter;
 mod scrape;
 mod served;
 mod span;
+mod start;
 mod state;
 mod stdin;
 mod suggestions;

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::live::{self, Feeds};
 use super::state::Console;
-use super::{archive, dependencies, jaeger, lessons, metrics, suggestions, summaries, v3, views};
+use super::{archive, dependencies, faults, jaeger, lessons, metrics, own_page, start, suggestions, summaries, v3, views};
 
 const INDEX: &str = include_str!("ui/index.html");
 
 /// The page's files: name, type, text. No build step: the browser reads what stands here.
-const FILES: [(&str, &str, &str); 22] = [
+const FILES: &[(&str, &str, &str)] = &[
     ("style.css", CSS, include_str!("ui/style.css")),
     ("trace.css", CSS, include_str!("ui/trace.css")),
     ("app.js", SCRIPT, include_str!("ui/app.js")),
@@ -35,6 +35,10 @@ const FILES: [(&str, &str, &str); 22] = [
     ("metrics.js", SCRIPT, include_str!("ui/metrics.js")),
     ("chart.js", SCRIPT, include_str!("ui/chart.js")),
     ("services.js", SCRIPT, include_str!("ui/services.js")),
+    ("lab.css", CSS, include_str!("ui/lab.css")),
+    ("act.js", SCRIPT, include_str!("ui/act.js")),
+    ("start.js", SCRIPT, include_str!("ui/start.js")),
+    ("faults.js", SCRIPT, include_str!("ui/faults.js")),
     ("lessons.css", CSS, include_str!("ui/lessons.css")),
     ("lessons.js", SCRIPT, include_str!("ui/lessons.js")),
 ];
@@ -45,7 +49,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
-/// Everything on the console's port; all of it read only but the lessons.
+/// Everything on the console's port; all of it read only but lessons, start and faults.
 pub(in crate::console) fn routes(app: &mut web::ServiceConfig) {
     let headers = DefaultHeaders::new()
         .add((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -90,12 +94,17 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/view/{id}", get().to(views::view))
         .route("/api/overview", get().to(views::overview))
         .route("/api/lessons", get().to(lessons::list))
+        .route("/api/start", get().to(start::state))
+        .route("/api/faults", get().to(faults::list))
+        .route("/api/token", get().to(own_page::token))
         .route("/api/live", web::get().to(live::feed))
-        .configure(lessons::routes);
+        .configure(lessons::routes)
+        .configure(start::routes)
+        .configure(faults::routes);
 }
 
 fn pages(app: &mut web::ServiceConfig) {
-    for path in ["/", "/logs", "/services", "/metrics", "/lessons", "/trace/{id}"] {
+    for path in ["/", "/logs", "/services", "/metrics", "/lessons", "/faults", "/trace/{id}"] {
         app.route(path, get().to(index));
     }
     app.route("/assets/{name}", get().to(file));

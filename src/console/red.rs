@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::percentile::{Buckets, Percentile};
 use super::served::ServedDurations;
 use crate::exposition::MetricSample;
-use crate::schema::{OTHER_METHOD, OTHER_ROUTE, Ports, SERVICES, names};
+use crate::schema::{OTHER_METHOD, OTHER_ROUTE, Ports, Role, SERVICES, names};
 
 /// Series shown as they are, summed over their labels.
 const SHOWN: [&str; 5] = [
@@ -66,6 +66,11 @@ impl ServiceHistories {
             history.push(scrape);
         }
         was || history.up
+    }
+
+    /// Whether a role answered the last scrape.
+    pub(super) fn is_up(&self, role: Role) -> bool {
+        self.0.iter().zip(&SERVICES).any(|(history, service)| service.role == role && history.up)
     }
 
     /// One entry a service: `up`, and over the last minute `count` of requests, `seconds` in which they

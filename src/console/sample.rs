@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::{App, web};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -14,8 +15,10 @@ use prost::Message as _;
 
 use super::export::{OtlpExport, TRACES};
 use super::origin::{Origin, SchemaUrls};
+use super::page;
 use super::state::Console;
 use crate::config::{ConsoleConfig, ForwardConfig, PortBase};
+use crate::runtime::Shutdown;
 
 /// When the sample spans start, in nanoseconds.
 pub(super) const START: u64 = 1_700_000_000_000_000_000;
@@ -81,4 +84,42 @@ pub(super) fn console() -> web::Data<Console> {
         keep: None,
     };
     web::Data::new(Console::new(&config, None).expect("nothing is sent on"))
+}
+
+/// What the page's port answered.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) json: serde_json::Value,
+}
+
+/// Asks a console on whose ports there is no lab.
+async fn ask(console: &web::Data<Console>, request: TestRequest, headers: &[(&str, &str)]) -> Answered {
+    let shutdown = web::Data::new(Shutdown::new(Duration::ZERO));
+    let app = App::new().app_data(console.clone()).app_data(shutdown).configure(page::routes);
+    let app = init_service(app).await;
+    let mut request = request.insert_header(("host", "localhost:7005"));
+    for header in headers {
+        request = request.insert_header(*header);
+    }
+    let response = call_service(&app, request.to_request()).await;
+    let status = response.status().as_u16();
+    Answered { status, json: serde_json::from_slice(&read_body(response).await).unwrap_or_default() }
+}
+
+pub(super) async fn get(console: &web::Data<Console>, path: &str) -> Answered {
+    ask(console, TestRequest::get().uri(path), &[]).await
+}
+
+pub(super) async fn post(
+    console: &web::Data<Console>,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answered {
+    ask(console, TestRequest::post().uri(path).set_payload(body.to_owned()), headers).await
+}
+
+/// The token that the page reads.
+pub(super) async fn token(console: &web::Data<Console>) -> String {
+    get(console, "/api/token").await.json["token"].as_str().expect("a token").to_owned()
 }

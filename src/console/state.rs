@@ -19,11 +19,13 @@ use super::lessons::Lessons;
 use super::logs::{LogStore, TOO_LARGE};
 use super::metrics::MetricStore;
 use super::origin::Origin;
+use super::own_page::PageToken;
 use super::params::now;
 use super::query;
 use super::record;
 use super::red::ServiceHistories;
 use super::sampler::TailSampler;
+use super::start::StartedWork;
 use super::traces::{StoredTrace, TraceStore};
 use crate::config::ConsoleConfig;
 use crate::otlp::is_export_line;
@@ -48,6 +50,9 @@ pub(super) struct Console {
     services: Mutex<ServiceHistories>,
     /// The lesson that is taught now.
     pub(super) lessons: Lessons,
+    /// What was started from the page.
+    pub(super) started: StartedWork,
+    pub(super) page_token: PageToken,
     changes: watch::Sender<Generation>,
     pub(super) ports: Ports,
     /// Where OTLP is taken over HTTP and gRPC, if anywhere.
@@ -83,6 +88,8 @@ impl Console {
             metrics: Mutex::new(MetricStore::new(for_metrics)),
             services: Mutex::new(ServiceHistories::default()),
             lessons: Lessons::default(),
+            started: StartedWork::default(),
+            page_token: PageToken::default(),
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
             otlp_port: config.otlp(),

@@ -37,6 +37,11 @@ pub async fn run(action: FaultAction) -> anyhow::Result<()> {
     answer.print(in_json)
 }
 
+/// Every fault, as `--json` tells it.
+pub(crate) fn described() -> Vec<Value> {
+    render::objects()
+}
+
 /// The address of one role's `/faults`.
 struct FaultEndpoint {
     /// The role's name, or the URL where only that is known.

@@ -8,6 +8,7 @@ import { logsView } from "./logs.js";
 import { servicesView } from "./services.js";
 import { metricsView } from "./metrics.js";
 import { dock, lessonsView } from "./lessons.js";
+import { faultsView } from "./faults.js";
 
 const main = document.getElementById("main");
 const help = document.getElementById("help");
@@ -23,6 +24,7 @@ function route() {
   if (location.pathname === "/logs") return ["logs", logsView, {}];
   if (location.pathname === "/metrics") return ["metrics", metricsView, {}];
   if (location.pathname === "/lessons") return ["lessons", lessonsView, {}];
+  if (location.pathname === "/faults") return ["faults", faultsView, {}];
   if (location.pathname === "/services") return ["services", servicesView, {}];
   return ["traces", tracesView, {}];
 }
@@ -140,7 +142,7 @@ function key(event) {
     if (event.key === "Escape") typing.blur();
     return;
   }
-  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics", 5: "/lessons" };
+  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics", 5: "/lessons", 6: "/faults" };
   if (event.key === "/") document.querySelector("[data-filter-text]")?.focus();
   else if (event.key === "?") help.showModal();
   else if (event.key === "p") toggleLive();

@@ -43,8 +43,8 @@ export async function getJson(path, params = {}) {
   return body;
 }
 
-export async function postJson(path, body) {
-  const sent = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+export async function postJson(path, body, headers = {}) {
+  const sent = { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
   const response = await fetch(path, { ...sent, signal: AbortSignal.timeout(10_000) });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Failure(response.status, answer.errors?.[0]?.msg ?? `HTTP ${response.status}`);

@@ -4,6 +4,7 @@ import { age, calm, chip, count, empty, getJson, h, hue, link, moveFocus, offerS
 import { FIELDS, asked, lastList, readFilters } from "./filters.js";
 import { pointsNote, scatter } from "./scatter.js";
 import { strip } from "./services.js";
+import { startPanel } from "./start.js";
 import { suggest } from "./suggest.js";
 
 const ROWS = 100;
@@ -28,6 +29,7 @@ export function tracesView(root, { go, setQuery }) {
   let shown = { query: "", ids: new Set() };
   let waiting = null;
   const top = h("div", { class: "strip" });
+  const start = startPanel();
   const form = h("form", { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() });
   const wrong = h("p", { class: "failure", role: "alert", id: "filter-wrong", "data-testid": "filter-wrong", hidden: true });
   const chart = scatter({ select: choose, filter: (range) => change({ ...range, lookback: "" }) });
@@ -36,7 +38,7 @@ export function tracesView(root, { go, setQuery }) {
   const fresh = h("button", { type: "button", class: "fresh", "data-testid": "fresh", hidden: true, onclick: () => drawNow(waiting) });
   const list = h("div", { class: "rows", role: "list", "aria-label": "Traces" });
   const pages = h("nav", { class: "pages", "aria-label": "Pages" });
-  root.append(h("h1", { class: "hidden" }, "Recent traces"), top, form, wrong, chart.root, chosen, h("div", { class: "note list-note" }, note, fresh), list, pages);
+  root.append(h("h1", { class: "hidden" }, "Recent traces"), top, start.element, form, wrong, chart.root, chosen, h("div", { class: "note list-note" }, note, fresh), list, pages);
   const ages = setInterval(() => {
     for (const cell of list.querySelectorAll("[data-at]")) cell.textContent = age(Number(cell.dataset.at));
   }, 10_000);
@@ -164,6 +166,7 @@ export function tracesView(root, { go, setQuery }) {
     const filtered = FIELDS.some((name) => filters[name] && !["sort", "page", "background"].includes(name));
     const order = SORTS.find(([key]) => key === filters.sort)?.[1] ?? filters.sort;
     note.replaceChildren(answer.kept ? `${plural(answer.matched, "trace")}${filtered ? ` found in ${count(answer.kept)}` : ""}, ${order}` : "", ...polls(answer));
+    start.empty(!answer.kept);
     list.replaceChildren(...answer.traces.map((trace) => h("div", { role: "listitem" }, row(trace, longest))));
     list.setAttribute("role", answer.traces.length ? "list" : "group");
     drawPages(answer.matched);
@@ -216,6 +219,7 @@ export function tracesView(root, { go, setQuery }) {
       if (what.traces && (!Number(filters.page) || shown.query !== JSON.stringify(filters))) load();
       if (what.traces) pointsSoon();
       if (what.metrics || what.traces) overview();
+      if (what.metrics) start.refresh();
     },
     navigated() {
       filters = readFilters();
@@ -231,7 +235,10 @@ export function tracesView(root, { go, setQuery }) {
       else if (event.key === "Escape") clear();
       return step || event.key === "Escape";
     },
-    close: () => clearInterval(ages),
+    close() {
+      clearInterval(ages);
+      start.close();
+    },
   };
 }
 

@@ -66,13 +66,21 @@ impl RoleFaults {
     /// # Errors
     /// Nothing answers; in words.
     pub(crate) async fn is_active(&self, fault: &str) -> Result<bool, String> {
+        Ok(self.active().await?.iter().any(|one| one["fault"] == fault))
+    }
+
+    /// What is active, as the role tells it.
+    ///
+    /// # Errors
+    /// Nothing answers, or no faults can be set there; in words.
+    pub(crate) async fn active(&self) -> Result<Vec<Value>, String> {
         let url = &self.url;
         let answer = self.http.get(url).await.map_err(|why| format!("{url}: {why}"))?;
         if !answer.is_success() {
             return Err(format!("{url} answered {}", answer.status));
         }
         let answer: Value = answer.json().unwrap_or_default();
-        let mut active = answer["active"].as_array().into_iter().flatten();
-        Ok(active.any(|one| one["fault"] == fault))
+        let active = answer["active"].as_array().into_iter().flatten();
+        Ok(active.filter(|one| one.is_object()).cloned().collect())
     }
 }

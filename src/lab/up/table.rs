@@ -38,6 +38,7 @@ pub(super) fn next_steps(plan: &LabPlan, alerts: Option<&str>) -> String {
         let _ = writeln!(out, "       {alerts}");
     }
     if plan.runs(Role::Gateway) {
+        out.push_str("       (three buttons there: send an order, start traffic, break something)\n");
         let gateway = plan.page(plan.ports.of(Role::Gateway));
         let post = |path: &str, body: &str| {
             format!("curl {gateway}{path} -H 'content-type: application/json' -d '{body}'")
@@ -83,6 +84,7 @@ mod tests {
         assert!(
             text.contains("http://127.0.0.1:7005\n") && text.contains("http://127.0.0.1:7000/api/orders")
         );
+        assert!(text.contains("send an order, start traffic, break something"), "{text}");
         assert!(!next_steps(&LabPlan::example(7000, &[Role::User]), None).contains("curl"));
     }
 

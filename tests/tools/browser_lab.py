@@ -1,0 +1,112 @@
+"""Acts on a running lab from the console as a person would, in the system's own Chromium.
+
+    browser_lab.py --url http://127.0.0.1:3005/ --screenshots target/screenshots
+
+Prints one line for each expectation that does not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
+
+What it needs from the page: data-testid start with start-order, start-traffic, start-break, start-trace, start-running,
+start-clear; on the page of faults fault-row (data-fault) with fault-seconds, fault-set, fault-active (data-fault) with
+fault-clear, and fault-none.
+"""
+
+import argparse
+import sys
+
+from browser import walked
+from watched_page import WatchedPage
+
+PHONE = {"width": 390, "height": 800}
+WIDE = {"width": 1280, "height": 800}
+# Milliseconds: a trace travels through export batches first.
+TRACE_TIMEOUT = 30_000
+
+
+class LabPage(WatchedPage):
+    """The three buttons, then the page of faults; by keyboard wherever that is shown once."""
+
+    def tab_to(self, test_id, most=40):
+        """The keyboard alone reaches it."""
+        for _ in range(most):
+            if self.page.evaluate("id => document.activeElement?.dataset?.testid === id", test_id):
+                return True
+            self.page.keyboard.press("Tab")
+        return self.expect(False, f"Tab does not reach {test_id}")
+
+    def check_sizes(self, what):
+        """A phone, and a browser at 80 % zoom."""
+        self.page.set_viewport_size(PHONE)
+        self.check_width(f"{what} at 390 px")
+        self.screenshot(f"{what}-390x800")
+        self.page.set_viewport_size(WIDE)
+        self.page.evaluate("document.documentElement.style.zoom = 0.8")
+        self.check_width(f"{what} at 80 %")
+        self.page.evaluate("document.documentElement.style.zoom = ''")
+
+    def order(self):
+        first = self.page.locator('[data-testid="start"].first')
+        self.expect(self.appears(first, TRACE_TIMEOUT), "an empty lab does not begin with its three buttons")
+        self.screenshot("start-1280x800")
+        self.check_sizes("start")
+        if self.tab_to("start-order"):
+            self.page.keyboard.press("Enter")
+        link = self.by_id("start-trace")
+        if self.expect(self.appears(link, TRACE_TIMEOUT), "no link to the order's trace"):
+            link.first.click()
+            self.expect(self.appears(self.by_id("span-row"), TRACE_TIMEOUT), "the link leads to no trace")
+        self.page.keyboard.press("1")
+
+    def traffic(self):
+        button = self.by_id("start-traffic")
+        self.appears(button)
+        button.click()
+        stop = button.filter(has_text="Stop traffic")
+        self.expect(self.appears(stop), "traffic does not say that it runs")
+        rows = self.polled(lambda: self.by_id("trace-row").count() > 4, TRACE_TIMEOUT)
+        self.expect(rows, "traffic leaves no traces")
+        button.click()
+        self.expect(self.appears(button.filter(has_text="Start traffic")), "traffic does not stop")
+        ended = self.by_id("start-running").filter(has_text="it has ended")
+        self.expect(self.appears(ended), "the page does not say that traffic has ended")
+        self.screenshot("start-traffic-1280x800")
+
+    def broken(self):
+        self.by_id("start-break").click()
+        self.expect(self.appears(self.by_id("start-clear"), TRACE_TIMEOUT), "nothing is broken")
+        self.expect(self.appears(self.by_id("start-trace"), TRACE_TIMEOUT), "no order shows what is broken")
+        self.check_sizes("start-broken")
+
+    def faults(self):
+        self.page.evaluate("document.activeElement.blur()")
+        self.page.keyboard.press("6")
+        active = self.by_id("fault-active")
+        if not self.expect(self.appears(active), "the page of faults does not show what is broken"):
+            return self.screenshot("missing-faults")
+        self.screenshot("faults-1280x800")
+        self.check_sizes("faults")
+        if self.tab_to("fault-clear"):
+            self.page.keyboard.press("Enter")
+        self.expect(self.appears(self.by_id("fault-none")), "what was cleared is still active")
+        row = self.page.locator('[data-testid="fault-row"][data-fault="latency"]')
+        row.get_by_test_id("fault-seconds").fill("2")
+        row.get_by_test_id("fault-seconds").press("Enter")
+        set_now = self.page.locator('[data-testid="fault-active"][data-fault="latency"]')
+        self.expect(self.appears(set_now), "a fault that was set is not shown")
+        self.expect(self.appears(self.by_id("fault-none")), "a fault whose time is over is still shown")
+
+    def walk(self):
+        self.order()
+        self.traffic()
+        self.broken()
+        self.faults()
+        self.check_policy()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ["--url", "--screenshots"]:
+        parser.add_argument(name, required=True)
+    return walked(LabPage, parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
