@@ -9,7 +9,10 @@ use serde_json::json;
 
 use super::live::{self, Feeds};
 use super::state::Console;
-use super::{archive, dependencies, faults, jaeger, lessons, metrics, own_page, start, suggestions, summaries, v3, views};
+use super::{
+    archive, dependencies, faults, jaeger, lessons, map, metrics, own_page, start, suggestions, summaries,
+    v3, views,
+};
 
 const INDEX: &str = include_str!("ui/index.html");
 
@@ -38,6 +41,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("lab.css", CSS, include_str!("ui/lab.css")),
     ("act.js", SCRIPT, include_str!("ui/act.js")),
     ("start.js", SCRIPT, include_str!("ui/start.js")),
+    ("map.js", SCRIPT, include_str!("ui/map.js")),
+    ("layers.js", SCRIPT, include_str!("ui/layers.js")),
     ("faults.js", SCRIPT, include_str!("ui/faults.js")),
     ("lessons.css", CSS, include_str!("ui/lessons.css")),
     ("lessons.js", SCRIPT, include_str!("ui/lessons.js")),
@@ -94,6 +99,7 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/view/{id}", get().to(views::view))
         .route("/api/overview", get().to(views::overview))
         .route("/api/lessons", get().to(lessons::list))
+        .route("/api/map", get().to(map::answer))
         .route("/api/start", get().to(start::state))
         .route("/api/faults", get().to(faults::list))
         .route("/api/token", get().to(own_page::token))
@@ -104,7 +110,7 @@ fn api(app: &mut web::ServiceConfig) {
 }
 
 fn pages(app: &mut web::ServiceConfig) {
-    for path in ["/", "/logs", "/services", "/metrics", "/lessons", "/faults", "/trace/{id}"] {
+    for path in ["/", "/logs", "/services", "/metrics", "/lessons", "/faults", "/map", "/trace/{id}"] {
         app.route(path, get().to(index));
     }
     app.route("/assets/{name}", get().to(file));

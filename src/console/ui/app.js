@@ -9,6 +9,7 @@ import { servicesView } from "./services.js";
 import { metricsView } from "./metrics.js";
 import { dock, lessonsView } from "./lessons.js";
 import { faultsView } from "./faults.js";
+import { mapView } from "./map.js";
 
 const main = document.getElementById("main");
 const help = document.getElementById("help");
@@ -24,6 +25,7 @@ function route() {
   if (location.pathname === "/logs") return ["logs", logsView, {}];
   if (location.pathname === "/metrics") return ["metrics", metricsView, {}];
   if (location.pathname === "/lessons") return ["lessons", lessonsView, {}];
+  if (location.pathname === "/map") return ["map", mapView, {}];
   if (location.pathname === "/faults") return ["faults", faultsView, {}];
   if (location.pathname === "/services") return ["services", servicesView, {}];
   return ["traces", tracesView, {}];
@@ -142,7 +144,7 @@ function key(event) {
     if (event.key === "Escape") typing.blur();
     return;
   }
-  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics", 5: "/lessons", 6: "/faults" };
+  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics", 5: "/lessons", 6: "/faults", 7: "/map" };
   if (event.key === "/") document.querySelector("[data-filter-text]")?.focus();
   else if (event.key === "?") help.showModal();
   else if (event.key === "p") toggleLive();

@@ -1,0 +1,346 @@
+//! The map: who calls whom, as the spans kept say it, with rate, errors and p95 of nodes and edges.
+//!
+//! One pass over the spans of a bounded window, when it is asked for. A call is a CLIENT span, and leads to the service of
+//! the SERVER span below it, else to what its attributes name; a message is a PRODUCER span on one side of its queue and a
+//! CONSUMER span on the other, whichever traces they are in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use serde_json::{Value, json};
+
+use super::attributes::{find, text};
+use super::jaeger;
+use super::params::{Pairs, Params, now};
+use super::percentile::Percentile;
+use super::state::Console;
+use super::traces::{StoredSpan, StoredTrace};
+
+/// How far back is looked where nothing is said, in nanoseconds.
+const LOOKBACK: u64 = 15 * 60 * 1_000_000_000;
+/// The most nodes and edges of an answer; further ones are counted.
+const MOST_NODES: usize = 150;
+const MOST_EDGES: usize = 400;
+/// The most characters of a name.
+const MOST_CHARACTERS: usize = 100;
+/// Kinds of spans, as OTLP numbers them.
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+const PRODUCER: i32 = 4;
+const CONSUMER: i32 = 5;
+
+/// What a node stands for. A name that calls lead to is a service where spans of it came, else foreign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum NodeKey<'a> {
+    /// Who calls from outside: of those no span came.
+    Callers,
+    Named(&'a str),
+    /// Host and port of a callee that nothing else names.
+    Address(&'a str, i64),
+    Queue(&'a str),
+    /// System and namespace.
+    Database(&'a str, &'a str),
+}
+
+#[derive(Debug, Default)]
+struct CallFigures {
+    nanos: Vec<u64>,
+    errors: usize,
+}
+
+impl CallFigures {
+    fn add(&mut self, kept: &StoredSpan) {
+        self.nanos.push(kept.duration());
+        self.errors += usize::from(kept.is_error());
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.nanos.extend(other.nanos);
+        self.errors += other.errors;
+    }
+
+    /// As the services' figures are told: of how many seconds they are is known to the caller.
+    fn to_json(&self, seconds: f64) -> Value {
+        let count = self.nanos.len();
+        json!({"count": count, "errors": self.errors, "seconds": seconds, "rate": count as f64 / seconds,
+            "errorRatio": (count > 0).then(|| self.errors as f64 / count as f64),
+            "p95": Percentile::of_durations(self.nanos.clone()).map(Percentile::json)})
+    }
+}
+
+type Edge<'a> = (NodeKey<'a>, NodeKey<'a>);
+
+#[derive(Debug, Default)]
+struct ServiceMap<'a> {
+    /// Of services: what they served.
+    served: HashMap<&'a str, CallFigures>,
+    edges: HashMap<Edge<'a>, CallFigures>,
+    /// Which service answered at an address.
+    addresses: HashMap<(&'a str, i64), &'a str>,
+    spans: usize,
+    /// The first start of a span.
+    began: Option<u64>,
+}
+
+/// `GET /api/map?lookback=`: `{"nodes":[…],"edges":[…],"spans":N,"seconds":N,"leftOut":N}`.
+///
+/// A node has `id`, `name`, `kind` (`callers`, `service`, `foreign`, `queue`, `database`) and its figures: of a service of what
+/// it served, of others of the calls to them. An edge has `from`, `to` and the figures of its calls, as the caller saw
+/// them. Figures are `count`, `errors`, `rate` (a second), `errorRatio`, `p95`. Both name the traces by `find`, the
+/// fields of the list's form.
+pub(super) async fn answer(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    let lookback = match Params(&pairs).duration("lookback") {
+        Ok(lookback) => lookback.unwrap_or(LOOKBACK),
+        Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
+    };
+    let (traces, now) = (console.all_traces(), now());
+    let map = ServiceMap::of(&traces, now.saturating_sub(lookback));
+    let began = map.began.unwrap_or(now).max(now.saturating_sub(lookback));
+    let seconds = (now.saturating_sub(began) as f64 / 1e9).max(1.0);
+    HttpResponse::Ok().json(map.to_json(seconds))
+}
+
+impl<'a> ServiceMap<'a> {
+    /// Of the spans that ended at `from` or later, in nanoseconds since the epoch.
+    fn of(traces: &'a [Arc<StoredTrace>], from: u64) -> Self {
+        let mut map = Self::default();
+        let mut callee = Vec::new();
+        for trace in traces.iter().filter(|trace| trace.end >= from) {
+            callee.clear();
+            callee.resize(trace.spans.len(), None);
+            let lately = trace.spans.iter().enumerate().filter(|(_, kept)| kept.end >= from);
+            for (_, kept) in lately.clone().filter(|(_, kept)| [SERVER, CONSUMER].contains(&kept.span.kind)) {
+                map.serve(trace, kept, &mut callee);
+            }
+            for (place, kept) in lately {
+                map.spans += 1;
+                map.began = Some(map.began.map_or(kept.start, |began| began.min(kept.start)));
+                let service = short(&trace.origin(kept).service);
+                match kept.span.kind {
+                    CLIENT => map.call(service, kept, callee[place]),
+                    PRODUCER => map.publish(service, kept),
+                    _ => {}
+                }
+            }
+        }
+        map.settle();
+        map
+    }
+
+    fn edge(&mut self, from: NodeKey<'a>, to: NodeKey<'a>, kept: &StoredSpan) {
+        self.edges.entry((from, to)).or_default().add(kept);
+    }
+
+    /// A request or message that was served; `callee` learns of a client's span who answered it.
+    fn serve(&mut self, trace: &'a StoredTrace, kept: &'a StoredSpan, callee: &mut [Option<&'a str>]) {
+        let service = short(&trace.origin(kept).service);
+        self.served.entry(service).or_default().add(kept);
+        let to = NodeKey::Named(service);
+        if kept.span.kind == CONSUMER {
+            if let Some(queue) = named(kept, &["messaging.destination.name", "messaging.destination"]) {
+                self.edge(NodeKey::Queue(queue), to, kept);
+            }
+            return;
+        }
+        let Some(place) = trace.parent(kept) else {
+            return self.edge(NodeKey::Callers, to, kept);
+        };
+        let parent = &trace.spans[place];
+        let caller = short(&trace.origin(parent).service);
+        match parent.span.kind {
+            CLIENT => callee[place] = Some(service),
+            // An instrumentation without client spans: the call is seen where it arrived.
+            _ if caller != service => self.edge(NodeKey::Named(caller), to, kept),
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, service: &'a str, kept: &'a StoredSpan, callee: Option<&'a str>) {
+        let from = NodeKey::Named(service);
+        let address = address(kept);
+        if let Some(callee) = callee {
+            self.addresses.extend(address.map(|address| (address, callee)));
+            return self.edge(from, NodeKey::Named(callee), kept);
+        }
+        if let Some(system) = named(kept, &["db.system.name", "db.system"]) {
+            let namespace = named(kept, &["db.namespace", "db.name"]).unwrap_or_default();
+            return self.edge(from, NodeKey::Database(system, namespace), kept);
+        }
+        if named(kept, &["messaging.system"]).is_some() {
+            // What a consumer asks its broker is no call of the service's own.
+            if named(kept, &["messaging.operation.type"]) == Some("send") {
+                self.publish(service, kept);
+            }
+            return;
+        }
+        if let Some(peer) = named(kept, &["service.peer.name", "peer.service"]) {
+            self.edge(from, NodeKey::Named(peer), kept);
+        } else if let Some((host, port)) = address {
+            self.edge(from, NodeKey::Address(host, port), kept);
+        }
+    }
+
+    fn publish(&mut self, service: &'a str, kept: &'a StoredSpan) {
+        if let Some(queue) = named(kept, &["messaging.destination.name", "messaging.destination"]) {
+            self.edge(NodeKey::Named(service), NodeKey::Queue(queue), kept);
+        }
+    }
+
+    /// Calls that nobody answered lead to the service that answers at their address otherwise.
+    fn settle(&mut self) {
+        for ((from, to), figures) in std::mem::take(&mut self.edges) {
+            let known = match to {
+                NodeKey::Address(host, port) => {
+                    self.addresses.get(&(host, port)).map(|name| NodeKey::Named(*name))
+                }
+                _ => None,
+            };
+            self.edges.entry((from, known.unwrap_or(to))).or_default().merge(figures);
+        }
+    }
+
+    fn to_json(&self, seconds: f64) -> Value {
+        let mut edges: Vec<_> = self.edges.iter().collect();
+        // The busiest, should there be too many.
+        edges.sort_unstable_by_key(|(edge, figures)| (std::cmp::Reverse(figures.nanos.len()), **edge));
+        let mut nodes: HashMap<NodeKey<'a>, CallFigures> = HashMap::new();
+        let mut left_out = 0;
+        let mut shown = Vec::new();
+        for (&(from, to), figures) in edges {
+            let new = [from, to].iter().filter(|node| !nodes.contains_key(node)).count();
+            if shown.len() == MOST_EDGES || nodes.len() + new > MOST_NODES {
+                left_out += 1;
+                continue;
+            }
+            nodes.entry(from).or_default();
+            nodes.entry(to).or_default();
+            // What the callers are told by is their calls.
+            let target = nodes.entry(if from == NodeKey::Callers { from } else { to }).or_default();
+            target.nanos.extend(&figures.nanos);
+            target.errors += figures.errors;
+            let mut edge = figures.to_json(seconds);
+            (edge["from"], edge["to"], edge["find"]) = (from.id(), to.id(), self.find(from, to));
+            shown.push(edge);
+        }
+        for service in self.served.keys() {
+            if nodes.len() < MOST_NODES {
+                nodes.entry(NodeKey::Named(service)).or_default();
+            }
+        }
+        let mut nodes: Vec<_> = nodes.into_iter().collect();
+        nodes.sort_unstable_by_key(|(node, _)| *node);
+        let nodes: Vec<_> = nodes.iter().map(|(node, called)| self.node(*node, called, seconds)).collect();
+        json!({"nodes": nodes, "edges": shown, "spans": self.spans, "seconds": seconds, "leftOut": left_out})
+    }
+
+    fn node(&self, node: NodeKey<'a>, called: &CallFigures, seconds: f64) -> Value {
+        let (kind, figures) = match node {
+            NodeKey::Callers => ("callers", called),
+            NodeKey::Queue(_) => ("queue", called),
+            NodeKey::Database(..) => ("database", called),
+            NodeKey::Address(..) => ("foreign", called),
+            NodeKey::Named(name) => match self.served.get(name) {
+                Some(served) => ("service", served),
+                None if self.edges.keys().any(|(from, _)| *from == node) => ("service", called),
+                None => ("foreign", called),
+            },
+        };
+        let mut json = figures.to_json(seconds);
+        (json["id"], json["name"], json["kind"]) = (node.id(), json!(node.name()), json!(kind));
+        json["find"] = match (node, kind) {
+            (NodeKey::Named(name), "service") => json!({ "service": name }),
+            _ => node.condition(),
+        };
+        json
+    }
+
+    /// What finds the traces of an edge in the list.
+    fn find(&self, from: NodeKey<'a>, to: NodeKey<'a>) -> Value {
+        let mut find = match to {
+            NodeKey::Named(name) if self.served.contains_key(name) => json!({ "text": has("service", name) }),
+            _ => to.condition(),
+        };
+        match (from, to) {
+            (NodeKey::Named(service), _) => find["service"] = json!(service),
+            (NodeKey::Queue(_), NodeKey::Named(service)) => {
+                find = from.condition();
+                find["service"] = json!(service);
+            }
+            (_, NodeKey::Named(service)) => find = json!({ "service": service }),
+            _ => {}
+        }
+        find
+    }
+}
+
+impl NodeKey<'_> {
+    fn id(self) -> Value {
+        json!(match self {
+            Self::Callers => "callers".to_owned(),
+            Self::Named(name) => format!("named:{name}"),
+            Self::Address(host, port) => format!("address:{host}:{port}"),
+            Self::Queue(name) => format!("queue:{name}"),
+            Self::Database(system, namespace) => format!("database:{system}:{namespace}"),
+        })
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Callers => "callers".to_owned(),
+            Self::Named(name) | Self::Queue(name) | Self::Database(name, "") | Self::Address(name, 0) => {
+                name.to_owned()
+            }
+            Self::Address(host, port) => format!("{host}:{port}"),
+            Self::Database(system, namespace) => format!("{namespace} ({system})"),
+        }
+    }
+
+    /// The attribute that its calls have, as the list's text filter takes it.
+    fn condition(self) -> Value {
+        let of = |key: &str, value: &str| json!({ "text": has(key, value) });
+        match self {
+            Self::Callers => json!({}),
+            Self::Named(name) => of("service.peer.name", name),
+            Self::Address(host, _) => of("server.address", host),
+            Self::Queue(name) => of("messaging.destination.name", name),
+            Self::Database(system, "") => of("db.system.name", system),
+            Self::Database(_, namespace) => of("db.namespace", namespace),
+        }
+    }
+}
+
+/// A condition in the query language.
+fn has(key: &str, value: &str) -> String {
+    format!("{key}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The text of the first of these attributes that a span has.
+fn named<'a>(kept: &'a StoredSpan, keys: &[&str]) -> Option<&'a str> {
+    keys.iter().find_map(|key| match find(&kept.span.attributes, key)? {
+        Any::StringValue(text) if !text.is_empty() => Some(short(text)),
+        _ => None,
+    })
+}
+
+/// The beginning of a name: what a sender says must not make an answer large.
+fn short(name: &str) -> &str {
+    name.char_indices().nth(MOST_CHARACTERS).map_or(name, |(end, _)| &name[..end])
+}
+
+/// Host and port of the other side; port 0 where none is told.
+fn address(kept: &StoredSpan) -> Option<(&str, i64)> {
+    let host = named(kept, &["server.address", "net.peer.name", "http.host"])?;
+    let port = ["server.port", "net.peer.port"].iter().find_map(|key| find(&kept.span.attributes, key));
+    let port = port.map(|port| match port {
+        Any::IntValue(port) => *port,
+        other => text(other).parse().unwrap_or_default(),
+    });
+    Some((host, port.unwrap_or_default()))
+}
+
+#[cfg(test)]
+#[path = "map_tests.rs"]
+mod tests;

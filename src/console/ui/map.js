@@ -1,0 +1,161 @@
+// The map: who calls whom, as a picture and as tables that say the same. Nodes and edges lead to their traces.
+
+import { empty, getJson, h, hue, link, plural, select, time } from "./dom.js";
+import { layers } from "./layers.js";
+import { errors, p95, rate } from "./services.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const [WIDTH, HEIGHT, GAP, DROP, BEND] = [176, 54, 22, 66, 40];
+const WINDOWS = [["1m", "last minute"], ["5m", "last 5 minutes"], ["", "last 15 minutes"], ["1h", "last hour"], ["24h", "last day"]];
+const isBad = (figures) => figures.errorRatio > 0.01;
+
+function s(tag, props = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("--")) element.style.setProperty(name, value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter(Boolean));
+  return element;
+}
+
+const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+const figuresOf = (of) => (of.count ? `${rate(of)} · ${errors(of)} · ${p95(of)}` : "no calls");
+const said = (of) => (of.count ? `${plural(of.count, "call")}, ${rate(of)}, ${errors(of)} failed, p95 ${p95(of)}` : "no calls");
+const traces = (find) => (Object.keys(find).length ? `/?${new URLSearchParams(find)}` : "/");
+
+export function mapView(root, { setQuery }) {
+  document.title = "Map · o11y-lab";
+  let lookback = new URLSearchParams(location.search).get("lookback") ?? "";
+  let asked = 0;
+  let waiting = 0;
+  const note = h("p", { class: "note", role: "status" });
+  const form = h("form", { class: "filters", onsubmit: (e) => e.preventDefault() },
+    select("Time", lookback, WINDOWS, (value) => {
+      lookback = value;
+      setQuery({ lookback });
+      load();
+    }, { "data-testid": "map-lookback" }));
+  const picture = h("div", { class: "scroll picture", "data-testid": "map" });
+  const tables = h("section", { "aria-label": "The map as tables" });
+  root.append(h("h1", {}, "Map"), form, note, picture, tables);
+
+  async function load() {
+    const mine = ++asked;
+    try {
+      const optional = (path) => getJson(path).catch(() => ({}));
+      const [map, faults] = await Promise.all([getJson("/api/map", { lookback }), optional("/api/faults")]);
+      if (mine === asked) draw(map, marks(faults.active ?? [], []));
+    } catch (error) {
+      if (mine === asked) note.textContent = `Not updated: ${error.message}`;
+    }
+  }
+
+  // What is wrong with a service, in words: its faults, its alerts that fire.
+  function marks(faults, alerts) {
+    const found = new Map();
+    const add = (service, mark) => found.set(service, [...(found.get(service) ?? []), mark]);
+    faults.forEach((fault) => add(fault.service, `fault ${fault.fault}`));
+    alerts.filter((alert) => alert.state === "firing").forEach((alert) => add(alert.service, `alert ${alert.name}`));
+    return (node) => (node.kind === "service" ? found.get(node.name) ?? [] : []);
+  }
+
+  function draw(map, marked) {
+    const focused = document.activeElement?.dataset?.key;
+    const names = new Map(map.nodes.map((node) => [node.id, node]));
+    note.textContent = map.nodes.length ? `From ${plural(map.spans, "span")} kept here, over ${time(Math.round(map.seconds) * 1e6)}. A click leads to the traces.${map.leftOut ? ` ${plural(map.leftOut, "edge")} left out.` : ""}` : "";
+    if (!map.nodes.length) {
+      tables.replaceChildren();
+      return picture.replaceChildren(empty("No calls yet", h("p", {}, link("/", {}, "Send an order"), ", and the map draws itself.")));
+    }
+    picture.replaceChildren(drawing(map, names, marked));
+    tables.replaceChildren(edgeTable(map, names), nodeTable(map, marked));
+    if (focused) root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  }
+
+  function drawing(map, names, marked) {
+    const { rows, bends } = layers(map.nodes.map((node) => node.id), map.edges.map((edge) => [edge.from, edge.to]));
+    const room = (item) => (item.bend === undefined ? WIDTH : BEND) + GAP;
+    const width = Math.max(...rows.map((row) => row.reduce((sum, item) => sum + room(item), 0))) + GAP;
+    const height = rows.length * (HEIGHT + DROP) - DROP + 2 * GAP;
+    const at = new Map();
+    rows.forEach((row, level) => {
+      let x = (width - row.reduce((sum, item) => sum + room(item), 0)) / 2;
+      for (const item of row) {
+        at.set(item, { x: x + room(item) / 2, y: GAP + level * (HEIGHT + DROP) });
+        x += room(item);
+      }
+    });
+    const busiest = Math.max(...map.edges.map((edge) => edge.count), 1);
+    const nodes = map.nodes.map((node) => drawnNode(node, at.get(node.id), marked(node)));
+    const edges = map.edges.filter((edge) => edge.from !== edge.to).map((edge) => {
+      const points = [at.get(edge.from), ...(bends.get(map.edges.indexOf(edge)) ?? []).map((bend) => at.get(bend)), at.get(edge.to)];
+      return drawnEdge(edge, names, points, busiest);
+    });
+    const arrow = s("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { d: "M0 0 8 4 0 8z" }));
+    return s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Map of the calls; the tables below say the same" },
+      s("defs", {}, arrow), edges, nodes);
+  }
+
+  function drawnNode(node, { x, y }, wrong) {
+    const title = `${node.name} (${node.kind}): ${said(node)}${wrong.map((mark) => `; ${mark}`).join("")}`;
+    const state = wrong.length || isBad(node) ? "node bad" : "node";
+    const text = (dy, kind, value) => s("text", { x, y: y + dy, class: kind }, value);
+    return s("a", { href: traces(node.find), class: `${state} ${node.kind}`, "aria-label": title, "data-testid": "map-node", "data-key": node.id, "data-name": node.name, "data-marks": wrong.join(", "), "--hue": hue(node.name) },
+      s("title", {}, title),
+      s("rect", { x: x - WIDTH / 2, y, width: WIDTH, height: HEIGHT, rx: node.kind === "queue" ? HEIGHT / 2 : 9 }),
+      text(22, "name", cut(node.name, 24)), text(40, "figures", node.kind === "callers" ? rate(node) : figuresOf(node)),
+      wrong.length > 0 && s("text", { x, y: y - 6, class: "mark" }, cut(`⚠ ${wrong.join(", ")}`, 34)));
+  }
+
+  function drawnEdge(edge, names, points, busiest) {
+    const title = `${names.get(edge.from).name} to ${names.get(edge.to).name}: ${said(edge)}`;
+    const down = points.at(-1).y > points[0].y;
+    const [start, end] = down ? [HEIGHT, -2] : [0, HEIGHT + 2];
+    const way = points.map((point, i) => ({ x: point.x, y: point.y + (i === 0 ? start : i === points.length - 1 ? end : HEIGHT / 2) }));
+    const d = way.slice(1).reduce((path, to, i) => {
+      const from = way[i];
+      const middle = (from.y + to.y) / 2;
+      return `${path} C${from.x} ${middle} ${to.x} ${middle} ${to.x} ${to.y}`;
+    }, `M${way[0].x} ${way[0].y}`);
+    const last = way.at(-1);
+    const before = way.at(-2);
+    const label = { x: before.x + (last.x - before.x) * 0.72, y: before.y + (last.y - before.y) * 0.62 };
+    return s("a", { href: traces(edge.find), class: isBad(edge) ? "edge bad" : "edge", "aria-label": title, "data-testid": "map-edge", "data-key": `${edge.from} ${edge.to}`, "data-from": names.get(edge.from).name, "data-to": names.get(edge.to).name, "--thick": (1 + 2.5 * (Math.log1p(edge.count) / Math.log1p(busiest))).toFixed(2) },
+      s("title", {}, title), s("path", { class: "hit", d }), s("path", { class: "line", d, "marker-end": "url(#arrow)" }),
+      s("text", { x: label.x, y: label.y, class: "figures" }, `${rate(edge)}${isBad(edge) ? ` · ${errors(edge)}` : ""} · ${p95(edge)}`));
+  }
+
+  const head = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
+  const cells = (of) => [h("td", {}, rate(of)), h("td", { class: isBad(of) ? "danger" : "" }, errors(of)), h("td", {}, p95(of))];
+
+  function edgeTable(map, names) {
+    const row = (edge) => h("tr", { "data-testid": "map-edge-row" }, h("th", { scope: "row" }, names.get(edge.from).name, " → ", names.get(edge.to).name), cells(edge),
+      h("td", {}, link(traces(edge.find), { "aria-label": `Traces of ${names.get(edge.from).name} to ${names.get(edge.to).name}` }, "traces")));
+    return h("div", { class: "scroll" }, h("table", {}, h("caption", {}, "Calls"), head("From → to", "Rate", "Errors", "p95", ""), h("tbody", {}, map.edges.map(row))));
+  }
+
+  function nodeTable(map, marked) {
+    const row = (node) => h("tr", { "data-testid": "map-node-row" }, h("th", { scope: "row" }, node.name), h("td", {}, node.kind), cells(node), h("td", { class: "danger" }, marked(node).join(", ")));
+    return h("div", { class: "scroll" }, h("table", {}, h("caption", {}, "Who takes part"), head("Name", "Kind", "Rate", "Errors", "p95", "Wrong"), h("tbody", {}, map.nodes.map(row))));
+  }
+
+  // However often something changes, it is drawn anew once a second at most.
+  function again() {
+    waiting ||= setTimeout(() => {
+      waiting = 0;
+      load();
+    }, 1_000);
+  }
+
+  load();
+  return {
+    update: (what) => (what.traces || what.metrics) && again(),
+    navigated() {},
+    close() {
+      clearTimeout(waiting);
+      asked++;
+    },
+  };
+}
