@@ -115,6 +115,9 @@ pub struct ConsoleConfig {
     /// Keep only traces for which a rule holds: error, slower=500ms, ratio=0.1; wait=5s until they are decided [default: all]
     #[arg(long, env = "CONSOLE_KEEP", value_name = "RULES", value_parser = keep_rules)]
     pub keep: Option<KeepRules>,
+    /// Show the alerts, budgets and runbooks of this Prometheus
+    #[arg(long, env = "CONSOLE_PROMETHEUS", value_name = "URL", value_parser = http_url, hide_env_values = true)]
+    pub prometheus: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub forward: ForwardConfig,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::jaeger;
 use super::own_page::{own_page_with_token, small_json};
-use super::start::lab;
+use super::start::{Refusal, lab};
 use super::state::Console;
 use crate::config::VerifyConfig;
 use crate::lab::fault::described;
@@ -32,7 +32,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 pub(super) async fn list(console: web::Data<Console>) -> HttpResponse {
     match lab(&console) {
         Ok(config) => now(&config).await,
-        Err(answer) => answer,
+        Err(refusal) => refusal.into(),
     }
 }
 
@@ -61,13 +61,13 @@ struct FaultToSet {
 }
 
 /// Where a fault of the table is set or cleared.
-fn place(role: &str, fault: &str) -> Result<(Role, &'static Fault), HttpResponse> {
+fn place(role: &str, fault: &str) -> Result<(Role, &'static Fault), Refusal> {
     let fault = Fault::named(fault).ok_or("no such fault");
     let found = fault.and_then(|fault| {
         let role = fault.roles.iter().find(|known| known.as_str() == role);
         Ok((*role.ok_or("that role cannot have this fault")?, fault))
     });
-    found.map_err(|why| jaeger::error(StatusCode::BAD_REQUEST, why))
+    found.map_err(|why| Refusal(StatusCode::BAD_REQUEST, why))
 }
 
 /// `POST /api/faults/set {"role":…,"fault":…,"seconds":…,…}`: what is active then, as [`list`] tells it.
@@ -75,7 +75,7 @@ async fn set(console: web::Data<Console>, wanted: web::Json<FaultToSet>) -> Http
     let FaultToSet { role, fault, mut settings } = wanted.into_inner();
     let (config, (role, fault)) = match (lab(&console), place(&role, &fault)) {
         (Ok(config), Ok(place)) => (config, place),
-        (Err(answer), _) | (_, Err(answer)) => return answer,
+        (Err(refusal), _) | (_, Err(refusal)) => return refusal.into(),
     };
     settings.insert("fault".to_owned(), json!(fault.name));
     match RoleFaults::at(&config.of(role)).set(&settings.into()).await {
@@ -94,7 +94,7 @@ struct FaultToClear {
 async fn clear(console: web::Data<Console>, wanted: web::Json<FaultToClear>) -> HttpResponse {
     let (config, (role, fault)) = match (lab(&console), place(&wanted.role, &wanted.fault)) {
         (Ok(config), Ok(place)) => (config, place),
-        (Err(answer), _) | (_, Err(answer)) => return answer,
+        (Err(refusal), _) | (_, Err(refusal)) => return refusal.into(),
     };
     match RoleFaults::at(&config.of(role)).clear(fault.name).await {
         Ok(()) => now(&config).await,

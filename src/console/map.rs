@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use serde_json::{Value, json};
 
-use super::attributes::{find, text};
 use super::jaeger;
+use super::map_node::{NodeKey, address, has, named, short};
 use super::params::{Pairs, Params, now};
 use super::percentile::Percentile;
 use super::state::Console;
@@ -24,26 +23,11 @@ const LOOKBACK: u64 = 15 * 60 * 1_000_000_000;
 /// The most nodes and edges of an answer; further ones are counted.
 const MOST_NODES: usize = 150;
 const MOST_EDGES: usize = 400;
-/// The most characters of a name.
-const MOST_CHARACTERS: usize = 100;
 /// Kinds of spans, as OTLP numbers them.
 const SERVER: i32 = 2;
 const CLIENT: i32 = 3;
 const PRODUCER: i32 = 4;
 const CONSUMER: i32 = 5;
-
-/// What a node stands for. A name that calls lead to is a service where spans of it came, else foreign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum NodeKey<'a> {
-    /// Who calls from outside: of those no span came.
-    Callers,
-    Named(&'a str),
-    /// Host and port of a callee that nothing else names.
-    Address(&'a str, i64),
-    Queue(&'a str),
-    /// System and namespace.
-    Database(&'a str, &'a str),
-}
 
 #[derive(Debug, Default)]
 struct CallFigures {
@@ -194,7 +178,7 @@ impl<'a> ServiceMap<'a> {
         for ((from, to), figures) in std::mem::take(&mut self.edges) {
             let known = match to {
                 NodeKey::Address(host, port) => {
-                    self.addresses.get(&(host, port)).map(|name| NodeKey::Named(*name))
+                    self.addresses.get(&(host, port)).map(|name| NodeKey::Named(name))
                 }
                 _ => None,
             };
@@ -274,71 +258,6 @@ impl<'a> ServiceMap<'a> {
         }
         find
     }
-}
-
-impl NodeKey<'_> {
-    fn id(self) -> Value {
-        json!(match self {
-            Self::Callers => "callers".to_owned(),
-            Self::Named(name) => format!("named:{name}"),
-            Self::Address(host, port) => format!("address:{host}:{port}"),
-            Self::Queue(name) => format!("queue:{name}"),
-            Self::Database(system, namespace) => format!("database:{system}:{namespace}"),
-        })
-    }
-
-    fn name(self) -> String {
-        match self {
-            Self::Callers => "callers".to_owned(),
-            Self::Named(name) | Self::Queue(name) | Self::Database(name, "") | Self::Address(name, 0) => {
-                name.to_owned()
-            }
-            Self::Address(host, port) => format!("{host}:{port}"),
-            Self::Database(system, namespace) => format!("{namespace} ({system})"),
-        }
-    }
-
-    /// The attribute that its calls have, as the list's text filter takes it.
-    fn condition(self) -> Value {
-        let of = |key: &str, value: &str| json!({ "text": has(key, value) });
-        match self {
-            Self::Callers => json!({}),
-            Self::Named(name) => of("service.peer.name", name),
-            Self::Address(host, _) => of("server.address", host),
-            Self::Queue(name) => of("messaging.destination.name", name),
-            Self::Database(system, "") => of("db.system.name", system),
-            Self::Database(_, namespace) => of("db.namespace", namespace),
-        }
-    }
-}
-
-/// A condition in the query language.
-fn has(key: &str, value: &str) -> String {
-    format!("{key}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// The text of the first of these attributes that a span has.
-fn named<'a>(kept: &'a StoredSpan, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().find_map(|key| match find(&kept.span.attributes, key)? {
-        Any::StringValue(text) if !text.is_empty() => Some(short(text)),
-        _ => None,
-    })
-}
-
-/// The beginning of a name: what a sender says must not make an answer large.
-fn short(name: &str) -> &str {
-    name.char_indices().nth(MOST_CHARACTERS).map_or(name, |(end, _)| &name[..end])
-}
-
-/// Host and port of the other side; port 0 where none is told.
-fn address(kept: &StoredSpan) -> Option<(&str, i64)> {
-    let host = named(kept, &["server.address", "net.peer.name", "http.host"])?;
-    let port = ["server.port", "net.peer.port"].iter().find_map(|key| find(&kept.span.attributes, key));
-    let port = port.map(|port| match port {
-        Any::IntValue(port) => *port,
-        other => text(other).parse().unwrap_or_default(),
-    });
-    Some((host, port.unwrap_or_default()))
 }
 
 #[cfg(test)]

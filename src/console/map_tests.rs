@@ -1,6 +1,7 @@
 //! The map, of spans by hand.
 #![allow(clippy::unwrap_used)]
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 

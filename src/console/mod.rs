@@ -15,7 +15,9 @@
 //! ([`red`], [`others`], both by [`served`] and [`percentile`]); [`live`] (changes); [`page`].
 //! What acts on the lab, for its [`own_page`] alone: [`lessons`], which plays the scenarios of [`crate::lab::scenario`]; [`start`]
 //! (an order, some traffic) and [`faults`].
+//! What another one knows: [`alerts`], Prometheus's.
 
+mod alerts;
 mod archive;
 mod attributes;
 mod background;
@@ -38,6 +40,7 @@ mod linked;
 mod live;
 mod logs;
 mod map;
+mod map_node;
 mod metrics;
 mod origin;
 mod others;
@@ -107,6 +110,7 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     stdin::follow(console.clone().into_inner(), shutdown.clone());
     scrape::start(console.clone().into_inner(), config.host, config.scrape_interval);
     decide(console.clone());
+    alerts::start(console.clone());
     announce(page.local_addr()?, otlp.as_ref().map(TcpListener::local_addr).transpose()?, on_grpc);
 
     #[cfg(feature = "grpc")]

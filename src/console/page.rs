@@ -10,8 +10,8 @@ use serde_json::json;
 use super::live::{self, Feeds};
 use super::state::Console;
 use super::{
-    archive, dependencies, faults, jaeger, lessons, map, metrics, own_page, start, suggestions, summaries,
-    v3, views,
+    alerts, archive, dependencies, faults, jaeger, lessons, map, metrics, own_page, start, suggestions,
+    summaries, v3, views,
 };
 
 const INDEX: &str = include_str!("ui/index.html");
@@ -20,6 +20,7 @@ const INDEX: &str = include_str!("ui/index.html");
 const FILES: &[(&str, &str, &str)] = &[
     ("style.css", CSS, include_str!("ui/style.css")),
     ("trace.css", CSS, include_str!("ui/trace.css")),
+    ("theme.js", SCRIPT, include_str!("ui/theme.js")),
     ("app.js", SCRIPT, include_str!("ui/app.js")),
     ("dom.js", SCRIPT, include_str!("ui/dom.js")),
     ("list.css", CSS, include_str!("ui/list.css")),
@@ -39,6 +40,9 @@ const FILES: &[(&str, &str, &str)] = &[
     ("chart.js", SCRIPT, include_str!("ui/chart.js")),
     ("services.js", SCRIPT, include_str!("ui/services.js")),
     ("lab.css", CSS, include_str!("ui/lab.css")),
+    ("alerts.js", SCRIPT, include_str!("ui/alerts.js")),
+    ("markdown.js", SCRIPT, include_str!("ui/markdown.js")),
+    ("glossary.js", SCRIPT, include_str!("ui/glossary.js")),
     ("act.js", SCRIPT, include_str!("ui/act.js")),
     ("start.js", SCRIPT, include_str!("ui/start.js")),
     ("map.js", SCRIPT, include_str!("ui/map.js")),
@@ -99,6 +103,8 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/view/{id}", get().to(views::view))
         .route("/api/overview", get().to(views::overview))
         .route("/api/lessons", get().to(lessons::list))
+        .route("/api/alerts", get().to(alerts::list))
+        .route("/api/alerts/runbook/{name}", get().to(alerts::runbook))
         .route("/api/map", get().to(map::answer))
         .route("/api/start", get().to(start::state))
         .route("/api/faults", get().to(faults::list))
@@ -110,7 +116,9 @@ fn api(app: &mut web::ServiceConfig) {
 }
 
 fn pages(app: &mut web::ServiceConfig) {
-    for path in ["/", "/logs", "/services", "/metrics", "/lessons", "/faults", "/map", "/trace/{id}"] {
+    for path in
+        ["/", "/logs", "/services", "/metrics", "/lessons", "/faults", "/map", "/alerts", "/trace/{id}"]
+    {
         app.route(path, get().to(index));
     }
     app.route("/assets/{name}", get().to(file));

@@ -82,6 +82,7 @@ pub(super) fn console() -> web::Data<Console> {
         scrape_interval: Duration::from_secs(5),
         forward: ForwardConfig::default(),
         keep: None,
+        prometheus: None,
     };
     web::Data::new(Console::new(&config, None).expect("nothing is sent on"))
 }

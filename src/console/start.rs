@@ -103,9 +103,18 @@ pub(super) async fn state(console: web::Data<Console>, pairs: Pairs) -> HttpResp
 }
 
 /// The lab that this console belongs to.
-pub(super) fn lab(console: &Console) -> Result<VerifyConfig, HttpResponse> {
+pub(super) fn lab(console: &Console) -> Result<VerifyConfig, Refusal> {
     VerifyConfig::defaults(console.ports.of(Role::Gateway))
-        .map_err(|_| jaeger::error(StatusCode::INTERNAL_SERVER_ERROR, "the lab is not known"))
+        .map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the lab is not known"))
+}
+
+/// Why what was asked is not done.
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) &'static str);
+
+impl From<Refusal> for HttpResponse {
+    fn from(Refusal(status, why): Refusal) -> Self {
+        jaeger::error(status, why)
+    }
 }
 
 /// `POST /api/start/order {}`: `{"request":…,"status":…,"order":…,"trace":…}`. An order needs a user, who is made first; where that
@@ -116,7 +125,7 @@ async fn order(console: web::Data<Console>, _: web::Json<Value>) -> HttpResponse
     };
     let config = match lab(&console) {
         Ok(config) => config,
-        Err(answer) => return answer,
+        Err(refusal) => return refusal.into(),
     };
     let workload = Workload::new(&config);
     let mut sent = workload.send_only(Subject::NewUser, 0..1).await;
@@ -148,7 +157,7 @@ struct Wanted {
 async fn traffic(console: web::Data<Console>, wanted: web::Json<Wanted>) -> HttpResponse {
     let config = match lab(&console) {
         Ok(config) => config,
-        Err(answer) => return answer,
+        Err(refusal) => return refusal.into(),
     };
     let mut traffic = console.started.traffic();
     if !wanted.on {

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::alerts::AlertBook;
 use super::body::BodyBudget;
 use super::export::OtlpExport;
 use super::forward::Forwarder;
@@ -53,6 +54,8 @@ pub(super) struct Console {
     /// What was started from the page.
     pub(super) started: StartedWork,
     pub(super) page_token: PageToken,
+    /// What Prometheus says of its alerts.
+    pub(super) alerts: AlertBook,
     changes: watch::Sender<Generation>,
     pub(super) ports: Ports,
     /// Where OTLP is taken over HTTP and gRPC, if anywhere.
@@ -90,6 +93,7 @@ impl Console {
             lessons: Lessons::default(),
             started: StartedWork::default(),
             page_token: PageToken::default(),
+            alerts: AlertBook::new(config.prometheus.clone()),
             changes: watch::Sender::new(Generation::default()),
             ports: config.ports.ports(),
             otlp_port: config.otlp(),

@@ -3,11 +3,13 @@
 use std::process::Command;
 
 use o11y_lab::lab::expect::ORDER_TRACE;
-use o11y_lab::schema::{Role, SERVICES};
+use o11y_lab::schema::{Ports, Role, SERVICES};
 use serde_json::{Value, json};
 
+use crate::helpers::standin::{response, serve, serve_on};
 use crate::helpers::tools::tool;
 use crate::helpers::{Lab, eventually, get, post};
+use crate::otlp::Console;
 
 /// A tool that walks through a page.
 fn walk(name: &str, url: &str) -> Command {
@@ -75,4 +77,106 @@ fn the_map_of_an_order_has_every_service_its_queue_and_the_databases_and_leads_t
         "order-service|fault latency",
     ]);
     assert_ok(command);
+}
+
+const HOSTILE: &str = "<img src=x onerror=alert(1)>";
+
+/// An answer in JSON, on a port of one's own.
+fn json_at(port: u16, answer: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    serve_on(listener, move |_, path, _| {
+        Some(match answer(path) {
+            Some(json) => response("200 OK", "content-type: application/json\r\n", &json.to_string()),
+            None => response("404 Not Found", "", ""),
+        })
+    });
+}
+
+/// What stands in for a Prometheus: two alerts, of which one says what it likes, and runbooks.
+fn prometheus(path: &str) -> Option<Value> {
+    let alert = |name: &str, state: &str, text: &str| {
+        json!({"labels": {"alertname": name, "service": text, "severity": text, text: text}, "state": state,
+            "activeAt": "2026-01-31T12:34:56.789Z", "annotations": {"summary": text, "runbook_url": format!("http://x/user/{name}.md")}})
+    };
+    let vector =
+        |value: &str| json!({"data": {"result": [{"metric": {"slo": HOSTILE}, "value": [1, value]}]}});
+    if path == "/api/v1/alerts" {
+        let all = [alert("TargetDown", "firing", "order-service"), alert("Hostile", "pending", HOSTILE)];
+        return Some(json!({"data": {"alerts": all}}));
+    }
+    path.starts_with("/api/v1/query").then(|| vector("0.5"))
+}
+
+#[test]
+fn no_markup_of_spans_faults_alerts_or_runbooks_runs_on_the_pages_that_show_them() {
+    let runbook = format!(
+        "# {HOSTILE}\n\n## Look\n\n[press](javascript:alert(4)) [page](https://example.com/x) {HOSTILE}\n\n```promql\n{HOSTILE}\n```\n\n- {HOSTILE}\n\n| a | {HOSTILE} |\n|---|---|\n| 1 | {HOSTILE} |\n"
+    );
+    let backend = serve(move |_, path, _| {
+        if path.starts_with("/user/") {
+            return Some(response("200 OK", "", &runbook));
+        }
+        let json = prometheus(path).unwrap_or_default().to_string();
+        Some(response("200 OK", "content-type: application/json\r\n", &json))
+    });
+    let console = Console::start(&[("CONSOLE_PROMETHEUS", &format!("http://{backend}"))]);
+    let order = Ports::from_base(console.base).of(Role::Order);
+    let fault = json!({"active": [{"fault": HOSTILE, "ms": HOSTILE, HOSTILE: HOSTILE, "secondsLeft": HOSTILE},
+        {"fault": "latency", "ms": 5, "secondsLeft": 300}]});
+    json_at(order, move |path| (path == "/faults").then(|| fault.clone()));
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let span = |service: &str, id: u64, parent: u64, kind: u8, attributes: &[(&str, &str)]| {
+        let attributes: Vec<_> = attributes
+            .iter()
+            .map(|(key, value)| json!({"key": key, "value": {"stringValue": value}}))
+            .collect();
+        let (id, parent) =
+            (format!("{id:016x}"), if parent == 0 { String::new() } else { format!("{parent:016x}") });
+        let span = json!({"traceId": format!("{:032x}", 7), "spanId": id, "parentSpanId": parent, "name": HOSTILE, "kind": kind,
+            "startTimeUnixNano": (now - 1_000_000).to_string(), "endTimeUnixNano": now.to_string(), "attributes": attributes});
+        let name = json!([{"key": "service.name", "value": {"stringValue": service}}]);
+        json!({"resource": {"attributes": name}, "scopeSpans": [{"spans": [span]}]})
+    };
+    let queue = [("messaging.system", "x"), ("messaging.destination.name", HOSTILE)];
+    let export = json!({"resourceSpans": [
+        span(HOSTILE, 1, 0, 2, &[]),
+        span(HOSTILE, 2, 1, 3, &[]),
+        span("order-service", 3, 2, 2, &[]),
+        span("order-service", 4, 3, 3, &[("db.system.name", HOSTILE), ("db.namespace", HOSTILE)]),
+        span("order-service", 5, 3, 3, &[("server.address", HOSTILE)]),
+        span("order-service", 6, 3, 3, &[("service.peer.name", "\"><svg onload=alert(3)>")]),
+        span("order-service", 7, 3, 4, &queue),
+        span(HOSTILE, 8, 7, 5, &queue),
+    ]});
+    let sent = post(&console.otlp("/v1/traces"), &export);
+    assert_eq!(sent.status, 200, "{sent:?}");
+    let mut command = walk("browser_map.py", &console.page("/"));
+    command.args(["--full", "--expect-node", HOSTILE, "--expect-node", "\"><svg onload=alert(3)>"]);
+    command.args(["--expect-edge", &format!("{HOSTILE}|order-service"), "--expect-literal", HOSTILE]);
+    command.args([
+        "--expect-mark",
+        "order-service|fault latency",
+        "--expect-mark",
+        "order-service|alert TargetDown",
+    ]);
+    assert_ok(command);
+}
+
+#[test]
+fn with_a_prometheus_beside_the_lab_the_page_has_its_alerts_and_without_one_says_how_to_get_them() {
+    let lab = Lab::start_with(&[("UP_WITH", "prometheus")]);
+    let known = eventually("the console has asked Prometheus", || {
+        let said = get(&lab.console("/api/alerts")).json;
+        (said["known"] == true && said["failing"].is_null() && said["budgets"] != json!({})).then_some(said)
+    });
+    assert!(known["budgets"].as_object().is_some_and(|all| all.contains_key("gateway-latency")), "{known}");
+    let runbook = get(&lab.console("/api/alerts/runbook/TargetDown"));
+    assert!(
+        runbook.json["text"].as_str().is_some_and(|text| text.starts_with("# TargetDown")),
+        "{runbook:?}"
+    );
+    // It is this lab's own, as Prometheus has it.
+    assert!(!runbook.text.contains("localhost:16686"), "{runbook:?}");
+    assert_eq!(get(&lab.console("/api/alerts/runbook/..%2Fprometheus")).status, 404);
+    assert_eq!(get(&Lab::shared().console("/api/alerts")).json["known"], false);
 }

@@ -5,7 +5,7 @@
 Prints one line for each expectation that does not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
 
 What it needs from the page: data-testid start with start-order, start-traffic, start-break, start-trace, start-running,
-start-clear; on the page of faults fault-row (data-fault) with fault-seconds, fault-set, fault-active (data-fault) with
+start-clear; idle-routes, foreign-row (data-name) and service-card of the services; trace-fault and span-fault on what a fault has hit; on the page of faults fault-row (data-fault) with fault-seconds, fault-set, fault-active (data-fault) with
 fault-clear, and fault-none.
 """
 
@@ -33,7 +33,8 @@ class LabPage(WatchedPage):
         return self.expect(False, f"Tab does not reach {test_id}")
 
     def check_sizes(self, what):
-        """A phone, and a browser at 80 % zoom."""
+        """For people who do not see it, on a phone, and in a browser at 80 % zoom."""
+        self.check_accessibility(what)
         self.page.set_viewport_size(PHONE)
         self.check_width(f"{what} at 390 px")
         self.screenshot(f"{what}-390x800")
@@ -74,6 +75,30 @@ class LabPage(WatchedPage):
         self.expect(self.appears(self.by_id("start-clear"), TRACE_TIMEOUT), "nothing is broken")
         self.expect(self.appears(self.by_id("start-trace"), TRACE_TIMEOUT), "no order shows what is broken")
         self.check_sizes("start-broken")
+        self.expect(self.appears(self.by_id("trace-fault"), TRACE_TIMEOUT), "no trace in the list is marked as hit")
+        self.by_id("start-trace").first.click()
+        self.expect(self.appears(self.by_id("span-fault"), TRACE_TIMEOUT), "no span that was hit is marked")
+        self.screenshot("span-fault-1280x800")
+
+    def services(self):
+        """Routes without traffic are folded, and unfold by the keyboard; what only callers tell of is listed."""
+        self.page.evaluate("document.activeElement.blur()")
+        self.page.keyboard.press("3")
+        idle = self.by_id("idle-routes").first
+        if not self.expect(self.appears(idle, TRACE_TIMEOUT), "no routes without traffic are folded away"):
+            return self.screenshot("missing-idle")
+        listed = self.page.locator('[data-testid="foreign-row"][data-name="orders.db (sqlite)"]')
+        self.expect(self.appears(listed, TRACE_TIMEOUT), "a database that is called is not listed")
+        self.expect(not idle.locator("li").first.is_visible(), "routes without traffic are unfolded")
+        idle.locator("summary").focus()
+        self.page.keyboard.press("Enter")
+        self.expect(self.appears(idle.locator("li")), "routes without traffic do not unfold")
+        # Figures are drawn anew every five seconds; what is unfolded stays so.
+        self.page.evaluate("window.before = document.querySelector('[data-testid=service-card]')")
+        self.polled(lambda: self.page.evaluate("!window.before.isConnected"), TRACE_TIMEOUT)
+        self.expect(self.appears(idle.locator("li")), "what was unfolded is folded by the next figures")
+        self.screenshot("services-1280x800")
+        self.check_sizes("services")
 
     def faults(self):
         self.page.evaluate("document.activeElement.blur()")
@@ -97,6 +122,7 @@ class LabPage(WatchedPage):
         self.order()
         self.traffic()
         self.broken()
+        self.services()
         self.faults()
         self.check_policy()
 

@@ -38,6 +38,7 @@ class MapPage(WatchedPage):
         return None
 
     def check_sizes(self, what):
+        self.check_accessibility(what)
         self.page.set_viewport_size(PHONE)
         self.check_width(f"{what} at 390 px")
         self.screenshot(f"{what}-390x800")

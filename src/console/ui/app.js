@@ -10,6 +10,8 @@ import { metricsView } from "./metrics.js";
 import { dock, lessonsView } from "./lessons.js";
 import { faultsView } from "./faults.js";
 import { mapView } from "./map.js";
+import { alertsView } from "./alerts.js";
+import { glossary } from "./glossary.js";
 
 const main = document.getElementById("main");
 const help = document.getElementById("help");
@@ -25,6 +27,7 @@ function route() {
   if (location.pathname === "/logs") return ["logs", logsView, {}];
   if (location.pathname === "/metrics") return ["metrics", metricsView, {}];
   if (location.pathname === "/lessons") return ["lessons", lessonsView, {}];
+  if (location.pathname === "/alerts") return ["alerts", alertsView, {}];
   if (location.pathname === "/map") return ["map", mapView, {}];
   if (location.pathname === "/faults") return ["faults", faultsView, {}];
   if (location.pathname === "/services") return ["services", servicesView, {}];
@@ -144,10 +147,11 @@ function key(event) {
     if (event.key === "Escape") typing.blur();
     return;
   }
-  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics", 5: "/lessons", 6: "/faults", 7: "/map" };
+  const pages = { 1: "/", 2: "/logs", 3: "/services", 4: "/metrics", 5: "/lessons", 6: "/faults", 7: "/map", 8: "/alerts" };
   if (event.key === "/") document.querySelector("[data-filter-text]")?.focus();
   else if (event.key === "?") help.showModal();
   else if (event.key === "p") toggleLive();
+  else if (event.key === "t") document.getElementById("theme").click();
   else if (pages[event.key]) go(pages[event.key]);
   else if (!view?.key?.(event)) return;
   event.preventDefault();
@@ -168,6 +172,7 @@ addEventListener("popstate", show);
 document.getElementById("live").addEventListener("click", toggleLive);
 document.getElementById("help-open").addEventListener("click", () => help.showModal());
 dock(document.getElementById("lesson"));
+glossary(document.getElementById("words"));
 show();
 ingest();
 connect();

@@ -16,7 +16,7 @@ function s(tag, props = {}, ...children) {
     if (name.startsWith("--")) element.style.setProperty(name, value);
     else element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter(Boolean));
+  element.append(...children.flat(2).filter(Boolean));
   return element;
 }
 
@@ -45,8 +45,8 @@ export function mapView(root, { setQuery }) {
     const mine = ++asked;
     try {
       const optional = (path) => getJson(path).catch(() => ({}));
-      const [map, faults] = await Promise.all([getJson("/api/map", { lookback }), optional("/api/faults")]);
-      if (mine === asked) draw(map, marks(faults.active ?? [], []));
+      const [map, faults, alerts] = await Promise.all([getJson("/api/map", { lookback }), optional("/api/faults"), optional("/api/alerts")]);
+      if (mine === asked) draw(map, marks(faults.active ?? [], alerts.alerts ?? []));
     } catch (error) {
       if (mine === asked) note.textContent = `Not updated: ${error.message}`;
     }
@@ -99,18 +99,21 @@ export function mapView(root, { setQuery }) {
   }
 
   function drawnNode(node, { x, y }, wrong) {
-    const title = `${node.name} (${node.kind}): ${said(node)}${wrong.map((mark) => `; ${mark}`).join("")}`;
+    const seen = [cut(node.name, 20), node.kind === "callers" ? rate(node) : figuresOf(node), wrong.length > 0 && cut(`⚠ ${wrong.join(", ")}`, 34)].filter(Boolean);
+    // What is seen is part of what is said.
+    const title = `${seen.join(" ")}: ${node.name} (${node.kind}), ${said(node)}${wrong.map((mark) => `; ${mark}`).join("")}`;
     const state = wrong.length || isBad(node) ? "node bad" : "node";
-    const text = (dy, kind, value) => s("text", { x, y: y + dy, class: kind }, value);
+    const text = (dy, kind, value) => value && [s("text", { x, y: y + dy, class: kind }, value), " "];
     return s("a", { href: traces(node.find), class: `${state} ${node.kind}`, "aria-label": title, "data-testid": "map-node", "data-key": node.id, "data-name": node.name, "data-marks": wrong.join(", "), "--hue": hue(node.name) },
       s("title", {}, title),
       s("rect", { x: x - WIDTH / 2, y, width: WIDTH, height: HEIGHT, rx: node.kind === "queue" ? HEIGHT / 2 : 9 }),
-      text(22, "name", cut(node.name, 24)), text(40, "figures", node.kind === "callers" ? rate(node) : figuresOf(node)),
-      wrong.length > 0 && s("text", { x, y: y - 6, class: "mark" }, cut(`⚠ ${wrong.join(", ")}`, 34)));
+      text(22, "name", seen[0]), text(40, "figures", seen[1]), text(-6, "mark", seen[2]));
   }
 
   function drawnEdge(edge, names, points, busiest) {
-    const title = `${names.get(edge.from).name} to ${names.get(edge.to).name}: ${said(edge)}`;
+    const shown = `${rate(edge)}${isBad(edge) ? ` · ${errors(edge)}` : ""} · ${p95(edge)}`;
+    // What is seen is part of what is said.
+    const title = `${names.get(edge.from).name} to ${names.get(edge.to).name}: ${shown}; ${plural(edge.count, "call")}, ${errors(edge)} failed`;
     const down = points.at(-1).y > points[0].y;
     const [start, end] = down ? [HEIGHT, -2] : [0, HEIGHT + 2];
     const way = points.map((point, i) => ({ x: point.x, y: point.y + (i === 0 ? start : i === points.length - 1 ? end : HEIGHT / 2) }));
@@ -124,7 +127,7 @@ export function mapView(root, { setQuery }) {
     const label = { x: before.x + (last.x - before.x) * 0.72, y: before.y + (last.y - before.y) * 0.62 };
     return s("a", { href: traces(edge.find), class: isBad(edge) ? "edge bad" : "edge", "aria-label": title, "data-testid": "map-edge", "data-key": `${edge.from} ${edge.to}`, "data-from": names.get(edge.from).name, "data-to": names.get(edge.to).name, "--thick": (1 + 2.5 * (Math.log1p(edge.count) / Math.log1p(busiest))).toFixed(2) },
       s("title", {}, title), s("path", { class: "hit", d }), s("path", { class: "line", d, "marker-end": "url(#arrow)" }),
-      s("text", { x: label.x, y: label.y, class: "figures" }, `${rate(edge)}${isBad(edge) ? ` · ${errors(edge)}` : ""} · ${p95(edge)}`));
+      s("text", { x: label.x, y: label.y, class: "figures" }, shown));
   }
 
   const head = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));

@@ -15,6 +15,8 @@ pub struct AlertInstance {
     pub annotations: BTreeMap<String, String>,
     /// Prometheus: `pending` or `firing`. Alertmanager: `unprocessed`, `active` or `suppressed`.
     pub state: String,
+    /// When its condition began to hold, as the backend writes it (RFC 3339); empty where it does not say.
+    pub since: String,
 }
 
 impl AlertInstance {
@@ -28,11 +30,12 @@ impl AlertInstance {
         self.label("alertname")
     }
 
-    fn read(alert: &Value, state: &Value) -> Self {
+    fn read(alert: &Value, state: &Value, since: &Value) -> Self {
         Self {
             labels: texts(&alert["labels"]),
             annotations: texts(&alert["annotations"]),
             state: state.as_str().unwrap_or_default().to_owned(),
+            since: since.as_str().unwrap_or_default().to_owned(),
         }
     }
 }
@@ -98,8 +101,10 @@ impl AlertReader {
         };
         let alerts = self.api.list(path, pointer, EXPECTED).await?;
         let read = |alert: &Value| match self.source {
-            AlertSource::Prometheus => AlertInstance::read(alert, &alert["state"]),
-            AlertSource::Alertmanager => AlertInstance::read(alert, &alert["status"]["state"]),
+            AlertSource::Prometheus => AlertInstance::read(alert, &alert["state"], &alert["activeAt"]),
+            AlertSource::Alertmanager => {
+                AlertInstance::read(alert, &alert["status"]["state"], &alert["startsAt"])
+            }
         };
         Ok(alerts.iter().map(read).collect())
     }

@@ -10,10 +10,10 @@ use std::ffi::{OsStr, OsString};
 use super::own_names::without_name;
 use super::plan::LabPlan;
 use crate::config::{
-    CHOSEN_VARIABLE, HOST_OF_CONTAINERS, LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE, VariableReader,
-    child as var,
+    BackendProgram, CHOSEN_VARIABLE, HOST_OF_CONTAINERS, LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE,
+    VariableReader, child as var,
 };
-use crate::schema::Role;
+use crate::schema::{Endpoint, Role};
 
 /// Reads a variable of our own environment; a set but empty one counts as not set.
 pub(super) type Inherited<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -36,6 +36,9 @@ impl Environment {
         }
         if let Some(rules) = &plan.keep {
             env.set(var::CONSOLE_KEEP, rules.to_string());
+        }
+        if plan.with.contains(&BackendProgram::Prometheus) {
+            env.set(var::CONSOLE_PROMETHEUS, plan.url(plan.ports.at(Endpoint::Prometheus)));
         }
         env
     }

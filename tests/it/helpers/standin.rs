@@ -7,7 +7,14 @@ use std::sync::Arc;
 /// Serves HTTP/1.1 on a free port, whose address it returns; `answer` gets method, path and body, `None`
 /// holds the request.
 pub fn serve(answer: impl Fn(&str, &str, &[u8]) -> Option<String> + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    serve_on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+}
+
+/// The same on a port of one's own.
+pub fn serve_on(
+    listener: TcpListener,
+    answer: impl Fn(&str, &str, &[u8]) -> Option<String> + Send + Sync + 'static,
+) -> String {
     let address = listener.local_addr().unwrap().to_string();
     let answer = Arc::new(answer);
     std::thread::spawn(move || {
