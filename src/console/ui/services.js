@@ -59,13 +59,24 @@ export function servicesView(root) {
   const body = h("div", { class: "services" });
   root.append(h("h1", {}, "Services"), h("p", { class: "note" }, "Requests (or messages), share that failed (5xx, or retried) and 95th percentile over the last minute. Counts are read from each service's /metrics. The percentile is that of the spans kept here; where there are none, the histogram's buckets only say ≤ or >."), body);
 
+  // Whose routes without traffic are unfolded.
+  const unfolded = new Set();
+
   function routes(service) {
-    if (!service.routes?.length) return h("p", { class: "note" }, "No requests counted yet.");
-    const busiest = [...service.routes].sort((a, b) => b.total - a.total);
+    const all = service.routes ?? [];
+    const busy = all.filter((r) => r.total > 0).sort((a, b) => b.total - a.total);
+    const idle = all.filter((r) => !(r.total > 0)).map((r) => r.route).sort();
     const head = h("tr", {}, ["Route", "Rate", "Errors", "p95", "Total"].map((t) => h("th", { scope: "col" }, t)));
-    return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, busiest.map((r) =>
-      h("tr", { class: r.total ? "" : "idle" }, h("th", { scope: "row" }, r.route), h("td", {}, rate(r)),
+    const table = () => h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, busy.map((r) =>
+      h("tr", { "data-testid": "route-row" }, h("th", { scope: "row" }, r.route), h("td", {}, rate(r)),
         h("td", { class: isBad(r) ? "danger" : "" }, errors(r)), h("td", { title: p95Source(r) }, p95(r)), h("td", {}, count(r.total)))))));
+    return [busy.length ? table() : h("p", { class: "note" }, "No requests counted yet."), idle.length > 0 && folded(service.name, idle)];
+  }
+
+  function folded(name, idle) {
+    const toggled = (event) => unfolded[event.target.open ? "add" : "delete"](name);
+    return h("details", { class: "idle", "data-testid": "idle-routes", open: unfolded.has(name), ontoggle: toggled },
+      h("summary", { "data-summary": name }, `${plural(idle.length, "route")} without traffic`), h("ul", {}, idle.map((route) => h("li", {}, h("code", {}, route)))));
   }
 
   function card(service) {
@@ -85,6 +96,18 @@ export function servicesView(root) {
 
   const again = calm(load, 300);
 
+  // Databases, queues and foreign callees: the spans of their callers tell of them.
+  function called(nodes) {
+    const silent = nodes.filter((node) => !["service", "callers"].includes(node.kind));
+    if (!silent.length) return [];
+    const head = h("tr", {}, ["Called", "Kind", "Rate", "Errors", "p95", ""].map((t) => h("th", { scope: "col" }, t)));
+    const row = (node) => h("tr", { "data-testid": "foreign-row", "data-name": node.name }, h("th", { scope: "row" }, node.name), h("td", {}, node.kind), h("td", {}, rate(node)),
+      h("td", { class: isBad(node) ? "danger" : "" }, errors(node)), h("td", {}, p95(node)), h("td", {}, h("a", { href: `/?${new URLSearchParams(node.find)}`, "aria-label": `traces of ${node.name}` }, "traces")));
+    return [h("section", { class: "service called" }, h("header", {}, h("h2", {}, "Called, and sends nothing here"), h("span", { class: "grow" }), h("a", { href: "/map" }, "map")),
+      h("p", { class: "note" }, "Databases, queues and foreign services, as their callers' spans of the last 15 minutes tell."),
+      h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, silent.map(row)))))];
+  }
+
   // Not of the lab: known by what it sends, its figures are of the spans kept.
   function other(service) {
     const name = encodeURIComponent(service.name);
@@ -98,8 +121,10 @@ export function servicesView(root) {
 
   async function load() {
     try {
-      const now = await getJson("/api/overview");
-      body.replaceChildren(...now.services.map(card), ...now.others.map(other));
+      const [now, map] = await Promise.all([getJson("/api/overview"), getJson("/api/map")]);
+      const focused = document.activeElement?.dataset?.summary;
+      body.replaceChildren(...now.services.map(card), ...now.others.map(other), ...called(map.nodes));
+      if (focused) body.querySelector(`[data-summary="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
       if (!now.services.some((s) => s.up)) body.prepend(empty("No service answers", h("p", {}, "Start the lab:"), h("pre", {}, "o11y-lab up")));
     } catch { /* the next change asks again */ }
   }
