@@ -1,6 +1,7 @@
 //! The list of traces: found, sorted, page by page, with the points of its scatter.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -15,6 +16,10 @@ use super::params::{Pairs, Params};
 use super::state::Console;
 use super::traces::{StoredSpan, StoredTrace};
 use super::{background, jaeger, query, scatter};
+use crate::schema::FAULT_ATTRIBUTE;
+
+/// The most faults that are named of one trace.
+const MOST_FAULTS: usize = 5;
 
 /// What is asked of the list.
 struct ListQuery<'a> {
@@ -154,5 +159,48 @@ fn summary(trace: &StoredTrace) -> Value {
         "spans": trace.spans.len(),
         "errors": errors,
         "services": services,
+        "faults": faults(trace),
     })
+}
+
+/// The faults that hit a span of it, each once; some at the most, however many names it says.
+fn faults(trace: &StoredTrace) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for kept in &trace.spans {
+        if let Some(hit) = find_text(&kept.span.attributes, FAULT_ATTRIBUTE) {
+            found.extend(
+                hit.split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty())
+                    .take(MOST_FAULTS)
+                    .map(|name| name.chars().take(40).collect::<String>()),
+            );
+        }
+        if found.len() >= MOST_FAULTS {
+            break;
+        }
+    }
+    found.into_iter().take(MOST_FAULTS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::console::sample;
+    use crate::console::traces::TraceStore;
+
+    #[test]
+    fn a_trace_names_each_fault_that_hit_it_once_and_a_bounded_number_of_them() {
+        let mut store = TraceStore::new(100, 1 << 20);
+        for (id, hit) in [(1, "latency"), (2, "slow-db,latency"), (3, ""), (4, &"x,".repeat(90))] {
+            let mut span = sample::span(1, id, 0);
+            span.attributes =
+                if hit.is_empty() { Vec::new() } else { vec![sample::text(FAULT_ATTRIBUTE, hit)] };
+            store.insert(&sample::origin("a"), span).unwrap();
+        }
+        let found = faults(&store.all()[0]);
+        assert!(found.len() <= MOST_FAULTS && found.contains(&"latency".to_owned()), "{found:?}");
+        assert_eq!(found.iter().filter(|name| *name == "slow-db").count(), 1);
+    }
 }

@@ -18,7 +18,7 @@ export function build(trace, criticalPath) {
   const nodes = new Map(trace.spans.map((span) => [span.spanID, {
     span, children: [], path: [], depth: 0, below: 0, parent: null,
     service: trace.processes[span.processID]?.serviceName ?? "unknown",
-    kind: tagOf(span, "span.kind") ?? "", error: tagOf(span, "error") === true,
+    kind: tagOf(span, "span.kind") ?? "", error: tagOf(span, "error") === true, fault: tagOf(span, "o11y_lab.fault"),
     parents() {
       const list = [];
       for (let up = this.parent; up; up = up.parent) list.push(up);

@@ -129,7 +129,7 @@ export function traceView(root, { id, go }) {
     const lines = state.lines.get(span.spanID) ?? [];
     const dots = lines.map((line) => ({ line, at: share(micros(line.timestamp) - model.start) })).filter(({ at }) => at >= 0 && at <= 1)
       .map(({ line, at }) => h("i", { class: `log-dot ${["error", "fatal", "warn"].find((level) => String(line.level).toLowerCase().startsWith(level)) ?? ""}`, "--from": at, "data-testid": "log-dot", title: `${clock(new Date(line.timestamp))} ${line.level}: ${line.message}` }));
-    const more = `, ${time(span.duration)}${node.error ? ", error" : ""}${path.length ? ", on the critical path" : ""}${lines.length ? `, ${plural(lines.length, "log line")}` : ""}`;
+    const more = `, ${time(span.duration)}${node.error ? ", error" : ""}${node.fault ? `, hit by fault ${node.fault}` : ""}${path.length ? ", on the critical path" : ""}${lines.length ? `, ${plural(lines.length, "log line")}` : ""}`;
     const fold = node.children.length
       ? h("button", { type: "button", class: "fold", tabindex: "-1", "aria-hidden": "true", onclick: (e) => { e.stopPropagation(); toggle(node); } }, String(node.below))
       : h("span", { class: "fold leaf" });
@@ -140,6 +140,7 @@ export function traceView(root, { id, go }) {
       "aria-expanded": node.children.length ? "true" : undefined, "data-testid": "span-row", "data-span-id": span.spanID, "data-service": node.service,
       "data-name": span.operationName, "data-kind": node.kind, "--hue": hue(node.service), "--depth": Math.min(node.depth, 24), onclick: () => toggleDetails(node) },
       h("div", { class: "what" }, fold, h("span", { class: "op" }, node.error && h("span", { class: "cross", "aria-hidden": "true" }, "✕ "), span.operationName),
+        node.fault && h("span", { class: "flag hit", "data-testid": "span-fault", title: "a fault has hit it" }, `⚡ ${node.fault}`),
         h("span", { class: "svc" }, node.service), node.kind && h("span", { class: "kind", title: `${node.kind} span` }, node.kind), h("span", { class: "hidden" }, more)),
       h("div", { class: "lane", "aria-hidden": "true" }, bar, path, events, dots,
         h("span", { class: place, "--from": share(span.startTime - model.start), "--part": share(span.duration) }, time(span.duration))));

@@ -101,7 +101,8 @@ export function tracesView(root, { go, setQuery }) {
       "data-testid": "trace-row", "data-trace-id": trace.traceID, "--hue": hue(trace.service) },
       h("span", { class: "name" }, h("b", {}, trace.name), status,
         !trace.rootReceived && h("em", { title: "The root span has not arrived" }, "no root"),
-        failed && h("span", { class: "flag" }, plural(trace.errors, "error"))),
+        failed && h("span", { class: "flag" }, plural(trace.errors, "error")),
+        trace.faults.length > 0 && h("span", { class: "flag hit", "data-testid": "trace-fault", title: "a fault has hit it" }, `⚡ ${trace.faults.join(", ")}`)),
       h("span", { class: "who" }, trace.services.map((s) =>
         chip(s.name, ` ${s.spans}`, { class: s.errors ? "chip bad" : "chip", title: `${plural(s.spans, "span")}, ${plural(s.errors, "error")}` }))),
       h("span", { class: "took" }, h("i", { class: "bar", "--part": Math.max(0.006, trace.duration / longest), "aria-hidden": "true" }), h("span", {}, time(trace.duration))),
