@@ -7,6 +7,7 @@ import { errors, p95, rate } from "./services.js";
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, GAP, DROP, BEND] = [176, 54, 22, 66, 40];
 const WINDOWS = [["1m", "last minute"], ["5m", "last 5 minutes"], ["", "last 15 minutes"], ["1h", "last hour"], ["24h", "last day"]];
+const MARK_EVERY = 3_000;
 const isBad = (figures) => figures.errorRatio > 0.01;
 
 function s(tag, props = {}, ...children) {
@@ -30,6 +31,8 @@ export function mapView(root, { setQuery }) {
   let lookback = new URLSearchParams(location.search).get("lookback") ?? "";
   let asked = 0;
   let waiting = 0;
+  let marked = () => [];
+  let markedAt = 0;
   const note = h("p", { class: "note", role: "status" });
   const form = h("form", { class: "filters", onsubmit: (e) => e.preventDefault() },
     select("Time", lookback, WINDOWS, (value) => {
@@ -44,12 +47,20 @@ export function mapView(root, { setQuery }) {
   async function load() {
     const mine = ++asked;
     try {
-      const optional = (path) => getJson(path).catch(() => ({}));
-      const [map, faults, alerts] = await Promise.all([getJson("/api/map", { lookback }), optional("/api/faults"), optional("/api/alerts")]);
-      if (mine === asked) draw(map, marks(faults.active ?? [], alerts.alerts ?? []));
+      const [map] = await Promise.all([getJson("/api/map", { lookback }), mark()]);
+      if (mine === asked) draw(map, marked);
     } catch (error) {
       if (mine === asked) note.textContent = `Not updated: ${error.message}`;
     }
+  }
+
+  // Faults are asked of every role: not as often as the map is drawn.
+  async function mark() {
+    if (Date.now() - markedAt < MARK_EVERY) return;
+    markedAt = Date.now();
+    const optional = (path) => getJson(path).catch(() => ({}));
+    const [faults, alerts] = await Promise.all([optional("/api/faults"), optional("/api/alerts")]);
+    marked = marks(faults.active ?? [], alerts.alerts ?? []);
   }
 
   // What is wrong with a service, in words: its faults, its alerts that fire.
