@@ -42,7 +42,8 @@ function show() {
   main.replaceChildren();
   main.className = make.name;
   for (const item of document.querySelectorAll("nav a")) {
-    item.toggleAttribute("aria-current", item.dataset.view === name);
+    // On a narrow screen the row of pages scrolls.
+    if (item.toggleAttribute("aria-current", item.dataset.view === name)) item.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   view = make(main, { ...args, go, setQuery });
   view.update({ traces: true, logs: true, metrics: true });
