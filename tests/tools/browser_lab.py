@@ -118,12 +118,25 @@ class LabPage(WatchedPage):
         self.expect(self.appears(set_now), "a fault that was set is not shown")
         self.expect(self.appears(self.by_id("fault-none")), "a fault whose time is over is still shown")
 
+    def slow_network(self):
+        """Each page comes on a line that is slow in both ways, and says meanwhile nothing that is wrong."""
+        session = self.context.new_cdp_session(self.page)
+        session.send("Network.enable")
+        session.send(
+            "Network.emulateNetworkConditions",
+            {"offline": False, "latency": 300, "downloadThroughput": 60_000, "uploadThroughput": 60_000},
+        )
+        for path, shown in [("", "start-order"), ("faults", "fault-row"), ("map", "map-node"), ("services", "route-row")]:
+            self.page.goto(self.options.url.rstrip("/") + f"/{path}", wait_until="commit")
+            self.expect(self.appears(self.by_id(shown), TRACE_TIMEOUT), f"on a slow line /{path} does not come")
+
     def walk(self):
         self.order()
         self.traffic()
         self.broken()
         self.services()
         self.faults()
+        self.slow_network()
         self.check_policy()
 
 

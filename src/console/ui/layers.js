@@ -1,6 +1,8 @@
 // A layered layout: every node below those that lead to it, edges around the nodes they pass.
 
 const SWEEPS = 6;
+// With more bends than this no picture is read, and drawing one takes time: edges then go straight.
+const MOST_BENDS = 1_000;
 
 // `nodes` are ids, `edges` [from, to] pairs of them. Returns the rows of nodes from top to bottom, each with the places of
 // bends among its nodes, and of each edge its bends: { rows: [[id or bend]], bends: Map(edge index, [bend]) }.
@@ -11,9 +13,11 @@ export function layers(nodes, edges) {
   nodes.forEach((id) => (rows[rank.get(id)] ??= []).push(id));
   const links = [];
   const bends = new Map();
+  const between = ({ from, to }) => rank.get(to) - rank.get(from) - 1;
+  const bent = forward.reduce((sum, edge) => sum + between(edge), 0) <= MOST_BENDS;
   for (const { from, to, index } of forward) {
     const chain = [from];
-    for (let row = rank.get(from) + 1; row < rank.get(to); row++) {
+    for (let row = rank.get(from) + 1; bent && row < rank.get(to); row++) {
       const bend = { bend: index };
       rows[row].push(bend);
       chain.push(bend);
@@ -72,7 +76,7 @@ function ranks(nodes, edges) {
 function arrange(rows, links) {
   const above = new Map();
   const below = new Map();
-  const note = (map, key, value) => map.set(key, [...(map.get(key) ?? []), value]);
+  const note = (map, key, value) => (map.has(key) ? map.get(key).push(value) : map.set(key, [value]));
   for (const [from, to] of links) {
     note(below, from, to);
     note(above, to, from);
