@@ -22,7 +22,14 @@ function s(tag, props = {}, ...children) {
 }
 
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
-const figuresOf = (of) => (of.count ? `${rate(of)} · ${errors(of)} · ${p95(of)}` : "no calls");
+// There is little room, and of how long the figures are stands above: where less than one a second came, how many that were.
+const often = (of) => (of.rate >= 1 ? rate(of) : plural(of.count, "call"));
+const figuresOf = (of) => (of.count ? `${often(of)} · ${errors(of)} · ${p95(of)}` : "serves nothing");
+// One mark, or how many of a kind.
+function short(wrong) {
+  const kinds = Map.groupBy(wrong, (mark) => mark.split(" ")[0]);
+  return [...kinds].map(([kind, all]) => (all.length === 1 ? all[0] : plural(all.length, kind))).join(", ");
+}
 const said = (of) => (of.count ? `${plural(of.count, "call")}, ${rate(of)}, ${errors(of)} failed, p95 ${p95(of)}` : "no calls");
 const traces = (find) => (Object.keys(find).length ? `/?${new URLSearchParams(find)}` : "/");
 
@@ -110,7 +117,7 @@ export function mapView(root, { setQuery }) {
   }
 
   function drawnNode(node, { x, y }, wrong) {
-    const seen = [cut(node.name, 20), node.kind === "callers" ? rate(node) : figuresOf(node), wrong.length > 0 && cut(`⚠ ${wrong.join(", ")}`, 34)].filter(Boolean);
+    const seen = [cut(node.name, 20), node.kind === "callers" ? often(node) : figuresOf(node), wrong.length > 0 && cut(`⚠ ${short(wrong)}`, 34)].filter(Boolean);
     // What is seen is part of what is said.
     const title = `${seen.join(" ")}: ${node.name} (${node.kind}), ${said(node)}${wrong.map((mark) => `; ${mark}`).join("")}`;
     const state = wrong.length || isBad(node) ? "node bad" : "node";
@@ -122,7 +129,7 @@ export function mapView(root, { setQuery }) {
   }
 
   function drawnEdge(edge, names, points, busiest) {
-    const shown = `${rate(edge)}${isBad(edge) ? ` · ${errors(edge)}` : ""} · ${p95(edge)}`;
+    const shown = `${often(edge)}${isBad(edge) ? ` · ${errors(edge)}` : ""} · ${p95(edge)}`;
     // What is seen is part of what is said.
     const title = `${names.get(edge.from).name} to ${names.get(edge.to).name}: ${shown}; ${plural(edge.count, "call")}, ${errors(edge)} failed`;
     const down = points.at(-1).y > points[0].y;
