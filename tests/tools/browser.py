@@ -132,6 +132,21 @@ class ConsolePage(WatchedPage):
             shown = self.appears(self.by_id("log-line").filter(has_text=text), TRACE_TIMEOUT)
             self.expect(shown, f"no log line with {text!r}")
 
+    def check_log_rows(self):
+        """On a narrower window a line's service stands beside its message, and the message is not cut into two."""
+        for width in (1100, 900):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            for line in self.by_id("log-line").all():
+                whole = line.evaluate(
+                    """line => {
+                        const message = line.querySelector(".message").getClientRects();
+                        const chip = line.querySelector(".chip").getBoundingClientRect();
+                        return message.length === 1 && Math.abs(message[0].top - chip.top) < 12;
+                    }"""
+                )
+                self.expect(whole, f"at {width} px a log line is torn: {line.inner_text()!r}")
+        self.page.set_viewport_size(WIDE)
+
     def check_details(self):
         """By click on one span, by the keyboard on another."""
         rows = self.by_id("span-row").all()
@@ -178,6 +193,7 @@ class ConsolePage(WatchedPage):
         self.trace_row().first.click()
         self.check_waterfall()
         self.check_logs()
+        self.check_log_rows()
         self.check_details()
         self.check_literals()
         self.screenshot("trace-1280x800")
