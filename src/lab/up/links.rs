@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::plan::LabPlan;
 use crate::config::BackendProgram;
 use crate::runtime::oneshot::OneShot;
@@ -15,6 +17,9 @@ const DASHBOARDS: &str = "http://localhost:3100/d/";
 const TRACES: &str = "Jaeger (http://localhost:16686, with `up` the console at http://localhost:3005)";
 /// Prometheus's page of alerts, and where it is in a build that has only the classic pages, as Debian's.
 const ALERT_PAGES: [&str; 2] = ["/alerts", "/classic/alerts"];
+
+/// The largest answer of `/stats`, in bytes.
+const LARGEST_STATS: usize = 1 << 16;
 
 /// The commands that find their lab by its ports.
 const COMMANDS: [&str; 6] = [
@@ -40,6 +45,19 @@ pub(super) async fn alerts_page(plan: &LabPlan) -> Option<String> {
         }
     }
     Some(url)
+}
+
+/// What is said where dead letters wait from before, as a lesson leaves them whose lab was stopped in the middle.
+pub(super) async fn dead_letters(plan: &LabPlan) -> Option<String> {
+    let url = format!("{}/stats", plan.url(plan.ports.of(Role::Notify)));
+    let answer = OneShot::new(Duration::from_secs(1), LARGEST_STATS).get(&url).await.ok()?;
+    let dead = answer.json::<Value>()?["dead"].as_u64().filter(|dead| *dead > 0)?;
+    let (letters, them) = if dead == 1 { ("letter waits", "it") } else { ("letters wait", "them") };
+    let base = plan.ports.of(Role::Gateway);
+    let ports = if base == PORT_BASE { String::new() } else { format!(" --port-base {base}") };
+    Some(format!(
+        "{dead} dead {letters} from before; `o11y-lab queue dead replay --all{ports}` sends {them} back to the queue"
+    ))
 }
 
 /// A rule file whose dashboards are the console's page of the services: there is no Grafana here.

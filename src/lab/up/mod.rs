@@ -200,4 +200,7 @@ async fn announce(children: &[Supervised], outputs: &Outputs, plan: &LabPlan, wi
     if let Some(note) = environment::no_traces(&inherited).as_ref().or(plan.otlp.note.as_ref()) {
         outputs.say(note);
     }
+    if let Some(waiting) = links::dead_letters(plan).await {
+        outputs.say(&waiting);
+    }
 }
