@@ -81,6 +81,9 @@ pub struct VerifyConfig {
     /// List every claim, not only those that do not hold
     #[arg(long, env = "VERIFY_DETAILS")]
     pub details: bool,
+    /// Send nothing: judge the traces.jsonl, metrics.jsonl and logs.jsonl of this folder, as `scenario record` writes them, by the shapes of requests and by the truth beside them
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "orders", "seed", "traces", "metrics", "logs", "alerts", "diff", "pipeline", "faults", "watch", "spec", "record"])]
+    pub files: Option<PathBuf>,
     /// Send nothing: say what changed from one report, made with --json, to a later one
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["junit", "github", "details"])]
     pub diff: Vec<PathBuf>,

@@ -161,6 +161,17 @@ fn victoria_line(record: Value) -> Option<LogLine> {
     Some(LogLine::of_record(fields))
 }
 
+/// The records of a message of OTLP.
+pub(crate) fn otlp_lines(message: &Value) -> Vec<LogLine> {
+    let mut lines = Vec::new();
+    for group in array(&message["resourceLogs"]) {
+        let resource = attributes(&group["resource"]["attributes"]);
+        let records = array(&group["scopeLogs"]).iter().flat_map(|scope| array(&scope["logRecords"]));
+        lines.extend(records.map(|record| otlp_line(&resource, record)));
+    }
+    lines
+}
+
 /// A record of OTLP with the fields of a line.
 fn otlp_line(resource: &SpanAttributes, record: &Value) -> LogLine {
     let mut fields: Map<String, Value> = attributes(&record["attributes"]).into_iter().collect();

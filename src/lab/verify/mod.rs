@@ -32,6 +32,7 @@ pub(crate) mod pipeline;
 mod quality;
 pub(crate) mod queue;
 mod receiver;
+mod recorded;
 mod report;
 mod round;
 mod sources;
@@ -96,6 +97,11 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     }
     // Before anything is sent: a report that cannot be written is no reason to have sent it.
     let junit = config.junit.as_deref().map(writable).transpose()?;
+    if let Some(dir) = &config.files {
+        let report = recorded::verify(dir).await?;
+        tell(&report, &config, junit)?;
+        return exit_of(&report);
+    }
     let report = match (&wanted, &config.pipeline) {
         (Some(spec), _) => spec::verify(&config, spec, &stop).await?,
         (None, Some(receiver)) => through(receiver, &config, &stop).await?,
