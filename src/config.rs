@@ -53,7 +53,8 @@ pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;
 pub use retention::{DeadLetterConfig, RetentionConfig};
 pub use scenario::{
-    ScenarioAction, ScenarioCheck, ScenarioRecord, ScenarioReplay, ScenarioRun, ScenarioScore, ScenarioTarget,
+    FaultPlace, ScenarioAction, ScenarioCheck, ScenarioRecord, ScenarioReplay, ScenarioRun, ScenarioScore,
+    ScenarioTarget,
 };
 pub use transport::{
     AddressSetting, CargoFeature, Guarantees, KeyOrder, TRANSPORTS, Transport, TransportRow,

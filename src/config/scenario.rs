@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Command, FromArgMatches as _, Subcommand};
 
 use super::{PortBase, VerifyConfig, http_url};
+use crate::schema::{Fault, Role, SERVICES};
 
 /// What `o11y-lab scenario` does.
 #[derive(Clone, Debug, Subcommand)]
@@ -43,9 +44,42 @@ pub struct ScenarioRecord {
     /// Folder for the data set, made where there is none
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Send requests as ever for so many minutes, half of them before the fault and half while it is set [default: 20 of each kind before it]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub minutes: Option<u32>,
+    /// Set this fault too, with its defaults, which is not the cause: FAULT, or FAULT@ROLE (repeatable)
+    #[arg(long, value_name = "FAULT", value_parser = fault_place)]
+    pub distraction: Vec<FaultPlace>,
+    /// Leave in what says which fault is set: o11y_lab.fault, its causes, lines and series about faults
+    #[arg(long)]
+    pub with_marks: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub target: ScenarioTarget,
+}
+
+/// A fault and the role that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultPlace {
+    /// Its row.
+    pub fault: &'static Fault,
+    /// One of the row's roles.
+    pub role: Role,
+}
+
+/// `FAULT@ROLE`; without a role the first that the fault's row names.
+fn fault_place(text: &str) -> Result<FaultPlace, String> {
+    let (name, role) = text.split_once('@').map_or((text, None), |(name, role)| (name, Some(role)));
+    let fault = Fault::named(name).ok_or("there is no such fault: `o11y-lab fault list` has all")?;
+    let wanted = |candidate: &&Role| role.is_none_or(|role| candidate.as_str() == role);
+    match fault.roles.iter().find(wanted) {
+        Some(role) => Ok(FaultPlace { fault, role: *role }),
+        None => {
+            let roles: Vec<_> = SERVICES.iter().filter(|row| fault.roles.contains(&row.role)).collect();
+            let roles: Vec<_> = roles.iter().map(|row| row.command).collect();
+            Err(format!("{name} is a fault of {}", roles.join(", ")))
+        }
+    }
 }
 
 /// Settings of `scenario replay`.
@@ -149,6 +183,15 @@ impl VerifyConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_distraction_is_a_fault_of_the_table_at_a_role_that_can_have_it() {
+        let place = |text: &str| fault_place(text).map(|place| (place.fault.name, place.role));
+        assert_eq!(place("poison"), Ok(("poison", Role::Notify)));
+        assert_eq!(place("latency@lambda"), Ok(("latency", Role::Lambda)));
+        assert_eq!(place("poison@user"), Err("poison is a fault of notify".to_owned()));
+        assert!(place("rain").is_err());
+    }
 
     #[test]
     fn the_defaults_of_a_workload_are_those_of_verify_on_other_ports() {

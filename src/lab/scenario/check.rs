@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::model::Scenario;
 use super::scene::Scene;
 use super::target::LessonLab;
+use super::until::{Unmet, until};
 use super::{NotPassed, SCENARIOS, lesson, wanted};
 use crate::config::{ScenarioCheck, TraceMode};
 use crate::lab::output::CommandOutput;
@@ -118,19 +118,17 @@ async fn solved(
     let begun = lesson::begin(lab, scenario, scene, cause).await;
     begun.map_err(|why| format!("the stage cannot be set: {why}"))?;
     let truth = scene.truth.as_ref().ok_or("there is no truth")?;
-    let end = Instant::now() + if cause { SOLVED_WITHIN } else { NOT_SOLVED_WITHIN };
-    loop {
-        let found = (scenario.solve)(&lesson::eyes(lab, scene)).await;
-        let why = match found {
-            Ok(found) if scenario.answer.is_right(&found, truth) => return Ok(found.shown()),
-            Ok(found) => format!("the telemetry says {}, the truth is {}", found.shown(), truth.shown()),
-            Err(why) => format!("the telemetry has no answer: {why}"),
-        };
-        if Instant::now() >= end {
-            return Err(why);
+    until(if cause { SOLVED_WITHIN } else { NOT_SOLVED_WITHIN }, PAUSE, async || {
+        match (scenario.solve)(&lesson::eyes(lab, scene)).await {
+            Ok(found) if scenario.answer.is_right(&found, truth) => Ok(found.shown()),
+            Ok(found) => {
+                let (said, truth) = (found.shown(), truth.shown());
+                Err(Unmet::NotYet(format!("the telemetry says {said}, the truth is {truth}")))
+            }
+            Err(why) => Err(Unmet::NotYet(format!("the telemetry has no answer: {why}"))),
         }
-        sleep(PAUSE).await;
-    }
+    })
+    .await
 }
 
 impl Checked {

@@ -1,11 +1,12 @@
 //! What somebody sees who knows the question alone: telemetry since the stage was set, and the facts that were told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::target::LessonLab;
+use super::until::{Unmet, until};
 use crate::config::VerifyConfig;
 use crate::lab::backend::BackendError;
 use crate::lab::backend::count::{CountReader, CountSnapshot};
@@ -103,17 +104,14 @@ impl Eyes {
     /// The counters of all roles now; of a Prometheus once it has scraped them since this was asked.
     pub(super) async fn counts(&self) -> Result<CountSnapshot, String> {
         let now = Timestamp::now().as_duration().as_secs_f64();
-        let end = Instant::now() + SCRAPED_WITHIN;
-        loop {
+        until(SCRAPED_WITHIN, PAUSE, async || {
             let found = self.counts.read().await.map_err(said)?;
-            if !self.has_prometheus || found.newest.values().all(|newest| *newest >= now) {
-                return Ok(found);
+            match !self.has_prometheus || found.newest.values().all(|newest| *newest >= now) {
+                true => Ok(found),
+                false => Err(Unmet::yet("Prometheus has no sample that is newer than the question")),
             }
-            if Instant::now() >= end {
-                return Err("Prometheus has no sample that is newer than the question".to_owned());
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+        })
+        .await
     }
 }
 

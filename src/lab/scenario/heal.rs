@@ -1,13 +1,12 @@
 //! Repair, and its proof: no fault of the stage is active, every accepted order is notified, no dead letter is new, and
 //! a request is answered as ever with a trace that no fault has hit.
 
-use std::time::{Duration, Instant};
-
-use tokio::time::sleep;
+use std::time::Duration;
 
 use super::model::Scenario;
 use super::scene::Scene;
 use super::target::LessonLab;
+use super::until::{Unmet, until};
 use crate::lab::backend::trace::TraceReader;
 use crate::lab::expect::{SpanKind, Subject};
 use crate::lab::verify::ledger::{LedgerEntry, RequestOutcome};
@@ -91,24 +90,17 @@ async fn whole(lab: &LessonLab, entry: &LedgerEntry) -> Result<(), String> {
     let reader = TraceReader::new(&lab.config.console());
     let spans = &entry.shape.spans;
     let wanted = spans.iter().position(|span| span.kind == SpanKind::Consumer).unwrap_or(spans.len());
-    let end = Instant::now() + HEALED_WITHIN;
-    loop {
-        let id = entry.trace.as_deref().unwrap_or_default();
+    let id = entry.trace.as_deref().unwrap_or_default();
+    until(HEALED_WITHIN, PAUSE, async || {
         let trace = reader.trace(id).await.map_err(|error| error.to_string())?;
         if let Some(hit) = trace.spans.iter().find(|span| span.attributes.contains_key(FAULT_ATTRIBUTE)) {
-            return Err(format!(
-                "{} of {} is still hit by {}",
-                hit.name,
-                hit.service,
-                hit.text(FAULT_ATTRIBUTE)
-            ));
+            let fault = hit.text(FAULT_ATTRIBUTE);
+            return Err(Unmet::Never(format!("{} of {} is still hit by {fault}", hit.name, hit.service)));
         }
-        if trace.spans.len() >= wanted {
-            return Ok(());
+        match trace.spans.len() {
+            there if there >= wanted => Ok(()),
+            there => Err(Unmet::NotYet(format!("the trace {id} has {there} spans of {wanted}"))),
         }
-        if Instant::now() >= end {
-            return Err(format!("the trace {id} has {} spans of {wanted}", trace.spans.len()));
-        }
-        sleep(PAUSE).await;
-    }
+    })
+    .await
 }

@@ -27,6 +27,7 @@ mod scene;
 mod score;
 mod stage;
 mod target;
+mod until;
 
 pub use answer::{Answer, AnswerKind};
 pub use model::{FaultChoice, Level, Scenario, Setting, Step, Wait};

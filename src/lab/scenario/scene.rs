@@ -44,6 +44,20 @@ pub(super) struct StagedFault {
     pub(super) role: String,
     /// The body of `POST /faults`.
     pub(super) settings: Value,
+    /// When it was set, in nanoseconds since the epoch.
+    #[serde(default)]
+    pub(super) set: u64,
+    /// When the stage cleared it, likewise; 0 while it is active.
+    #[serde(default)]
+    pub(super) cleared: u64,
+    /// Set beside the cause, to lead away from it.
+    #[serde(default)]
+    pub(super) distraction: bool,
+}
+
+/// The time, in nanoseconds since the epoch.
+pub(super) fn nanos_now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default()
 }
 
 impl StagedFault {
@@ -100,12 +114,11 @@ impl SentRequest {
 impl Scene {
     /// A stage on which nothing was done yet.
     pub fn new(scenario: &Scenario, seed: Option<u64>) -> Self {
-        let began = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default();
         Self {
             scenario: scenario.name.to_owned(),
             // Small enough for a person to type and for JSON to hold.
             seed: seed.unwrap_or_else(|| u64::from(fastrand::u32(..))),
-            began,
+            began: nanos_now(),
             faults: Vec::new(),
             sent: Vec::new(),
             notes: BTreeMap::new(),
@@ -117,7 +130,8 @@ impl Scene {
 
     /// The fault that is the cause.
     pub(super) fn fault(&self) -> Result<&StagedFault, String> {
-        self.faults.last().ok_or_else(|| "no fault was staged".to_owned())
+        let mut causes = self.faults.iter().rev().filter(|fault| !fault.distraction);
+        causes.next().ok_or_else(|| "no fault was staged".to_owned())
     }
 
     /// The service that has the fault.

@@ -28,21 +28,25 @@ pub(super) fn score(config: &ScenarioScore) -> anyhow::Result<()> {
         let many = grades.iter().filter(|one| found(one)).count();
         many as f64 / grades.len().max(1) as f64
     };
-    let json = json!({
+    let mut json = json!({
         "incidents": grades.len(),
         "top1": share(|one| one.rank == Some(1)),
         "top3": share(|one| one.rank.is_some_and(|rank| rank <= 3)),
         "serviceTop1": share(|one| one.service),
         "meanTimeErrorSeconds": mean(grades.iter().filter_map(|one| one.time_error)),
     });
+    if grades.iter().any(|one| one.distracted.is_some()) {
+        json["distracted"] = json!(mean(grades.iter().filter_map(|one| one.distracted).map(f64::from)));
+    }
     let two = |key: &str| json[key].as_f64().map_or_else(|| "-".to_owned(), |number| format!("{number:.2}"));
     let text = format!(
-        "incidents {}  top-1 {}  top-3 {}  service {}  time error {} s\n",
+        "incidents {}  top-1 {}  top-3 {}  service {}  time error {} s  distracted {}\n",
         grades.len(),
         two("top1"),
         two("top3"),
         two("serviceTop1"),
-        two("meanTimeErrorSeconds")
+        two("meanTimeErrorSeconds"),
+        two("distracted")
     );
     CommandOutput { text, json }.print(config.json)
 }
@@ -56,6 +60,8 @@ struct Grade {
     service: bool,
     /// By how many seconds the first candidate's time is off, where it names one.
     time_error: Option<f64>,
+    /// Whether the first candidate is a distraction, where the incident has one.
+    distracted: Option<bool>,
 }
 
 fn grade(answer: &Value, truth: &Value) -> Grade {
@@ -66,11 +72,13 @@ fn grade(answer: &Value, truth: &Value) -> Grade {
     };
     let right = |candidate: &&Value| causes.iter().any(|cause| same(candidate, cause, &["service", "fault"]));
     let first = candidates.first().unwrap_or(&Value::Null);
+    let distractions = truth["distractions"].as_array().filter(|all| !all.is_empty());
     let nanos = |value: &Value| value["startUnixNano"].as_str()?.parse::<f64>().ok();
     Grade {
         rank: candidates.iter().position(|one| right(&one)).map(|place| place + 1),
         service: causes.iter().any(|cause| same(first, cause, &["service"])),
         time_error: nanos(first).zip(nanos(truth)).map(|(said, is)| (said - is).abs() / 1e9),
+        distracted: distractions.map(|all| all.iter().any(|other| same(first, other, &["service", "fault"]))),
     }
 }
 
@@ -95,14 +103,15 @@ mod tests {
         let of = |candidates: Value| grade(&json!({"candidates": candidates}), &truth);
         let right = json!({"service": "a", "fault": "error", "startUnixNano": "3000000000"});
         let wrong = json!({"service": "a", "fault": "latency"});
-        let none = Grade { rank: None, service: false, time_error: None };
-        assert_eq!(of(json!([right])), Grade { rank: Some(1), service: true, time_error: Some(2.0) });
-        assert_eq!(
-            of(json!([wrong, wrong, right])),
-            Grade { rank: Some(3), service: true, time_error: None }
-        );
+        let none = Grade { rank: None, service: false, time_error: None, distracted: None };
+        assert_eq!(of(json!([right])), Grade { rank: Some(1), service: true, time_error: Some(2.0), ..none });
+        assert_eq!(of(json!([wrong, wrong, right])), Grade { rank: Some(3), service: true, ..none });
         assert_eq!(of(json!([wrong])), Grade { service: true, ..none });
-        let none = Grade { rank: None, service: false, time_error: None };
+        let none = Grade { rank: None, service: false, time_error: None, distracted: None };
+        let truth = json!({"cause": [{"service": "a", "fault": "error"}], "distractions": [{"service": "a", "fault": "latency"}]});
+        let graded = |first: &Value| grade(&json!({"candidates": [first, right]}), &truth);
+        assert_eq!((graded(&wrong).rank, graded(&wrong).distracted), (Some(2), Some(true)));
+        assert_eq!((graded(&right).rank, graded(&right).distracted), (Some(1), Some(false)));
         // What names nothing is not right, also where the truth names nothing.
         assert_eq!(of(json!([{}])), none);
         assert_eq!(grade(&json!({"candidates": [{}]}), &json!({"cause": [{}]})), none);

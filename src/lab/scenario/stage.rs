@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::model::{FaultChoice, Scenario, Setting, Step, Wait};
-use super::scene::{Scene, SentRequest, StagedFault};
+use super::scene::{Scene, SentRequest, StagedFault, nanos_now};
 use super::target::LessonLab;
+use super::until::{Unmet, until};
 use crate::lab::backend::count::CountReader;
 use crate::lab::backend::trace::{SpanKind, TraceReader};
 use crate::lab::backend::window::WindowReader;
@@ -76,10 +77,10 @@ impl Stage<'_> {
             }
             Step::Clear => {
                 self.broken = false;
-                match scene.faults.last().filter(|_| self.cause) {
-                    Some(fault) => self.lab.clear(fault).await,
-                    None => Ok(()),
-                }
+                let Some(fault) = scene.faults.last_mut().filter(|_| self.cause) else { return Ok(()) };
+                self.lab.clear(fault).await?;
+                fault.cleared = nanos_now();
+                Ok(())
             }
             Step::Send(subject, least, most) => {
                 let times = self.random.usize(*least..=*most);
@@ -122,7 +123,7 @@ impl Stage<'_> {
             };
         }
         let (fault, role) = (choice.fault.to_owned(), choice.role.as_str().to_owned());
-        let fault = StagedFault { fault, role, settings };
+        let fault = StagedFault { fault, role, settings, set: nanos_now(), cleared: 0, distraction: false };
         // First noted, then set: whoever is stopped in between clears one fault too many.
         scene.faults.push(fault.clone());
         self.broken = true;
@@ -181,43 +182,42 @@ async fn traced(lab: &LessonLab, scene: &Scene) -> Result<(), String> {
     let reader = TraceReader::new(&lab.config.console());
     let recorded = scene.sent.iter().filter(|sent| sent.sampled);
     let ids: Vec<_> = recorded.filter_map(|sent| sent.trace.as_deref()).collect();
-    let end = Instant::now() + WAIT_WITHIN;
     let (mut last, mut since) = (Vec::new(), Instant::now());
-    loop {
+    until(WAIT_WITHIN, PAUSE * 2, async || {
         let mut spans = Vec::new();
         for id in &ids {
             spans.push(reader.trace(id).await.map_err(|error| error.to_string())?.spans.len());
         }
         if spans != last {
             (last, since) = (spans, Instant::now());
-        } else if !last.contains(&0) && since.elapsed() >= WHOLE {
-            return Ok(());
         }
-        if Instant::now() >= end {
-            return Err("the traces of what was sent do not arrive at the console".to_owned());
+        match !last.contains(&0) && since.elapsed() >= WHOLE {
+            true => Ok(()),
+            false => Err(Unmet::yet("the traces of what was sent do not arrive at the console")),
         }
-        sleep(PAUSE * 2).await;
-    }
+    })
+    .await
 }
 
 /// Waits for the first notification, and then for the first span of the consumer.
 async fn begun(lab: &LessonLab, scene: &Scene) {
-    let end = Instant::now() + BEGUN_WITHIN;
-    while lab.notified(scene).await == 0 {
-        if Instant::now() >= end {
-            return;
-        }
-        sleep(PAUSE).await;
+    let notified = until(BEGUN_WITHIN, PAUSE, async || match lab.notified(scene).await {
+        0 => Err(Unmet::yet("no order is notified")),
+        _ => Ok(()),
+    });
+    if notified.await.is_err() {
+        return;
     }
     let reader = WindowReader::new(&lab.config.console());
-    let end = Instant::now() + WAIT_WITHIN;
-    while Instant::now() < end {
+    let consumed = until(WAIT_WITHIN, PAUSE, async || {
         let found = reader.traces(Role::Notify.service().name, scene.began).await.unwrap_or_default();
-        if found.into_values().flatten().any(|span| span.kind == SpanKind::Consumer) {
-            return;
+        match found.into_values().flatten().any(|span| span.kind == SpanKind::Consumer) {
+            true => Ok(()),
+            false => Err(Unmet::yet("no span of the consumer is there")),
         }
-        sleep(PAUSE).await;
-    }
+    });
+    // What it does not show within that time, the question will.
+    let _ = consumed.await;
 }
 
 impl Scenario {

@@ -1,13 +1,13 @@
 //! The lab on which a stage is set, from outside: its gateway, its roles' faults, its queue.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::http::Method;
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::NotPassed;
 use super::scene::{Scene, StagedFault};
+use super::until::{Unmet, until};
 use crate::config::VerifyConfig;
 use crate::lab::fault::staged::RoleFaults;
 use crate::lab::verify::queue::QueueWitness;
@@ -128,17 +128,14 @@ impl LessonLab {
         within: Duration,
         or_dead: bool,
     ) -> Result<(), String> {
-        let (end, wanted) = (Instant::now() + within, scene.orders().count() as u64);
-        loop {
+        let wanted = scene.orders().count() as u64;
+        until(within, PAUSE, async || {
             let notified = self.notified(scene).await as u64;
             let dead = self.dead().await?.saturating_sub(scene.dead_before);
-            if notified + if or_dead { dead } else { 0 } >= wanted && (or_dead || dead == 0) {
-                return Ok(());
-            }
-            if Instant::now() >= end {
-                return Err(format!("of {wanted} orders {notified} are notified, {dead} letters are dead"));
-            }
-            sleep(PAUSE).await;
-        }
+            let done = notified + if or_dead { dead } else { 0 } >= wanted && (or_dead || dead == 0);
+            let so_far = || format!("of {wanted} orders {notified} are notified, {dead} letters are dead");
+            if done { Ok(()) } else { Err(Unmet::NotYet(so_far())) }
+        })
+        .await
     }
 }

@@ -3,6 +3,7 @@
 
 mod alertmanager;
 mod collector;
+mod incident;
 mod jaeger;
 mod outage;
 mod prometheus;

@@ -2,7 +2,7 @@
 //!
 //! One lab serves the tests one after the other: a stage of one would be the next one's surprise.
 
-mod incidents;
+pub mod incidents;
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -192,6 +192,39 @@ fn counters_are_read_from_a_prometheus_where_one_is_named() {
     let mut command = scenario(&lab, &["check", "burn-rate"]);
     command.args(["--prometheus", &lab.console("")]);
     assert_eq!(said(command).code, Some(1));
+    assert_nothing_is_left(&lab);
+}
+
+#[test]
+fn what_the_queue_teaches_holds_where_the_consumers_spans_are_linked_and_not_children() {
+    let lab = Lab::start_with(&[QUICK[0], ("QUEUE_TRACE_MODE", "link")]);
+    let found = said(scenario(&lab, &["check", "lost-context", "poison", "redeliveries", "where-it-waits"]));
+    assert_eq!(found.code, Some(0), "{} {:#}", found.stderr, found.json);
+    assert_nothing_is_left(&lab);
+    // Recorded too: with the consumer's own traces, which are then whole in both.
+    let folder = tempfile::tempdir().unwrap();
+    incidents::record(&lab, folder.path(), &["redeliveries", "--seed", "2"]);
+    incidents::verify_files(folder.path()).assert_green();
+}
+
+#[test]
+fn a_lab_that_was_stopped_in_a_lesson_says_at_its_next_start_which_dead_letters_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    let mut lab = Lab::start_in(&dir, crate::helpers::free_port_base(), &QUICK);
+    assert_eq!(said(scenario(&lab, &["run", "poison", "--seed", "1"])).code, Some(0));
+    let dead = get(&lab.url(Role::Notify, "/stats")).json["dead"].as_u64().unwrap();
+    assert!(dead > 0);
+    lab.up.stop();
+    let lab = Lab::start_in(&dir, lab.base, &QUICK);
+    let says = eventually("it says so", || {
+        let said = lab.up.stderr();
+        said.lines().find(|line| line.contains("from before")).map(str::to_owned)
+    });
+    let replay = format!("`o11y-lab queue dead replay --all --port-base {}`", lab.base);
+    assert!(says.contains(&format!("{dead} dead letter")) && says.contains(&replay), "{says}");
+    // The terminal still knows the stage, and repairs it.
+    assert_eq!(said(scenario(&lab, &["run", "poison", "--stop"])).code, Some(0));
     assert_nothing_is_left(&lab);
 }
 

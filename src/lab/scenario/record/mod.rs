@@ -2,60 +2,57 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `traces.jsonl`, `logs.jsonl` | OTLP in JSON, a message a line, as a Collector's file exporter writes and its otlpjsonfile receiver reads |
-//! | `metrics/ROLE-before.om`, `-after.om` | the role's page before anything was done and at its end, as OpenMetrics |
-//! | `truth.json` | the cause: faults with role and settings, time, affected traces, spans hit |
+//! | `traces.jsonl`, `metrics.jsonl`, `logs.jsonl` | OTLP in JSON, a message a line, as a Collector's file exporter writes and its otlpjsonfile receiver reads |
+//! | `metrics.om` | the samples of the roles' pages with their times, as OpenMetrics |
+//! | `alerts.json` | the history of alerts, or why there is none |
+//! | `truth.json` | the cause: faults with role and settings, time, affected traces, spans hit, symptoms, blast radius |
+//!
+//! `plan` sends, `samples` scrapes meanwhile, `points` makes OTLP of that; `telemetry` reads the rest and takes out what
+//! gives the answer away; `truth` and `symptoms` say what it was.
 
+mod alerts;
+mod plan;
+mod points;
+mod samples;
+mod symptoms;
+mod telemetry;
+mod truth;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{File, create_dir_all};
-use std::io::Write as _;
+use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::time::Duration;
 
-use actix_web::http::Method;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::model::{Scenario, Step};
-use super::scene::Scene;
+use super::scene::{Scene, SentRequest, nanos_now};
 use super::target::LessonLab;
 use super::{NotPassed, lesson, wanted};
 use crate::config::{Invalid, ScenarioRecord};
-use crate::lab::backend::log::{LogLine, LogReader};
-use crate::lab::backend::trace::{Trace, TraceReader};
-use crate::lab::expect::Subject;
 use crate::lab::output::CommandOutput;
-use crate::lab::verify::workload::Workload;
 use crate::runtime::shutdown::StopSignals;
-use crate::schema::{FAULT_ATTRIBUTE, SERVICES};
-
-/// Of each kind, requests before the fault: what is normal.
-const NORMAL: usize = 20;
-/// Several of the roles' batches.
-const UNTIL_EXPORTED: Duration = Duration::from_secs(3);
-/// The most lines of one trace.
-const LINES: usize = 1000;
+use crate::schema::SERVICES;
+use samples::{ScrapedPages, ScrapedSamples};
+use telemetry::RecordedTelemetry;
+use truth::RecordedTraces;
 
 /// Records one scenario, and repairs it.
 ///
 /// # Errors
-/// An unknown name or a folder that cannot be made ([`Invalid`]); the lab does not do what is asked ([`NotPassed`]).
+/// An unknown name, a distraction that is the cause, or a folder that cannot be made ([`Invalid`]); the lab does not do what
+/// is asked ([`NotPassed`]).
 pub(super) async fn record(config: &ScenarioRecord) -> anyhow::Result<()> {
-    let scenario = wanted(&config.name)?;
-    if !scenario.stage.iter().any(|step| matches!(step, Step::Fault(_))) {
-        return Err(Invalid(format!(
-            "scenario '{}' sets no fault: there is no cause to find",
-            scenario.name
-        ))
-        .into());
-    }
-    create_dir_all(config.out.join("metrics"))
-        .map_err(|why| Invalid(format!("--out '{}': {why}", config.out.display())))?;
+    let scenario = recordable(config)?;
+    create_dir_all(&config.out).map_err(|why| Invalid(format!("--out '{}': {why}", config.out.display())))?;
     let mut signals = StopSignals::listen().context("listening for signals")?;
     let lab = LessonLab::reach(config.target.ports.port_base, config.target.prometheus.clone()).await?;
     let mut scene = Scene::new(scenario, config.target.seed);
     let recorded = tokio::select! {
-        recorded = recorded(&lab, scenario, &mut scene, &config.out) => recorded.map_err(NotPassed::untold),
+        recorded = recorded(&lab, scenario, &mut scene, config) => recorded.map_err(NotPassed::untold),
         code = signals.next() => Err(NotPassed::interrupted(code)),
     };
     let healed = lesson::heal(&lab, scenario, &scene).await;
@@ -73,116 +70,95 @@ pub(super) async fn record(config: &ScenarioRecord) -> anyhow::Result<()> {
     CommandOutput { text, json: truth }.print(config.target.json)
 }
 
+/// The scenario, where it has a cause to find and no distraction takes its place.
+fn recordable(config: &ScenarioRecord) -> Result<&'static Scenario, Invalid> {
+    let scenario = wanted(&config.name)?;
+    if !scenario.stage.iter().any(|step| matches!(step, Step::Fault(_))) {
+        let name = scenario.name;
+        return Err(Invalid(format!("scenario '{name}' sets no fault: there is no cause to find")));
+    }
+    match config.distraction.iter().find(|place| plan::may_stage(scenario, place)) {
+        Some(place) => Err(Invalid(format!(
+            "--distraction {}@{}: scenario '{}' may set it itself, as the cause",
+            place.fault.name, place.role, scenario.name
+        ))),
+        None => Ok(scenario),
+    }
+}
+
 async fn recorded(
     lab: &LessonLab,
     scenario: &Scenario,
     scene: &mut Scene,
-    out: &Path,
+    config: &ScenarioRecord,
 ) -> Result<Value, String> {
-    pages(lab, out, "before").await?;
-    let workload = Workload::new(&lab.config);
-    let mut normal = Vec::new();
-    for subject in [Subject::NewUser, Subject::NewOrder, Subject::OneOrder, Subject::Orders, Subject::OneUser]
-    {
-        normal.extend(workload.send_only(subject, 0..NORMAL).await);
+    let samples = RefCell::new(ScrapedSamples::new(config.with_marks));
+    let scraped = async || {
+        let pages = ScrapedPages::of(lab).await?;
+        samples.borrow_mut().add(&pages);
+        Ok::<_, String>(())
+    };
+    // The first one is before the first request: what is sent is what counters grow by.
+    scraped().await?;
+    let scraping = async {
+        loop {
+            sleep(samples::pause(config.minutes.unwrap_or_default())).await;
+            if let Err(why) = scraped().await {
+                return why;
+            }
+        }
+    };
+    let normal = tokio::select! {
+        sent = plan::send(lab, scenario, scene, config) => sent?,
+        why = scraping => return Err(why),
+    };
+    scraped().await?;
+    let ended = nanos_now();
+    written(lab, scene, &normal, &samples.into_inner(), ended, config).await
+}
+
+/// Reads what arrived, and writes all files; the truth among them.
+async fn written(
+    lab: &LessonLab,
+    scene: &Scene,
+    normal: &[SentRequest],
+    samples: &ScrapedSamples,
+    ended: u64,
+    config: &ScenarioRecord,
+) -> Result<Value, String> {
+    let sent = normal.iter().chain(&scene.sent).filter(|sent| sent.sampled);
+    let ids: BTreeSet<_> = sent.filter_map(|sent| sent.trace.clone()).collect();
+    let mut read = RecordedTelemetry::read(lab, scene.began, ids).await?;
+    let mut truth = RecordedTraces { scene, normal, spans: &read.spans, ended }.truth();
+    truth["marks"] = json!(config.with_marks);
+    truth["minutes"] = json!(config.minutes);
+    if !config.with_marks {
+        read.unmark();
     }
-    lesson::begin(lab, scenario, scene, true).await?;
-    sleep(UNTIL_EXPORTED).await;
-    pages(lab, out, "after").await?;
-    let normal = normal.into_iter().filter(|entry| entry.sampled).filter_map(|entry| entry.trace);
-    let sent = scene.sent.iter().filter(|sent| sent.sampled).filter_map(|sent| sent.trace.clone());
-    let ids: Vec<String> = normal.chain(sent).collect();
-    let truth = telemetry(lab, scene, out, &ids).await?;
-    write(&out.join("truth.json"), std::slice::from_ref(&truth))?;
+    let out = &config.out;
+    lines(&out.join("traces.jsonl"), &read.traces)?;
+    lines(&out.join("logs.jsonl"), &read.logs)?;
+    let points = SERVICES.iter().flat_map(|service| {
+        let alone = json!({"attributes": [{"key": "service.name", "value": {"stringValue": service.name}}]});
+        points::messages(samples, service.name, read.resources.get(service.name).unwrap_or(&alone))
+    });
+    lines(&out.join("metrics.jsonl"), &points.collect::<Vec<_>>())?;
+    file(&out.join("metrics.om"), |out| samples.write(lab, out))?;
+    let alerts = alerts::history(lab, scene.began).await;
+    file(&out.join("alerts.json"), |out| writeln!(out, "{alerts:#}"))?;
+    file(&out.join("truth.json"), |out| writeln!(out, "{truth:#}"))?;
     Ok(truth)
 }
 
-/// Writes traces and lines; the truth that goes with them.
-async fn telemetry(lab: &LessonLab, scene: &Scene, out: &Path, ids: &[String]) -> Result<Value, String> {
-    let console = lab.config.console();
-    let (traces, logs) = (TraceReader::new(&console), LogReader::console(&console));
-    let (mut messages, mut records) = (Vec::new(), Vec::new());
-    let (mut hit, mut affected, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    for id in ids {
-        let export = traces.export(id).await.map_err(|why| why.to_string())?;
-        let spans = Trace::from_otlp(&export).spans;
-        let caused = scene.caused().any(|sent| sent.trace.as_deref() == Some(id.as_str()));
-        if caused {
-            affected.push(id.clone());
-            times.extend(spans.iter().flat_map(|span| [span.start, span.end]));
-        }
-        hit.extend(spans.iter().filter(|span| span.attributes.contains_key(FAULT_ATTRIBUTE)).map(|span| {
-            json!({"traceId": span.trace, "spanId": span.id, "service": span.service, "name": span.name})
-        }));
-        messages.push(json!({"resourceSpans": export["resourceSpans"]}));
-        let lines = logs.of_trace(id, LINES).await.map_err(|why| why.to_string())?;
-        records.extend(lines.iter().map(record_of));
-    }
-    write(&out.join("traces.jsonl"), &messages)?;
-    write(&out.join("logs.jsonl"), &records)?;
-    let faults = scene.faults.iter().map(|fault| {
-        let service = fault.role().map(|role| role.service().name);
-        json!({"fault": fault.fault, "role": fault.role, "service": service, "settings": fault.settings})
-    });
-    Ok(json!({
-        "scenario": scene.scenario,
-        "seed": scene.seed,
-        "cause": faults.collect::<Vec<_>>(),
-        "startUnixNano": times.iter().min().map(u64::to_string),
-        "endUnixNano": times.iter().max().map(u64::to_string),
-        "traces": ids.len(),
-        "affectedTraces": affected,
-        "spansHit": hit,
-    }))
-}
-
-/// A line as a record of OTLP, in a message of its own.
-fn record_of(line: &LogLine) -> Value {
-    let own = ["timestamp", "level", "message", "service", "traceId", "spanId"];
-    let time: Option<jiff::Timestamp> = line.text("timestamp").parse().ok();
-    let attributes = line.fields.iter().filter(|(key, _)| !own.contains(&key.as_str()));
-    let attributes = attributes.map(|(key, value)| json!({"key": key, "value": any(value)}));
-    let record = json!({
-        "timeUnixNano": time.map(|time| time.as_nanosecond().to_string()),
-        "severityText": line.text("level").to_uppercase(),
-        "body": {"stringValue": line.text("message")},
-        "traceId": line.text("traceId"),
-        "spanId": line.text("spanId"),
-        "attributes": attributes.collect::<Vec<_>>(),
-    });
-    let name = json!({"key": "service.name", "value": {"stringValue": line.text("service")}});
-    json!({"resourceLogs": [{"resource": {"attributes": [name]}, "scopeLogs": [{"logRecords": [record]}]}]})
-}
-
-fn any(value: &Value) -> Value {
-    match value {
-        Value::String(text) => json!({"stringValue": text}),
-        Value::Bool(flag) => json!({"boolValue": flag}),
-        Value::Number(number) if number.is_i64() => json!({"intValue": number.to_string()}),
-        Value::Number(number) => json!({"doubleValue": number}),
-        other => json!({"stringValue": other.to_string()}),
-    }
-}
-
-/// Keeps the roles' pages.
-async fn pages(lab: &LessonLab, out: &Path, when: &str) -> Result<(), String> {
-    for service in &SERVICES {
-        let url = format!("{}/metrics", lab.config.of(service.role));
-        let accept = [("accept", "application/openmetrics-text; version=1.0.0")];
-        let page =
-            lab.http.send(Method::GET, &url, &accept, None).await.map_err(|why| format!("{url}: {why}"))?;
-        if !page.is_success() {
-            return Err(format!("{url} answered {}", page.status));
-        }
-        let file = out.join("metrics").join(format!("{}-{when}.om", service.command));
-        std::fs::write(&file, &page.body).map_err(|why| format!("{}: {why}", file.display()))?;
-    }
-    Ok(())
-}
-
 /// Writes messages, one a line.
-fn write(file: &Path, messages: &[Value]) -> Result<(), String> {
-    let written = File::create(file)
-        .and_then(|mut open| messages.iter().try_for_each(|message| writeln!(open, "{message}")));
-    written.map_err(|why| format!("{}: {why}", file.display()))
+fn lines(path: &Path, messages: &[Value]) -> Result<(), String> {
+    file(path, |out| messages.iter().try_for_each(|message| writeln!(out, "{message}")))
+}
+
+fn file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<(), String> {
+    let written = File::create(path).map(BufWriter::new).and_then(|mut out| {
+        write(&mut out)?;
+        out.flush()
+    });
+    written.map_err(|why| format!("{}: {why}", path.display()))
 }
