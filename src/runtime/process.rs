@@ -14,6 +14,10 @@ use crate::schema::{OtlpMetric, PROCESS_HELP, names};
 /// `USER_HZ`, the unit of times in /proc: the same on every architecture this program is built for.
 const TICKS_PER_SECOND: u64 = 100;
 
+/// The recorder counts whole numbers, and whole seconds would say nothing of an idle service: CPU time is kept in
+/// microseconds, and `/metrics` and OTLP have it in seconds.
+pub(super) const CPU_COUNTS_PER_SECOND: f64 = 1e6;
+
 /// Describes the metrics and sets those that never change.
 pub(super) fn register() {
     for (name, help) in PROCESS_HELP {
@@ -39,7 +43,7 @@ pub(super) fn collect() {
         let micros = (user.tv_sec() + system.tv_sec()) * 1_000_000
             + i64::from(user.tv_usec())
             + i64::from(system.tv_usec());
-        counter!(names::PROCESS_CPU).absolute(micros.max(0).unsigned_abs() / 1_000_000);
+        counter!(names::PROCESS_CPU).absolute(micros.max(0).unsigned_abs());
     }
     for (name, resource) in
         [(names::PROCESS_MAX_FDS, Resource::RLIMIT_NOFILE), (names::PROCESS_VIRTUAL_MAX, Resource::RLIMIT_AS)]

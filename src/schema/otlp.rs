@@ -9,7 +9,7 @@ use super::metrics::{Label, METRICS, PROCESS_HELP, names};
 pub enum OtlpKind {
     /// A monotonic sum, counted by us.
     Sum,
-    /// A monotonic sum that is read off the system at each collection.
+    /// A monotonic sum of seconds, with fractions, that is read off the system at each collection: the CPU time.
     ObservedSum,
     /// A sum that also goes down: how many there are.
     UpDownSum,

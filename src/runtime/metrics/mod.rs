@@ -91,7 +91,7 @@ impl Recorder {
     /// The page for `/metrics`.
     pub fn render(&self, format: PageFormat) -> String {
         self.read_system();
-        let page = of_version(self.handle.render());
+        let page = cpu_in_seconds(of_version(self.handle.render()));
         match format {
             PageFormat::Prometheus => page,
             PageFormat::OpenMetrics => open_metrics(&page, |bucket| self.observations.exemplars(bucket)),
@@ -117,6 +117,18 @@ fn of_version(page: String) -> String {
     }
 }
 
+/// A page with the CPU time in the unit of its name.
+fn cpu_in_seconds(mut page: String) -> String {
+    let start = format!("\n{} ", names::PROCESS_CPU);
+    if let Some(from) = page.find(&start).map(|at| at + start.len())
+        && let Some(length) = page[from..].find('\n')
+        && let Ok(counted) = page[from..from + length].parse::<f64>()
+    {
+        page.replace_range(from..from + length, &(counted / process::CPU_COUNTS_PER_SECOND).to_string());
+    }
+    page
+}
+
 /// Keeps the recorder's buffers small where nothing scrapes.
 pub async fn upkeep(recorder: Recorder, shutdown: Shutdown) {
     let mut interval = tokio::time::interval(UPKEEP);
@@ -133,5 +145,22 @@ impl Recorder {
     /// One that is not the process's: for the thread that `local` lasts on. Only in a tokio runtime.
     pub(super) fn for_test() -> (impl metrics::Recorder, Self) {
         Self::build().unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::{counter, with_local_recorder};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn cpu_time_is_shown_with_the_fractions_of_its_seconds() {
+        let (own, recorder) = Recorder::for_test();
+        let page = with_local_recorder(&own, || {
+            counter!(names::PROCESS_CPU).absolute(9_000_000_250_000);
+            recorder.render(PageFormat::Prometheus)
+        });
+        assert!(page.contains("\nprocess_cpu_seconds_total 9000000.25\n"), "{page}");
     }
 }

@@ -230,7 +230,7 @@ mod tests {
         let (own, recorder) = Recorder::for_test();
         let (page, series) = with_local_recorder(&own, || {
             counter!(names::ORDERS_CREATED).increment(3);
-            counter!(names::PROCESS_CPU).absolute(7);
+            counter!(names::PROCESS_CPU).absolute(7_000_000_000_000);
             counter!(names::ORDERS_CREATED).increment(2);
             let pool = gauge!(names::DB_POOL, "state" => "used");
             pool.set(4.0);
@@ -248,6 +248,9 @@ mod tests {
             let samples = family.lines.iter().filter_map(|line| MetricSample::parse(line));
             let samples: Vec<_> = samples.map(|sample| sample.value).collect();
             match &series.value {
+                ObservedValue::Counter(counter) if family.name == names::PROCESS_CPU => {
+                    assert_eq!((&samples[..], counter.value()), (&[7e6][..], 7_000_000_000_000));
+                }
                 ObservedValue::Counter(counter) => assert_eq!(samples, [counter.value() as f64]),
                 ObservedValue::Gauge(gauge) if family.name == names::DB_POOL => {
                     assert_eq!((&samples[..], gauge.value()), (&[5.5][..], 5.5));

@@ -8,6 +8,7 @@ use opentelemetry::KeyValue;
 use crate::runtime::metrics::{
     Base2Histogram, BucketExemplar, ObservedHistogram, ObservedSeries, ObservedValue,
 };
+use crate::runtime::process::CPU_COUNTS_PER_SECOND;
 use crate::runtime::telemetry::version;
 use crate::schema::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric, names};
 
@@ -81,6 +82,7 @@ fn point(row: &OtlpMetric, series: &ObservedSeries, style: HistogramStyle) -> Ot
 fn number(row: &OtlpMetric, value: f64) -> OtlpValue {
     match row.kind {
         OtlpKind::Gauge => OtlpValue::Double(value / row.divisor),
+        OtlpKind::ObservedSum => OtlpValue::Double(value / CPU_COUNTS_PER_SECOND),
         _ => OtlpValue::Integer(value as i64),
     }
 }

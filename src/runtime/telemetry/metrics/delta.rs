@@ -58,6 +58,7 @@ impl DeltaState {
         match (&mut point.value, before) {
             // A number that became smaller has begun again: all of it is new.
             (OtlpValue::Integer(now), OtlpValue::Integer(before)) if *now >= before => *now -= before,
+            (OtlpValue::Double(now), OtlpValue::Double(before)) if *now >= before => *now -= before,
             (
                 OtlpValue::Buckets { counts, count, sum, .. },
                 OtlpValue::Buckets { counts: counts_before, count: count_before, sum: sum_before, .. },
@@ -77,7 +78,8 @@ impl DeltaState {
 fn is_nothing(value: &OtlpValue) -> bool {
     match value {
         OtlpValue::Integer(value) => *value == 0,
+        OtlpValue::Double(value) => *value == 0.0,
         OtlpValue::Buckets { count, .. } => *count == 0,
-        OtlpValue::Double(_) | OtlpValue::Base2(_) => false,
+        OtlpValue::Base2(_) => false,
     }
 }
