@@ -5,7 +5,7 @@ mod variables;
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
     ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE,
@@ -119,7 +119,8 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
         }
         args.insert(1.min(args.len()), role.into());
     }
-    let command = variables::flags_first(command(), &mut args);
+    let whole = alone(&args).map_or_else(command, variables::prepared);
+    let command = variables::flags_first(whole, &mut args);
     let matches = command.try_get_matches_from(args)?;
     let cli = Cli::from_arg_matches(&matches)?;
     if let Some(Err(missing)) = cli.command.queue().map(QueueConfig::check) {
@@ -137,6 +138,24 @@ fn names_a_command(arg: &OsString) -> bool {
 /// The command line, as the variables of this process make it.
 pub fn command() -> clap::Command {
     variables::prepared(Cli::command())
+}
+
+/// What runs for long is parsed by its own command alone, where no help is asked for: the tree of all commands takes a
+/// megabyte, and a heap that was once so large stays so.
+fn alone(words: &[OsString]) -> Option<clap::Command> {
+    let name = words.get(1)?.to_str()?;
+    if words.iter().any(|word| matches!(word.to_str(), Some("-h" | "--help"))) {
+        return None;
+    }
+    let command = match name {
+        "up" => UpConfig::augment_args(clap::Command::new("up")),
+        "console" => ConsoleConfig::augment_args(clap::Command::new("console")),
+        _ => {
+            let service = SERVICES.iter().find(|service| service.command == name)?;
+            RoleConfig::augment_args(clap::Command::new(service.command))
+        }
+    };
+    Some(clap::Command::new("o11y-lab").subcommand(command))
 }
 
 /// The arguments of every command.
@@ -207,6 +226,7 @@ fn shown_value(arg: &clap::Arg, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -233,6 +253,21 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_by_itself_takes_what_it_takes_among_all() {
+        let whole = Cli::command();
+        for name in SERVICES.iter().map(|service| service.command).chain(["up", "console"]) {
+            let words = ["o11y-lab", name].map(OsString::from);
+            let alone = alone(&words).unwrap();
+            let arguments = |command: &clap::Command| -> Vec<String> {
+                let arguments = command.find_subcommand(name).unwrap().get_arguments();
+                arguments.map(|arg| format!("{arg:?}")).collect()
+            };
+            assert_eq!(arguments(&alone), arguments(&whole), "{name}");
+        }
+        assert!(alone(&["o11y-lab", "user", "--help"].map(OsString::from)).is_none());
     }
 
     #[test]
