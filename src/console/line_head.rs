@@ -6,10 +6,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ids::{TraceId, parse_trace_id};
+use super::params::rfc3339;
 
 /// The levels, least urgent first, each with its names in other logging systems, among them syslog, Python
 /// and .NET.
-const LEVELS: [(&str, &[&str]); 6] = [
+pub(super) const LEVELS: [(&str, &[&str]); 6] = [
     ("trace", &["verbose", "finest"]),
     ("debug", &["fine"]),
     ("info", &["information", "notice"]),
@@ -43,6 +44,8 @@ pub(super) struct LineHead<'a> {
     pub(super) service: Cow<'a, str>,
     pub(super) level: usize,
     pub(super) trace: Option<TraceId>,
+    /// Nanoseconds since the epoch, where the line has a `timestamp` that is a time.
+    pub(super) time: Option<u64>,
 }
 
 impl<'a> LineHead<'a> {
@@ -65,13 +68,14 @@ impl<'de> Visitor<'de> for HeadVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut head = LineHead { service: Cow::Borrowed(""), level: rank(""), trace: None };
+        let mut head = LineHead { service: Cow::Borrowed(""), level: rank(""), trace: None, time: None };
         while let Some(key) = map.next_key_seed(AnyValue)? {
             let value = map.next_value_seed(AnyValue)?.unwrap_or_default();
             match key.as_deref() {
                 Some("service") => head.service = value,
                 Some("level") => head.level = rank(&value),
                 Some("traceId") => head.trace = parse_trace_id(&value),
+                Some("timestamp") => head.time = rfc3339(&value),
                 _ => {}
             }
         }

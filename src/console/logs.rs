@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::ids::TraceId;
-use super::line_head::{LineHead, rank};
+use super::line_head::{LEVELS, LineHead, rank};
+use super::params::now;
 
 /// Longest line, in bytes; a longer one is counted and forgotten.
 pub(super) const MAX_LINE: usize = 64 * 1024;
@@ -22,6 +23,8 @@ struct StoredLine {
     service: Box<str>,
     level: usize,
     trace: Option<TraceId>,
+    /// When it was written, or came in where it does not say; nanoseconds since the epoch.
+    time: u64,
 }
 
 impl StoredLine {
@@ -56,8 +59,29 @@ pub(super) struct LogFilter {
     pub(super) text: Option<String>,
     /// Only lines after the one with this number.
     pub(super) after: Option<u64>,
+    /// Only lines of a time in this range, in nanoseconds since the epoch.
+    pub(super) since: Option<u64>,
+    pub(super) until: Option<u64>,
+    /// Half of the limit on each side of the line with this number, whatever its neighbours' time.
+    pub(super) around: Option<u64>,
     /// The newest so many.
     pub(super) limit: usize,
+}
+
+impl LogFilter {
+    /// Says of each line whether it is wanted.
+    fn wanted(&self) -> impl Fn(&&Arc<StoredLine>) -> bool {
+        let least = self.level.as_deref().map_or(0, rank);
+        move |line| line.level >= least && self.takes(line)
+    }
+
+    fn takes(&self, line: &StoredLine) -> bool {
+        self.trace.is_none_or(|id| line.trace == Some(id))
+            && self.service.as_deref().is_none_or(|name| *line.service == *name)
+            && self.since.is_none_or(|since| line.time >= since)
+            && self.until.is_none_or(|until| line.time <= until)
+            && self.text.as_deref().is_none_or(|text| line.json.to_lowercase().contains(text))
+    }
 }
 
 /// The lines that a filter may find, newest first, and the number of the newest.
@@ -114,6 +138,7 @@ impl LogStore {
             service: head.service.as_ref().into(),
             level: head.level,
             trace: head.trace,
+            time: head.time.unwrap_or_else(now),
         });
         true
     }
@@ -137,21 +162,49 @@ impl LogStore {
 }
 
 impl RecentLines {
-    /// `{"logs":[…the original objects…],"next":N}`, newest last; `next` is the number to ask
-    /// `after` for what comes later.
+    /// `{"logs":[…the original objects…],"numbers":[…],"next":N}`, newest last: each line has a number, and `next` is the
+    /// one to ask `after` for what comes later.
     pub(super) fn answer(&self, filter: &LogFilter) -> String {
-        let least = filter.level.as_deref().map_or(0, rank);
-        let wanted = |line: &&Arc<StoredLine>| {
-            line.level >= least
-                && filter.trace.is_none_or(|id| line.trace == Some(id))
-                && filter.service.as_deref().is_none_or(|name| *line.service == *name)
-                && filter.text.as_deref().is_none_or(|text| line.json.to_lowercase().contains(text))
+        let wanted = self.lines.iter().filter(filter.wanted());
+        let mut found: Vec<_> = match filter.around {
+            None => wanted.take(filter.limit).collect(),
+            Some(number) => around(&wanted.collect::<Vec<_>>(), number, filter.limit),
         };
-        let newest_first = self.lines.iter().filter(wanted).take(filter.limit);
-        let mut found: Vec<&str> = newest_first.map(|line| &*line.json).collect();
         found.reverse();
-        format!(r#"{{"logs":[{}],"next":{}}}"#, found.join(","), self.next)
+        let lines: Vec<&str> = found.iter().map(|line| &*line.json).collect();
+        let numbers: Vec<_> = found.iter().map(|line| line.number.to_string()).collect();
+        format!(r#"{{"logs":[{}],"numbers":[{}],"next":{}}}"#, lines.join(","), numbers.join(","), self.next)
     }
+
+    /// How many lines of each level there were in each step from `since` on; what does not lie in a step counts nowhere.
+    pub(super) fn histogram(
+        &self,
+        filter: &LogFilter,
+        since: u64,
+        step: u64,
+        steps: usize,
+    ) -> Vec<[u64; LEVELS.len()]> {
+        let mut counts = vec![[0; LEVELS.len()]; steps];
+        for line in self.lines.iter().filter(|line| line.time >= since).filter(filter.wanted()) {
+            let place = usize::try_from((line.time - since) / step.max(1)).ok();
+            if let Some(counts) = place.and_then(|place| counts.get_mut(place)) {
+                counts[line.level] += 1;
+            }
+        }
+        counts
+    }
+
+    /// The time of the oldest line kept, in nanoseconds since the epoch.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.lines.iter().map(|line| line.time).min()
+    }
+}
+
+/// Of lines that are newest first, those next to the one with a number, or to where it was.
+fn around<'a>(lines: &[&'a Arc<StoredLine>], number: u64, limit: usize) -> Vec<&'a Arc<StoredLine>> {
+    let place = lines.partition_point(|line| line.number > number);
+    let (first, end) = (place.saturating_sub(limit / 2), (place + limit.div_ceil(2)).min(lines.len()));
+    lines[first..end].to_vec()
 }
 
 #[cfg(test)]
@@ -206,6 +259,61 @@ mod tests {
         assert_eq!(count(LogFilter { text: Some("hello".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { trace: Some(10), service: Some("a".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { after: Some(2), ..all() }), 1);
+    }
+
+    #[test]
+    fn a_time_range_takes_the_lines_written_in_it_and_a_line_without_a_time_is_of_when_it_came() {
+        let mut logs = LogStore::new(10, 1 << 20);
+        for second in [1, 2, 3] {
+            logs.push(&format!(r#"{{"timestamp":"2026-01-01T00:00:0{second}Z","n":{second}}}"#));
+        }
+        let before = now();
+        logs.push(r#"{"timestamp":"soon"}"#);
+        let at = |text: &str| crate::console::params::rfc3339(text);
+        let filter = LogFilter {
+            since: at("2026-01-01T00:00:02Z"),
+            until: at("2026-01-01T00:00:03Z"),
+            limit: 9,
+            ..LogFilter::default()
+        };
+        let found: Vec<_> = lines(&answer(&logs, &filter)).iter().map(|line| line["n"].clone()).collect();
+        assert_eq!(found, [2, 3]);
+        let lately = LogFilter { since: Some(before), limit: 9, ..LogFilter::default() };
+        assert_eq!(lines(&answer(&logs, &lately)), [serde_json::json!({"timestamp": "soon"})]);
+    }
+
+    #[test]
+    fn lines_around_one_are_its_neighbours_on_both_sides() {
+        let mut logs = LogStore::new(100, 1 << 20);
+        for n in 1..=20 {
+            logs.push(&format!(r#"{{"service":"{}","n":{n}}}"#, ["a", "b"][n % 2]));
+        }
+        let found = |around: u64, service: Option<&str>| {
+            let filter = LogFilter {
+                around: Some(around),
+                service: service.map(Into::into),
+                limit: 4,
+                ..LogFilter::default()
+            };
+            let answer: Value = serde_json::from_str(&answer(&logs, &filter)).unwrap();
+            answer["numbers"].clone()
+        };
+        assert_eq!(found(10, None), serde_json::json!([9, 10, 11, 12]));
+        assert_eq!(found(10, Some("b")), serde_json::json!([7, 9, 11, 13]));
+        assert_eq!(found(1, None), serde_json::json!([1, 2, 3]));
+        assert_eq!(found(99, None), serde_json::json!([19, 20]));
+    }
+
+    #[test]
+    fn the_histogram_counts_each_line_in_its_step_under_its_level() {
+        let mut logs = LogStore::new(10, 1 << 20);
+        for (second, level) in [(0, "info"), (9, "error"), (10, "info"), (10, "info"), (31, "info")] {
+            logs.push(&format!(r#"{{"timestamp":"2026-01-01T00:00:{second:02}Z","level":"{level}"}}"#));
+        }
+        let since = crate::console::params::rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let filter = LogFilter::default();
+        let counts = logs.recent(&filter).histogram(&filter, since, 10_000_000_000, 3);
+        assert_eq!(counts, [[0, 0, 1, 0, 1, 0], [0, 0, 2, 0, 0, 0], [0; 6]]);
     }
 
     #[test]

@@ -38,6 +38,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("metrics.css", CSS, include_str!("ui/metrics.css")),
     ("metrics.js", SCRIPT, include_str!("ui/metrics.js")),
     ("chart.js", SCRIPT, include_str!("ui/chart.js")),
+    ("charts.js", SCRIPT, include_str!("ui/charts.js")),
     ("services.js", SCRIPT, include_str!("ui/services.js")),
     ("lab.css", CSS, include_str!("ui/lab.css")),
     ("alerts.js", SCRIPT, include_str!("ui/alerts.js")),
@@ -95,6 +96,8 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/v3/traces", get().to(v3::search))
         .route("/api/v3/traces/{id}", get().to(v3::trace))
         .route("/api/logs", get().to(views::logs))
+        .route("/api/logs/histogram", get().to(views::log_histogram))
+        .route("/api/charts", get().to(metrics::charts))
         .route("/api/metrics", get().to(metrics::list))
         .route("/api/metrics/{name:.+}", get().to(metrics::metric))
         .route("/api/summaries", get().to(summaries::answer))

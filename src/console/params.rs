@@ -47,6 +47,13 @@ impl<'a> Params<'a> {
         self.get(name).map(|text| named(name, duration(text))).transpose()
     }
 
+    /// Nanoseconds since the epoch from a duration back from `now` or an RFC 3339 time.
+    pub(super) fn instant(&self, name: &'static str, now: u64) -> Result<Option<u64>, String> {
+        let read = |text| duration(text).map(|back| now.saturating_sub(back)).or_else(|| rfc3339(text));
+        let why = || format!("'{name}' is neither a duration nor a time");
+        self.get(name).map(|text| read(text).ok_or_else(why)).transpose()
+    }
+
     /// Nanoseconds since the epoch from microseconds since the epoch.
     pub(super) fn micros(&self, name: &'static str) -> Result<Option<u64>, String> {
         let nanos = |text| whole::<u64>(name, text).map(|us| us.saturating_mul(1_000));

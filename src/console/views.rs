@@ -8,10 +8,11 @@ use super::critical;
 use super::forward::Forwarder;
 use super::ids::{self, parse_trace_id, span_hex};
 use super::jaeger;
+use super::line_head::LEVELS;
 use super::linked::linked_from;
 use super::logs::LogFilter;
 use super::others;
-use super::params::{Pairs, Params, now};
+use super::params::{Pairs, Params, now, whole};
 use super::red;
 use super::sampler::TailSampler;
 use super::served::ServedDurations;
@@ -19,8 +20,11 @@ use super::state::Console;
 
 /// Log lines shown under one trace.
 const LOGS_OF_A_TRACE: usize = 500;
+const SECOND: u64 = 1_000_000_000;
+/// Bars of the histogram of log lines, about.
+const HISTOGRAM_STEPS: u64 = 60;
 
-/// `GET /api/logs?traceId=&service=&level=&text=&after=&limit=`: `{"logs":[…],"next":N}`
+/// `GET /api/logs?traceId=&service=&level=&text=&after=&since=&until=&around=&limit=`: `{"logs":[…],"numbers":[…],"next":N}`
 pub(super) async fn logs(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     match log_filter(&Params(&pairs)) {
         Ok(filter) => raw(log_answer(&console, &filter)),
@@ -34,9 +38,31 @@ fn log_filter(params: &Params<'_>) -> Result<LogFilter, String> {
         service: params.get("service").map(Into::into),
         level: params.get("level").map(Into::into),
         text: params.get("text").map(str::to_lowercase),
-        after: params.get("after").map(|text| super::params::whole("after", text)).transpose()?,
+        after: params.get("after").map(|text| whole("after", text)).transpose()?,
+        since: params.instant("since", now())?,
+        until: params.instant("until", now())?,
+        around: params.get("around").map(|text| whole("around", text)).transpose()?,
         limit: params.limit("limit", 200, 5_000)?,
     })
+}
+
+/// `GET /api/logs/histogram?…` with the filters of the list: `{"from":µs,"step":µs,"levels":[…],"counts":[[…]…]}`, how many
+/// lines of each level there were in each step. Without `since` it begins with the oldest line kept.
+pub(super) async fn log_histogram(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
+    let filter = match log_filter(&Params(&pairs)) {
+        Ok(filter) => filter,
+        Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
+    };
+    let recent = console.logs().recent(&filter);
+    let until = filter.until.unwrap_or_else(now);
+    let from = filter.since.or_else(|| recent.oldest()).unwrap_or(until).min(until);
+    let step = ((until - from) / HISTOGRAM_STEPS).next_multiple_of(SECOND).max(SECOND);
+    let from = from / step * step;
+    let steps = usize::try_from((until - from) / step + 1).unwrap_or_default();
+    let counts = recent.histogram(&filter, from, step, steps);
+    let levels: Vec<_> = LEVELS.iter().map(|(name, _)| name).collect();
+    HttpResponse::Ok()
+        .json(json!({"from": from / 1_000, "step": step / 1_000, "levels": levels, "counts": counts}))
 }
 
 /// The lines are searched and put together without the store's lock.

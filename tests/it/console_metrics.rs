@@ -60,3 +60,45 @@ fn a_person_finds_a_metric_sees_its_chart_and_follows_an_exemplar_to_its_trace()
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(said, "OK\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_person_reads_the_charts_and_the_log_lines_of_a_service_by_keyboard_and_pointer() {
+    let console = Console::start(&[]);
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let resource = json!({"attributes": [text("service.name", "shop")]});
+    let post = |path: &str, body: &serde_json::Value| {
+        let answer =
+            send("POST", &console.otlp(path), &[("content-type", JSON)], Some(body.to_string().as_bytes()));
+        assert_eq!(answer.text, r#"{"partialSuccess":null}"#, "{answer:?}");
+    };
+    for (at, count, fault) in [(90, 1, 0), (80, 11, 1), (70, 21, 1), (60, 31, 0)] {
+        let requests = json!({"startTimeUnixNano": ago(120), "timeUnixNano": ago(at), "count": count, "sum": 3.5,
+            "bucketCounts": [count, 0], "explicitBounds": [0.1],
+            "attributes": [text("http.request.method", "GET"), text("http.route", HOSTILE)]});
+        let active =
+            json!({"timeUnixNano": ago(at), "asInt": fault, "attributes": [text("fault", "latency")]});
+        let metrics = json!([
+            {"name": "http.server.request.duration", "unit": "s",
+                "histogram": {"aggregationTemporality": 2, "dataPoints": [requests]}},
+            {"name": "fault.active", "gauge": {"dataPoints": [active]}}]);
+        post(
+            "/v1/metrics",
+            &json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]}),
+        );
+    }
+    for (at, name) in [(50, ""), (30, "book.sold"), (20, "")] {
+        let record = json!({"timeUnixNano": ago(at), "severityNumber": 9, "body": {"stringValue": "a line"},
+            "eventName": name, "attributes": [text("shelf", HOSTILE)]});
+        post(
+            "/v1/logs",
+            &json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]}),
+        );
+    }
+    let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+    let mut command = tool("browser_board.py");
+    command.args(["--url", &console.page("/"), "--service", "shop", "--literal", HOSTILE]);
+    command.arg("--screenshots").arg(target.join("screenshots"));
+    let output = command.output().expect("the tool starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "OK\n", "{}", String::from_utf8_lossy(&output.stderr));
+}

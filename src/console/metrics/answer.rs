@@ -15,7 +15,7 @@ use crate::console::attributes::{self, double};
 use crate::console::ids::{span_hex, trace_hex};
 use crate::console::jaeger;
 use crate::console::origin::Origin;
-use crate::console::params::{Pairs, Params, duration, now, rfc3339};
+use crate::console::params::{Pairs, Params, now};
 use crate::console::state::Console;
 
 /// Metrics in one list.
@@ -127,10 +127,8 @@ pub(in crate::console) async fn metric(
 }
 
 /// Nanoseconds since the epoch.
-fn since(params: &Params<'_>, now: u64) -> Result<u64, String> {
-    let Some(text) = params.get("since") else { return Ok(now.saturating_sub(LATELY)) };
-    let back = duration(text).map(|back| now.saturating_sub(back));
-    back.or_else(|| rfc3339(text)).ok_or_else(|| "'since' is neither a duration nor a time".to_owned())
+pub(super) fn since(params: &Params<'_>, now: u64) -> Result<u64, String> {
+    Ok(params.instant("since", now)?.unwrap_or(now.saturating_sub(LATELY)))
 }
 
 fn series_json(console: &Console, series: &MetricSeries, since: u64) -> Value {

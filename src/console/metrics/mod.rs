@@ -5,19 +5,25 @@
 //! 3. [`series`] the points of one series: delta made cumulative, resets seen, slots of time
 //! 4. [`store`] all series within their bounds
 //! 5. [`intake`] from an export into the store
-//! 6. [`answer`] the two pages of the API
+//! 6. [`answer`] the API's list and its series of one metric
+//! 7. [`charts`] the [`panels`], each line of them from the [`timeline`]s of its series, and [`moments`]
 //!
 //! Percentiles are bounds, as everywhere in the console: a bucket says between which values something lies.
 
 mod answer;
+mod charts;
 mod exponential;
 mod intake;
+mod moments;
+mod panels;
 mod read;
 mod series;
 mod store;
+mod timeline;
 mod value;
 
 pub(super) use answer::{list, metric};
+pub(super) use charts::charts;
 pub(super) use store::MetricStore;
 
 #[cfg(test)]

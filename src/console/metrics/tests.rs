@@ -19,18 +19,22 @@ use crate::runtime::Shutdown;
 const SECOND: u64 = 1_000_000_000;
 
 /// An export in JSON of one service.
-fn export(metrics: &Value) -> String {
-    let service = json!([{"key": "service.name", "value": {"stringValue": "shop"}}]);
+fn export(service: &str, metrics: &Value) -> String {
+    let service = json!([{"key": "service.name", "value": {"stringValue": service}}]);
     json!({"resourceMetrics": [{"resource": {"attributes": service}, "scopeMetrics": [{"metrics": metrics}]}]})
         .to_string()
 }
 
 fn send(console: &Console, metrics: &Value) -> ExportMetricsAnswer {
-    let export = OtlpExport::read(&METRICS, export(metrics).into(), true).unwrap();
+    send_of(console, "shop", metrics)
+}
+
+pub(super) fn send_of(console: &Console, service: &str, metrics: &Value) -> ExportMetricsAnswer {
+    let export = OtlpExport::read(&METRICS, export(service, metrics).into(), true).unwrap();
     console.take_metrics(export)
 }
 
-async fn get(console: &web::Data<Console>, path: &str) -> (u16, Value) {
+pub(super) async fn get(console: &web::Data<Console>, path: &str) -> (u16, Value) {
     let shutdown = web::Data::new(Shutdown::new(std::time::Duration::ZERO));
     let app = App::new().app_data(console.clone()).app_data(shutdown).configure(page::routes);
     let answer = call_service(&init_service(app).await, TestRequest::with_uri(path).to_request()).await;
@@ -283,7 +287,7 @@ fn an_export_counts_its_data_points_and_what_could_not_be_read_of_it() {
     let points = json!([{"timeUnixNano": time, "asInt": 1}, {"timeUnixNano": "soon"}, {"timeUnixNano": time, "asInt": 2}]);
     let metrics =
         json!([{"name": "a", "gauge": {"dataPoints": points}}, {"name": "b", "gauge": 1}, {"name": "none"}]);
-    let export = OtlpExport::read(&METRICS, export(&metrics).into(), true).unwrap();
+    let export = OtlpExport::read(&METRICS, export("shop", &metrics).into(), true).unwrap();
     // Two and the bad one, the metric that is none, and the one without data.
     assert_eq!(export.items(), 5);
     let console = sample::console();

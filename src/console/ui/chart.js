@@ -1,15 +1,21 @@
-// A chart of one series: lines over time, and exemplars as dots that lead to their traces.
+// A chart: lines over time with axes, values under the pointer or the arrow keys, limits, moments, and exemplars as
+// dots that lead to their traces.
 
 import { clock, h, time } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 640;
-const HEIGHT = 150;
-const EDGE = { left: 8, right: 8, top: 14, bottom: 18 };
+const HEIGHT = 170;
+const [LEFT, TOP, FOOT] = [8, 16, HEIGHT - 18];
+// Seconds between two marks of the time axis.
+const TICKS = [10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600];
 
 function svg(tag, props, ...children) {
   const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(props)) if (value !== undefined) element.setAttribute(name, value);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined) continue;
+    if (name.startsWith("--")) element.style.setProperty(name, value);
+    else element.setAttribute(name, value);
+  }
   element.append(...children);
   return element;
 }
@@ -21,33 +27,121 @@ export function withUnit(value, unit, per = "") {
   if (!Number.isFinite(number)) return String(value);
   const [scale] = [{ s: 1e6, ms: 1e3, us: 1, ns: 1e-3 }[unit]].filter(() => !per);
   if (scale && number >= 0) return time(number * scale);
+  if (unit === "By" && Math.abs(number) >= 1_048_576) return `${(number / 1_048_576).toFixed(1)} MiB${per}`;
   const text = typeof value === "string" ? value : new Intl.NumberFormat("en", { maximumSignificantDigits: Number.isInteger(number) && !per ? 21 : 3 }).format(number);
-  const named = unit === "1" ? "" : unit.replace(/^\{(.*)\}$/, "$1");
-  return `${text}${named ? ` ${named}` : ""}${per}`;
+  const named = unit === "1" ? "" : unit.replace(/^\{(.*?)\}/, "$1");
+  return `${text}${named ? (named.startsWith("/") ? named : ` ${named}`) : ""}${per}`;
 }
 
-// Times and values are numbers; a gap is where a value is not. Exemplars that are not on the lines' scale stand at
-// its foot.
-export function chart(label, lines, exemplars, format, plain) {
+// Lines have { name, points: [[µs, value]…] } and may have a hue; a gap is where a value is not. Exemplars that are not
+// on the lines' scale stand at its foot. `format` writes a value, `plain` that of an exemplar.
+export function chart(label, { lines, exemplars = [], limits = [], moments = [], from, to, format, plain, width = 640 }) {
   const drawn = lines.flatMap((line) => line.points).filter(([, value]) => Number.isFinite(value));
   const dots = exemplars.filter((one) => Number.isFinite(Number(one.value)));
-  const times = [...drawn.map(([at]) => at), ...dots.map((one) => one.time)];
   if (!drawn.length) return h("p", { class: "note" }, "No points in this time.");
+  const times = [...drawn.map(([at]) => at), ...dots.map((one) => one.time)];
+  const [first, last] = [from ?? Math.min(...times), to ?? Math.max(...times)];
   const values = drawn.map(([, value]) => value).concat(dots.filter((one) => one.onScale).map((one) => Number(one.value)));
-  const [from, to] = [Math.min(...times), Math.max(...times)];
-  const [least, most] = [Math.min(0, ...values), Math.max(...values)];
-  const x = (at) => EDGE.left + ((at - from) / (to - from || 1)) * (WIDTH - EDGE.left - EDGE.right);
-  const y = (value) => HEIGHT - EDGE.bottom - ((value - least) / (most - least || 1)) * (HEIGHT - EDGE.top - EDGE.bottom);
-  const root = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "group", "aria-label": label });
+  // A limit that is far off would press the lines to the ground.
+  const near = limits.filter((limit) => limit.value <= 3 * Math.max(...values));
+  const [least, most] = [Math.min(0, ...values), Math.max(...values, ...near.map((limit) => limit.value))];
+  const right = width - LEFT;
+  const scale = {
+    right,
+    x: (at) => LEFT + ((at - first) / (last - first || 1)) * (right - LEFT),
+    y: (value) => FOOT - ((value - least) / (most - least || 1)) * (FOOT - TOP),
+    at: (x) => first + ((x - LEFT) / (right - LEFT)) * (last - first),
+  };
+  const root = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "group", "aria-label": label });
   root.append(
-    svg("line", { class: "base", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(0), y2: y(0), "aria-hidden": "true" }),
-    ...lines.flatMap((line) => parts(line.points).map((part) => part.length > 1
-      ? svg("polyline", { class: `line ${line.name}`, points: part.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" "), "aria-hidden": "true" })
-      : svg("circle", { class: `point ${line.name}`, cx: x(part[0][0]).toFixed(1), cy: y(part[0][1]).toFixed(1), r: 2, "aria-hidden": "true" }))),
-    words(EDGE.left, 10, "start", format(most)), words(EDGE.left, HEIGHT - 4, "start", clock(new Date(from / 1e3)).slice(0, 8)),
-    words(WIDTH - EDGE.right, HEIGHT - 4, "end", clock(new Date(to / 1e3)).slice(0, 8)),
-    ...dots.map((one) => dot(one, x(one.time), one.onScale ? y(Number(one.value)) : y(0), plain)));
-  return root;
+    ...timeAxis(first, last, scale), ...valueAxis(least, most, scale, format),
+    ...near.map((limit) => svg("g", { class: "limit" }, svg("line", { x1: LEFT, x2: right, y1: scale.y(limit.value), y2: scale.y(limit.value) }),
+      words(right, scale.y(limit.value) - 3, "end", `${format(limit.value)} ${limit.means}`))),
+    ...moments.filter((one) => one.time >= first && one.time <= last).map((one) => moment(one, scale.x(one.time))),
+    ...lines.flatMap((line, at) => drawLine(line, at, scale)),
+    ...dots.map((one) => dot(one, scale.x(one.time), one.onScale ? scale.y(Number(one.value)) : scale.y(0), plain ?? format)));
+  return cursor(root, label, lines, scale, format, width);
+}
+
+const colour = (line, at) => line.hue ?? (at * 137 + 262) % 360;
+
+// What a dashed or coloured line means; nothing for a single one without a name.
+export function legend(lines) {
+  const named = lines.filter((line) => line.name);
+  return named.length ? h("p", { class: "legend" }, lines.map((line, at) => h("span", { class: `key ${line.dash ? "dash" : ""}`, "--hue": colour(line, at) }, line.name))) : null;
+}
+
+function drawLine(line, at, { x, y }) {
+  const props = { "--hue": colour(line, at), "aria-hidden": "true" };
+  return parts(line.points).map((part) => part.length > 1
+    ? svg("polyline", { ...props, class: `line${line.dash ? " dash" : ""}`, points: part.map(([when, value]) => `${x(when).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })
+    : svg("circle", { ...props, class: "point", cx: x(part[0][0]).toFixed(1), cy: y(part[0][1]).toFixed(1), r: 2 }));
+}
+
+function timeAxis(first, last, { x, right }) {
+  const seconds = (last - first) / 1e6;
+  const tick = (TICKS.find((one) => seconds / one <= 6) ?? 43_200) * 1e6;
+  const found = [];
+  // Whole ticks of the local clock.
+  const shift = new Date(first / 1e3).getTimezoneOffset() * 6e7;
+  for (let at = Math.ceil((first - shift) / tick) * tick + shift; at <= last; at += tick) found.push(at);
+  const text = (at) => clock(new Date(at / 1e3)).slice(0, tick < 6e7 ? 8 : 5);
+  return found.flatMap((at) => [
+    svg("line", { class: "tick", x1: x(at), x2: x(at), y1: TOP, y2: FOOT + 3, "aria-hidden": "true" }),
+    words(Math.min(right - 18, Math.max(LEFT + 18, x(at))), HEIGHT - 4, "middle", text(at)),
+  ]);
+}
+
+function valueAxis(least, most, { y, right }, format) {
+  const middle = (least + most) / 2;
+  return [least, middle, most].flatMap((value) => [
+    svg("line", { class: value === least ? "base" : "tick", x1: LEFT, x2: right, y1: y(value), y2: y(value), "aria-hidden": "true" }),
+    value === least && least === 0 ? "" : words(LEFT, y(value) - 3, "start", format(value)),
+  ]).filter(Boolean);
+}
+
+function moment(one, x) {
+  const said = [one.what, one.which, "at", one.service, clock(new Date(one.time / 1e3)).slice(0, 8)].filter(Boolean).join(" ");
+  return svg("g", { class: `moment ${one.what.split(" ")[0]}`, "data-testid": "chart-moment" }, svg("title", {}, said),
+    svg("line", { x1: x, x2: x, y1: TOP, y2: FOOT }), svg("circle", { cx: x, cy: TOP, r: 3.5 }));
+}
+
+// Shows the values at the pointer, or at the place that the arrow keys reach.
+function cursor(root, label, lines, { x, at }, format, width) {
+  const times = [...new Set(lines.flatMap((line) => line.points.map(([time]) => time)))].sort((a, b) => a - b);
+  const hair = svg("line", { class: "hair", y1: TOP, y2: FOOT, visibility: "hidden", "aria-hidden": "true" });
+  const box = h("div", { class: "values", role: "status", hidden: true, "data-testid": "chart-values" });
+  root.append(hair);
+  let place = null;
+  function show(next) {
+    place = next;
+    const hidden = next === null || !times.length;
+    hair.setAttribute("visibility", hidden ? "hidden" : "visible");
+    box.hidden = hidden;
+    if (hidden) return;
+    place = Math.max(0, Math.min(times.length - 1, next));
+    const now = times[place];
+    hair.setAttribute("x1", x(now));
+    hair.setAttribute("x2", x(now));
+    const found = lines.map((line, index) => [line, index, line.points.find(([time]) => time === now)?.[1]]).filter(([, , value]) => Number.isFinite(value));
+    box.replaceChildren(h("b", {}, clock(new Date(now / 1e3)).slice(0, 8)),
+      ...found.sort((a, b) => b[2] - a[2]).map(([line, index, value]) => h("span", { class: "key", "--hue": colour(line, index) }, `${line.name ? `${line.name} ` : ""}${format(value)}`)));
+    box.classList.toggle("left", x(now) > width / 2);
+  }
+  function nearest(event) {
+    const bounds = root.getBoundingClientRect();
+    const wanted = at(((event.clientX - bounds.left) / bounds.width) * width);
+    show(times.reduce((best, time, index) => (Math.abs(time - wanted) < Math.abs(times[best] - wanted) ? index : best), 0));
+  }
+  function key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") show(null);
+    else if (step) show(place === null ? (step > 0 ? 0 : times.length - 1) : place + step);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  return h("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${label}. Arrow keys read its values.`, onpointermove: nearest, onpointerleave: () => show(null), onblur: () => show(null), onkeydown: key }, root, box);
 }
 
 // Neighbouring points that have a value.

@@ -1,8 +1,11 @@
 // The log lines: a live tail with filters, and the one way a line is drawn anywhere.
 
-import { calm, chip, clock, empty, getJson, h, moveFocus, offerServices, select, serviceOptions } from "./dom.js";
+import { calm, chip, clock, count, empty, getJson, h, link, moveFocus, offerServices, select, serviceOptions } from "./dom.js";
 
 const MOST = 500;
+const AROUND = 60;
+const MOST_COLUMNS = 6;
+const TIMES = [["", "all that is kept"], ["5m", "5 minutes"], ["15m", "15 minutes"], ["1h", "1 hour"], ["6h", "6 hours"], ["24h", "a day"]];
 // Each level with its names in other logging systems, as the console ranks them (src/console/line_head.rs; a test compares).
 const LEVELS = {
   trace: "verbose finest", debug: "fine", info: "information notice", warn: "warning", error: "err severe",
@@ -16,23 +19,32 @@ function levelOf(name) {
   return Object.keys(LEVELS).find((level) => level === bare || LEVELS[level].split(" ").includes(bare)) ?? "info";
 }
 
-export function logLine(line, { withTrace = true, onspan } = {}) {
+const written = (v) => (v === undefined ? "" : typeof v === "string" ? v : JSON.stringify(v));
+
+// `columns` are fields that stand in columns of their own, `onfield` is told of a field that is clicked, `around` leads to
+// the lines around this one.
+export function logLine(line, { withTrace = true, onspan, onfield, columns = [], around } = {}) {
   const level = String(line.level ?? "info").toLowerCase();
   const trace = typeof line.traceId === "string" && /^[0-9a-fA-F]{1,32}$/.test(line.traceId) ? line.traceId : "";
-  const extra = Object.entries(line).filter(([key]) => !CORE.has(key));
-  const value = (v) => (typeof v === "string" ? v : JSON.stringify(v));
+  const extra = Object.entries(line).filter(([key]) => !CORE.has(key) && !columns.includes(key));
+  const event = typeof line.eventName === "string" && !columns.includes("eventName") ? line.eventName : "";
+  const field = (key) => (onfield ? h("button", { type: "button", class: "tiny key-name", title: `Show ${key} as a column`, onclick: () => onfield(key) }, `${key}=`) : h("i", {}, `${key}=`));
   const jump = onspan && line.spanId && h("button", { type: "button", class: "tiny", onclick: () => onspan(line.spanId), title: "Show the span" }, "span");
   return h("div", { class: "log", "data-testid": "log-line", "data-level": level, "data-span-id": line.spanId, role: "listitem", tabindex: "-1" },
     h("time", { title: line.timestamp }, clock(new Date(line.timestamp))),
     h("span", { class: `level ${levelOf(level)}` }, level),
     chip(String(line.service ?? "unknown")),
-    h("span", { class: "text" }, h("span", { class: "message" }, String(line.message ?? "")),
-      extra.map(([key, v]) => h("span", { class: "field" }, h("i", {}, `${key}=`), value(v)))),
-    h("span", { class: "jump" }, jump,
-      withTrace && trace && h("a", { href: `/trace/${trace}`, class: "tiny", title: `Trace ${trace}` }, "trace")));
+    columns.map((key) => h("span", { class: "column", "data-testid": "log-column", title: `${key}=${written(line[key])}` }, written(line[key]))),
+    h("span", { class: "text" }, event && h("b", { class: "event", title: "the name of the event" }, event), h("span", { class: "message" }, written(line.message)),
+      extra.filter(([key]) => key !== "eventName" || !event).map(([key, v]) => h("span", { class: "field" }, field(key), written(v)))),
+    h("span", { class: "jump" }, jump, around && link(around, { class: "tiny", title: "The lines around this one", "data-testid": "log-around" }, "around"),
+      withTrace && trace && h("a", { href: `/trace/${trace}`, class: "tiny trace-link", title: `Trace ${trace}` }, "trace")));
 }
 
-export function logsView(root, { setQuery }) {
+// The columns of a list stand in the address, so a link shows the same ones.
+const split = (text) => text.split(",").map((name) => name.trim()).filter(Boolean).slice(0, MOST_COLUMNS);
+
+export function logsView(root, { setQuery, go }) {
   document.title = "Logs · o11y-lab";
   let filters = read();
   let after = null;
@@ -40,40 +52,77 @@ export function logsView(root, { setQuery }) {
   let loading = null;
   let again = false;
   const form = h("form", { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() });
+  const bars = h("div", { class: "log-bars", role: "group", "aria-label": "How many lines when" });
+  const shown = h("p", { class: "note columns" });
   const list = h("div", { class: "logs", role: "list", "aria-label": "Log lines, newest last" });
-  root.append(h("h1", { class: "hidden" }, "Logs"), form, list);
+  root.append(h("h1", { class: "hidden" }, "Logs"), form, bars, shown, list);
 
   function read() {
     const query = new URLSearchParams(location.search);
-    return Object.fromEntries(["service", "level", "text"].map((name) => [name, query.get(name) ?? ""]));
+    return Object.fromEntries(["service", "level", "text", "since", "until", "columns", "around"].map((name) => [name, query.get(name) ?? ""]));
   }
 
-  function set(name, value) {
-    filters[name] = value.trim();
+  const address = (more) => `/logs?${new URLSearchParams(Object.entries({ ...filters, ...more }).filter(([, value]) => value))}`;
+
+  function set(changes) {
+    Object.assign(filters, { around: "" }, changes);
     setQuery(filters);
+    drawForm();
     restart();
   }
 
   function drawForm() {
+    const typing = form.querySelector("input") === document.activeElement && document.activeElement?.selectionStart;
+    // A time chosen in the histogram is none of the list's.
+    const times = TIMES.some(([value]) => value === filters.since) && !filters.until ? TIMES : [...TIMES, [filters.since, "as chosen below"]];
     form.replaceChildren(
-      select("Service", filters.service, serviceOptions(filters.service, services), (v) => set("service", v), { "data-testid": "filter-service" }),
+      select("Service", filters.service, serviceOptions(filters.service, services), (v) => set({ service: v }), { "data-testid": "filter-service" }),
       select("Level", filters.level, [["", "every level"], ["debug", "debug and up"], ["info", "info and up"], ["warn", "warn and up"], ["error", "errors"]],
-        (v) => set("level", v), { "data-testid": "filter-level" }),
+        (v) => set({ level: v }), { "data-testid": "filter-level" }),
+      select("Time", filters.since, times, (v) => set({ since: v, until: "" }), { "data-testid": "filter-since" }),
       h("label", { class: "text" }, h("span", {}, "Text"), h("input", { type: "search", value: filters.text, placeholder: "anything in the line", autocomplete: "off",
-        "data-filter-text": true, "data-testid": "filter-text", oninput: calm((e) => set("text", e.target.value)) })));
+        "data-filter-text": true, "data-testid": "filter-text", oninput: calm((e) => set({ text: e.target.value.trim() })) })));
+    if (Number.isInteger(typing)) {
+      const input = form.querySelector("input");
+      input.focus();
+      input.setSelectionRange(typing, typing);
+    }
+    drawColumns();
+  }
+
+  // What is out of the ordinary in this list, each with the way back.
+  function drawColumns() {
+    const columns = split(filters.columns);
+    list.style.setProperty("--columns", columns.map(() => "minmax(60px, 150px)").join(" "));
+    const without = (name) => columns.filter((other) => other !== name).join(",");
+    shown.replaceChildren(...[
+      filters.around && link(address({ around: "" }), { "data-testid": "log-all" }, "← all lines"),
+      ...columns.map((name) => h("button", { type: "button", class: "column-chip", title: "Take the column away", "data-testid": "column-chip", onclick: () => set({ columns: without(name) }) }, `${name} ×`)),
+    ].filter(Boolean));
+  }
+
+  function column(name) {
+    const columns = split(filters.columns);
+    if (!columns.includes(name) && columns.length < MOST_COLUMNS) set({ columns: [...columns, name].join(",") });
   }
 
   function restart() {
     after = null;
     load();
+    histogram();
   }
+
+  const wanted = () => ({ service: filters.service, level: filters.level, text: filters.text, since: filters.since, until: filters.until });
 
   // One request at a time, and one more if something changed meanwhile.
   async function load() {
     if (loading) return void (again = true);
     again = false;
     const fresh = after === null;
-    loading = getJson("/api/logs", { ...filters, after: fresh ? "" : after, limit: MOST });
+    // Around a line there are its neighbours, of whatever filters, and nothing new.
+    if (filters.around && !fresh) return;
+    const asked = filters.around ? { around: filters.around, limit: AROUND } : { ...wanted(), after: fresh ? "" : after, limit: MOST };
+    loading = getJson("/api/logs", asked);
     try {
       const answer = await loading;
       if (fresh ? after === null && !again : after !== null) draw(answer, fresh);
@@ -90,14 +139,39 @@ export function logsView(root, { setQuery }) {
     after = answer.next;
     if (fresh) list.replaceChildren();
     if (answer.logs.length) list.querySelector(".empty")?.remove();
-    list.append(...answer.logs.map((line) => logLine(line)));
+    const columns = split(filters.columns);
+    list.append(...answer.logs.map((line, at) => logLine(line, { onfield: column, columns, around: `/logs?${new URLSearchParams({ around: answer.numbers[at], ...(filters.columns && { columns: filters.columns }) })}` })));
     while (list.childElementCount > MOST) list.firstElementChild.remove();
     if (!list.childElementCount) list.append(nothing());
-    if (atEnd) list.scrollTop = list.scrollHeight;
+    const chosen = list.children[answer.numbers.indexOf(Number(filters.around))];
+    if (filters.around && chosen) {
+      chosen.classList.add("chosen");
+      chosen.setAttribute("aria-current", "true");
+      chosen.scrollIntoView({ block: "center" });
+    } else if (atEnd) list.scrollTop = list.scrollHeight;
+  }
+
+  // Bars of lines by level; one that is clicked becomes the time range.
+  async function histogram() {
+    bars.hidden = Boolean(filters.around);
+    if (filters.around) return;
+    const found = await getJson("/api/logs/histogram", wanted()).catch(() => null);
+    if (!found) return;
+    const total = (counts) => counts.reduce((sum, n) => sum + n, 0);
+    const most = Math.max(1, ...found.counts.map(total));
+    const iso = (us) => new Date(us / 1e3).toISOString();
+    bars.replaceChildren(...found.counts.map((counts, at) => {
+      const from = found.from + at * found.step;
+      const said = `${clock(new Date(from / 1e3)).slice(0, 8)}: ${found.levels.map((name, level) => [name, counts[level]]).filter(([, n]) => n).map(([name, n]) => `${count(n)} ${name}`).join(", ") || "none"}`;
+      const parts = found.levels.map((name, level) => counts[level] > 0 && h("i", { class: `level ${name}`, "--part": counts[level] / most })).reverse();
+      return total(counts)
+        ? h("button", { type: "button", class: "log-bar", title: said, "aria-label": said, "data-testid": "log-bar", onclick: () => set({ since: iso(from), until: iso(from + found.step - 1e3) }) }, parts)
+        : h("span", { class: "log-bar" });
+    }));
   }
 
   function nothing() {
-    const filtered = Object.values(filters).some(Boolean);
+    const filtered = Object.values(wanted()).some(Boolean);
     return filtered
       ? empty("Nothing matches", h("p", {}, "New lines that match will appear here."))
       : empty("No log lines yet", h("p", {}, "o11y-lab up sends every service's lines here. One role by itself:"), h("pre", {}, "o11y-lab order | o11y-lab console"),
@@ -113,8 +187,16 @@ export function logsView(root, { setQuery }) {
 
   drawForm();
   names();
+  const bar = calm(histogram, 1_000);
+  let first = true;
   return {
-    update: (what) => what.logs && load(),
+    update(what) {
+      if (!what.logs) return;
+      load();
+      if (first) histogram();
+      else bar();
+      first = false;
+    },
     navigated() {
       filters = read();
       drawForm();
@@ -123,8 +205,10 @@ export function logsView(root, { setQuery }) {
     key(event) {
       const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
       if (step) moveFocus("[data-testid=log-line]", step);
-      else if (event.key === "Enter") document.activeElement?.querySelector?.("a.tiny")?.click();
-      return step || event.key === "Enter";
+      else if (event.key === "Enter" && document.activeElement?.matches?.(".log")) document.activeElement.querySelector("a.trace-link")?.click();
+      else if (event.key === "Escape" && filters.around) go(address({ around: "" }));
+      else return false;
+      return true;
     },
   };
 }

@@ -1,9 +1,10 @@
-// The metrics of anyone: a list with filters, and beside it the charts of the chosen one.
+// The metrics of anyone: a list with filters, and beside it the board, or the charts of the chosen one.
 
 import { calm, chip, clock, empty, getJson, h, hue, link, moveFocus, offerServices, plural, select, serviceOptions } from "./dom.js";
-import { chart, withUnit } from "./chart.js";
+import { chart, legend, withUnit } from "./chart.js";
+import { board } from "./charts.js";
 
-const SPANS = [["15m", "15 minutes"], ["1h", "1 hour"], ["6h", "6 hours"], ["24h", "a day"]];
+const SPANS = [["5m", "5 minutes"], ["15m", "15 minutes"], ["1h", "1 hour"], ["6h", "6 hours"], ["24h", "a day"]];
 const WORDS = { upDownCounter: "up-down counter", exponentialHistogram: "exponential histogram" };
 const bound = (p, unit) => (p ? `${p.bound === "at most" ? "≤" : ">"} ${withUnit(p.value, unit)}` : "–");
 const isHistogram = (series) => /istogram$/.test(series.kind);
@@ -11,9 +12,9 @@ const ownRate = (series) => ["counter", "summary"].includes(series.kind);
 
 // What is drawn of a series: the value itself, how much came a second, or bounds of percentiles.
 function linesOf(series) {
-  const line = (name, value) => ({ name, points: series.points.map((p) => [p.time, value(p) == null ? NaN : Number(value(p))]) });
+  const line = (name, value) => ({ name, dash: name === "p50", hue: hue(series.service), points: series.points.map((p) => [p.time, value(p) == null ? NaN : Number(value(p))]) });
   if (isHistogram(series)) return [line("p50", (p) => p.p50?.value), line("p95", (p) => p.p95?.value)];
-  return [line("value", (p) => (ownRate(series) ? p.rate : p.value))];
+  return [line("", (p) => (ownRate(series) ? p.rate : p.value))];
 }
 
 function summaryOf(series) {
@@ -45,7 +46,7 @@ function seriesCard(name, series) {
   return h("section", { class: "series", "--hue": hue(series.service), "data-testid": "metric-series" },
     h("header", {}, chip(series.service), h("code", {}, attributes.join(" ") || "no attributes")),
     h("p", { class: "facts" }, facts.map(([fact, value]) => h("span", {}, `${fact} `, h("b", {}, value)))),
-    chart(label, linesOf(series), exemplars, format, plain), tableOf(series));
+    chart(label, { lines: linesOf(series), exemplars, format, plain }), tableOf(series));
 }
 
 export function metricsView(root, { setQuery }) {
@@ -104,7 +105,7 @@ export function metricsView(root, { setQuery }) {
   }
 
   async function charts() {
-    if (!asked.name) return detail.replaceChildren(h("p", { class: "note" }, "Choose a metric."));
+    if (!asked.name) return board(detail, { service: asked.service, since: asked.since || "15m" });
     // A table that is read, or a dot that has the focus, is not taken away.
     if (detail.querySelector("details[open]") && detail.dataset.shows === shows()) return;
     if (detail.contains(document.activeElement) && detail.dataset.shows === shows()) return;
@@ -112,8 +113,9 @@ export function metricsView(root, { setQuery }) {
     if (!found) return detail.replaceChildren(empty("No such metric", h("p", {}, "It is not kept here any more.")));
     const [first] = found.series;
     detail.dataset.shows = shows();
-    detail.replaceChildren(...[h("h2", {}, found.name), h("p", { class: "note" }, [first.description, WORDS[first.kind] ?? first.kind, first.unit && `in ${first.unit}`, `sent as ${first.temporality}`].filter(Boolean).join(" · ")),
-      isHistogram(first) && h("p", { class: "legend" }, h("span", { class: "key p50" }, "p50"), h("span", { class: "key p95" }, "p95"), "upper bounds of buckets, of what came since the point before"),
+    detail.replaceChildren(...[h("p", {}, link(`/metrics?${new URLSearchParams(Object.entries({ ...asked, name: "", of: "" }).filter(([, value]) => value))}`, { "data-testid": "to-board" }, "← all charts")), h("h2", {}, found.name), h("p", { class: "note" }, [first.description, WORDS[first.kind] ?? first.kind, first.unit && `in ${first.unit}`, `sent as ${first.temporality}`].filter(Boolean).join(" · ")),
+      isHistogram(first) && legend(linesOf(first)),
+      isHistogram(first) && h("p", { class: "note" }, "upper bounds of buckets, of what came since the point before"),
       ...found.series.map((series) => seriesCard(found.name, series)),
       found.matched > found.series.length && h("p", { class: "note" }, `${found.series.length} of ${found.matched} series, those with the newest points`)].filter(Boolean));
   }

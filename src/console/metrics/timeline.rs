@@ -1,0 +1,168 @@
+//! One series read at any time: how much came in a span of time, what it showed then.
+
+use std::sync::Arc;
+
+use super::series::{COARSE, MetricSeries, StoredPoint};
+use super::value::{Histogram, PercentileBound, PointValue, rank};
+
+const SECOND: u64 = 1_000_000_000;
+/// A first point that counts since no longer than this before it tells what came; before, nobody watched.
+const NEW_FOR: u64 = 90 * SECOND;
+/// How long the last value of a series counts as its value, at least; otherwise three times its interval.
+const STALE: u64 = 30 * SECOND;
+
+/// What came between two points of a series, resets taken out.
+#[derive(Debug)]
+struct Increase {
+    from: u64,
+    to: u64,
+    more: f64,
+    /// By bucket, where they have the bounds of the newest point.
+    buckets: Option<Box<[u64]>>,
+}
+
+/// The points of a series from a time on. Times are nanoseconds since the epoch.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    /// In the order of time, without overlap.
+    increases: Vec<Increase>,
+    values: Vec<(u64, f64)>,
+    bounds: Option<Arc<[f64]>>,
+    /// Histograms without such bounds, each with whether it counts anew.
+    exponential: Vec<(u64, bool, PointValue)>,
+}
+
+impl Timeline {
+    pub(super) fn new(series: &MetricSeries, from: u64) -> Self {
+        let points = series.since(from);
+        let bounds = series.latest().and_then(|last| histogram(&last.value)).map(|last| last.bounds.clone());
+        let mut before = points.first().and_then(|first| series.before(first.time));
+        let mut increases = Vec::with_capacity(points.len());
+        for point in &points {
+            increases.extend(increase(series, before, point, bounds.as_ref()));
+            before = Some(point);
+        }
+        let values = match series.latest().map(|last| &last.value) {
+            Some(PointValue::Number(_)) => points.iter().map(|p| (p.time, p.value.counted())).collect(),
+            _ => Vec::new(),
+        };
+        let exponential = points
+            .iter()
+            .filter(|point| matches!(point.value, PointValue::Exponential(_)))
+            .map(|point| (point.time, point.fresh, point.value.clone()))
+            .collect();
+        Self { increases, values, bounds, exponential }
+    }
+
+    /// The increases that reach into a time.
+    fn within(&self, from: u64, to: u64) -> impl Iterator<Item = (&Increase, u64)> {
+        let first = self.increases.partition_point(|increase| increase.to <= from);
+        let reaches = self.increases[first..].iter().take_while(move |increase| increase.from < to);
+        reaches.map(move |increase| (increase, increase.to.min(to) - increase.from.max(from)))
+    }
+
+    /// How much came a second in `(from, to]`, over the part of it that points tell of; nothing where none does.
+    pub(super) fn rate(&self, from: u64, to: u64) -> Option<f64> {
+        let (mut more, mut told) = (0.0, 0);
+        for (increase, shared) in self.within(from, to) {
+            more += increase.more * shared as f64 / (increase.to - increase.from) as f64;
+            told += shared;
+        }
+        (told > 0).then(|| more / (told as f64 / 1e9))
+    }
+
+    /// The value at a time, if it was still sent then.
+    pub(super) fn value(&self, at: u64) -> Option<f64> {
+        let next = self.values.partition_point(|(time, _)| *time <= at);
+        let (time, value) = *self.values.get(next.checked_sub(1)?)?;
+        let interval = next.checked_sub(2).map_or(0, |before| time - self.values[before].0);
+        (at - time <= STALE.max(3 * interval.min(COARSE.slot))).then_some(value)
+    }
+
+    /// Adds what its buckets got by points of `(from, to]`, where they have these bounds.
+    fn add_buckets(&self, bounds: &Arc<[f64]>, from: u64, to: u64, sums: &mut [u64]) {
+        if self.bounds.as_ref() != Some(bounds) {
+            return;
+        }
+        let first = self.increases.partition_point(|increase| increase.to <= from);
+        for increase in self.increases[first..].iter().take_while(|increase| increase.to <= to) {
+            for (sum, more) in sums.iter_mut().zip(increase.buckets.iter().flatten()) {
+                *sum = sum.saturating_add(*more);
+            }
+        }
+    }
+
+    /// The bound that so large a share of what exponential histograms counted in `(from, to]` does not exceed.
+    fn exponential(&self, from: u64, to: u64, share: f64) -> Option<PercentileBound> {
+        let until = |at: u64| self.exponential.partition_point(|(time, ..)| *time <= at);
+        let (first, end) = (until(from), until(to));
+        let (_, _, last) = self.exponential.get(first..end)?.last()?;
+        let anew = self.exponential[first..end].iter().any(|(_, fresh, _)| *fresh);
+        let before = first.checked_sub(1).filter(|_| !anew).map(|at| &self.exponential[at].2);
+        last.percentile(before, share)
+    }
+}
+
+/// The bound that so large a share of what these counted in `(from, to]` does not exceed: buckets of the same bounds are
+/// added up; of others, and of exponential ones, the largest bound holds for all together.
+pub(super) fn quantile(of: &[&Timeline], from: u64, to: u64, share: f64) -> Option<f64> {
+    let mut seen: Vec<&Arc<[f64]>> = Vec::new();
+    let mut largest =
+        of.iter().filter_map(|one| one.exponential(from, to, share)).map(worth).fold(None, most);
+    for bounds in of.iter().filter_map(|one| one.bounds.as_ref()) {
+        if seen.contains(&bounds) {
+            continue;
+        }
+        seen.push(bounds);
+        let mut sums = vec![0; bounds.len() + 1];
+        of.iter().for_each(|one| one.add_buckets(bounds, from, to, &mut sums));
+        let found = rank(&sums, share).and_then(|at| bounds.get(at).or(bounds.last()).copied());
+        largest = found.map_or(largest, |found| most(largest, found));
+    }
+    largest
+}
+
+fn most(so_far: Option<f64>, value: f64) -> Option<f64> {
+    Some(so_far.map_or(value, |so_far| so_far.max(value)))
+}
+
+fn worth(bound: PercentileBound) -> f64 {
+    match bound {
+        PercentileBound::AtMost(value) | PercentileBound::MoreThan(value) => value,
+    }
+}
+
+fn histogram(value: &PointValue) -> Option<&Arc<Histogram>> {
+    match value {
+        PointValue::Histogram(histogram) => Some(histogram),
+        _ => None,
+    }
+}
+
+/// What came up to a point; nothing where that is not known.
+fn increase(
+    series: &MetricSeries,
+    before: Option<&StoredPoint>,
+    point: &StoredPoint,
+    bounds: Option<&Arc<[f64]>>,
+) -> Option<Increase> {
+    let base = before.and_then(|before| series.base(point, before));
+    let from = match (base, before) {
+        (Some(base), _) => base.time,
+        // It began anew: all that it counts came after the point before.
+        (None, Some(before)) => before.time.max(point.start),
+        (None, None) => point.start.max(point.time.saturating_sub(NEW_FOR)),
+    };
+    let unknown = base.is_none() && before.is_none() && (point.start == 0 || point.start < from);
+    if unknown || from >= point.time {
+        return None;
+    }
+    let more = (point.value.counted() - base.map_or(0.0, |base| base.value.counted())).max(0.0);
+    let buckets = bounds.filter(|_| more > 0.0).and_then(|bounds| {
+        let now = histogram(&point.value).filter(|now| now.bounds == *bounds)?;
+        let then = base.and_then(|base| histogram(&base.value));
+        let count = |at: usize| then.and_then(|then| then.counts.get(at)).copied().unwrap_or(0);
+        Some(now.counts.iter().enumerate().map(|(at, counted)| counted.saturating_sub(count(at))).collect())
+    });
+    Some(Increase { from, to: point.time, more, buckets })
+}

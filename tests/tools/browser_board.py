@@ -1,0 +1,94 @@
+"""Looks at the console's charts and log lines as a person would, in the system's own Chromium.
+
+    browser_board.py --url http://127.0.0.1:3005/ --service SERVICE --literal TEXT --screenshots target/screenshots
+
+The service sent requests of one route, named TEXT, with a fault set meanwhile, and log lines of one minute, the last but
+one of which has a field `shelf` with TEXT and the name of an event, `book.sold`. Prints one line for each expectation that does
+not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
+
+What it needs from the page: data-testid chart-panel (data-panel), chart-values, chart-moment, moments, log-line, log-bar,
+log-around, log-all, column-chip, log-column, filter-service, filter-since.
+"""
+
+import argparse
+import sys
+
+from browser import NARROW, WIDE, walked
+from watched_page import WatchedPage
+
+
+class BoardPage(WatchedPage):
+    """The charts of all services, then the lines."""
+
+    def walk(self):
+        self.page.keyboard.press("4")
+        requests = self.page.locator('[data-testid="chart-panel"][data-panel="requests"]')
+        if not self.expect(self.appears(requests), "no chart of requests"):
+            return self.screenshot("missing-chart")
+        self.read_values(requests)
+        self.expect(self.by_id("chart-moment").count() > 0, "the fault is no line in the charts")
+        said = self.by_id("moments").inner_text()
+        self.expect("fault set latency" in said, f"the fault is not told in words: {said!r}")
+        self.by_id("filter-service").first.select_option(self.options.service)
+        literal = requests.get_by_text(f"GET {self.options.literal}")
+        self.expect(self.appears(literal), "a chosen service has no line for its route")
+        self.screenshot("charts-1280x800")
+        self.page.set_viewport_size(NARROW)
+        self.check_width("the charts at 375 px")
+        self.page.set_viewport_size(WIDE)
+        self.read_lines()
+        self.check_policy()
+
+    def read_values(self, panel):
+        panel.locator(".plot").focus()
+        self.page.keyboard.press("ArrowLeft")
+        values = panel.get_by_test_id("chart-values")
+        self.expect(self.appears(values), "the arrow keys show no values")
+        found = self.polled(lambda: self.earlier(values), 5_000)
+        self.expect(found, f"no step has a value of the service: {values.inner_text()!r}")
+        self.page.keyboard.press("Escape")
+        self.expect(self.disappears(values), "Escape does not take the values away")
+
+    def earlier(self, values):
+        if self.options.service in values.inner_text():
+            return True
+        self.page.keyboard.press("ArrowLeft")
+        return False
+
+    def read_lines(self):
+        self.page.evaluate("document.activeElement.blur()")
+        self.page.keyboard.press("2")
+        lines = self.by_id("log-line")
+        if not self.expect(self.appears(lines), "no log lines"):
+            return
+        self.expect(self.appears(lines.get_by_text("book.sold")), "the name of the event is not shown")
+        lines.get_by_role("button", name="shelf=").first.click()
+        self.expect(self.appears(self.by_id("column-chip")), "a field that is clicked is no column")
+        column = self.by_id("log-column").get_by_text(self.options.literal, exact=True)
+        self.expect(self.appears(column), "the column does not show the value as it is")
+        self.page.set_viewport_size(NARROW)
+        self.check_width("the lines at 375 px")
+        self.page.set_viewport_size(WIDE)
+        self.screenshot("logs-1280x800")
+        self.by_id("log-around").first.click()
+        chosen = self.page.locator('[data-testid="log-line"][aria-current]')
+        self.expect(self.appears(chosen), "no line is marked among its neighbours")
+        self.page.keyboard.press("Escape")
+        bar = self.by_id("log-bar")
+        self.expect(self.appears(bar), "there is no histogram of the lines")
+        bar.last.click()
+        self.expect("since=" in self.page.url and "until=" in self.page.url, f"a bar is no time range: {self.page.url}")
+        self.expect(self.appears(lines), "no line lies in the time of the bar")
+        self.by_id("column-chip").click()
+        self.expect(self.disappears(self.by_id("column-chip")), "the column stays")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ["--url", "--service", "--literal", "--screenshots"]:
+        parser.add_argument(name, required=True)
+    options = parser.parse_args()
+    return walked(BoardPage, options)
+
+
+sys.exit(main())
