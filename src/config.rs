@@ -20,6 +20,7 @@ mod pipeline;
 mod queue;
 mod queue_command;
 mod readers;
+mod retain;
 mod retention;
 mod scenario;
 pub mod spec;
@@ -51,6 +52,7 @@ pub(crate) use pipeline::{pipeline_environment, pipeline_speaks_grpc};
 pub use queue::{QueueConfig, TraceMode};
 pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;
+pub use retain::RetainConfig;
 pub use retention::{DeadLetterConfig, RetentionConfig};
 pub use scenario::{
     FaultPlace, ScenarioAction, ScenarioCheck, ScenarioRecord, ScenarioReplay, ScenarioRun, ScenarioScore,

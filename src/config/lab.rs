@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    ForwardConfig, HOST_OF_CONTAINERS, Invalid, KeepRules, ROLE_VARIABLE, address, at_least_one, host_name,
-    http_url, keep_rules, milliseconds, port_base, reached_at, seconds,
+    ForwardConfig, HOST_OF_CONTAINERS, Invalid, KeepRules, ROLE_VARIABLE, RetainConfig, address,
+    at_least_one, host_name, http_url, keep_rules, milliseconds, port_base, reached_at, seconds,
 };
 
 /// The ports by which a lab command finds a running lab.
@@ -62,6 +62,9 @@ pub struct UpConfig {
     /// The console keeps only traces for which a rule holds, such as error,slower=500ms,ratio=0.1 [default: all]
     #[arg(long, env = "UP_KEEP", value_name = "RULES", value_parser = keep_rules)]
     pub keep: Option<KeepRules>,
+    /// The console retains what came in with the data, and shows it again when the lab is started again
+    #[arg(long, env = "UP_RETAIN")]
+    pub retain: bool,
     /// Longest time to finish work in flight after Ctrl-C, in seconds
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "10", value_parser = seconds)]
     pub shutdown_grace: Duration,
@@ -121,6 +124,9 @@ pub struct ConsoleConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub forward: ForwardConfig,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub retain: RetainConfig,
 }
 
 impl ConsoleConfig {

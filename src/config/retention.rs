@@ -41,7 +41,7 @@ fn count() -> RangedI64ValueParser<i64> {
 }
 
 /// At least a second, at most ten years; a bare number is seconds.
-fn age(text: &str) -> Result<Duration, String> {
+pub(super) fn age(text: &str) -> Result<Duration, String> {
     let years = Duration::from_secs(10 * 365 * 86_400);
     let read = duration(text, BareUnit::Seconds).filter(|age| (Duration::from_secs(1)..=years).contains(age));
     read.ok_or_else(|| "expected a time such as 12h or 7d, at most 3650d".into())

@@ -7,6 +7,7 @@
 //! What comes in: [`receive`] and `grpc` (their [`body`], [`export`], [`record`]), [`stdin`] (log lines), [`scrape`]
 //! (the services' own figures).
 //! What is kept of it, where that is a part: [`sampler`].
+//! What of it survives a restart: [`retain`].
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes on to others as it came: [`forward`].
 //! What goes out: [`jaeger`] and [`v3`] (its [`otlp_json`]), which search with [`query`] and [`tags`]; [`dependencies`] and [`map`];
@@ -53,6 +54,7 @@ mod query;
 mod receive;
 mod record;
 mod red;
+mod retain;
 mod sampler;
 mod scatter;
 mod scrape;
@@ -107,6 +109,10 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(Duration::from_secs(1));
     shutdown.listen().context("cannot listen for signals")?;
     let console = web::Data::new(Console::new(&config, on_grpc.map(|address| address.port()))?);
+    if let Some(retention) = &console.retention {
+        retention.restore(&console).await?;
+    }
+    retain::start(console.clone(), shutdown.clone());
     stdin::follow(console.clone().into_inner(), shutdown.clone());
     scrape::start(console.clone().into_inner(), config.host, config.scrape_interval);
     decide(console.clone());
@@ -138,6 +144,9 @@ pub async fn run(config: ConsoleConfig) -> anyhow::Result<()> {
             served.context("the console stopped serving")?;
         }
         () = stopped => {}
+    }
+    if let Some(retention) = &console.retention {
+        retention.finish().await;
     }
     // The runtime stays free for a second signal.
     web::block(move || console.forward.as_ref().map(Forwarder::finish)).await.context("the last exports")?;

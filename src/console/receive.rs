@@ -147,7 +147,7 @@ async fn receive<A: Message + Serialize>(
     }
 }
 
-/// Unpacks, decodes, sends on and hands over a body, whatever brought it.
+/// Unpacks, decodes, retains, sends on and hands over a body, whatever brought it.
 pub(super) fn take_body<A>(
     signal: &'static Signal,
     console: &Console,
@@ -157,7 +157,11 @@ pub(super) fn take_body<A>(
     take: impl FnOnce(OtlpExport) -> A,
 ) -> Result<A, OtlpRefusal> {
     let _turn = console.bodies.turn();
-    let export = OtlpExport::read(signal, unpack(head.coding, body.clone())?, is_json)?;
+    let unpacked = unpack(head.coding, body.clone())?;
+    let export = OtlpExport::read(signal, unpacked.clone(), is_json)?;
+    if let Some(retention) = &console.retention {
+        retention.note_export(signal.kind, is_json, &unpacked);
+    }
     if let Some(forward) = &console.forward {
         forward.push(signal.kind, head, body, export.items());
     }

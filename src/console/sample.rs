@@ -17,7 +17,7 @@ use super::export::{OtlpExport, TRACES};
 use super::origin::{Origin, SchemaUrls};
 use super::page;
 use super::state::Console;
-use crate::config::{ConsoleConfig, ForwardConfig, PortBase};
+use crate::config::{ConsoleConfig, ForwardConfig, PortBase, RetainConfig};
 use crate::runtime::Shutdown;
 
 /// When the sample spans start, in nanoseconds.
@@ -83,6 +83,7 @@ pub(super) fn console() -> web::Data<Console> {
         forward: ForwardConfig::default(),
         keep: None,
         prometheus: None,
+        retain: RetainConfig { retain: None, retain_mib: 1, retain_age: Duration::from_secs(60) },
     };
     web::Data::new(Console::new(&config, None).expect("nothing is sent on"))
 }

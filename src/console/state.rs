@@ -25,6 +25,7 @@ use super::params::now;
 use super::query;
 use super::record;
 use super::red::ServiceHistories;
+use super::retain::Retention;
 use super::sampler::TailSampler;
 use super::start::StartedWork;
 use super::traces::{StoredTrace, TraceStore};
@@ -67,6 +68,8 @@ pub(super) struct Console {
     pub(super) hosts: KnownHosts,
     /// Where what comes in is sent on to, if anywhere.
     pub(super) forward: Option<Forwarder>,
+    /// What survives a restart, if anything.
+    pub(super) retention: Option<Retention>,
     /// Bytes for spans, log lines and metrics together.
     pub(super) max_bytes: usize,
 }
@@ -101,6 +104,7 @@ impl Console {
             bodies: BodyBudget::default(),
             hosts: KnownHosts::and(&config.allowed_hosts),
             forward: Forwarder::start(&config.forward)?,
+            retention: Retention::new(&config.retain),
             max_bytes,
         })
     }
@@ -179,11 +183,20 @@ impl Console {
         if line.is_some_and(is_export_line) {
             return;
         }
-        match line {
-            Some(line) => self.logs().follow(line),
-            None => self.logs().reject(1),
+        match (line, &self.retention) {
+            (Some(line), Some(retention)) => {
+                retention.note_line(line);
+                self.keep_line(line);
+            }
+            (Some(line), None) => self.keep_line(line),
+            (None, _) => self.logs().reject(1),
         }
         self.changes.send_modify(|now| now.logs += 1);
+    }
+
+    /// Keeps a line that a role wrote to its standard output.
+    pub(super) fn keep_line(&self, line: &str) {
+        self.logs().follow(line);
     }
 
     /// Spans of an OTLP export; what is refused is counted in the answer, the rest is kept.

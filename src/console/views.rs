@@ -14,6 +14,7 @@ use super::logs::LogFilter;
 use super::others;
 use super::params::{Pairs, Params, now, whole};
 use super::red;
+use super::retain::Retention;
 use super::sampler::TailSampler;
 use super::served::ServedDurations;
 use super::state::Console;
@@ -131,6 +132,7 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         "logs": logs,
         "metrics": metrics,
         "keep": sampler.as_deref().map(TailSampler::json),
+        "retain": console.retention.as_ref().map(Retention::json),
         "forward": console.forward.as_ref().map(Forwarder::json),
         "maxBytes": console.max_bytes,
         "gatewayPort": console.ports.of(crate::schema::Role::Gateway),

@@ -3,7 +3,9 @@
 use prost::Message;
 use serde_json::json;
 
-use crate::helpers::{Lab, bin, eventually, get, send};
+use o11y_lab::lab::expect::ORDER_TRACE;
+
+use crate::helpers::{Lab, bin, eventually, free_port_base, get, send};
 use crate::otlp::{Console, PROTOBUF, export};
 
 #[test]
@@ -44,4 +46,26 @@ fn up_hands_its_rules_to_the_console_and_a_wrong_one_ends_it_with_2_and_the_rule
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("slower=DURATION") && said.contains("ratio=SHARE"), "{said}");
     }
+}
+
+#[test]
+fn a_lab_that_is_killed_and_started_again_shows_what_its_console_retained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let start = || Lab::start_in(&data, free_port_base(), &[("UP_RETAIN", "true")]);
+    let lab = start();
+    let id = lab.order(lab.user()).trace_id();
+    lab.trace(&id, ORDER_TRACE.len());
+    eventually("lines and metrics came in, and more than them was retained", || {
+        let overview = get(&lab.console("/api/overview")).json;
+        let received = |signal: &str| overview[signal]["received"].as_u64().filter(|received| *received > 0);
+        received("metrics").and(received("logs"))?;
+        (overview["retain"]["bytes"].as_u64()? > 10_000).then_some(())
+    });
+    drop(lab);
+    let lab = start();
+    assert_eq!(lab.trace(&id, ORDER_TRACE.len()).spans.len(), ORDER_TRACE.len());
+    let lines = get(&lab.console(&format!("/api/logs?traceId={id}"))).json;
+    assert!(lines["logs"].as_array().is_some_and(|lines| !lines.is_empty()), "{lines}");
+    assert_eq!(get(&lab.console("/api/overview")).json["retain"]["lost"], 0);
 }

@@ -76,6 +76,7 @@ async function ingest() {
     part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes + now.metrics.bytes)} of ${mebibytes(now.maxBytes)}`),
     part("OTLP port", String(now.otlpPort ?? "none")),
     ...(now.otlpGrpcPort ? [part("gRPC", String(now.otlpGrpcPort), "the port that takes OTLP over gRPC")] : []),
+    ...(now.retain ? [part("retained", `${mebibytes(now.retain.bytes)} of ${mebibytes(now.retain.maxBytes)}${now.retain.failing ? " (failing)" : ""}`, `on disk, packed; ${count(now.retain.lost)} exports not retained${now.retain.failing ? `; ${now.retain.failing}` : ""}`)] : []),
     ...sampled(now.keep, part),
     ...sentOn(now.forward, part),
   );

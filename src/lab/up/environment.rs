@@ -40,6 +40,9 @@ impl Environment {
         if plan.with.contains(&BackendProgram::Prometheus) {
             env.set(var::CONSOLE_PROMETHEUS, plan.url(plan.ports.at(Endpoint::Prometheus)));
         }
+        if plan.retain {
+            env.set(var::CONSOLE_RETAIN, &plan.data_dir);
+        }
         env
     }
 

@@ -67,6 +67,7 @@ pub async fn run(config: UpConfig) -> anyhow::Result<()> {
         with: backends::wanted(&config.with),
         export: config.export.clone(),
         keep: config.keep.clone(),
+        retain: config.retain,
         data_dir: data.path().to_owned(),
         grace: config.shutdown_grace,
     };

@@ -23,6 +23,8 @@ pub(super) struct LabPlan {
     pub(super) export: Option<String>,
     /// Which traces the console keeps, where not all.
     pub(super) keep: Option<KeepRules>,
+    /// Whether the console retains what came in, in the data folder.
+    pub(super) retain: bool,
     /// Absolute.
     pub(super) data_dir: PathBuf,
     pub(super) grace: Duration,
@@ -82,6 +84,7 @@ impl LabPlan {
             with: Vec::new(),
             export: None,
             keep: None,
+            retain: false,
             data_dir: "/data".into(),
             grace: Duration::from_millis(2500),
         }

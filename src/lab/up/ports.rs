@@ -61,6 +61,7 @@ impl LabPlan {
             with: self.with.clone(),
             export: None,
             keep: None,
+            retain: false,
             data_dir: PathBuf::new(),
             grace: self.grace,
         };

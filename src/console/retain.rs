@@ -1,0 +1,186 @@
+//! What came in, kept in a file, so that a console that starts again has it: a journal of exports and log lines, in the order
+//! in which they came, bounded by bytes and by age.
+//!
+//! At the start the journal is taken in again, by the same ways as what comes in: so the stores need no second form on
+//! disk, and their own bounds hold. A writer takes what waits twice a second; a console that is killed loses that much.
+
+mod journal;
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::export::{LOGS, METRICS, OtlpExport, TRACES};
+use super::params::now;
+use super::state::Console;
+use crate::config::RetainConfig;
+use crate::runtime::Shutdown;
+use crate::runtime::telemetry::Signal;
+use journal::{Journal, JournalEntry, JournalKind};
+
+/// What may wait to be written, in bytes: more is not retained, and counted.
+const MOST_WAITING: usize = 16 << 20;
+/// Time between two writes.
+const WRITE_EVERY: Duration = Duration::from_millis(500);
+/// The longest one write may take; what it had is lost for the journal then.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Log lines are joined to entries of about this size, in bytes.
+const LINES: usize = 64 * 1024;
+
+/// What waits to be written, and what became of the rest.
+#[derive(Debug, Default)]
+struct RetainState {
+    waiting: Vec<JournalEntry>,
+    /// Bytes that wait.
+    bytes: usize,
+    /// Entries that were not retained: for want of room, or because they could not be written.
+    lost: u64,
+    /// Bytes in the journal.
+    kept: u64,
+    failing: Option<String>,
+}
+
+/// The journal of a console that has one.
+pub(super) struct Retention {
+    journal: Journal,
+    state: Mutex<RetainState>,
+}
+
+impl Retention {
+    /// The journal of these settings, if they ask for one. Opens nothing yet.
+    pub(super) fn new(config: &RetainConfig) -> Option<Self> {
+        Some(Self { journal: Journal::new(config)?, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, RetainState> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Notes an export, unpacked; never waits.
+    pub(super) fn note_export(&self, signal: Signal, is_json: bool, body: &Bytes) {
+        let kind = match signal {
+            Signal::Traces => JournalKind::Spans,
+            Signal::Logs => JournalKind::Records,
+            Signal::Metrics => JournalKind::Points,
+        };
+        // A copy: a body that came in pieces holds on to more memory than it has bytes.
+        self.note(JournalEntry { at: now(), kind, is_json, body: body.to_vec() });
+    }
+
+    /// Notes a log line; never waits.
+    pub(super) fn note_line(&self, line: &str) {
+        let mut state = self.state();
+        if let Some(last) = state.waiting.last_mut()
+            && last.kind == JournalKind::Lines
+            && last.body.len() + line.len() < LINES
+        {
+            last.body.push(b'\n');
+            last.body.extend_from_slice(line.as_bytes());
+            state.bytes += line.len() + 1;
+            return;
+        }
+        drop(state);
+        self.note(JournalEntry { at: now(), kind: JournalKind::Lines, is_json: true, body: line.into() });
+    }
+
+    fn note(&self, entry: JournalEntry) {
+        let mut state = self.state();
+        if state.bytes + entry.body.len() > MOST_WAITING {
+            state.lost += 1;
+            return;
+        }
+        state.bytes += entry.body.len();
+        state.waiting.push(entry);
+    }
+
+    /// Writes what waits. A failure is told, once for each reason, and costs what should have been written.
+    pub(super) async fn write(&self) {
+        let entries = {
+            let mut state = self.state();
+            state.bytes = 0;
+            std::mem::take(&mut state.waiting)
+        };
+        let count = entries.len() as u64;
+        let written = tokio::time::timeout(WRITE_TIMEOUT, self.journal.append(entries, now())).await;
+        let failure = match written {
+            Ok(Ok(kept)) => {
+                let mut state = self.state();
+                (state.kept, state.failing) = (kept, None);
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the file did not answer in time".to_owned(),
+        };
+        let mut state = self.state();
+        state.lost += count;
+        if state.failing.as_ref() != Some(&failure) {
+            super::forward_reports::say(&format!("telemetry is not retained: {failure}"));
+            state.failing = Some(failure);
+        }
+    }
+
+    /// Writes what is left and closes the file.
+    pub(super) async fn finish(&self) {
+        self.write().await;
+        self.journal.close().await;
+    }
+
+    /// `{"bytes":N,"maxBytes":N,"lost":N,"failing":null}`
+    pub(super) fn json(&self) -> Value {
+        let state = self.state();
+        json!({"bytes": state.kept, "maxBytes": self.journal.max_bytes(), "lost": state.lost, "failing": state.failing})
+    }
+
+    /// Takes in again what the journal has, oldest first.
+    ///
+    /// # Errors
+    /// The file cannot be opened or read.
+    pub(super) async fn restore(&self, console: &Console) -> anyhow::Result<()> {
+        let place = self.journal.place();
+        let mut after = 0;
+        loop {
+            let page = self.journal.page(after, now()).await;
+            let page = page.with_context(|| format!("cannot read {place}, which --retain names"))?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            page.into_iter().for_each(|(_, entry)| take_again(console, entry));
+        }
+    }
+}
+
+/// Takes an entry in as what it was. One that is refused now was refused before.
+fn take_again(console: &Console, entry: JournalEntry) {
+    let JournalEntry { kind, is_json, body, .. } = entry;
+    let export = |signal| OtlpExport::read(signal, Bytes::from(body.clone()), is_json).ok();
+    match kind {
+        JournalKind::Spans => _ = export(&TRACES).map(|export| console.take_spans(export)),
+        JournalKind::Records => _ = export(&LOGS).map(|export| console.take_records(export)),
+        JournalKind::Points => _ = export(&METRICS).map(|export| console.take_metrics(export)),
+        JournalKind::Lines => {
+            let lines = String::from_utf8_lossy(&body);
+            lines.split('\n').for_each(|line| console.keep_line(line));
+        }
+    }
+}
+
+/// Writes until the end.
+pub(super) fn start(console: actix_web::web::Data<Console>, shutdown: Shutdown) {
+    actix_web::rt::spawn(async move {
+        let Some(retention) = &console.retention else { return };
+        let mut ticks = tokio::time::interval(WRITE_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => retention.write().await,
+                () = shutdown.wait() => return,
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+#[path = "retain_tests.rs"]
+mod tests;
