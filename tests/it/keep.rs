@@ -52,7 +52,8 @@ fn up_hands_its_rules_to_the_console_and_a_wrong_one_ends_it_with_2_and_the_rule
 fn a_lab_that_is_killed_and_started_again_shows_what_its_console_retained() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    let start = || Lab::start_in(&data, free_port_base(), &[("UP_RETAIN", "true")]);
+    let settings = [("UP_RETAIN", "true"), ("OTEL_METRICS_EXPORTER", "otlp,prometheus")];
+    let start = || Lab::start_in(&data, free_port_base(), &settings);
     let lab = start();
     let id = lab.order(lab.user()).trace_id();
     lab.trace(&id, ORDER_TRACE.len());
