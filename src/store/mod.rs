@@ -8,6 +8,7 @@
 //! ([`StoreError::Unavailable`]) and never a hang.
 
 mod alerts;
+mod commit;
 mod connect;
 mod db;
 mod engine;

@@ -84,7 +84,8 @@ impl Orders {
     /// Stores an order and the message that `message` makes of it: both, or neither. With a key that
     /// was used before it stores nothing and finds the order made then. `message` may be called on
     /// another thread, where nothing is known of the request; and so may `stored`, with an order that is
-    /// new, on SQLite also where the commit answers too late for the caller to hear of it.
+    /// new, also where the commit answers too late for the caller to hear of it. Not called where
+    /// PostgreSQL's connection is lost between a commit and its answer: then nobody knows.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the key was used for a different order; the database's.

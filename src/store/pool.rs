@@ -19,6 +19,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::commit::ToTheEnd;
 use super::connect::{PgServer, PgSession};
 use super::failure::DbError;
 use super::tx::Tx;
@@ -154,6 +155,26 @@ impl PgPool {
         } else if answer.as_ref().is_err_and(DbError::is_away) {
             self.inner.lock().clear();
         }
+    }
+
+    /// Commits the transaction of `held`, calls `committed` with what it did, and takes the connection back.
+    /// Once begun this goes on although its caller has stopped waiting: a commit that was sent may be done.
+    pub(super) async fn commit<T: Send + 'static>(
+        self: &Arc<Self>,
+        mut held: PgHeld,
+        value: T,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, DbError> {
+        let pool = self.clone();
+        let commit = async move {
+            let answer = held.end("COMMIT").await.map(|()| value);
+            if let Ok(value) = &answer {
+                committed(value);
+            }
+            pool.put(held, &answer);
+            answer
+        };
+        ToTheEnd::new(Box::pin(commit), self.home.clone()).await
     }
 
     /// How many idle, after those that did so for too long have been closed.

@@ -85,8 +85,8 @@ impl Db {
         self.transaction_and(op, operation, |_| {}).await
     }
 
-    /// As [`Db::transaction`]; `committed` is called with what was committed, on whatever thread, on SQLite
-    /// also where that answers too late and its caller is told that it failed.
+    /// As [`Db::transaction`]; `committed` is called with what was committed, on whatever thread, also
+    /// where that answers too late and its caller is told that it failed.
     pub(super) async fn transaction_and<T, F, C>(
         &self,
         op: &'static Op,
@@ -221,33 +221,35 @@ impl Db {
             }
             Backend::Postgres(pool) => {
                 let mut held = pool.get(deadline).await?;
-                let answer = match manner {
-                    Manner::Single if held.session() == PgSession::Own => operation(held.tx()).await,
-                    _ => in_transaction(pool, &mut held, operation).await,
-                };
-                if let Ok(value) = &answer {
-                    committed(value);
+                if let (Manner::Single, PgSession::Own) = (manner, held.session()) {
+                    let answer = operation(held.tx()).await;
+                    pool.put(held, &answer);
+                    return answer;
                 }
-                pool.put(held, &answer);
-                answer
+                match in_transaction(pool, &mut held, operation).await {
+                    Ok(value) => pool.commit(held, value, committed).await,
+                    failed => {
+                        pool.put(held, &failed);
+                        failed
+                    }
+                }
             }
         }
     }
 }
 
-/// Where the database refuses a statement, what was done is undone; after any other failure the
-/// connection is closed, which undoes it too.
+/// Runs an operation in a transaction that is still to be committed. Where the database refuses a
+/// statement, what was done is undone; after any other failure the connection is closed, which undoes it
+/// too.
 async fn in_transaction<T, F>(pool: &PgPool, held: &mut PgHeld, operation: F) -> Result<T, DbError>
 where
     F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T>,
 {
     held.begin(pool.server().begin(held.session())).await?;
     let answer = operation(held.tx()).await;
-    match &answer {
-        Ok(_) => held.end("COMMIT").await?,
-        // Where that fails too, the first reason is the one to tell.
-        Err(error) if error.leaves_connection() => drop(held.end("ROLLBACK").await),
-        Err(_) => {}
+    // Where that fails too, the first reason is the one to tell.
+    if answer.as_ref().is_err_and(DbError::leaves_connection) {
+        drop(held.end("ROLLBACK").await);
     }
     answer
 }
