@@ -133,6 +133,22 @@ impl Sqs {
             Err(failure) => Err(failure.into()),
         }
     }
+
+    /// Copies, then deletes: dying in between leaves a copy too many, never one too few.
+    async fn move_to(
+        &self,
+        delivery: &Delivery,
+        url: &str,
+        fields: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<(), QueueError> {
+        let packed = Packed::of(&delivery.message, fields)?;
+        // Another consumer's by now: it decides. Ours: it stays so for the calls that follow.
+        if !self.hide(delivery, self.visibility_timeout).await? {
+            return Ok(());
+        }
+        self.send(url, vec![packed]).await?;
+        self.delete(&delivery.receipt).await
+    }
 }
 
 impl Describe for Sqs {
@@ -174,6 +190,16 @@ impl Deliver for Sqs {
 
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError> {
         within(CALL_TIMEOUT, self.hide(delivery, delay)).await.map(drop)
+    }
+
+    /// By a copy that says how many attempts there were: SQS counts every delivery, and moves a message
+    /// to the dead letters by that count. One that has no room for that is shown again as it is.
+    async fn requeue(&self, delivery: &Delivery) -> Result<(), QueueError> {
+        let attempts = (wire::ATTEMPT, delivery.attempt.saturating_sub(1).to_string());
+        match within(CALL_TIMEOUT, self.move_to(delivery, &self.url, [attempts])).await {
+            Err(QueueError::Refused(_)) => self.retry(delivery, Duration::ZERO).await,
+            moved => moved,
+        }
     }
 
     async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {

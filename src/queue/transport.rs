@@ -54,7 +54,8 @@ pub trait Deliver: Send + Sync {
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), QueueError>;
 
     /// Settles a delivery that a drain has cut short: redeliver it at once. It was no failure of the
-    /// message, so it is no attempt either, where the broker lets us say so.
+    /// message, so it is no attempt either. As a retry where attempts are known to one process only, which
+    /// ends with the drain.
     async fn requeue(&self, delivery: &Delivery) -> Result<(), QueueError> {
         self.retry(delivery, Duration::ZERO).await
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use o11y_lab::lab::expect::ORDER_TRACE;
 use o11y_lab::schema::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::conformance::cases::{message, receive};
 use crate::conformance::{sqs, with_pair};
 use crate::helpers::brokers::{Broker, Settings, SqsServer, fresh_queue};
+use crate::helpers::tools::tool;
 use crate::helpers::{Lab, Process, bin, eventually, free_port_base, http};
 
 fn depth(settings: &Settings, more: &[(&str, &str)]) -> Result<String, String> {
@@ -119,7 +120,39 @@ fn a_message_that_sqs_itself_gave_up_is_listed_with_its_attempts_and_comes_back_
     });
 }
 
-/// Found in a look at outages: the publisher asked for the dead letters' count before it went on.
+#[test]
+fn awss_client_for_python_reads_what_the_lab_sends_and_the_lab_what_it_sends() {
+    with_pair(&sqs::ROW, async |pair| {
+        let url = &pair.settings.iter().find(|(name, _)| *name == "SQS_QUEUE_URL").expect("a URL").1;
+        let boto3 = |action: &[&str]| {
+            let done =
+                tool("sqs_boto3.py").args(["--queue-url", url]).args(action).output().expect("it runs");
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            String::from_utf8(done.stdout).expect("text").trim().to_owned()
+        };
+        let queue = &*pair.one;
+        let sent = message("m-1", "k");
+        queue.publish(std::slice::from_ref(&sent)).await.unwrap();
+        let read: Value = serde_json::from_str(&boto3(&["receive"])).unwrap();
+        assert_eq!(read["body"], *String::from_utf8_lossy(&sent.body));
+        for (name, value) in &sent.headers {
+            assert_eq!(read["attributes"][name], *value, "{read}");
+        }
+        // Theirs has no id of ours: SQS's own does.
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let id = boto3(&["send", "--body", "{\"n\":1}", "--attribute", &format!("traceparent={trace}")]);
+        let got = receive(queue, 1).await.remove(0);
+        assert_eq!((got.message.id.as_str(), &*got.message.body), (id.as_str(), &b"{\"n\":1}"[..]));
+        assert_eq!(got.message.headers["traceparent"], trace);
+        // A copy of it, which a drain makes, is the same message.
+        queue.requeue(&got).await.unwrap();
+        let again = receive(queue, 1).await.remove(0);
+        assert_eq!((&again.message, again.attempt), (&got.message, 1));
+        queue.ack(&again).await.unwrap();
+    });
+}
+
+/// Found while trying outages: the publisher asked for the dead letters' count before it went on.
 #[test]
 fn a_dead_letter_queue_that_is_gone_keeps_nothing_from_being_published_after_an_outage() {
     let server = SqsServer::in_the_open();

@@ -63,8 +63,6 @@ pub struct Guarantees {
     pub redelivered: &'static str,
     /// Whether a delivery that ended in a crash counts as an attempt.
     pub crashes_count: bool,
-    /// Whether a delivery that a drain has cut short counts as an attempt.
-    pub drains_count: bool,
     /// Whether messages of a key go to one consumer for as long as that lives, retries included.
     pub keys_have_owners: bool,
     /// Whether the count of messages in flight includes what other consumers have received.

@@ -21,7 +21,6 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::ThroughRetries,
             redelivered: "after the visibility timeout",
             crashes_count: true,
-            drains_count: false,
             keys_have_owners: false,
             sees_others_in_flight: true,
             retries_wait: true,
@@ -48,7 +47,6 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::FirstDeliveries,
             redelivered: "after the visibility timeout",
             crashes_count: true,
-            drains_count: false,
             keys_have_owners: false,
             sees_others_in_flight: true,
             retries_wait: true,
@@ -76,7 +74,6 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             redelivered: "after the visibility timeout",
             crashes_count: true,
             // Its receive count is all there is, and nobody can lower it.
-            drains_count: true,
             keys_have_owners: false,
             sees_others_in_flight: true,
             // Both are hidden, and SQS does not say why.
@@ -117,7 +114,6 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             redelivered: "when the group notices",
             // Offsets are all that the group knows: a new owner starts at the committed one.
             crashes_count: false,
-            drains_count: false,
             // A partition is its member's.
             keys_have_owners: true,
             sees_others_in_flight: false,
@@ -146,7 +142,6 @@ pub static TRANSPORTS: [TransportRow; 5] = [
             order: KeyOrder::FirstDeliveries,
             redelivered: "when its connection ends",
             crashes_count: true,
-            drains_count: false,
             keys_have_owners: false,
             sees_others_in_flight: false,
             retries_wait: true,

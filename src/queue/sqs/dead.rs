@@ -24,18 +24,11 @@ const BROWSE_HIDDEN: Duration = Duration::from_secs(60);
 const WAIT: u64 = 1;
 
 impl Sqs {
-    /// Copies, then deletes: dying in between leaves a copy too many, never one too few.
     pub(super) async fn move_to_dead(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
         let Some(redrive) = self.redrive().await? else {
             return Err(unavailable("has no dead-letter queue for this queue: it has no redrive policy"));
         };
-        // Another consumer's by now: it decides. Ours: it stays so for the calls that follow.
-        if !self.hide(delivery, self.visibility_timeout).await? {
-            return Ok(());
-        }
-        let packed = Packed::of(&delivery.message, dead_fields(delivery, reason))?;
-        self.send(&redrive.url, vec![packed]).await?;
-        self.delete(&delivery.receipt).await
+        self.move_to(delivery, &redrive.url, dead_fields(delivery, reason)).await
     }
 
     pub(super) async fn browse_dead(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {

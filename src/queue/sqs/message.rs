@@ -15,7 +15,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::BATCH_BYTES;
 use super::client::built;
-use crate::queue::wire::{self, ID, KEY};
+use crate::queue::wire::{self, ATTEMPT, ID, KEY};
 use crate::queue::{Delivery, Message, QueueError};
 
 /// Most attributes of a message.
@@ -133,12 +133,16 @@ pub(super) fn unpack(raw: &types::Message) -> (Message, SqsFields) {
     (message, fields)
 }
 
-/// A received message in its consumer's hands.
+/// Delivery of a received message.
 pub(super) fn delivery(raw: &types::Message) -> Delivery {
-    let attempt = system(raw, &MessageSystemAttributeName::ApproximateReceiveCount);
+    let deliveries = system(raw, &MessageSystemAttributeName::ApproximateReceiveCount);
+    let deliveries: u32 = deliveries.and_then(|count| count.parse().ok()).unwrap_or(1);
+    let (message, fields) = unpack(raw);
+    // Attempts before a drain requeued it as a copy.
+    let before = fields.get(ATTEMPT).and_then(|count| count.parse().ok()).unwrap_or(0);
     Delivery {
-        message: unpack(raw).0,
-        attempt: attempt.and_then(|count| count.parse().ok()).unwrap_or(1),
+        message,
+        attempt: deliveries.saturating_add(before),
         receipt: raw.receipt_handle().unwrap_or_default().to_owned(),
     }
 }

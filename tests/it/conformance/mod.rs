@@ -62,6 +62,7 @@ macro_rules! transport {
             a_message_of_a_consumer_that_died_comes_again,
             a_heartbeat_keeps_a_message_from_coming_again,
             a_retry_waits_its_delay_and_counts,
+            a_delivery_that_a_drain_cut_short_is_no_attempt,
             two_consumers_share_the_work_without_double_delivery,
             a_dead_letter_keeps_headers_and_reason_and_comes_back_by_replay,
             one_dead_letter_can_be_replayed_by_its_id,
