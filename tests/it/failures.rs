@@ -1,5 +1,7 @@
 //! Failures by their names: whose they are, and what is told of them.
 
+mod gone;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

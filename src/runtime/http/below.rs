@@ -68,7 +68,7 @@ impl BareAnswer {
 /// What the client reads of each; `None` for what actix-http never answers by itself.
 fn detail(status: StatusCode) -> Option<&'static str> {
     match status {
-        StatusCode::BAD_REQUEST => Some("the request is not valid HTTP"),
+        StatusCode::BAD_REQUEST => Some("the request is not valid HTTP, or its target is longer than 64 kB"),
         StatusCode::REQUEST_TIMEOUT => Some("the request did not arrive in time"),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Some("the request's head is too long"),
         _ => None,

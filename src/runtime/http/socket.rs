@@ -126,6 +126,10 @@ impl AsyncRead for ClientSocket {
         let read = &mut into.filled_mut()[before..];
         if !read.is_empty() {
             this.read_something(read);
+        } else if this.state.is_serving() {
+            // It may only have closed its half and still read: nothing on the wire tells, and hardly any
+            // client does so. actix-http would go on working for one that is gone.
+            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionReset, "the client has gone away")));
         }
         Poll::Ready(Ok(()))
     }

@@ -68,6 +68,11 @@ impl Raw {
         Some(RawAnswer { status, head, body: String::from_utf8_lossy(&body).into_owned() })
     }
 
+    /// Goes away in good order: all that came has been read.
+    pub fn close(self) {
+        self.stream.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
     /// Goes away with a reset: what was sent to us and never read makes the kernel say so. Wants an answer
     /// that has come and was not read.
     pub fn reset(self) {
