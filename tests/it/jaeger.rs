@@ -1,5 +1,7 @@
 //! The console's API as programs that were written for Jaeger read it.
 
+mod ui;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use o11y_lab::lab::expect::{ORDER_TRACE, parent_of};
