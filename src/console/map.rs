@@ -23,6 +23,8 @@ const LOOKBACK: u64 = 15 * 60 * 1_000_000_000;
 /// The most nodes and edges of an answer; further ones are counted.
 const MOST_NODES: usize = 150;
 const MOST_EDGES: usize = 400;
+/// Within this time, in nanoseconds, the spans of a call have come from all sides.
+const ARRIVED: u64 = 10_000_000_000;
 /// Kinds of spans, as OTLP numbers them.
 const SERVER: i32 = 2;
 const CLIENT: i32 = 3;
@@ -65,6 +67,8 @@ struct ServiceMap<'a> {
     /// Which service answered at an address.
     addresses: HashMap<(&'a str, i64), &'a str>,
     spans: usize,
+    /// What ended later than this may not be whole, in nanoseconds since the epoch.
+    arrived: u64,
     /// The first start of a span.
     began: Option<u64>,
 }
@@ -81,16 +85,17 @@ pub(super) async fn answer(console: web::Data<Console>, pairs: Pairs) -> HttpRes
         Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
     };
     let (traces, now) = (console.all_traces(), now());
-    let map = ServiceMap::of(&traces, now.saturating_sub(lookback));
+    let map = ServiceMap::of(&traces, now.saturating_sub(lookback), now.saturating_sub(ARRIVED));
     let began = map.began.unwrap_or(now).max(now.saturating_sub(lookback));
     let seconds = (now.saturating_sub(began) as f64 / 1e9).max(1.0);
     HttpResponse::Ok().json(map.to_json(seconds))
 }
 
 impl<'a> ServiceMap<'a> {
-    /// Of the spans that ended at `from` or later, in nanoseconds since the epoch.
-    fn of(traces: &'a [Arc<StoredTrace>], from: u64) -> Self {
-        let mut map = Self::default();
+    /// Of the spans that ended at `from` or later, in nanoseconds since the epoch. What ended after `arrived` may have a
+    /// caller whose span is on its way.
+    fn of(traces: &'a [Arc<StoredTrace>], from: u64, arrived: u64) -> Self {
+        let mut map = Self { arrived, ..Self::default() };
         let mut callee = Vec::new();
         for trace in traces.iter().filter(|trace| trace.end >= from) {
             callee.clear();
@@ -130,7 +135,10 @@ impl<'a> ServiceMap<'a> {
             return;
         }
         let Some(place) = trace.parent(kept) else {
-            return self.edge(NodeKey::Callers, to, kept);
+            if kept.parent == 0 || kept.end <= self.arrived {
+                self.edge(NodeKey::Callers, to, kept);
+            }
+            return;
         };
         let parent = &trace.spans[place];
         let caller = short(&trace.origin(parent).service);

@@ -23,7 +23,7 @@ fn map_of(spans: Vec<(&str, Span)>) -> Value {
         store.insert(&sample::origin(service), span).unwrap();
     }
     let traces = store.all();
-    ServiceMap::of(&traces, START).to_json(10.0)
+    ServiceMap::of(&traces, START, u64::MAX).to_json(10.0)
 }
 
 /// `from > to count errors`, sorted.
@@ -109,6 +109,18 @@ fn a_client_and_a_server_span_of_one_id_and_a_caller_without_client_spans_are_ca
 }
 
 #[test]
+fn a_call_whose_caller_is_still_on_its_way_does_not_come_from_outside() {
+    let mut store = TraceStore::new(1_000, 1 << 24);
+    for (id, parent) in [(1, 0), (2, 77)] {
+        store.insert(&sample::origin("a"), span(id, parent, SERVER, false, &[])).unwrap();
+    }
+    let traces = store.all();
+    let calls = |arrived| edges(&ServiceMap::of(&traces, START, arrived).to_json(1.0));
+    assert_eq!(calls(START), ["callers > named:a 1 0"]);
+    assert_eq!(calls(u64::MAX), ["callers > named:a 2 0"]);
+}
+
+#[test]
 fn what_finds_the_traces_of_a_node_is_read_by_the_language_whatever_its_name() {
     let name = r#"a "b" \ c=d"#;
     let map = map_of(vec![("x", span(1, 0, CLIENT, false, &[("service.peer.name", name)]))]);
@@ -129,12 +141,12 @@ fn only_spans_of_the_window_count_and_an_answer_has_a_bound_and_says_what_it_lef
         store.insert(&sample::origin("a"), span).unwrap();
     }
     let traces = store.all();
-    let map = ServiceMap::of(&traces, START).to_json(1.0);
+    let map = ServiceMap::of(&traces, START, u64::MAX).to_json(1.0);
     let count = |name: &str| map[name].as_array().unwrap().len();
     assert_eq!((count("nodes"), count("edges")), (MOST_NODES, MOST_NODES - 1));
     assert_eq!(map["leftOut"], 500 - (MOST_NODES - 1));
     assert!(map["nodes"].as_array().unwrap().iter().all(|node| node["name"].as_str().unwrap().len() <= 100));
     // A span ends ten milliseconds after its start, and starts as many after the beginning as its id says.
-    let late = ServiceMap::of(&traces, START + 500_000_000);
+    let late = ServiceMap::of(&traces, START + 500_000_000, u64::MAX);
     assert_eq!(late.spans, 11);
 }

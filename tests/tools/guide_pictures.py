@@ -59,6 +59,8 @@ class GuidePage(WatchedPage):
         self.by_id("start-traffic").click()
         self.page.wait_for_timeout(TRAFFIC)
         self.by_id("start-traffic").click()
+        # The last spans come.
+        self.page.wait_for_timeout(3_000)
         self.page.goto(self.options.url.rstrip("/") + "/map", wait_until="load")
         last = self.page.locator(f'[data-testid="map-node"][data-name="{LAST_NODE}"]')
         self.expect(self.appears(last, STAGE_TIMEOUT), "the map is not whole")
