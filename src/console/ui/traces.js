@@ -167,7 +167,8 @@ export function tracesView(root, { go, setQuery }) {
     const filtered = FIELDS.some((name) => filters[name] && !["sort", "page", "background"].includes(name));
     const order = SORTS.find(([key]) => key === filters.sort)?.[1] ?? filters.sort;
     note.replaceChildren(answer.kept ? `${plural(answer.matched, "trace")}${filtered ? ` found in ${count(answer.kept)}` : ""}, ${order}` : "", ...polls(answer));
-    start.empty(!answer.kept);
+    // What `up` itself asks at the start is no use of the lab: that comes through the gateway.
+    start.empty(!filtered && !answer.traces.some((trace) => trace.services.some((s) => s.name === "api-gateway")));
     list.replaceChildren(...answer.traces.map((trace) => h("div", { role: "listitem" }, row(trace, longest))));
     list.setAttribute("role", answer.traces.length ? "list" : "group");
     drawPages(answer.matched);
