@@ -213,7 +213,32 @@ fn shown_value(arg: &clap::Arg, value: &str) -> String {
     if !arg.is_hide_env_values_set() {
         return value.to_owned();
     }
-    let is_url = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name.ends_with("URL")));
+    let names = arg.get_value_names().unwrap_or_default();
+    match names.first().map(|name| name.as_str()) {
+        Some("URL") => shown_place(value),
+        // A list of pairs, of which the first half is a word of ours or of the report.
+        Some(name) if name.ends_with("=URL") => {
+            value.split(',').map(shown_pair).collect::<Vec<_>>().join(",")
+        }
+        Some(name) if name.ends_with("URL") => shown_place(value),
+        _ => secret,
+    }
+}
+
+/// `KIND=URL`, of which the kind is shown where it is a short word.
+fn shown_pair(pair: &str) -> String {
+    let (word, url) = pair.split_once('=').map_or((pair, None), |(word, url)| (word, Some(url)));
+    let is_word = word.len() <= 16 && word.chars().all(|c| c.is_ascii_lowercase());
+    match url {
+        Some(url) if is_word => format!("{word}={}", shown_place(url)),
+        None if is_word => word.to_owned(),
+        _ => shown_place(pair),
+    }
+}
+
+/// Scheme, host and port of a URL.
+fn shown_place(value: &str) -> String {
+    let secret = "***".to_owned();
     let start = value.find("://").map_or(0, |at| at + 3);
     let end = value[start..].find(['/', '?', '#']).map_or(value.len(), |at| start + at);
     let port = value[start..end].rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
@@ -221,7 +246,7 @@ fn shown_value(arg: &clap::Arg, value: &str) -> String {
     let is_place = (start > 0 || port)
         && value[start..end].chars().all(|c| c.is_ascii_alphanumeric() || ".:-_[]".contains(c));
     let rest = if end < value.len() && &value[end..] != "/" { "/***" } else { "" };
-    if is_url && is_place && end > start { format!("{}{rest}", &value[..end]) } else { secret }
+    if is_place && end > start { format!("{}{rest}", &value[..end]) } else { secret }
 }
 
 #[cfg(test)]
@@ -244,6 +269,16 @@ mod tests {
             ("", "***"),
         ] {
             assert_eq!(shown_value(&url, value), said, "{value}");
+        }
+        let named = clap::Arg::new("d").value_name("KIND=URL").hide_env_values(true);
+        for (value, said) in [
+            ("banana", "banana"),
+            ("banana=http://a:1", "banana=http://a:1"),
+            ("jaeger=ftp://a/v1/key-123,loki", "jaeger=ftp://a/***,loki"),
+            ("hunter2", "***"),
+            ("jaeger=http://me:s3cret@a", "***"),
+        ] {
+            assert_eq!(shown_value(&named, value), said, "{value}");
         }
         let pairs = clap::Arg::new("b").value_name("PAIRS").hide_env_values(true);
         assert_eq!(shown_value(&pairs, "abc"), "***");

@@ -16,7 +16,7 @@ pub struct VerifyConfig {
     #[allow(missing_docs)]
     pub ports: PortBase,
     /// Base URL of the gateway [default: the gateway of --port-base on this machine]
-    #[arg(long, env = "VERIFY_URL", value_name = "URL", value_parser = http_url, hide_env_values = true)]
+    #[arg(long, env = "VERIFY_URL", value_name = "URL", value_parser = plain_url, hide_env_values = true)]
     pub url: Option<String>,
     /// Orders to send; every other kind of request is sent a tenth as often, and once at least
     #[arg(long, env = "VERIFY_ORDERS", default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50_000))]
@@ -152,6 +152,17 @@ impl VerifyConfig {
     }
 }
 
+/// The gateway's: its answers and its page are read without TLS.
+fn plain_url(text: &str) -> Result<String, String> {
+    let url = http_url(text)?;
+    match url.starts_with("http://") {
+        true => Ok(url),
+        false => {
+            Err("a gateway behind https cannot be asked: name an address of it that speaks http".to_owned())
+        }
+    }
+}
+
 fn traces(text: &str) -> Result<BackendSource, String> {
     source(text, &["console", "jaeger", "tempo", "file"])
 }
@@ -208,6 +219,12 @@ mod tests {
         for bad in ["http://127.0.0.1:8888", "=http://127.0.0.1", "agent=https://127.0.0.1", "agent="] {
             assert!(station(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_gateway_behind_https_is_refused_at_once() {
+        assert_eq!(plain_url("http://lab:3000/"), Ok("http://lab:3000".to_owned()));
+        assert!(plain_url("https://lab:3000").unwrap_err().contains("behind https"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) async fn trace(console: web::Data<Console>, id: web::Path<String>) ->
     let Some(trace) = console.trace(id) else {
         return jaeger::error(StatusCode::NOT_FOUND, "trace not found");
     };
-    let groups: Vec<_> = resource_spans(&trace).collect();
+    let groups = resource_spans(&trace);
     let name = format!("attachment; filename=\"trace-{}.json\"", trace_hex(id));
     HttpResponse::Ok()
         .insert_header((header::CONTENT_DISPOSITION, name))

@@ -1,6 +1,6 @@
 //! The log lines kept in memory, each as the text it came in: the oldest go first.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::ids::TraceId;
@@ -51,7 +51,8 @@ pub(super) struct LogStore {
 /// Which lines to answer with.
 #[derive(Debug, Default)]
 pub(super) struct LogFilter {
-    pub(super) trace: Option<TraceId>,
+    /// Of one of these traces; of any where none is named.
+    pub(super) traces: HashSet<TraceId>,
     pub(super) service: Option<String>,
     /// The least urgent level wanted, such as `warn`.
     pub(super) level: Option<String>,
@@ -76,7 +77,7 @@ impl LogFilter {
     }
 
     fn takes(&self, line: &StoredLine) -> bool {
-        self.trace.is_none_or(|id| line.trace == Some(id))
+        (self.traces.is_empty() || line.trace.is_some_and(|id| self.traces.contains(&id)))
             && self.service.as_deref().is_none_or(|name| *line.service == *name)
             && self.since.is_none_or(|since| line.time >= since)
             && self.until.is_none_or(|until| line.time <= until)
@@ -150,6 +151,15 @@ impl LogStore {
             let Some(oldest) = self.lines.pop_front() else { return };
             self.bytes -= oldest.weight();
             self.evicted += 1;
+        }
+    }
+
+    /// Adds to each trace that is there already the number of its lines.
+    pub(super) fn count(&self, traces: &mut HashMap<TraceId, usize>) {
+        for id in self.lines.iter().filter_map(|line| line.trace) {
+            if let Some(lines) = traces.get_mut(&id) {
+                *lines += 1;
+            }
         }
     }
 
@@ -257,7 +267,7 @@ mod tests {
         let count = |filter: LogFilter| lines(&answer(&logs, &filter)).len();
         assert_eq!(count(LogFilter { level: Some("warn".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { text: Some("hello".into()), ..all() }), 2);
-        assert_eq!(count(LogFilter { trace: Some(10), service: Some("a".into()), ..all() }), 2);
+        assert_eq!(count(LogFilter { traces: [10, 11].into(), service: Some("a".into()), ..all() }), 2);
         assert_eq!(count(LogFilter { after: Some(2), ..all() }), 1);
     }
 

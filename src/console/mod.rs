@@ -10,7 +10,8 @@
 //! What of it survives a restart: [`retain`].
 //! Where it stays: [`traces`], [`logs`] and [`metrics`], all bounded, joined in [`state`].
 //! What goes on to others as it came: [`forward`].
-//! What goes out: [`jaeger`] and [`v3`] (its [`otlp_json`]), which search with [`query`] and [`tags`]; [`dependencies`] and [`map`];
+//! What goes out: [`jaeger`] and [`v3`] (its [`otlp_json`]), which search with [`query`] and [`tags`]; [`many`] traces at once;
+//! [`dependencies`] and [`map`];
 //! [`metrics`]' two lists; [`summaries`], the list of traces ([`filter`] in the query [`language`], [`background`],
 //! [`scatter`]), with its [`suggestions`]; [`views`], the page's other own: traces with their path ([`critical`]) and links ([`linked`]), log lines, services
 //! ([`red`], [`others`], both by [`served`] and [`percentile`]); [`live`] (changes); [`page`].
@@ -40,6 +41,7 @@ mod line_head;
 mod linked;
 mod live;
 mod logs;
+mod many;
 mod map;
 mod map_node;
 mod metrics;

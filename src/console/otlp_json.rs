@@ -4,166 +4,262 @@
 //! Ids are hexadecimal, 64-bit numbers are texts (JavaScript has no such numbers), enums are numbers,
 //! NaN and the infinities are the texts of protobuf's JSON.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use super::attributes;
 use super::origin::Origin;
 use super::traces::StoredTrace;
 
-/// One group for each origin of the trace, as in `resourceSpans`.
-pub(super) fn resource_spans(trace: &StoredTrace) -> impl Iterator<Item = Value> + '_ {
-    let mut own = vec![Vec::new(); trace.origins.len()];
-    for kept in &trace.spans {
-        own[kept.origin].push(span(&kept.span));
+/// One of `resourceSpans`: what one origin sent.
+pub(super) struct OriginGroup<'a> {
+    origin: &'a Origin,
+    spans: Vec<&'a Span>,
+}
+
+/// One group for each origin of the trace.
+pub(super) fn resource_spans(trace: &Arc<StoredTrace>) -> Vec<OriginGroup<'_>> {
+    groups(std::slice::from_ref(trace))
+}
+
+/// One group for each origin of all these traces: most share a few.
+pub(super) fn groups(traces: &[Arc<StoredTrace>]) -> Vec<OriginGroup<'_>> {
+    let mut groups: Vec<OriginGroup<'_>> = Vec::new();
+    for trace in traces {
+        let places = trace.origins.iter().map(|origin| {
+            let same =
+                |known: &OriginGroup<'_>| std::ptr::eq(known.origin, &**origin) || *known.origin == **origin;
+            groups.iter().position(same).unwrap_or_else(|| {
+                groups.push(OriginGroup { origin, spans: Vec::new() });
+                groups.len() - 1
+            })
+        });
+        let places: Vec<_> = places.collect();
+        trace.spans.iter().for_each(|kept| groups[places[kept.origin]].spans.push(&kept.span));
     }
-    trace.origins.iter().zip(own).map(|(origin, spans)| group(origin, spans))
+    groups
 }
 
-fn group(origin: &Origin, spans: Vec<Value>) -> Value {
-    let resource = Fields::default()
-        .list("attributes", pairs(&origin.resource.attributes))
-        .number("droppedAttributesCount", origin.resource.dropped_attributes_count);
-    let scoped = Fields::default().always("scope", scope(&origin.scope)).list("spans", spans);
-    let scoped = scoped.text("schemaUrl", &origin.schemas.scope).done();
-    Fields::default()
-        .always("resource", resource.done())
-        .list("scopeSpans", vec![scoped])
-        .text("schemaUrl", &origin.schemas.resource)
-        .done()
+/// A message as JSON. It is written as it is read: what shows many spans makes no copy of them first.
+struct Json<T>(T);
+
+impl Serialize for OriginGroup<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        fields.always("resource", &Json(&*self.origin.resource))?;
+        fields.always("scopeSpans", &[Json(self)])?;
+        fields.text("schemaUrl", &self.origin.schemas.resource)?;
+        fields.done()
+    }
 }
 
-fn scope(scope: &InstrumentationScope) -> Value {
-    Fields::default()
-        .text("name", &scope.name)
-        .text("version", &scope.version)
-        .list("attributes", pairs(&scope.attributes))
-        .number("droppedAttributesCount", scope.dropped_attributes_count)
-        .done()
+/// The only one of its `scopeSpans`.
+impl Serialize for Json<&OriginGroup<'_>> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let OriginGroup { origin, spans } = self.0;
+        let mut fields = Fields::of(to)?;
+        fields.always("scope", &Json(&origin.scope))?;
+        fields.list("spans", spans.iter().copied())?;
+        fields.text("schemaUrl", &origin.schemas.scope)?;
+        fields.done()
+    }
 }
 
-fn span(span: &Span) -> Value {
-    Fields::default()
-        .id("traceId", &span.trace_id)
-        .id("spanId", &span.span_id)
-        .text("traceState", &span.trace_state)
-        .id("parentSpanId", &span.parent_span_id)
-        .number("flags", span.flags)
-        .text("name", &span.name)
-        .number("kind", span.kind)
-        .nanos("startTimeUnixNano", span.start_time_unix_nano)
-        .nanos("endTimeUnixNano", span.end_time_unix_nano)
-        .list("attributes", pairs(&span.attributes))
-        .number("droppedAttributesCount", span.dropped_attributes_count)
-        .list("events", span.events.iter().map(event).collect())
-        .number("droppedEventsCount", span.dropped_events_count)
-        .list("links", span.links.iter().map(link).collect())
-        .number("droppedLinksCount", span.dropped_links_count)
-        .always("status", status(span.status.as_ref()))
-        .done()
+impl Serialize for Json<&Resource> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        fields.list("attributes", &self.0.attributes)?;
+        fields.number("droppedAttributesCount", self.0.dropped_attributes_count)?;
+        fields.done()
+    }
 }
 
-fn event(event: &Event) -> Value {
-    Fields::default()
-        .nanos("timeUnixNano", event.time_unix_nano)
-        .text("name", &event.name)
-        .list("attributes", pairs(&event.attributes))
-        .number("droppedAttributesCount", event.dropped_attributes_count)
-        .done()
+impl Serialize for Json<&InstrumentationScope> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        fields.text("name", &self.0.name)?;
+        fields.text("version", &self.0.version)?;
+        fields.list("attributes", &self.0.attributes)?;
+        fields.number("droppedAttributesCount", self.0.dropped_attributes_count)?;
+        fields.done()
+    }
 }
 
-fn link(link: &Link) -> Value {
-    Fields::default()
-        .id("traceId", &link.trace_id)
-        .id("spanId", &link.span_id)
-        .text("traceState", &link.trace_state)
-        .list("attributes", pairs(&link.attributes))
-        .number("droppedAttributesCount", link.dropped_attributes_count)
-        .number("flags", link.flags)
-        .done()
+impl Serialize for Json<&Span> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (span, mut fields) = (self.0, Fields::of(to)?);
+        fields.id("traceId", &span.trace_id)?;
+        fields.id("spanId", &span.span_id)?;
+        fields.text("traceState", &span.trace_state)?;
+        fields.id("parentSpanId", &span.parent_span_id)?;
+        fields.number("flags", span.flags)?;
+        fields.text("name", &span.name)?;
+        fields.number("kind", span.kind)?;
+        fields.nanos("startTimeUnixNano", span.start_time_unix_nano)?;
+        fields.nanos("endTimeUnixNano", span.end_time_unix_nano)?;
+        fields.list("attributes", &span.attributes)?;
+        fields.number("droppedAttributesCount", span.dropped_attributes_count)?;
+        fields.list("events", &span.events)?;
+        fields.number("droppedEventsCount", span.dropped_events_count)?;
+        fields.list("links", &span.links)?;
+        fields.number("droppedLinksCount", span.dropped_links_count)?;
+        fields.always("status", &Json(span.status.as_ref()))?;
+        fields.done()
+    }
 }
 
-fn status(status: Option<&Status>) -> Value {
-    let Some(status) = status else { return json!({}) };
-    Fields::default().text("message", &status.message).number("code", status.code).done()
+impl Serialize for Json<&Event> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        fields.nanos("timeUnixNano", self.0.time_unix_nano)?;
+        fields.text("name", &self.0.name)?;
+        fields.list("attributes", &self.0.attributes)?;
+        fields.number("droppedAttributesCount", self.0.dropped_attributes_count)?;
+        fields.done()
+    }
 }
 
-fn pairs(attributes: &[KeyValue]) -> Vec<Value> {
-    attributes.iter().map(|pair| json!({"key": pair.key, "value": any(pair.value.as_ref())})).collect()
+impl Serialize for Json<&Link> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        fields.id("traceId", &self.0.trace_id)?;
+        fields.id("spanId", &self.0.span_id)?;
+        fields.text("traceState", &self.0.trace_state)?;
+        fields.list("attributes", &self.0.attributes)?;
+        fields.number("droppedAttributesCount", self.0.dropped_attributes_count)?;
+        fields.number("flags", self.0.flags)?;
+        fields.done()
+    }
+}
+
+impl Serialize for Json<Option<&Status>> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        if let Some(status) = self.0 {
+            fields.text("message", &status.message)?;
+            fields.number("code", status.code)?;
+        }
+        fields.done()
+    }
+}
+
+impl Serialize for Json<&KeyValue> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        fields.always("key", &self.0.key)?;
+        fields.always("value", &Json(self.0.value.as_ref()))?;
+        fields.done()
+    }
+}
+
+impl Serialize for Json<&AnyValue> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Json(Some(self.0)).serialize(to)
+    }
 }
 
 /// An object with one field that says the type, or none for an empty value. The value itself is there
 /// even where it is empty.
-fn any(value: Option<&AnyValue>) -> Value {
-    match value.and_then(|value| value.value.as_ref()) {
-        None => json!({}),
-        Some(Any::StringValue(text)) => json!({"stringValue": text}),
-        Some(Any::BoolValue(flag)) => json!({"boolValue": flag}),
-        Some(Any::IntValue(number)) => json!({"intValue": number.to_string()}),
-        Some(Any::DoubleValue(number)) => json!({"doubleValue": attributes::double(*number)}),
-        Some(Any::BytesValue(bytes)) => json!({"bytesValue": STANDARD.encode(bytes)}),
-        Some(Any::ArrayValue(list)) => {
-            let values = list.values.iter().map(|value| any(Some(value))).collect();
-            json!({"arrayValue": Fields::default().list("values", values).done()})
+impl Serialize for Json<Option<&AnyValue>> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        match self.0.and_then(|value| value.value.as_ref()) {
+            Some(Any::StringValue(text)) => fields.always("stringValue", text)?,
+            Some(Any::BoolValue(flag)) => fields.always("boolValue", flag)?,
+            Some(Any::IntValue(number)) => fields.always("intValue", &format_args!("{number}"))?,
+            Some(Any::DoubleValue(number)) => fields.always("doubleValue", &attributes::double(*number))?,
+            Some(Any::BytesValue(bytes)) => fields.always("bytesValue", &STANDARD.encode(bytes))?,
+            Some(Any::ArrayValue(list)) => fields.always("arrayValue", &Values(&list.values))?,
+            Some(Any::KvlistValue(list)) => fields.always("kvlistValue", &Values(&list.values))?,
+            // Of profiles; a trace has no table that it could point into.
+            Some(Any::StringValueStrindex(_)) | None => {}
         }
-        Some(Any::KvlistValue(list)) => {
-            json!({"kvlistValue": Fields::default().list("values", pairs(&list.values)).done()})
-        }
-        // Of profiles; a trace has no table that it could point into.
-        Some(Any::StringValueStrindex(_)) => json!({}),
+        fields.done()
+    }
+}
+
+/// The values of a list or of an object.
+struct Values<'a, T>(&'a [T]);
+
+impl<'a, T> Serialize for Values<'a, T>
+where
+    Json<&'a T>: Serialize,
+{
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::of(to)?;
+        fields.list("values", self.0)?;
+        fields.done()
     }
 }
 
 /// The fields of one message.
-#[derive(Default)]
-struct Fields(Map<String, Value>);
+struct Fields<M>(M);
 
-impl Fields {
-    fn always(mut self, name: &str, value: Value) -> Self {
-        self.0.insert(name.to_owned(), value);
-        self
+impl<M: SerializeMap> Fields<M> {
+    fn of<S: Serializer<SerializeMap = M, Error = M::Error>>(to: S) -> Result<Self, M::Error> {
+        to.serialize_map(None).map(Self)
     }
 
-    fn text(self, name: &str, text: &str) -> Self {
-        if text.is_empty() { self } else { self.always(name, json!(text)) }
+    fn always(&mut self, name: &'static str, value: &(impl Serialize + ?Sized)) -> Result<(), M::Error> {
+        self.0.serialize_entry(name, value)
     }
 
-    fn number(self, name: &str, number: impl Into<i64>) -> Self {
+    fn text(&mut self, name: &'static str, text: &str) -> Result<(), M::Error> {
+        if text.is_empty() { Ok(()) } else { self.always(name, text) }
+    }
+
+    fn number(&mut self, name: &'static str, number: impl Into<i64>) -> Result<(), M::Error> {
         let number = number.into();
-        if number == 0 { self } else { self.always(name, json!(number)) }
+        if number == 0 { Ok(()) } else { self.always(name, &number) }
     }
 
-    fn nanos(self, name: &str, nanos: u64) -> Self {
-        if nanos == 0 { self } else { self.always(name, json!(nanos.to_string())) }
+    fn nanos(&mut self, name: &'static str, nanos: u64) -> Result<(), M::Error> {
+        if nanos == 0 { Ok(()) } else { self.always(name, &format_args!("{nanos}")) }
     }
 
     /// Absent where it is empty or all zero, which stands for "none".
-    fn id(self, name: &str, id: &[u8]) -> Self {
-        if id.iter().all(|byte| *byte == 0) {
-            return self;
-        }
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.always(name, json!(hex))
+    fn id(&mut self, name: &'static str, id: &[u8]) -> Result<(), M::Error> {
+        if id.iter().all(|byte| *byte == 0) { Ok(()) } else { self.always(name, &hexadecimal(id)) }
     }
 
-    fn list(self, name: &str, values: Vec<Value>) -> Self {
-        if values.is_empty() { self } else { self.always(name, Value::Array(values)) }
+    /// Absent where it is empty.
+    fn list<'a, T: 'a>(
+        &mut self,
+        name: &'static str,
+        values: impl IntoIterator<Item = &'a T>,
+    ) -> Result<(), M::Error>
+    where
+        Json<&'a T>: Serialize,
+    {
+        let values: Vec<_> = values.into_iter().map(Json).collect();
+        if values.is_empty() { Ok(()) } else { self.always(name, &values) }
     }
 
-    fn done(self) -> Value {
-        Value::Object(self.0)
+    fn done(self) -> Result<M::Ok, M::Error> {
+        self.0.end()
     }
+}
+
+fn hexadecimal(id: &[u8]) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digits = id.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
+    use serde_json::json;
 
     use super::*;
     use crate::console::sample;
@@ -185,7 +281,8 @@ mod tests {
                 "status": {},
             }]}],
         });
-        assert_eq!(resource_spans(&store.get(1).unwrap()).collect::<Vec<_>>(), [expected]);
+        let trace = store.get(1).unwrap();
+        assert_eq!(json!(resource_spans(&trace)), json!([expected]));
     }
 
     #[test]
@@ -208,7 +305,7 @@ mod tests {
                 json!({"kvlistValue": {"values": [{"key": "k", "value": {"intValue": "-1"}}]}}),
             ),
         ] {
-            assert_eq!(any(Some(&one(value))), expected);
+            assert_eq!(json!(Json(&one(value))), expected);
         }
     }
 }

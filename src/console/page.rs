@@ -10,7 +10,7 @@ use serde_json::json;
 use super::live::{self, Feeds};
 use super::state::Console;
 use super::{
-    alerts, archive, dependencies, faults, jaeger, lessons, map, metrics, own_page, start, suggestions,
+    alerts, archive, dependencies, faults, jaeger, lessons, many, map, metrics, own_page, start, suggestions,
     summaries, v3, views,
 };
 
@@ -95,6 +95,8 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/v3/trace-summaries", get().to(v3::summaries))
         .route("/api/v3/traces", get().to(v3::search))
         .route("/api/v3/traces/{id}", get().to(v3::trace))
+        .route("/api/many/counts", get().to(many::counts))
+        .route("/api/many/spans", get().to(many::spans))
         .route("/api/logs", get().to(views::logs))
         .route("/api/logs/histogram", get().to(views::log_histogram))
         .route("/api/charts", get().to(metrics::charts))

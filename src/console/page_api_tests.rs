@@ -100,3 +100,47 @@ async fn traces_asked_for_by_id_that_are_not_there_are_named() {
     assert_eq!(body["errors"], json!([{"msg": "trace not found", "traceID": format!("{:032x}", 0x77)}]));
     assert_eq!(get(&filled(), "/api/traces?traceID=ab&traceID=no").await.0, 400);
 }
+
+#[actix_web::test]
+async fn many_traces_are_counted_and_told_in_one_answer_with_their_lines_and_no_others() {
+    let console = filled();
+    console.take_spans(sample::received(&sample::export("api-gateway", vec![sample::span(0xcd, 7, 0)])));
+    console.take_line(Some(r#"{"service":"order-service","traceId":"cd","message":"a"}"#));
+    console.take_line(Some(r#"{"service":"order-service","traceId":"ef","message":"b"}"#));
+    let (status, body) = get(&console, "/api/many/counts?traceId=cd,77,AB").await;
+    assert_eq!((status, body), (200, json!({"spans": [1, 0, 2], "lines": [1, 0, 1]})));
+    let (status, body) = get(&console, "/api/many/spans?traceId=cd,77,ab").await;
+    assert_eq!((status, &body["told"]), (200, &json!(3)));
+    // One group for each origin, whichever trace a span is of.
+    let groups = body["resourceSpans"].as_array().unwrap();
+    let spans = groups.iter().map(|group| group["scopeSpans"][0]["spans"].as_array().unwrap().len());
+    assert_eq!(spans.collect::<Vec<_>>(), [2, 1]);
+    let (_, body) = get(&console, "/api/logs?traceId=ab,cd").await;
+    assert_eq!(body["logs"].as_array().map(Vec::len), Some(2));
+    let too_many = vec!["1"; 501].join(",");
+    for wrong in [
+        "counts?traceId=ab,no",
+        "spans?traceId=no",
+        "counts?traceId=1,,2",
+        &format!("spans?traceId={too_many}"),
+    ] {
+        assert_eq!(get(&console, &format!("/api/many/{wrong}")).await.0, 400, "{wrong}");
+    }
+    assert_eq!(get(&console, "/api/many/spans").await.1, json!({"resourceSpans": [], "told": 0}));
+}
+
+#[actix_web::test]
+async fn of_traces_that_are_too_large_for_one_answer_the_first_ones_are_told() {
+    let console = sample::console_of(128);
+    for trace in [1, 2, 3] {
+        for id in 1..=200 {
+            let mut span = sample::span(trace, id, 0);
+            span.attributes.push(sample::text("long", &"x".repeat(50_000)));
+            console.take_spans(sample::received(&sample::export("a", vec![span])));
+        }
+    }
+    let (status, body) = get(&console, "/api/many/spans?traceId=1,2,3").await;
+    assert_eq!((status, &body["told"]), (200, &json!(1)));
+    let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().map(Vec::len);
+    assert_eq!(spans, Some(200));
+}

@@ -7,6 +7,9 @@ use crate::config::BareUnit;
 /// The pairs of a query string, in order.
 pub(super) type Pairs = actix_web::web::Query<Vec<(String, String)>>;
 
+/// The most trace ids in one question.
+pub(super) const MOST_IDS: usize = 500;
+
 /// The pairs by name; an empty value counts as absent.
 pub(super) struct Params<'a>(pub(super) &'a [(String, String)]);
 
@@ -40,6 +43,17 @@ impl<'a> Params<'a> {
         self.get(name)
             .map(|text| parse_trace_id(text).ok_or(format!("'{name}' is not a trace id")))
             .transpose()
+    }
+
+    /// Trace ids with commas between them; none where there is no such parameter.
+    pub(super) fn trace_ids(&self, name: &'static str) -> Result<Vec<TraceId>, String> {
+        let Some(text) = self.get(name) else { return Ok(Vec::new()) };
+        let ids: Option<Vec<_>> = text.split(',').take(MOST_IDS + 1).map(parse_trace_id).collect();
+        match ids {
+            Some(ids) if ids.len() > MOST_IDS => Err(format!("'{name}' has more than {MOST_IDS} trace ids")),
+            Some(ids) => Ok(ids),
+            None => Err(format!("'{name}' is not a trace id")),
+        }
     }
 
     /// Nanoseconds from a duration such as `1.5s`.

@@ -10,7 +10,7 @@ use super::traces::{StoredSpan, StoredTrace};
 /// The most traces one answer holds, whatever was asked for.
 pub(super) const MOST_TRACES: usize = 1_500;
 /// Most memory that the traces of one answer take in the store, in bytes; the newest come first.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Conditions on a span. A trace is found when one of its spans meets all of it, as in Jaeger.
 #[derive(Debug)]

@@ -70,6 +70,11 @@ pub(super) fn received(export: &ExportTraceServiceRequest) -> OtlpExport {
 }
 
 pub(super) fn console() -> web::Data<Console> {
+    console_of(8)
+}
+
+/// One that may take so many MiB.
+pub(super) fn console_of(max_memory_mib: usize) -> web::Data<Console> {
     let config = ConsoleConfig {
         allowed_hosts: vec!["lab.example".to_owned()],
         ports: PortBase { port_base: 7000 },
@@ -78,7 +83,7 @@ pub(super) fn console() -> web::Data<Console> {
         otlp_grpc_port: None,
         max_spans: 1_000,
         max_logs: 1_000,
-        max_memory_mib: 8,
+        max_memory_mib,
         scrape_interval: Duration::from_secs(5),
         forward: ForwardConfig::default(),
         keep: None,

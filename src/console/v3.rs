@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ids::{self, parse_trace_id, trace_hex};
-use super::otlp_json::resource_spans;
+use super::otlp_json::{OriginGroup, resource_spans};
 use super::params::{Pairs, Params, duration, named, rfc3339, whole};
 use super::query::{self, Search};
 use super::state::Console;
@@ -109,13 +110,24 @@ fn parse(params: &Params<'_>) -> Result<Search, String> {
     })
 }
 
+#[derive(Serialize)]
+struct Found<'a> {
+    result: TracesData<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TracesData<'a> {
+    resource_spans: Vec<OriginGroup<'a>>,
+}
+
 /// 404 when there is nothing, as Jaeger answers.
 fn result(traces: &[Arc<StoredTrace>]) -> HttpResponse {
-    let groups: Vec<_> = traces.iter().flat_map(|trace| resource_spans(trace)).collect();
+    let groups: Vec<_> = traces.iter().flat_map(resource_spans).collect();
     if groups.is_empty() {
         return error(StatusCode::NOT_FOUND, "No traces found");
     }
-    HttpResponse::Ok().json(json!({"result": {"resourceSpans": groups}}))
+    HttpResponse::Ok().json(Found { result: TracesData { resource_spans: groups } })
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse {

@@ -25,7 +25,8 @@ const SECOND: u64 = 1_000_000_000;
 /// Bars of the histogram of log lines, about.
 const HISTOGRAM_STEPS: u64 = 60;
 
-/// `GET /api/logs?traceId=&service=&level=&text=&after=&since=&until=&around=&limit=`: `{"logs":[…],"numbers":[…],"next":N}`
+/// `GET /api/logs?traceId=&service=&level=&text=&after=&since=&until=&around=&limit=`: `{"logs":[…],"numbers":[…],"next":N}`;
+/// of several traces with commas between their ids.
 pub(super) async fn logs(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     match log_filter(&Params(&pairs)) {
         Ok(filter) => raw(log_answer(&console, &filter)),
@@ -35,7 +36,7 @@ pub(super) async fn logs(console: web::Data<Console>, pairs: Pairs) -> HttpRespo
 
 fn log_filter(params: &Params<'_>) -> Result<LogFilter, String> {
     Ok(LogFilter {
-        trace: params.trace_id("traceId")?,
+        traces: params.trace_ids("traceId")?.into_iter().collect(),
         service: params.get("service").map(Into::into),
         level: params.get("level").map(Into::into),
         text: params.get("text").map(str::to_lowercase),
@@ -87,7 +88,7 @@ pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> 
     let (trace, path) = (jaeger::trace_json(&trace), critical::path(&trace));
     let segment = |s: &critical::PathSegment| json!({"spanID": span_hex(s.span), "startTime": s.start / 1_000, "duration": (s.end - s.start) as f64 / 1e3});
     let path: Vec<_> = path.iter().map(segment).collect();
-    let filter = LogFilter { trace: Some(id), limit: LOGS_OF_A_TRACE, ..LogFilter::default() };
+    let filter = LogFilter { traces: [id].into(), limit: LOGS_OF_A_TRACE, ..LogFilter::default() };
     let logs = log_answer(&console, &filter);
     let linked = linked_from(&console.all_traces(), id);
     let (path, linked) = (Value::from(path), Value::from(linked));

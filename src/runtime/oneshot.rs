@@ -1,4 +1,4 @@
-//! One HTTP request on a connection of its own: a deadline over all of it, a limit on the answer.
+//! One HTTP request, by default on a connection of its own: a deadline over all of it, a limit on the answer.
 //!
 //! For requests outside the traced path: probes, scrapes, commands, readers of telemetry backends.
 //! Calls between services are [`super::client`]'s, which traces, measures and repeats them.
@@ -18,6 +18,8 @@ pub struct OneShot {
     client: awc::Client,
     deadline: Duration,
     limit: usize,
+    /// Whether connections are kept for the next request.
+    keeps: bool,
 }
 
 /// The answer to one request, whatever its status.
@@ -64,7 +66,13 @@ impl OneShot {
         };
         let client =
             awc::Client::builder().connector(connector).disable_timeout().disable_redirects().finish();
-        Self { client, deadline, limit }
+        Self { client, deadline, limit, keeps: false }
+    }
+
+    /// The same over connections that are kept for the next request, for many requests to one server. Not for a role: its
+    /// drain would wait for a connection that is idle.
+    pub(crate) fn keeping(self) -> Self {
+        Self { keeps: true, ..self }
     }
 
     /// GET.
@@ -87,7 +95,13 @@ impl OneShot {
         json: Option<String>,
     ) -> Result<OneShotAnswer, OneShotError> {
         let answered = async {
-            let mut response = self.head(method, url, headers, json).await?;
+            let mut response = match self.head(&method, url, headers, json.clone(), self.keeps).await {
+                // The server may have closed a kept connection just when it was used again; a GET can be repeated.
+                Err(OneShotError::Unreachable(_)) if self.keeps && method == Method::GET => {
+                    self.head(&method, url, headers, json, false).await?
+                }
+                head => head?,
+            };
             let body = response.body().limit(self.limit).await.map_err(|error| self.not_read(&error))?;
             Ok(OneShotAnswer { status: response.status(), headers: response.headers().clone(), body })
         };
@@ -100,7 +114,7 @@ impl OneShot {
     /// There was no answer in time.
     pub async fn status(&self, url: &str) -> Result<StatusCode, OneShotError> {
         let answered = async {
-            let response = self.head(Method::GET, url, &[], None).await?;
+            let response = self.head(&Method::GET, url, &[], None, self.keeps).await?;
             Ok(response.status())
         };
         self.in_time(answered).await
@@ -116,16 +130,18 @@ impl OneShot {
 
     async fn head(
         &self,
-        method: Method,
+        method: &Method,
         url: &str,
         headers: &[(&str, &str)],
         json: Option<String>,
+        keeps: bool,
     ) -> Result<
         awc::ClientResponse<impl futures_util::Stream<Item = Result<Bytes, PayloadError>>>,
         OneShotError,
     > {
         // Without keep-alive: an idle connection of ours must not be what a drain waits for.
-        let mut request = self.client.request(method, url).force_close();
+        let request = self.client.request(method.clone(), url);
+        let mut request = if keeps { request } else { request.force_close() };
         for header in headers {
             request = request.insert_header(*header);
         }
@@ -200,6 +216,43 @@ mod tests {
         let answer = patient.get(&moved).await.unwrap();
         assert_eq!((answer.status, answer.is_success()), (StatusCode::FOUND, false));
         assert_eq!(answer.json::<serde_json::Value>(), Some(serde_json::json!({})));
+    }
+
+    /// A server that closes each connection, without saying so, after as many answers as this.
+    async fn closing_after(answers: usize) -> (String, std::rc::Rc<std::cell::Cell<usize>>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let connections = std::rc::Rc::new(std::cell::Cell::new(0));
+        let counted = connections.clone();
+        actix_web::rt::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                counted.set(counted.get() + 1);
+                for _ in 0..answers {
+                    let _ = socket.read(&mut [0; 1024]).await;
+                    let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                }
+                let _ = socket.read(&mut [0; 1024]).await;
+            }
+        });
+        (url, connections)
+    }
+
+    #[actix_web::test]
+    async fn a_connection_is_kept_where_that_is_wanted_and_one_that_was_closed_when_it_was_used_again_is_replaced()
+     {
+        let (url, connections) = closing_after(3).await;
+        let keeping = OneShot::new(Duration::from_secs(20), 10).keeping();
+        for asked in 1..=6 {
+            // The fourth question finds a connection that ends without an answer.
+            assert!(keeping.get(&url).await.unwrap().is_success(), "{asked}");
+        }
+        assert_eq!(connections.get(), 3);
+        let (url, connections) = closing_after(1).await;
+        let single = OneShot::new(Duration::from_secs(20), 10);
+        for _ in 0..3 {
+            single.get(&url).await.unwrap();
+        }
+        assert_eq!(connections.get(), 3);
     }
 
     #[actix_web::test]

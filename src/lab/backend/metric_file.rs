@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::BackendError;
 use super::file::{GrowingFile, LineTally};
+use super::line::LineMessage;
 use super::span::{SpanAttributes, array, attributes, nanos};
 
 /// A file and the series that are in it.
@@ -59,7 +60,8 @@ impl MetricFile {
     /// The file cannot be read.
     pub(super) fn read(&mut self) -> Result<impl Iterator<Item = &FileSeries>, BackendError> {
         let all = &mut self.series;
-        self.file.read(|message| {
+        self.file.read(|line| {
+            let Some(message) = message(line) else { return false };
             for group in array(&message["resourceMetrics"]) {
                 let resource = attributes(&group["resource"]["attributes"]);
                 for metric in array(&group["scopeMetrics"]).iter().flat_map(|scope| array(&scope["metrics"]))
@@ -71,9 +73,16 @@ impl MetricFile {
                     }
                 }
             }
+            true
         })?;
         Ok(self.series.values())
     }
+}
+
+/// The whole of a message that has metrics; of another one that it is one.
+fn message(line: &[u8]) -> Option<Value> {
+    let has_metrics = LineMessage::read(line)?.has_metrics();
+    if has_metrics { serde_json::from_slice(line).ok() } else { Some(Value::Null) }
 }
 
 fn add(

@@ -7,6 +7,8 @@ mod access;
 pub mod alert;
 pub mod count;
 mod file;
+mod item_file;
+mod line;
 pub mod log;
 pub mod metric;
 mod metric_file;
@@ -32,6 +34,9 @@ use crate::runtime::oneshot::{OneShot, OneShotAnswer, OneShotError};
 const QUERY_WITHIN: Duration = Duration::from_secs(10);
 /// The largest answer to a query, in bytes.
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// So much of a path and its query is shown in an error, in characters.
+const LONGEST_SHOWN: usize = 160;
 
 /// Why a backend could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -86,28 +91,35 @@ struct QueryApi {
 impl QueryApi {
     fn new(base: &str) -> Self {
         let login = url::Url::parse(base).ok().and_then(|url| basic_login(&url));
-        let http = OneShot::new(QUERY_WITHIN, LARGEST_ANSWER);
+        let http = OneShot::new(QUERY_WITHIN, LARGEST_ANSWER).keeping();
         Self { base: without_login(base), login, access: BackendAccess::default(), http }
     }
 
     /// The same, reached in this way.
     fn through(self, access: &BackendAccess) -> Self {
-        let http = OneShot::over(QUERY_WITHIN, LARGEST_ANSWER, access.tls.clone());
+        let http = OneShot::over(QUERY_WITHIN, LARGEST_ANSWER, access.tls.clone()).keeping();
         Self { access: access.clone(), http, ..self }
     }
 
-    async fn ask(&self, url: &str) -> Result<OneShotAnswer, OneShotError> {
+    async fn ask(&self, path: &str) -> Result<OneShotAnswer, OneShotError> {
         let login = self.login.iter().map(|login| ("authorization", login.as_str()));
         let named = self.access.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         // What stands in the URL is this backend's own, so it comes last and replaces the other.
         let headers: Vec<_> = named.chain(login).collect();
-        self.http.send(Method::GET, url, &headers, None).await
+        self.http.send(Method::GET, &format!("{}{path}", self.base), &headers, None).await
+    }
+
+    /// What was asked, as an error says it: a question about many traces has thousands of characters.
+    fn shown(&self, path: &str) -> String {
+        let end = path.char_indices().nth(LONGEST_SHOWN).map_or(path.len(), |(end, _)| end);
+        let rest = if end < path.len() { "…" } else { "" };
+        format!("{}{}{rest}", self.base, &path[..end])
     }
 
     /// The JSON at a path, query included; `None` where the backend knows no such thing (404).
     async fn find(&self, path: &str) -> Result<Option<Value>, BackendError> {
-        let url = format!("{}{path}", self.base);
-        match self.ask(&url).await {
+        let (answer, url) = (self.ask(path).await, self.shown(path));
+        match answer {
             Ok(answer) if answer.status == StatusCode::NOT_FOUND => Ok(None),
             Ok(answer) if !answer.is_success() => {
                 Err(BackendError::Refused { url, status: answer.status.as_u16() })
@@ -123,13 +135,13 @@ impl QueryApi {
     /// The JSON at a path that has to be there.
     async fn get(&self, path: &str) -> Result<Value, BackendError> {
         let found = self.find(path).await?;
-        found.ok_or_else(|| BackendError::Refused { url: format!("{}{path}", self.base), status: 404 })
+        found.ok_or_else(|| BackendError::Refused { url: self.shown(path), status: 404 })
     }
 
     /// The JSON values at a path that has one a line.
     async fn json_lines(&self, path: &str) -> Result<Vec<Value>, BackendError> {
-        let url = format!("{}{path}", self.base);
-        match self.ask(&url).await {
+        let (answer, url) = (self.ask(path).await, self.shown(path));
+        match answer {
             Ok(answer) if answer.is_success() => {
                 let lines =
                     answer.body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
@@ -146,6 +158,20 @@ impl QueryApi {
         self.find("/api/overview").await.ok()??[signal][field].as_u64()
     }
 
+    /// How many items of a signal the console has of each of these traces, in the order of the ids.
+    async fn many_counts(&self, ids: &[&str], signal: &str) -> Result<Vec<usize>, BackendError> {
+        const EXPECTED: &str = "a number for each trace";
+        let path = format!("/api/many/counts?traceId={}", ids.join(","));
+        let counts = self.list(&path, signal, EXPECTED).await?;
+        let counts: Option<Vec<_>> =
+            counts.iter().map(|count| usize::try_from(count.as_u64()?).ok()).collect();
+        counts.filter(|counts| counts.len() == ids.len()).ok_or_else(|| self.unreadable(&path, EXPECTED))
+    }
+
+    fn unreadable(&self, path: &str, expected: &'static str) -> BackendError {
+        BackendError::Unreadable { url: self.shown(path), expected }
+    }
+
     /// The list that [`QueryApi::get`] finds at a JSON pointer.
     async fn list(
         &self,
@@ -156,7 +182,7 @@ impl QueryApi {
         let mut json = self.get(path).await?;
         match json.pointer_mut(pointer).map(Value::take) {
             Some(Value::Array(list)) => Ok(list),
-            _ => Err(BackendError::Unreadable { url: format!("{}{path}", self.base), expected }),
+            _ => Err(self.unreadable(path, expected)),
         }
     }
 }

@@ -1,19 +1,21 @@
 //! Spans, in the words of OTLP, read from its JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 /// Different resources, so many at most.
 #[derive(Debug, Default)]
-pub struct DistinctResources(Vec<SpanAttributes>);
+pub struct DistinctResources(Vec<Arc<SpanAttributes>>);
 
 impl DistinctResources {
     const MOST: usize = 64;
 
     /// Keeps it; whether it is a new one. Most spans have the one before's.
-    pub fn insert(&mut self, resource: &SpanAttributes) -> bool {
-        let new = self.0.len() < Self::MOST && !self.0.iter().rev().any(|known| known == resource);
+    pub fn insert(&mut self, resource: &Arc<SpanAttributes>) -> bool {
+        let same = |known: &Arc<SpanAttributes>| Arc::ptr_eq(known, resource) || known == resource;
+        let new = self.0.len() < Self::MOST && !self.0.iter().rev().any(same);
         if new {
             self.0.push(resource.clone());
         }
@@ -21,7 +23,7 @@ impl DistinctResources {
     }
 
     /// In the order in which they came.
-    pub fn all(&self) -> &[SpanAttributes] {
+    pub fn all(&self) -> &[Arc<SpanAttributes>] {
         &self.0
     }
 }
@@ -95,8 +97,8 @@ pub type SpanAttributes = BTreeMap<String, Value>;
 pub struct Span {
     /// `service.name` of the resource.
     pub service: String,
-    /// The resource's attributes.
-    pub resource: SpanAttributes,
+    /// The resource's attributes, which its other spans share.
+    pub resource: Arc<SpanAttributes>,
     /// The span's name.
     pub name: String,
     /// Its kind.
@@ -150,7 +152,7 @@ impl Span {
     }
 
     /// One span of OTLP JSON, with the attributes of its resource.
-    pub(super) fn read(span: &Value, resource: &SpanAttributes) -> Self {
+    pub(super) fn read(span: &Value, resource: &Arc<SpanAttributes>) -> Self {
         Self {
             service: resource.get("service.name").and_then(Value::as_str).unwrap_or_default().to_owned(),
             resource: resource.clone(),

@@ -53,6 +53,28 @@ async fn answer(request: HttpRequest) -> HttpResponse {
         ("/api/v1/alerts", _) => json!({"data": {"alerts": [alert(json!({"state": "firing"}))]}}),
         ("/api/v2/alerts", _) => json!([alert(json!({"status": {"state": "suppressed"}}))]),
         ("/api/logs", "traceId=1&limit=5") => json!({"logs": [{"message": "m", "n": 1}]}),
+        ("/api/many/counts", "traceId=1,4") => json!({"spans": [1, 0], "lines": [0, 2]}),
+        // An answer that has room for the first trace only, and the one about the rest.
+        ("/api/many/spans", "traceId=1,4") => {
+            let mut first = otlp(vec![span("1", "2", "", json!(2))])["result"].take();
+            first["told"] = json!(1);
+            first
+        }
+        ("/api/many/spans", "traceId=4") => {
+            let mut rest =
+                otlp(vec![span("4", "5", "", json!(3)), span("4", "6", "5", json!(3))])["result"].take();
+            rest["told"] = json!(1);
+            rest
+        }
+        ("/api/logs", "traceId=1,4&limit=4") => json!({"logs": vec![json!({"traceId": "1"}); 4]}),
+        ("/api/logs", "traceId=1&limit=2") => json!({"logs": [{"traceId": "1"}, {"traceId": "1"}]}),
+        ("/api/logs", "traceId=4&limit=2") => json!({"logs": [{"traceId": "4"}]}),
+        ("/loki/api/v1/query_range", query) if query.ends_with("%7C%7E%20%221%7C4%22") => {
+            json!({"data": {"result": [{"values": [["0", "{\"traceId\":\"4\",\"message\":\"about 1\"}"]]}]}})
+        }
+        ("/select/logsql/query", query) if query.contains("trace%5Fid%3Ain%28%221%22%2C%224%22%29") => {
+            return HttpResponse::Ok().body("{\"trace_id\":\"1\"}\n{\"traceId\":\"4\"}\n");
+        }
         ("/api/logs", _) => return HttpResponse::Ok().body("<html>"),
         _ => return HttpResponse::NotFound().finish(),
     };
@@ -122,4 +144,32 @@ async fn a_refusal_and_an_answer_of_another_shape_are_errors_that_name_the_url()
     assert!(strange.to_string().starts_with(&format!("{base}/api/logs?traceId=2")), "{strange}");
     let missing = MetricReader::prometheus(&format!("{base}/elsewhere/")).query("up").await.unwrap_err();
     assert!(matches!(&missing, BackendError::Refused { status: 404, .. }), "{missing}");
+}
+
+#[actix_web::test]
+async fn many_traces_are_one_question_and_an_answer_without_room_for_all_is_asked_on_about_the_rest() {
+    let base = serve();
+    let traces = TraceReader::console(&base);
+    assert_eq!(traces.counts(&["1", "4"]).await.unwrap(), [1, 0]);
+    let spans = traces.spans(&["1", "4"]).await.unwrap();
+    assert_eq!((spans["1"].len(), spans["4"].len()), (1, 2));
+    // Jaeger has no such question, so each trace is one.
+    let jaeger = TraceReader::new(&base);
+    assert_eq!((jaeger.at_once(), jaeger.counts(&["1", "7"]).await.unwrap()), (1, vec![2, 0]));
+    let refused = traces.counts(&["7"]).await.unwrap_err();
+    assert!(matches!(&refused, BackendError::Refused { status: 404, .. }), "{refused}");
+    let long = traces.counts(&["7"; 200]).await.unwrap_err().to_string();
+    assert!(long.ends_with("7,7,7… answered 404") && long.len() < 250, "{long}");
+
+    let id = |number: u32| format!("{number:032}");
+    let console = LogReader::console(&base);
+    assert_eq!(console.counts(&["1", "4"], 2).await.unwrap(), [0, 2]);
+    // Four lines were all that the answer had room for: each trace by itself.
+    let lines = console.lines(&["1", "4"], 2).await.unwrap();
+    assert_eq!((lines[&id(1)].len(), lines[&id(4)].len()), (2, 1));
+    let lines = LogReader::victoria_logs(&base).lines(&["1", "4"], 2).await.unwrap();
+    assert_eq!((lines[&id(1)].len(), lines[&id(4)].len()), (1, 1));
+    // A line that only speaks of a trace is not of it.
+    let lines = LogReader::loki(&base).lines(&["1", "4"], 2).await.unwrap();
+    assert_eq!((lines.len(), lines[&id(4)].len()), (1, 1));
 }

@@ -2,12 +2,14 @@
 //! too; through Tempo's; from files of a collector.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::file::{ItemFile, LineTally};
+use super::file::LineTally;
+use super::item_file::{FileItem, ItemFile};
 use super::span::array;
 pub use super::span::{
     DistinctResources, Span, SpanAttributes, SpanEvent, SpanKind, SpanLink, SpanStatus, attributes,
@@ -26,7 +28,7 @@ impl Trace {
     pub fn from_otlp(export: &Value) -> Self {
         let mut spans = Vec::new();
         for group in array(&export["resourceSpans"]) {
-            let resource = attributes(&group["resource"]["attributes"]);
+            let resource = Arc::new(attributes(&group["resource"]["attributes"]));
             let scoped = array(&group["scopeSpans"]).iter().flat_map(|scope| array(&scope["spans"]));
             spans.extend(scoped.map(|span| Span::read(span, &resource)));
         }
@@ -70,7 +72,12 @@ impl Trace {
 /// A reader of traces.
 pub struct TraceReader(TraceSource);
 
+/// Traces in one question: their ids have 3.3 kB in a URL, which proxies take.
+const AT_ONCE: usize = 100;
+
 enum TraceSource {
+    /// Jaeger's query API, version 3, and the console's own questions about many traces.
+    Console(QueryApi),
     /// Jaeger's query API, version 3.
     Jaeger(QueryApi),
     Tempo(QueryApi),
@@ -81,6 +88,11 @@ impl TraceReader {
     /// The query API at this base URL: the console's page or Jaeger's.
     pub fn new(base: &str) -> Self {
         Self(TraceSource::Jaeger(QueryApi::new(base)))
+    }
+
+    /// The console at this base URL.
+    pub fn console(base: &str) -> Self {
+        Self(TraceSource::Console(QueryApi::new(base)))
     }
 
     /// A Grafana Tempo at this base URL.
@@ -97,6 +109,7 @@ impl TraceReader {
     #[must_use]
     pub fn through(self, access: &BackendAccess) -> Self {
         Self(match self.0 {
+            TraceSource::Console(api) => TraceSource::Console(api.through(access)),
             TraceSource::Jaeger(api) => TraceSource::Jaeger(api.through(access)),
             TraceSource::Tempo(api) => TraceSource::Tempo(api.through(access)),
             file @ TraceSource::File(_) => file,
@@ -118,7 +131,7 @@ impl TraceReader {
 
     fn jaeger(&self) -> Result<&QueryApi, BackendError> {
         match &self.0 {
-            TraceSource::Jaeger(api) => Ok(api),
+            TraceSource::Console(api) | TraceSource::Jaeger(api) => Ok(api),
             _ => Err(BackendError::Unsupported),
         }
     }
@@ -129,7 +142,7 @@ impl TraceReader {
     /// It is not, or cannot be read.
     pub async fn check(&self) -> Result<(), BackendError> {
         match &self.0 {
-            TraceSource::Jaeger(_) => self.services().await.map(drop),
+            TraceSource::Console(_) | TraceSource::Jaeger(_) => self.services().await.map(drop),
             // Tempo has no list that answers without a search; a file is read when it is there.
             TraceSource::Tempo(_) | TraceSource::File(_) => Ok(()),
         }
@@ -141,7 +154,7 @@ impl TraceReader {
     /// The backend cannot be read.
     pub async fn trace(&self, id: &str) -> Result<Trace, BackendError> {
         match &self.0 {
-            TraceSource::Jaeger(_) => Ok(Trace::from_otlp(&self.export(id).await?)),
+            TraceSource::Console(_) | TraceSource::Jaeger(_) => Ok(Trace::from_otlp(&self.export(id).await?)),
             TraceSource::Tempo(api) => {
                 let answer = api.find(&format!("/api/traces/{}", encoded(id))).await?;
                 Ok(answer.map(tempo::trace).unwrap_or_default())
@@ -149,6 +162,54 @@ impl TraceReader {
             TraceSource::File(file) => {
                 let spans = file.borrow_mut().of_trace(id)?;
                 Ok(Trace { spans: spans.iter().map(|(resource, span)| Span::read(span, resource)).collect() })
+            }
+        }
+    }
+
+    /// How many traces one question may be about; each asks for itself where the backend's API knows no other.
+    pub fn at_once(&self) -> usize {
+        match &self.0 {
+            TraceSource::Console(_) | TraceSource::File(_) => AT_ONCE,
+            TraceSource::Jaeger(_) | TraceSource::Tempo(_) => 1,
+        }
+    }
+
+    /// How many spans of each of these traces there are so far, in the order of the ids; cheaper than the spans where the
+    /// backend can count.
+    ///
+    /// # Errors
+    /// The backend cannot be read.
+    pub async fn counts(&self, ids: &[&str]) -> Result<Vec<usize>, BackendError> {
+        match &self.0 {
+            TraceSource::Console(api) => api.many_counts(ids, "/spans").await,
+            TraceSource::File(file) => file.borrow_mut().counts(ids),
+            TraceSource::Jaeger(_) | TraceSource::Tempo(_) => {
+                let found = self.spans(ids).await?;
+                Ok(ids.iter().map(|id| found.get(*id).map_or(0, Vec::len)).collect())
+            }
+        }
+    }
+
+    /// The spans of these traces, by their ids.
+    ///
+    /// # Errors
+    /// The backend cannot be read.
+    pub async fn spans(&self, ids: &[&str]) -> Result<HashMap<String, Vec<Span>>, BackendError> {
+        match &self.0 {
+            TraceSource::Console(api) => many_spans(api, ids).await,
+            TraceSource::File(file) => {
+                let all = file.borrow_mut().of_traces(ids)?;
+                let read = |items: Vec<FileItem>| {
+                    items.iter().map(|(resource, span)| Span::read(span, resource)).collect()
+                };
+                Ok(ids.iter().map(|id| (*id).to_owned()).zip(all.into_iter().map(read)).collect())
+            }
+            TraceSource::Jaeger(_) | TraceSource::Tempo(_) => {
+                let mut found = HashMap::new();
+                for id in ids {
+                    found.insert((*id).to_owned(), self.trace(id).await?.spans);
+                }
+                Ok(found)
             }
         }
     }
@@ -185,4 +246,23 @@ impl TraceReader {
         let names = self.jaeger()?.list("/api/v3/services", "/services", "a list of services").await?;
         Ok(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
     }
+}
+
+/// Asks the console for the spans of these traces, as often as it takes: an answer has a bound.
+async fn many_spans(api: &QueryApi, ids: &[&str]) -> Result<HashMap<String, Vec<Span>>, BackendError> {
+    let mut found: HashMap<String, Vec<Span>> = HashMap::new();
+    let mut rest = ids;
+    while !rest.is_empty() {
+        let path = format!("/api/many/spans?traceId={}", rest.join(","));
+        let answer = api.get(&path).await?;
+        let told = answer["told"].as_u64().and_then(|told| usize::try_from(told).ok());
+        let Some(told) = told.filter(|told| (1..=rest.len()).contains(told)) else {
+            return Err(api.unreadable(&path, "spans of some of these traces"));
+        };
+        for span in Trace::from_otlp(&answer).spans {
+            found.entry(span.trace.clone()).or_default().push(span);
+        }
+        rest = &rest[told..];
+    }
+    Ok(found)
 }

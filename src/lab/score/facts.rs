@@ -1,6 +1,7 @@
 //! What the rules are told by, gathered item by item: it does not grow with the number of items.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -111,7 +112,7 @@ impl Facts {
             let pairs = |value: &Value| value.as_object().cloned().unwrap_or_default();
             let mut resource: SpanAttributes = pairs(&series["resource"]).into_iter().collect();
             resource.insert("service.name".to_owned(), series["service"].clone());
-            own.resources.insert(&resource);
+            own.resources.insert(&Arc::new(resource));
             let metric = self.metrics.entry(text("name")).or_default();
             metric.units.insert(text("unit"));
             if series["latest"]["bounds"].is_array() {

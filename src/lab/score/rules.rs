@@ -1,5 +1,7 @@
 //! The rules, in our own words.
 
+use std::sync::Arc;
+
 use super::Impact::{Critical, Important, Normal};
 use super::facts::{Facts, MOST_VALUES, ServiceFacts};
 use super::{Needs, Rule};
@@ -30,7 +32,7 @@ pub static RULES: &[Rule] = &[
         |_, own| shared_instance(own),
     ),
     rule("RES-003", Important, "on Kubernetes a resource has `k8s.pod.uid`", Needs::Resources, |_, own| {
-        let pod = |resource: &&SpanAttributes| resource.keys().any(|key| key.starts_with("k8s.pod."));
+        let pod = |resource: &&Arc<SpanAttributes>| resource.keys().any(|key| key.starts_with("k8s.pod."));
         let without =
             own.resources.all().iter().filter(pod).find(|resource| !resource.contains_key("k8s.pod.uid"));
         without.map(|_| "a resource of a pod has no k8s.pod.uid".to_owned())
@@ -43,7 +45,7 @@ pub static RULES: &[Rule] = &[
         |_, own| misplaced(own),
     ),
     rule("RES-005", Critical, "a resource has a `service.name`", Needs::Resources, |_, own| {
-        let named = |resource: &&SpanAttributes| {
+        let named = |resource: &&Arc<SpanAttributes>| {
             resource.get("service.name").and_then(|name| name.as_str()).is_some_and(|name| !name.is_empty())
         };
         (!own.resources.all().iter().all(|resource| named(&resource)))
@@ -161,7 +163,7 @@ fn misplaced(own: &ServiceFacts) -> Option<String> {
     let begins = |key: &str, with: &[&str]| with.iter().any(|prefix| key.starts_with(prefix));
     let down =
         own.item_keys.iter().find(|key| !on_item(key) && (on_resource(key) || begins(key, &OF_RESOURCES)));
-    let mut resource = own.resources.all().iter().flat_map(SpanAttributes::keys);
+    let mut resource = own.resources.all().iter().flat_map(|resource| resource.keys());
     let up = resource
         .find(|key| !on_resource(key) && (conventional(key) && on_item(key) || begins(key, &OF_ITEMS)));
     down.map(|key| format!("{key} is on a span or a log record"))

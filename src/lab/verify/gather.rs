@@ -1,9 +1,11 @@
 //! Asks the backends until everything is there or the time is over, and once more when it had time to settle:
 //! what arrives too often arrives late.
 
+use std::collections::HashMap;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use tokio::time::sleep;
 
 use super::claim::Claim;
@@ -13,8 +15,8 @@ use super::sources::Named;
 use super::traces::{SeenSpans, SpanIds, TraceJudge};
 use crate::config::{TraceMode, VerifyConfig};
 use crate::lab::backend::BackendError;
-use crate::lab::backend::log::{LogLine, LogReader};
-use crate::lab::backend::trace::{Span, TraceReader};
+use crate::lab::backend::log::LogReader;
+use crate::lab::backend::trace::TraceReader;
 
 /// Between two rounds of questions; grows up to the longest.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -34,7 +36,7 @@ pub(super) struct Gathered {
 #[derive(Clone, Copy)]
 pub(super) struct Wait<'a> {
     pub(super) config: &'a VerifyConfig,
-    began: Instant,
+    pub(super) began: Instant,
 }
 
 impl<'a> Wait<'a> {
@@ -47,20 +49,18 @@ impl<'a> Wait<'a> {
         self.config.within.saturating_sub(self.began.elapsed())
     }
 
-    /// Asks again and again for `pending` until none is left; how long that took, if all came in time.
-    pub(super) async fn until_none<T: Copy, F: Future<Output = bool>>(
+    /// Asks again and again for `pending`, so many at once, of which `missing` gives back those that are not there yet, until
+    /// none is left; how long that took, if all came in time.
+    pub(super) async fn until_none<T: Copy, F: Future<Output = Vec<T>>>(
         &self,
         mut pending: Vec<T>,
-        arrived: impl Fn(T) -> F,
+        at_once: usize,
+        missing: impl Fn(Vec<T>) -> F,
     ) -> Option<Duration> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let asked = futures_util::stream::iter(pending).map(|one| {
-                let arrived = arrived(one);
-                async move { (one, arrived.await) }
-            });
-            let left = asked.buffer_unordered(self.config.connections as usize);
-            let left = left.filter_map(async |(one, arrived)| (!arrived).then_some(one)).collect();
+            let asked = portions(&pending, at_once).map(&missing);
+            let left = asked.buffer_unordered(in_flight(self.config, at_once)).concat();
             // A backend that hangs costs no more than the time there is.
             pending = tokio::time::timeout(self.left(), left).await.ok()?;
             if pending.is_empty() {
@@ -100,17 +100,47 @@ fn unless_let_go(claim: Claim, before: Option<u64>, after: Option<u64>) -> Claim
     )))
 }
 
-/// The spans of a request: of its trace, and of the consumer's where that is another.
-async fn spans_of(
-    reader: &TraceReader,
+/// Questions to a backend at once. One about many traces keeps it busy: behind others it would wait for its time to be over.
+fn in_flight(config: &VerifyConfig, at_once: usize) -> usize {
+    let most = config.connections as usize;
+    if at_once > 1 { most.min(2) } else { most }
+}
+
+/// So many at once.
+fn portions<T: Copy>(all: &[T], at_once: usize) -> impl Stream<Item = Vec<T>> {
+    futures_util::stream::iter(all.chunks(at_once).map(<[T]>::to_vec))
+}
+
+/// Of each request its traces.
+fn traces_of<'a>(entries: &[&'a LedgerEntry], mode: TraceMode) -> Vec<Vec<&'a str>> {
+    entries.iter().map(|entry| entry.traces(mode).collect()).collect()
+}
+
+/// Those of which less is there than has to be, by the numbers of their traces.
+fn fewer<'a>(
+    entries: Vec<&'a LedgerEntry>,
+    traces: &[Vec<&str>],
+    counts: &[usize],
+    wanted: impl Fn(&LedgerEntry) -> usize,
+) -> Vec<&'a LedgerEntry> {
+    let mut counts = counts.iter();
+    let there = traces.iter().map(|ids| counts.by_ref().take(ids.len()).sum::<usize>());
+    let left = entries.into_iter().zip(there).filter(|(entry, there)| *there < wanted(entry));
+    left.map(|(entry, _)| entry).collect()
+}
+
+/// A request and what there is of it: of its trace, and of the consumer's where that is another.
+type Answered<'a, T> = (&'a LedgerEntry, Vec<T>);
+
+/// What was found by trace, by request.
+fn by_entry<'a, T>(
+    entries: Vec<&'a LedgerEntry>,
     mode: TraceMode,
-    entry: &LedgerEntry,
-) -> Result<Vec<Span>, BackendError> {
-    let mut spans = Vec::new();
-    for id in entry.traces(mode) {
-        spans.extend(reader.trace(id).await?.spans);
-    }
-    Ok(spans)
+    mut found: HashMap<String, Vec<T>>,
+) -> Vec<Answered<'a, T>> {
+    let mut of = |id: &str| found.remove(id).unwrap_or_default();
+    let of = |entry: &'a LedgerEntry| (entry, entry.traces(mode).flat_map(&mut of).collect());
+    entries.into_iter().map(of).collect()
 }
 
 /// The traces in one backend, which had let go of `gone` before, and what else they tell.
@@ -124,21 +154,27 @@ pub(super) async fn traces(
     let mode = config.queue_trace_mode;
     let recorded: Vec<_> = ledger.known().filter(|entry| ledger.spans_of(entry) > 0).collect();
     let visible = wait
-        .until_none(recorded, async |entry: &LedgerEntry| {
-            spans_of(reader, mode, entry).await.is_ok_and(|spans| spans.len() >= ledger.spans_of(entry))
+        .until_none(recorded, reader.at_once(), async |entries| {
+            let traces = traces_of(&entries, mode);
+            match reader.counts(&traces.concat()).await {
+                Ok(counts) => fewer(entries, &traces, &counts, |entry| ledger.spans_of(entry)),
+                Err(_) => entries,
+            }
         })
         .await;
     sleep(config.settle).await;
     let mut judge = TraceJudge::new(&source.label, &source.base, config, &ledger.queue);
-    let all = ledger.known().filter(|entry| entry.trace.is_some());
-    let answers =
-        futures_util::stream::iter(all).map(async |entry| (entry, spans_of(reader, mode, entry).await));
-    let mut answers = answers.buffer_unordered(config.connections as usize);
+    let all: Vec<_> = ledger.known().filter(|entry| entry.trace.is_some()).collect();
+    let answers = portions(&all, reader.at_once()).map(async |entries: Vec<&LedgerEntry>| {
+        let found = reader.spans(&traces_of(&entries, mode).concat()).await?;
+        Ok::<_, BackendError>(by_entry(entries, mode, found))
+    });
+    let mut answers = pin!(answers.buffer_unordered(in_flight(config, reader.at_once())));
     // After the waiting: a backend may be starting.
     let mut unread = reader.check().await.err().map(|error| error.to_string());
-    while let (None, Some((entry, spans))) = (&unread, answers.next().await) {
-        match spans {
-            Ok(spans) => judge.answer(entry, ledger, &spans),
+    while let (None, Some(answered)) = (&unread, answers.next().await) {
+        match answered {
+            Ok(all) => all.iter().for_each(|(entry, spans)| judge.answer(entry, ledger, spans)),
             Err(error) => {
                 unread = Some(error.to_string());
                 break;
@@ -155,19 +191,6 @@ pub(super) async fn traces(
     (Gathered { claims, visible }, Some(seen))
 }
 
-/// The lines of a request.
-async fn lines_of(
-    reader: &LogReader,
-    mode: TraceMode,
-    entry: &LedgerEntry,
-) -> Result<Vec<LogLine>, BackendError> {
-    let mut lines = Vec::new();
-    for id in entry.traces(mode) {
-        lines.extend(reader.of_trace(id, MOST_LINES).await?);
-    }
-    Ok(lines)
-}
-
 /// Waits for the log lines in one backend.
 pub(super) async fn wait_for_lines(
     source: &Named<LogReader>,
@@ -175,10 +198,13 @@ pub(super) async fn wait_for_lines(
     wait: Wait<'_>,
 ) -> Option<Duration> {
     let all: Vec<_> = ledger.known().filter(|entry| entry.trace.is_some()).collect();
-    let mode = wait.config.queue_trace_mode;
-    wait.until_none(all, async |entry: &LedgerEntry| {
-        let wanted = entry.shape.expected_lines().len();
-        lines_of(&source.reader, mode, entry).await.is_ok_and(|lines| lines.len() >= wanted)
+    let (reader, mode) = (&source.reader, wait.config.queue_trace_mode);
+    wait.until_none(all, reader.at_once(), async |entries| {
+        let traces = traces_of(&entries, mode);
+        match reader.counts(&traces.concat(), MOST_LINES).await {
+            Ok(counts) => fewer(entries, &traces, &counts, |entry| entry.shape.expected_lines().len()),
+            Err(_) => entries,
+        }
     })
     .await
 }
@@ -192,15 +218,17 @@ pub(super) async fn logs(
     config: &VerifyConfig,
 ) -> (Vec<Claim>, SeenLines) {
     let mut judge = LogJudge::new(&source.label, &source.base, ids);
-    let all = ledger.known().filter(|entry| entry.trace.is_some());
+    let all: Vec<_> = ledger.known().filter(|entry| entry.trace.is_some()).collect();
     let (reader, mode) = (&source.reader, config.queue_trace_mode);
-    let answers =
-        futures_util::stream::iter(all).map(async |entry| (entry, lines_of(reader, mode, entry).await));
-    let mut answers = answers.buffer_unordered(config.connections as usize);
+    let answers = portions(&all, reader.at_once()).map(async |entries: Vec<&LedgerEntry>| {
+        let found = reader.lines(&traces_of(&entries, mode).concat(), MOST_LINES).await?;
+        Ok::<_, BackendError>(by_entry(entries, mode, found))
+    });
+    let mut answers = pin!(answers.buffer_unordered(in_flight(config, reader.at_once())));
     let mut unread = None;
-    while let Some((entry, lines)) = answers.next().await {
-        match lines {
-            Ok(lines) => judge.add(entry, &lines),
+    while let Some(answered) = answers.next().await {
+        match answered {
+            Ok(all) => all.iter().for_each(|(entry, lines)| judge.add(entry, lines)),
             Err(error) => {
                 unread = Some(error.to_string());
                 break;
@@ -218,7 +246,35 @@ pub(super) async fn logs(
 #[cfg(test)]
 mod tests {
     use super::super::claim::{ClaimVerdict, Flaws};
+    use super::super::ledger::RequestOutcome;
     use super::*;
+    use crate::lab::expect::{Shape, Subject};
+
+    #[test]
+    fn of_requests_asked_about_at_once_those_are_asked_about_again_whose_traces_have_less_than_they_should() {
+        let entry = |trace: &str, linked: Option<&str>| LedgerEntry {
+            shape: Shape::of(Subject::NewOrder).clone().into(),
+            path: String::new(),
+            outcome: RequestOutcome::AsExpected,
+            trace: Some(trace.to_owned()),
+            sampled: true,
+            flagged: true,
+            order: None,
+            linked: linked.map(str::to_owned),
+            cents: 0,
+        };
+        let all = [entry("a", Some("b")), entry("c", None), entry("d", Some("e"))];
+        let entries: Vec<_> = all.iter().collect();
+        let traces = traces_of(&entries, TraceMode::Link);
+        assert_eq!(traces.concat(), ["a", "b", "c", "d", "e"]);
+        let left = fewer(entries.clone(), &traces, &[9, 3, 11, 12, 0], |_| 12);
+        assert_eq!(left.iter().map(|entry| entry.trace.as_deref()).collect::<Vec<_>>(), [Some("c")]);
+        let found = [("a", 1), ("b", 2), ("d", 4), ("x", 8)];
+        let found = found.map(|(id, one)| (id.to_owned(), vec![one])).into();
+        let by_entry: Vec<_> =
+            by_entry(entries, TraceMode::Link, found).into_iter().map(|one| one.1).collect();
+        assert_eq!(by_entry, [vec![1, 2], vec![], vec![4]]);
+    }
 
     #[test]
     fn what_the_console_let_go_of_meanwhile_explains_what_is_missing_and_nothing_else() {

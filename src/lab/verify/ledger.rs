@@ -87,10 +87,9 @@ impl RequestLedger {
     /// By how much each series has to grow.
     pub(crate) fn counts(&self) -> BTreeMap<CountKey, f64> {
         let mut counts = BTreeMap::new();
+        let mut times: BTreeMap<&str, (&Shape, f64)> = BTreeMap::new();
         for entry in self.known() {
-            for key in entry.shape.expected_counts() {
-                *counts.entry(key).or_default() += 1.0;
-            }
+            times.entry(entry.shape.name).or_insert((&entry.shape, 0.0)).1 += 1.0;
             if entry.shape.subject == Subject::NewOrder && entry.shape.status == 201 {
                 let key = CountKey {
                     service: "order-service".to_owned(),
@@ -99,6 +98,9 @@ impl RequestLedger {
                 };
                 *counts.entry(key).or_default() += cents(entry.cents);
             }
+        }
+        for (shape, times) in times.into_values() {
+            shape.expected_counts().into_iter().for_each(|key| *counts.entry(key).or_default() += times);
         }
         counts
     }

@@ -40,15 +40,15 @@ pub(super) async fn exemplars(
     if named.is_empty() {
         flaws.add("no exemplar names a trace of this run".to_owned(), || url.clone());
     }
-    for id in &named {
-        match reader.reader.trace(id).await {
-            Ok(trace) if trace.spans.is_empty() => {
-                flaws.add(format!("{id} is named and not there"), || {
-                    trace_place(&reader.label, &reader.base, id)
-                });
-            }
-            Ok(_) => {}
+    let ids: Vec<&str> = named.iter().copied().collect();
+    for ids in ids.chunks(reader.reader.at_once()) {
+        let counts = match reader.reader.counts(ids).await {
+            Ok(counts) => counts,
             Err(error) => return vec![untold(expected, &error.to_string())],
+        };
+        for (id, _) in ids.iter().zip(counts).filter(|(_, spans)| *spans == 0) {
+            let look = || trace_place(&reader.label, &reader.base, id);
+            flaws.add(format!("{id} is named and not there"), look);
         }
     }
     let mut claim = Claim::of("links.exemplars", "roles", expected, &flaws);

@@ -161,9 +161,11 @@ async fn counts(
 ) -> Result<(CountSnapshot, Option<Duration>), String> {
     let (wanted, pages) = (ledger.counts(), source.label == "roles");
     let visible = wait
-        .until_none(vec![()], async |()| {
-            let Ok(after) = source.reader.read().await else { return false };
-            all_counted(before, &after, &wanted) && (!pages || all_exported(before, &after, ledger))
+        .until_none(vec![()], 1, async |source_of_all| {
+            let Ok(after) = source.reader.read().await else { return source_of_all };
+            let there =
+                all_counted(before, &after, &wanted) && (!pages || all_exported(before, &after, ledger));
+            if there { Vec::new() } else { source_of_all }
         })
         .await;
     sleep(wait.config.settle).await;

@@ -4,7 +4,7 @@
 //!    in [`super::expect`]; faults for the time of it: `faults`
 //! 2. which backends are asked: `sources`; asking them until all is there: `gather`, `measured`; all of it: `round`
 //! 3. judging it, one row for each `claim`: `traces` (with `align`, `spans`), `counts`, `latencies`, `logs`, `links`,
-//!    `queue`, `quality`, and where on the way something was lost: `stations`
+//!    `queue`, `quality`, where on the way something was lost: `stations`, and which settings say why: `settings`
 //! 4. `report` (with `export`), with `findings`; two of them beside each other: `diff`; one after the other: `watch`
 //! 5. the same for the telemetry of other programs, by a file that says what has to arrive: `spec`
 //!
@@ -35,6 +35,7 @@ mod receiver;
 mod recorded;
 mod report;
 mod round;
+mod settings;
 mod sources;
 mod spans;
 mod spec;
@@ -155,6 +156,7 @@ fn nothing_sent(config: &VerifyConfig, error: &anyhow::Error) -> Option<Report> 
         target: without_login(&config.target()),
         requests: 0,
         took: Duration::ZERO,
+        judging: Duration::ZERO,
         seed: config.seed,
         visible: Vec::new(),
         notes: Vec::new(),
@@ -201,6 +203,9 @@ async fn through(receiver: &str, config: &VerifyConfig, stop: &Stop) -> anyhow::
         let sources = reached(&settings).await?;
         let mut report = faults::under(&settings, verify(&settings, &sources), stop).await?;
         report.claims.insert(0, receiver::row(receiver, before, receiver::answers(receiver).await));
+        if config.url.is_some() {
+            report.notes.push("--url has no effect: --pipeline starts a lab of its own".to_owned());
+        }
         Ok(report)
     };
     let report = stop.during(run).await;

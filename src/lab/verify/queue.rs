@@ -1,9 +1,9 @@
 //! Claims about the queue: every order notified as often as it should be, nothing left, nothing dead.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
-use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -17,6 +17,8 @@ use crate::schema::{Role, names};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(200);
+/// Notifications in one answer, at most.
+const PAGE: usize = 1_000;
 /// Goes with each question, so that asking makes no spans: a parent that is not sampled.
 const UNSAMPLED: (&str, &str) = ("traceparent", "00-0000000000000000000000000000f00d-000000000000f00d-00");
 /// The routes of notification-service that are asked here: its own metrics count that.
@@ -30,6 +32,8 @@ pub(crate) struct QueueWitness {
     http: OneShot,
     base: String,
     dead_before: Option<u64>,
+    /// The newest notification before the first request, 0 where there is none.
+    newest_before: i64,
     /// The queue's name; the default where nobody answers.
     name: String,
 }
@@ -38,7 +42,8 @@ impl QueueWitness {
     /// For questions about what is there now.
     pub(crate) fn at(config: &VerifyConfig) -> Self {
         let http = OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER);
-        Self { http, base: config.of(Role::Notify), dead_before: None, name: DEFAULT_NAME.to_owned() }
+        let name = DEFAULT_NAME.to_owned();
+        Self { http, base: config.of(Role::Notify), dead_before: None, newest_before: 0, name }
     }
 
     /// Before the first request.
@@ -47,6 +52,8 @@ impl QueueWitness {
         if let Some(stats) = witness.stats().await {
             witness.dead_before = stats["dead"].as_u64();
             witness.name = stats["queue"].as_str().unwrap_or(DEFAULT_NAME).to_owned();
+            let newest = witness.ask("/notifications?limit=1").await.unwrap_or_default();
+            witness.newest_before = newest["notifications"][0]["id"].as_i64().unwrap_or_default();
         }
         witness
     }
@@ -99,6 +106,28 @@ impl QueueWitness {
         answer["notifications"].as_array().cloned()
     }
 
+    /// All notifications since the first request, by their orders; what could be read, and whether that is all of them.
+    async fn since_before(&self) -> (HashMap<i64, Vec<Value>>, bool) {
+        let (mut found, mut before) = (HashMap::<i64, Vec<Value>>::new(), i64::MAX);
+        loop {
+            let path = format!("/notifications?before={before}&limit={PAGE}");
+            let Some(mut answer) = self.ask(&path).await else { return (found, false) };
+            let Value::Array(page) = answer["notifications"].take() else { return (found, false) };
+            let newer = |one: &Value| one["id"].as_i64().is_some_and(|id| id > self.newest_before);
+            let reached = page.len();
+            let page: Vec<_> = page.into_iter().filter(newer).collect();
+            let is_last = page.len() < reached;
+            for one in page {
+                found.entry(one["orderId"].as_i64().unwrap_or_default()).or_default().push(one);
+            }
+            match answer["next"].as_i64() {
+                // A page ends where its bytes do, so that a short one is not the last.
+                Some(next) if !is_last && next < before => before = next,
+                _ => return (found, true),
+            }
+        }
+    }
+
     /// Waits until every order is notified, and learns the traces of the consumer's spans where those are
     /// others; the rows.
     pub(super) async fn settle(&self, ledger: &mut RequestLedger, config: &VerifyConfig) -> Vec<Claim> {
@@ -110,34 +139,25 @@ impl QueueWitness {
         };
         let end = Instant::now() + config.within;
         let (waiting, dead_after) = (ledger.waiting(), dead_before + ledger.dead());
-        let mut missing: Vec<_> = ledger.notifications().into_iter().collect();
+        let wanted = ledger.notifications();
         loop {
-            let asked = futures_util::stream::iter(missing).map(async |(order, wanted)| {
-                let sent = self.notifications(order).await.map_or(0, |sent| sent.len());
-                (sent < wanted).then_some((order, wanted))
-            });
-            let asked = asked.buffer_unordered(config.connections as usize);
-            missing = asked.filter_map(async |missing| missing).collect().await;
             let stats = self.stats().await.unwrap_or_default();
             let rests = stats["waiting"] == waiting && stats["inFlight"] == 0 && stats["dead"] == dead_after;
-            if missing.is_empty() && rests || Instant::now() >= end {
+            if rests && notified(&wanted, &self.since_before().await.0) || Instant::now() >= end {
                 break;
             }
             sleep(PAUSE).await;
         }
-        let mut notified = Flaws::default();
-        let wanted = ledger.notifications();
-        let found = futures_util::stream::iter(wanted.clone()).map(async |(order, wanted)| {
-            (order, wanted, self.notifications(order).await.unwrap_or_default())
-        });
-        let found: Vec<_> = found.buffer_unordered(config.connections as usize).collect().await;
-        for (order, wanted, sent) in &found {
-            if sent.len() != *wanted {
-                let what = format!("order {order} has {} notifications instead of {wanted}", sent.len());
-                notified.add(what, || format!("{}/notifications?orderId={order}", self.base));
+        let (found, whole) = self.since_before().await;
+        let mut unsent = Flaws::default();
+        for (order, wanted) in &wanted {
+            let sent = found.get(order).map_or(0, Vec::len);
+            if sent != *wanted {
+                let what = format!("order {order} has {sent} notifications instead of {wanted}");
+                unsent.add(what, || format!("{}/notifications?orderId={order}", self.base));
             }
-            link(ledger, *order, sent);
         }
+        link(ledger, &found);
         let stats = self.stats().await.unwrap_or_default();
         let (mut left, mut dead) = (Flaws::default(), Flaws::default());
         let look = || format!("{}/stats", self.base);
@@ -159,17 +179,26 @@ impl QueueWitness {
             all => format!("{all} new dead letters"),
         };
         let all: usize = wanted.values().sum();
+        let notified =
+            Claim::of("queue.notified", source, format!("{all} notifications, each once"), &unsent);
+        let unread = (!whole).then_some("not all of them could be read");
         vec![
-            Claim::of("queue.notified", source, format!("{all} notifications, each once"), &notified),
+            notified.unless(unread),
             Claim::of("queue.empty", source, rests, &left),
             Claim::of("queue.dead", source, died, &dead),
         ]
     }
 }
 
+/// Whether every order has as many notifications as it has to have, at least.
+fn notified(wanted: &BTreeMap<i64, usize>, found: &HashMap<i64, Vec<Value>>) -> bool {
+    wanted.iter().all(|(order, wanted)| found.get(order).map_or(0, Vec::len) >= *wanted)
+}
+
 /// Tells each request of an order the trace in which its message was consumed.
-fn link(ledger: &mut RequestLedger, order: i64, sent: &[Value]) {
-    for entry in ledger.entries.iter_mut().filter(|entry| entry.order == Some(order)) {
+fn link(ledger: &mut RequestLedger, found: &HashMap<i64, Vec<Value>>) {
+    for entry in &mut ledger.entries {
+        let Some(sent) = entry.order.and_then(|order| found.get(&order)) else { continue };
         let own = sent.iter().find(|one| one["type"].as_str() == entry.shape.notification);
         let other =
             own.and_then(|one| one["traceId"].as_str()).filter(|id| entry.trace.as_deref() != Some(id));

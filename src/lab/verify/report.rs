@@ -18,11 +18,13 @@ pub(super) struct Report {
     /// Requests sent, and how long that took.
     pub(super) requests: usize,
     pub(super) took: Duration,
+    /// From the last answer to this report.
+    pub(super) judging: Duration,
     pub(super) seed: u64,
     /// From the last answer until all was there: signal, source, time.
     pub(super) visible: Vec<(&'static str, String, Option<Duration>)>,
     /// What the reader should know of how it came about.
-    pub(super) notes: Vec<&'static str>,
+    pub(super) notes: Vec<String>,
     pub(super) claims: Vec<Claim>,
     /// How good it is.
     pub(super) score: QualityScore,
@@ -75,6 +77,7 @@ impl Report {
             "seed": self.seed,
             "requests": self.requests,
             "seconds": self.took.as_secs_f64(),
+            "judging": self.judging.as_secs_f64(),
             "arrived": self.arrived,
             "notes": self.notes,
             "visible": visible.collect::<Vec<_>>(),
@@ -179,6 +182,7 @@ pub(super) mod tests {
             target: "http://127.0.0.1:3000".to_owned(),
             requests: 3,
             took: Duration::from_millis(1500),
+            judging: Duration::ZERO,
             seed: 1,
             visible: vec![("traces", "console".to_owned(), Some(Duration::from_secs(2)))],
             notes: Vec::new(),

@@ -13,6 +13,7 @@ use super::measured::{self, JudgedCounts};
 use super::quality::{QualityScore, RegistryFlaws};
 use super::queue::QueueWitness;
 use super::report::Report;
+use super::settings::{likely_causes, unused};
 use super::sources::{Named, Sources};
 use super::stations::Stations;
 use super::traces::SeenSpans;
@@ -73,10 +74,12 @@ pub(super) async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     let score = round.rate();
     let (requests, took) = (ledger.entries.len(), ledger.took);
     let target = without_login(&config.target());
-    let mut notes = sources.notes.clone();
-    notes.extend(some_left_out(&ledger).then_some(SOME_LEFT_OUT));
+    let mut notes: Vec<_> = sources.notes.iter().copied().chain(unused(config)).map(str::to_owned).collect();
+    notes.extend(some_left_out(&ledger).then(|| SOME_LEFT_OUT.to_owned()));
     let Round { visible, claims, .. } = round;
-    Report { target, requests, took, seed: config.seed, visible, notes, claims, score, arrived: None }
+    notes.extend(likely_causes(config, &ledger, &claims));
+    let (judging, seed) = (wait.began.elapsed(), config.seed);
+    Report { target, requests, took, judging, seed, visible, notes, claims, score, arrived: None }
 }
 
 /// The rows so far, and what the backends tell beside them.

@@ -82,6 +82,7 @@ impl Sources {
                 let reader = match source.kind {
                     "tempo" => TraceReader::tempo(&source.url),
                     "file" => TraceReader::file(&source.url),
+                    "console" => TraceReader::console(&source.url),
                     _ => TraceReader::new(&source.url),
                 };
                 reader.through(&traces)

@@ -11,7 +11,7 @@ use super::victorialogs::VictoriaLogs;
 use crate::alerts::live::targets;
 use crate::helpers::prometheus::folder;
 use crate::helpers::{Lab, bin, free_port};
-use crate::verify::mutations::{METRICS, Mutation, TRACES};
+use crate::verify::mutations::{LOGS, METRICS, Mutation, TRACES};
 use crate::verify::proxy::Proxy;
 use crate::verify::{Verified, files};
 
@@ -21,6 +21,7 @@ fn verify_is_green_on_jaeger_prometheus_and_victorialogs_and_red_in_the_right_ro
     let (jaeger, logs) = (Jaeger::start(), VictoriaLogs::start());
     let spans = Proxy::before(&jaeger.endpoint("http"));
     let counts = Proxy::before(&format!("{}/api/v1/otlp", jaeger.prometheus.url));
+    let lines = Proxy::before_protobuf(&logs.url("/insert/opentelemetry"));
     let lab = Lab::start_with(&[
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{}/v1/traces", spans.url)),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
@@ -29,7 +30,8 @@ fn verify_is_green_on_jaeger_prometheus_and_victorialogs_and_red_in_the_right_ro
         ("OTEL_METRICS_EXPORTER", "otlp,prometheus"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
         ("OTEL_LOGS_EXPORTER", "otlp"),
-        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &logs.url("/insert/opentelemetry/v1/logs")),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &format!("{}/v1/logs", lines.url)),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
     ]);
     let scraping = prometheus::start(folder("lab", &targets(&lab), None));
     let verify = |more: &[&str], within: &str| {
@@ -48,7 +50,17 @@ fn verify_is_green_on_jaeger_prometheus_and_victorialogs_and_red_in_the_right_ro
     let twice = named(TRACES, "a span comes again under its id");
     let renamed = named(TRACES, "a service is renamed");
     let frozen = named(METRICS, "a counter is frozen");
-    for (proxy, mutation) in [(&spans, twice), (&spans, renamed), (&counts, frozen)] {
+    let lost = named(LOGS, "a line is lost");
+    let doubled = named(LOGS, "a line comes twice");
+    let moved = named(LOGS, "a line names another span");
+    for (proxy, mutation) in [
+        (&spans, twice),
+        (&spans, renamed),
+        (&counts, frozen),
+        (&lines, lost),
+        (&lines, doubled),
+        (&lines, moved),
+    ] {
         proxy.arm(Some(mutation.change));
         let verified = verify(&[], "15s");
         proxy.arm(None);

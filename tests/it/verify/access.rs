@@ -31,6 +31,8 @@ fn pass(stream: TcpStream, inner: u16, line: &str) -> Option<()> {
         return stream.write_all(refusal.as_bytes()).ok();
     }
     let mut server = TcpStream::connect(("127.0.0.1", inner)).ok()?;
+    // One request for each connection, so that every one of them is looked at.
+    let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
     server.write_all(head.as_bytes()).ok()?;
     std::io::copy(&mut server, &mut stream).ok().map(drop)
 }
@@ -66,6 +68,40 @@ fn backends_behind_tls_and_a_login_are_read_with_what_the_settings_say_and_no_se
         let said = format!("{} {}", verified.report, verified.stderr);
         assert!(said.contains(why) && !said.contains("s3cret"), "{said}");
     }
+}
+
+#[test]
+fn a_setting_without_effect_in_its_company_is_said_and_a_gateway_behind_https_is_refused_at_once() {
+    let lab = Lab::shared();
+    let mut command = verify(lab, "1", "20s");
+    let verified = Verified::run(command.args(["--logs-headers", "a=b", "--certificate", "Cargo.toml"]));
+    verified.assert_green();
+    let notes = verified.report["notes"].to_string();
+    for said in ["--logs-headers has no effect", "--certificate has no effect"] {
+        assert!(notes.contains(said), "{notes}");
+    }
+    let output = bin().args(["verify", "--url", "https://127.0.0.1:9"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("a gateway behind https cannot be asked"), "{said}");
+}
+
+#[test]
+fn two_variables_that_exclude_each_other_are_refused_as_two_flags_are_and_a_flag_outweighs_a_variable() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut command = bin();
+    let command = command.args(["verify", "--port-base", "4990"]).env("VERIFY_WATCH", "true");
+    let output = command.env("VERIFY_JUNIT", file.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("'--watch") && said.contains("'--junit"), "{said}");
+    let mut command = bin();
+    let output = command
+        .args(["verify", "--diff", "none.json", "none.json"])
+        .env("VERIFY_JUNIT", file.path())
+        .output();
+    let said = String::from_utf8_lossy(&output.unwrap().stderr).into_owned();
+    assert!(said.contains("--diff 'none.json'"), "{said}");
 }
 
 #[test]

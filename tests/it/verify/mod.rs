@@ -124,6 +124,8 @@ fn traces_that_the_sampler_should_have_left_out_or_kept_are_red_whatever_the_lab
         ]);
         let verified = Verified::run(&mut command);
         assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+        let notes = verified.report["notes"].to_string();
+        assert!(notes.contains("likely cause: the lab has another sampler than parentbased_tr"), "{notes}");
         verified.not("pass").iter().map(|claim| claim["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(red(&[], "0.1"), ["requests.sampled", "traces.sampling"]);
@@ -236,6 +238,8 @@ fn a_joined_trace_where_a_linked_one_is_expected_is_red_in_that_row_alone_and_a_
     let verified = Verified::run(verify(&lab, "1", "5s").args(["--queue-trace-mode", "link"]));
     let red: Vec<_> = verified.not("pass").iter().map(|claim| claim["id"].as_str().unwrap()).collect();
     assert_eq!(red, ["traces.parents"], "{:#?}", verified.not("pass"));
+    let notes = verified.report["notes"].to_string();
+    assert!(notes.contains("likely cause: the lab consumes messages in mode child and not link"), "{notes}");
 
     // Its page cannot be read: that is a row, and not one row less.
     let lambda = lab.pid(Role::Lambda);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use o11y_lab::console::json_to_protobuf;
 use serde_json::Value;
 
 use crate::helpers::{send, standin};
@@ -34,6 +35,18 @@ pub struct Proxy {
 impl Proxy {
     /// In front of this receiver.
     pub fn before(receiver: &str) -> Self {
+        Self::forwarding(receiver, "application/json", |export, _| export.to_string().into_bytes())
+    }
+
+    /// In front of a receiver that takes protobuf only; the lab sends JSON all the same.
+    pub fn before_protobuf(receiver: &str) -> Self {
+        Self::forwarding(receiver, "application/x-protobuf", |export, path| {
+            let signal = path.rsplit('/').next().unwrap();
+            json_to_protobuf(&export.to_string(), signal).unwrap_or_else(|why| panic!("{why}: {export}"))
+        })
+    }
+
+    fn forwarding(receiver: &str, kind: &'static str, encode: fn(&Value, &str) -> Vec<u8>) -> Self {
         let change = Arc::new(Mutex::new((None::<Change>, Memory::default())));
         let (receiver, armed) = (receiver.to_owned(), change.clone());
         let address = standin::serve(move |_, path, body| {
@@ -49,11 +62,10 @@ impl Proxy {
                 fate
             };
             let url = format!("{receiver}{path}");
+            let body = encode(&export, path);
             let forward = move || {
-                let body = export.to_string();
-                let answer =
-                    send("POST", &url, &[("content-type", "application/json")], Some(body.as_bytes()));
-                assert_eq!(answer.status, 200, "{answer:?} to {body}");
+                let answer = send("POST", &url, &[("content-type", kind)], Some(&body));
+                assert_eq!(answer.status, 200, "{answer:?} to {export}");
             };
             match fate {
                 Fate::Pass => forward(),

@@ -70,6 +70,7 @@ pub(super) async fn verify(dir: &Path) -> Result<Report, Invalid> {
         target: dir.display().to_string(),
         requests: 0,
         took: began.elapsed(),
+        judging: std::time::Duration::ZERO,
         seed: 0,
         visible: Vec::new(),
         notes: Vec::new(),
