@@ -8,8 +8,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
-    ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig, ROLE_VARIABLE,
-    RoleConfig, ScenarioAction, UpConfig, VerifyConfig,
+    ConsoleAction, ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig,
+    ROLE_VARIABLE, RoleConfig, ScenarioAction, UpConfig, VerifyConfig,
 };
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
@@ -48,7 +48,7 @@ enum Command {
     /// Lab: start everything on this machine: console, five services, embedded queue, SQLite
     Up(UpConfig),
     /// Lab: the built-in viewer of traces, metrics and logs, with an OTLP receiver
-    Console(ConsoleConfig),
+    Console(ConsoleCommand),
     /// Lab: ask a service whether it is alive; for containers without a shell
     Healthcheck(HealthcheckConfig),
     /// Lab: count the queue's messages; list, show and replay its dead letters
@@ -67,6 +67,16 @@ enum Command {
     /// Lab: a fault, a question and its checked answer: list, show, run and check scenarios
     #[command(subcommand)]
     Scenario(Box<ScenarioAction>),
+}
+
+/// The console itself, or what is done with one that runs.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct ConsoleCommand {
+    #[command(subcommand)]
+    action: Option<ConsoleAction>,
+    #[command(flatten)]
+    config: ConsoleConfig,
 }
 
 impl Command {
@@ -96,7 +106,8 @@ pub fn run() -> anyhow::Result<()> {
             Command::Notify(config) => roles::run(Role::Notify, *config).await,
             Command::Lambda(config) => roles::run(Role::Lambda, *config).await,
             Command::Up(config) => lab::up::run(config).await,
-            Command::Console(config) => console::run(config).await,
+            Command::Console(ConsoleCommand { action: Some(action), .. }) => lab::archive::run(action).await,
+            Command::Console(ConsoleCommand { config, .. }) => console::run(config).await,
             Command::Healthcheck(config) => lab::healthcheck::run(config).await,
             Command::Queue(action) => lab::queue::run(*action).await,
             Command::UntilEof(program) => program.run().await,

@@ -5,6 +5,7 @@
 //! specification asks and compose files need.
 
 mod access;
+mod archive;
 mod broker;
 pub mod child;
 mod duration;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use clap::Args;
 
 pub use access::BackendAccessConfig;
+pub use archive::{ConsoleAction, ConsoleAddress, ConsoleExport, ConsoleImport};
 pub use broker::{BrokerConfig, KafkaGroupProtocol, KafkaMechanism, KafkaSecurity, Secret};
 pub(crate) use duration::{BareUnit, duration};
 pub use fault_command::{FaultAction, FaultArguments, FaultTarget};

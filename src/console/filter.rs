@@ -10,8 +10,9 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 
 use super::attributes::text;
 use super::ids::trace_hex;
-use super::language::{self, Comparison, FilterError, Number, Subject, Term, Test};
+use super::language::{self, FilterError, Term};
 use super::query;
+use super::subject::{Comparison, Number, Subject, Test};
 use super::tags::{self, WantedTag};
 use super::traces::{StoredSpan, StoredTrace};
 

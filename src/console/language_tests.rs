@@ -1,6 +1,7 @@
 //! The query language as a person writes it, right and wrong.
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::console::subject::{Comparison, Number};
 
 fn field(subject: Subject, test: Test, negated: bool) -> Term {
     Term::Field { subject, test, negated }

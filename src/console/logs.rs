@@ -163,6 +163,14 @@ impl LogStore {
         }
     }
 
+    /// Removes the lines of a service, or all; how many.
+    pub(super) fn remove(&mut self, service: Option<&str>) -> usize {
+        let before = self.lines.len();
+        self.lines.retain(|line| service.is_some_and(|name| *line.service != *name));
+        self.bytes = self.lines.iter().map(|line| line.weight()).sum();
+        before - self.lines.len()
+    }
+
     /// The lines to search, as they are now.
     pub(super) fn recent(&self, filter: &LogFilter) -> RecentLines {
         let newer = |line: &&Arc<StoredLine>| filter.after.is_none_or(|number| line.number > number);
@@ -172,6 +180,11 @@ impl LogStore {
 }
 
 impl RecentLines {
+    /// All of them as they came in, the oldest first.
+    pub(super) fn texts(self) -> impl Iterator<Item = String> + use<> {
+        self.lines.into_iter().rev().map(|line| line.json.to_string())
+    }
+
     /// `{"logs":[…the original objects…],"numbers":[…],"next":N}`, newest last: each line has a number, and `next` is the
     /// one to ask `after` for what comes later.
     pub(super) fn answer(&self, filter: &LogFilter) -> String {

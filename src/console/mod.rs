@@ -12,9 +12,10 @@
 //! What goes on to others as it came: [`forward`].
 //! What goes out: [`jaeger`] and [`v3`] (its [`otlp_json`]), which search with [`query`] and [`tags`]; [`many`] traces at once;
 //! [`dependencies`] and [`map`];
-//! [`metrics`]' two lists; [`summaries`], the list of traces ([`filter`] in the query [`language`], [`background`],
+//! [`metrics`]' two lists; [`summaries`], the list of traces ([`filter`] in the query [`language`] with its [`subject`]s, [`background`],
 //! [`scatter`]), with its [`suggestions`]; [`views`], the page's other own: traces with their path ([`critical`]) and links ([`linked`]), log lines, services
 //! ([`red`], [`others`], both by [`served`] and [`percentile`]); [`live`] (changes); [`page`].
+//! What is taken away as files: [`archive`] ([`otlp_json`], [`log_json`]); what is brought back or removed: [`import`].
 //! What acts on the lab, for its [`own_page`] alone: [`lessons`], which plays the scenarios of [`crate::lab::scenario`]; [`start`]
 //! (an order, some traffic) and [`faults`].
 //! What another one knows: [`alerts`], Prometheus's.
@@ -34,12 +35,14 @@ mod forward_reports;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod ids;
+mod import;
 mod jaeger;
 mod language;
 mod lessons;
 mod line_head;
 mod linked;
 mod live;
+mod log_json;
 mod logs;
 mod many;
 mod map;
@@ -65,6 +68,7 @@ mod span;
 mod start;
 mod state;
 mod stdin;
+mod subject;
 mod suggestions;
 mod summaries;
 mod tags;

@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::attributes;
 use super::origin::Origin;
@@ -47,6 +48,12 @@ pub(super) fn groups(traces: &[Arc<StoredTrace>]) -> Vec<OriginGroup<'_>> {
         trace.spans.iter().for_each(|kept| groups[places[kept.origin]].spans.push(&kept.span));
     }
     groups
+}
+
+/// What one origin sent of another signal: `scopeMetrics` with `metrics`, as `scoped_as` with `items_as`.
+pub(super) fn group(origin: &Origin, scoped_as: &str, items_as: &str, items: Vec<Value>) -> Value {
+    let scoped = json!({"scope": Json(&origin.scope), items_as: items, "schemaUrl": origin.schemas.scope});
+    json!({"resource": Json(&*origin.resource), scoped_as: [scoped], "schemaUrl": origin.schemas.resource})
 }
 
 /// A message as JSON. It is written as it is read: what shows many spans makes no copy of them first.
@@ -259,7 +266,6 @@ fn hexadecimal(id: &[u8]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
-    use serde_json::json;
 
     use super::*;
     use crate::console::sample;

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::live::{self, Feeds};
 use super::state::Console;
 use super::{
-    alerts, archive, dependencies, faults, jaeger, lessons, many, map, metrics, own_page, start, suggestions,
-    summaries, v3, views,
+    alerts, archive, dependencies, faults, import, jaeger, lessons, many, map, metrics, own_page, start,
+    suggestions, summaries, v3, views,
 };
 
 const INDEX: &str = include_str!("ui/index.html");
@@ -27,6 +27,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("filters.js", SCRIPT, include_str!("ui/filters.js")),
     ("suggest.js", SCRIPT, include_str!("ui/suggest.js")),
     ("scatter.js", SCRIPT, include_str!("ui/scatter.js")),
+    ("data.js", SCRIPT, include_str!("ui/data.js")),
     ("traces.js", SCRIPT, include_str!("ui/traces.js")),
     ("model.js", SCRIPT, include_str!("ui/model.js")),
     ("stats.js", SCRIPT, include_str!("ui/stats.js")),
@@ -59,7 +60,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
-/// Everything on the console's port; all of it read only but lessons, start and faults.
+/// Everything on the console's port; all of it read only but lessons, start, faults and what brings or removes data.
 pub(in crate::console) fn routes(app: &mut web::ServiceConfig) {
     let headers = DefaultHeaders::new()
         .add((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -104,6 +105,9 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/metrics/{name:.+}", get().to(metrics::metric))
         .route("/api/summaries", get().to(summaries::answer))
         .route("/api/suggestions", get().to(suggestions::answer))
+        .route("/api/export/traces", get().to(archive::traces))
+        .route("/api/export/logs", get().to(archive::logs))
+        .route("/api/export/metrics", get().to(archive::metrics))
         .route("/api/export/traces/{id}", get().to(archive::trace))
         .route("/api/view/{id}", get().to(views::view))
         .route("/api/overview", get().to(views::overview))
@@ -115,6 +119,7 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/faults", get().to(faults::list))
         .route("/api/token", get().to(own_page::token))
         .route("/api/live", web::get().to(live::feed))
+        .configure(import::routes)
         .configure(lessons::routes)
         .configure(start::routes)
         .configure(faults::routes);
@@ -166,6 +171,9 @@ async fn known_host<B: MessageBody + 'static>(
 #[cfg(test)]
 #[path = "page_api_tests.rs"]
 mod api_tests;
+#[cfg(test)]
+#[path = "page_data_tests.rs"]
+mod data_tests;
 #[cfg(test)]
 #[path = "page_list_tests.rs"]
 mod list_tests;

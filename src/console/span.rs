@@ -11,7 +11,7 @@ const MAX_SPAN_BYTES: usize = 1 << 20;
 pub(super) const TOO_LARGE: &str = "a span must not be larger than 1 MiB";
 
 /// One stored span, its ids parsed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StoredSpan {
     pub(super) id: SpanId,
     /// Zero for a root.

@@ -173,6 +173,13 @@ impl Console {
         self.changes.subscribe()
     }
 
+    /// Something may have changed of every kind.
+    pub(super) fn changed(&self) {
+        self.changes.send_modify(|now| {
+            *now = Generation { traces: now.traces + 1, logs: now.logs + 1, metrics: now.metrics + 1 };
+        });
+    }
+
     pub(super) fn metrics_changed(&self) {
         self.changes.send_modify(|now| now.metrics += 1);
     }

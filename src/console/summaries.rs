@@ -82,17 +82,20 @@ pub(super) async fn answer(console: web::Data<Console>, pairs: Pairs) -> HttpRes
     };
     let mut found = console.all_traces();
     let kept = found.len();
-    found.retain(|trace| query.finds(trace));
-    let matched = found.len();
-    if query.hide_background {
-        found.retain(|trace| !background::is_poll(trace));
-    }
-    query.sort.sort(&mut found);
+    let hidden = query.narrow(&mut found);
     let list: Vec<_> =
         found.iter().skip(query.offset).take(query.limit).map(|trace| summary(trace)).collect();
     let points = (params.get("points") == Some("true")).then(|| scatter::points(&found));
     HttpResponse::Ok().json(json!({"traces": list, "matched": found.len(), "kept": kept,
-        "hidden": matched - found.len(), "points": points}))
+        "hidden": hidden, "points": points}))
+}
+
+/// All traces that the list with these parameters has, on whatever page.
+pub(super) fn found(console: &Console, params: &Params<'_>) -> Result<Vec<Arc<StoredTrace>>, String> {
+    let query = ListQuery::read(params)?;
+    let mut found = console.all_traces();
+    query.narrow(&mut found);
+    Ok(found)
 }
 
 impl<'a> ListQuery<'a> {
@@ -111,6 +114,17 @@ impl<'a> ListQuery<'a> {
             offset: params.limit("offset", 0, usize::MAX)?,
             limit: params.limit("limit", 100, query::MOST_TRACES)?,
         })
+    }
+
+    /// Leaves those that are asked for, in their order; how many polls were left out.
+    fn narrow(&self, traces: &mut Vec<Arc<StoredTrace>>) -> usize {
+        traces.retain(|trace| self.finds(trace));
+        let matched = traces.len();
+        if self.hide_background {
+            traces.retain(|trace| !background::is_poll(trace));
+        }
+        self.sort.sort(traces);
+        matched - traces.len()
     }
 
     fn finds(&self, trace: &StoredTrace) -> bool {

@@ -172,6 +172,27 @@ impl TraceStore {
         self.order.insert(self.next, trace_id);
     }
 
+    /// Removes the spans of a service, or all; how many. What is left of a trace counts as updated now.
+    pub(super) fn remove(&mut self, service: Option<&str>) -> usize {
+        let before = self.stats.spans;
+        let has = |trace: &StoredTrace| {
+            service.is_none_or(|name| trace.origins.iter().any(|origin| origin.service == name))
+        };
+        let touched: Vec<_> = self.traces.values().filter(|trace| has(trace)).map(|trace| trace.id).collect();
+        for id in touched {
+            let Some(trace) = self.traces.remove(&id) else { continue };
+            self.order.remove(&trace.order);
+            self.stats.spans -= trace.spans.len();
+            self.stats.bytes -= trace.bytes;
+            let left =
+                |kept: &&Arc<StoredSpan>| service.is_some_and(|name| trace.origin(kept).service != name);
+            for kept in trace.spans.iter().filter(left) {
+                self.place(id, &trace.origins[kept.origin], StoredSpan::clone(kept));
+            }
+        }
+        before - self.stats.spans
+    }
+
     fn evict(&mut self) {
         while self.stats.spans > self.max_spans || self.stats.bytes > self.max_bytes {
             let Some((_, oldest)) = self.order.pop_first() else { return };

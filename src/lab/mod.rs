@@ -1,5 +1,6 @@
 //! The commands that work on the system from outside: over HTTP and as processes, as a user would.
 
+pub mod archive;
 pub mod backend;
 pub mod expect;
 pub mod fault;

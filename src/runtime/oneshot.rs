@@ -10,6 +10,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
+use futures_util::StreamExt as _;
 use rustls::ClientConfig;
 
 /// A client for single requests. Not for other threads: build one where it is used, inside an actix
@@ -115,6 +116,32 @@ impl OneShot {
     pub async fn status(&self, url: &str) -> Result<StatusCode, OneShotError> {
         let answered = async {
             let response = self.head(&Method::GET, url, &[], None, self.keeps).await?;
+            Ok(response.status())
+        };
+        self.in_time(answered).await
+    }
+
+    /// GET of an answer that is larger than memory should hold: its status, and each chunk of its body to `take`. The
+    /// deadline is over all of it.
+    ///
+    /// # Errors
+    /// As for [`OneShot::get`]; or what `take` says, as [`OneShotError::Broken`].
+    pub async fn download(
+        &self,
+        url: &str,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<StatusCode, OneShotError> {
+        let answered = async {
+            let mut response = self.head(Method::GET, url, &[], None).await?;
+            let mut length = 0;
+            while let Some(chunk) = response.next().await {
+                let chunk = chunk.map_err(|error| self.not_read(&error))?;
+                length += chunk.len();
+                if length > self.limit {
+                    return Err(OneShotError::TooLong(self.limit));
+                }
+                take(&chunk).map_err(|why| OneShotError::Broken(why.to_string()))?;
+            }
             Ok(response.status())
         };
         self.in_time(answered).await

@@ -176,6 +176,8 @@ fn every_setting_is_documented_with_flag_variable_and_default() {
         "order",
         "up",
         "console",
+        "console export",
+        "console import",
         "healthcheck",
         "load",
         "queue depth",

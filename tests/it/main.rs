@@ -18,6 +18,7 @@ mod clock;
 mod config_file;
 mod conformance;
 mod console;
+mod console_archive;
 mod console_lab;
 mod console_metrics;
 mod console_traces;

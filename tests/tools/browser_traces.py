@@ -8,7 +8,7 @@ the others, three health checks, and one failed trace with that id, `POST /buy`,
 expectation that does not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
 
 What it needs from the page: data-testid trace-row (data-trace-id), filter-text, filter-time, filter-sort, filter-wrong,
-suggestion, scatter, scatter-dot (data-trace-id), fresh, background, page-next, page-previous, span-row, attribute-only.
+suggestion, scatter, scatter-dot (data-trace-id), fresh, background, page-next, page-previous, span-row, attribute-only, data, data-traces, data-remove, data-service, data-upload, data-said.
 """
 
 import argparse
@@ -57,10 +57,15 @@ class TracesPage(WatchedPage):
         self.check_scatter()
         self.check_waiting_rows()
         self.check_attribute()
+        self.check_data()
         self.page.set_viewport_size(PHONE)
         self.check_width("the list at 390 px")
         self.screenshot("list-390x844")
+        # 80 % zoom is a window a quarter wider.
+        self.page.set_viewport_size({"width": 1600, "height": 1000})
+        self.check_width("the list at 80 % zoom")
         self.page.set_viewport_size(WIDE)
+        self.check_slow_network()
         self.check_policy()
 
     def check_pages(self):
@@ -194,6 +199,42 @@ class TracesPage(WatchedPage):
         self.appears(self.by_id("span-row"))
         self.page.keyboard.press("Escape")
         self.expect(self.polled(lambda: field.input_value() == "kind=server", 5_000), "Escape from a trace loses the filter")
+
+
+    def check_slow_network(self):
+        network = self.context.new_cdp_session(self.page)
+        network.send("Network.enable")
+        slow = {"offline": False, "latency": 300, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
+        network.send("Network.emulateNetworkConditions", slow)
+        self.page.reload()
+        self.expect(self.appears(self.rows()), "no traces over a slow network")
+        self.check_policy()
+
+    def check_data(self):
+        """Taken away as a file, removed, brought back."""
+        self.type_filter("status=error")
+        self.has_rows(1, "the failed trace")
+        self.by_id("data").locator("summary").click()
+        with self.page.expect_download() as download:
+            self.by_id("data-traces").click()
+        with open(download.value.path(), encoding="utf-8") as file:
+            lines = file.read()
+        self.expect(lines.count("\n") == 1 and self.options.failed_id in lines, f"not the listed trace in the file: {lines[:200]!r}")
+        self.check_accessibility("the list with its data open")
+        remove = self.by_id("data-remove")
+        self.by_id("data-service").select_option(self.options.literal)
+        remove.click()
+        self.expect(self.options.literal in remove.inner_text(), f"removal asks only {remove.inner_text()!r}")
+        self.screenshot("list-data")
+        remove.click()
+        said = self.by_id("data-said")
+        self.expect(self.polled(lambda: "Removed 124 spans" in said.inner_text(), 5_000), f"after removal the page says {said.inner_text()!r}")
+        self.has_rows(0, "after removal")
+        self.by_id("data-upload").set_input_files({"name": "a.jsonl", "mimeType": "application/json", "buffer": lines.encode()})
+        self.expect(self.polled(lambda: "Taken: 1 span" in said.inner_text(), 5_000), f"after an upload the page says {said.inner_text()!r}")
+        self.has_rows(1, "after the upload")
+        self.by_id("data-upload").set_input_files({"name": "b.json", "mimeType": "application/json", "buffer": self.options.literal.encode()})
+        self.expect(self.polled(lambda: "Not taken: b.json" in said.inner_text(), 5_000), f"of a file that is none the page says {said.inner_text()!r}")
 
 
 def main():

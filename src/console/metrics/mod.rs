@@ -5,7 +5,7 @@
 //! 3. [`series`] the points of one series: delta made cumulative, resets seen, slots of time
 //! 4. [`store`] all series within their bounds
 //! 5. [`intake`] from an export into the store
-//! 6. [`answer`] the API's list and its series of one metric
+//! 6. [`answer`] the API's list and its series of one metric; [`otlp_json`] the series as a file has them
 //! 7. [`charts`] the [`panels`], each line of them from the [`timeline`]s of its series, and [`moments`]
 //!
 //! Percentiles are bounds, as everywhere in the console: a bucket says between which values something lies.
@@ -16,6 +16,7 @@ mod exponential;
 mod intake;
 mod moments;
 mod panels;
+mod otlp_json;
 mod read;
 mod series;
 mod store;

@@ -88,6 +88,14 @@ impl MetricStore {
         (found.len(), chosen.map(|(_, series)| (*series).clone()).collect())
     }
 
+    /// Removes the series of a service, or all; how many.
+    pub(in crate::console) fn remove_service(&mut self, service: Option<&str>) -> usize {
+        let before = self.series.len();
+        self.series.retain(|_, series| service.is_some_and(|name| series.origin.service != name));
+        self.settle();
+        before - self.series.len()
+    }
+
     /// Visits all.
     pub(super) fn each(&self, mut visit: impl FnMut(&MetricSeries)) {
         self.series.values().for_each(&mut visit);

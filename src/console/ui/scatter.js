@@ -88,9 +88,9 @@ export function scatter({ select, filter }) {
       return;
     }
     const startAt = (px) => Math.round(scale.least + ((px - LEFT) / (RIGHT - LEFT)) * (scale.most - scale.least));
-    const lengthAt = (py) => Math.round(Math.exp(scale.low + ((BOTTOM - py) / (BOTTOM - TOP)) * (scale.high - scale.low)));
+    const lengthAt = (py) => Math.max(0, Math.exp(scale.low + ((BOTTOM - py) / (BOTTOM - TOP)) * (scale.high - scale.low)));
     const [left, right, top, bottom] = [Math.min(a.x, b.x), Math.max(a.x, b.x), Math.min(a.y, b.y), Math.max(a.y, b.y)];
-    filter({ start: String(Math.max(0, startAt(left))), end: String(Math.max(0, startAt(right))), minDuration: `${Math.max(0, lengthAt(bottom))}us`, maxDuration: `${Math.max(1, lengthAt(top))}us` });
+    filter({ start: String(Math.max(0, startAt(left))), end: String(Math.max(0, startAt(right))), minDuration: written(lengthAt(bottom)), maxDuration: written(lengthAt(top)) });
   });
 
   function end() {
@@ -99,6 +99,12 @@ export function scatter({ select, filter }) {
   }
 
   return { root, draw, isBusy: () => Boolean(from) };
+}
+
+// A duration as the filters have it.
+function written(us) {
+  const [unit, size] = [["s", 1e6], ["ms", 1e3], ["us", 1]].find(([, one]) => us >= one) ?? ["us", 1];
+  return `${+(us / size).toPrecision(3)}${unit}`;
 }
 
 export const pointsNote = (traces) => (traces > 1 ? `one of ${count(traces)} traces here: drag over them to list them all` : "");

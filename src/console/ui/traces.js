@@ -1,6 +1,7 @@
 // The list of traces: its filters, the strip of services and the scatter above it, its pages.
 
 import { age, calm, chip, count, empty, getJson, h, hue, link, moveFocus, offerServices, plural, select, serviceOptions, time } from "./dom.js";
+import { dataPanel } from "./data.js";
 import { FIELDS, asked, lastList, readFilters } from "./filters.js";
 import { pointsNote, scatter } from "./scatter.js";
 import { strip } from "./services.js";
@@ -38,7 +39,8 @@ export function tracesView(root, { go, setQuery }) {
   const fresh = h("button", { type: "button", class: "fresh", "data-testid": "fresh", hidden: true, onclick: () => drawNow(waiting) });
   const list = h("div", { class: "rows", role: "list", "aria-label": "Traces" });
   const pages = h("nav", { class: "pages", "aria-label": "Pages" });
-  root.append(h("h1", { class: "hidden" }, "Recent traces"), top, start.element, form, wrong, chart.root, chosen, h("div", { class: "note list-note" }, note, fresh), list, pages);
+  const data = dataPanel({ query: () => asked({ ...filters, page: "" }, ""), services: () => services });
+  root.append(h("h1", { class: "hidden" }, "Recent traces"), top, start.element, form, wrong, chart.root, chosen, h("div", { class: "note list-note" }, note, fresh), list, pages, data);
   const ages = setInterval(() => {
     for (const cell of list.querySelectorAll("[data-at]")) cell.textContent = age(Number(cell.dataset.at));
   }, 10_000);
@@ -49,7 +51,7 @@ export function tracesView(root, { go, setQuery }) {
     area.addEventListener("pointerleave", () => { over = false; release(); });
   }
   list.addEventListener("focusout", () => setTimeout(release));
-  const isHeld = () => over || list.contains(document.activeElement);
+  const isHeld = () => shown.ids.size > 0 && (over || list.contains(document.activeElement));
   const release = () => waiting && !isHeld() && drawNow(waiting);
 
   function remember() {
