@@ -1,5 +1,6 @@
 //! The list of traces as a person searches it.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -69,10 +70,13 @@ fn a_person_finds_traces_by_typing_by_suggestions_by_the_scatter_and_by_an_attri
     assert_looked_at(&console, "browser_traces.py", &["--literal", HOSTILE, "--failed-id", FAILED]);
 }
 
+/// When the traces of [`part`] start, the same for all of their spans: in nanoseconds since the epoch.
+static STARTED: LazyLock<u128> =
+    LazyLock::new(|| ago(Duration::from_secs(60)) / 1_000_000_000 * 1_000_000_000);
+
 /// A span between two times, in milliseconds of a trace that started a minute ago.
 fn part(trace: &str, id: &str, parent: &str, name: &str, from: u64, to: u64) -> Value {
-    let start = ago(Duration::from_secs(60)) / 1_000_000_000 * 1_000_000_000;
-    let at = |millis: u64| (start + u128::from(millis) * 1_000_000).to_string();
+    let at = |millis: u64| (*STARTED + u128::from(millis) * 1_000_000).to_string();
     json!({"traceId": trace, "spanId": id, "parentSpanId": parent, "name": name, "kind": 2,
         "startTimeUnixNano": at(from), "endTimeUnixNano": at(to),
         "attributes": [{"key": "big", "value": {"intValue": "9007199254740993"}}]})
