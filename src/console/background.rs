@@ -1,6 +1,8 @@
 //! Traces of background polls: health checks, scrapes, probes. The page hides them until asked.
 
-use super::attributes::find_text;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+
 use super::traces::StoredTrace;
 
 /// Paths that are polled, as frameworks and orchestrators name them.
@@ -30,19 +32,32 @@ const GRPC: &str = "grpc.health.v1.health";
 
 /// Whether a trace is a poll that went well. One that failed is worth a place in the list.
 pub(super) fn is_poll(trace: &StoredTrace) -> bool {
-    let root = &trace.spans[trace.root()];
-    let attributes = &root.span.attributes;
-    let named = |keys: &[&str]| keys.iter().find_map(|key| find_text(attributes, key)).unwrap_or_default();
-    let is_polled = |text: &str| PATHS.contains(&path(text));
-    let polled = || {
-        let agent = named(&["user_agent.original", "http.user_agent"]).to_ascii_lowercase();
-        let rpc = named(&["rpc.service", "rpc.method"]).to_ascii_lowercase();
-        is_polled(&named(&["http.route", "url.path", "http.target", "url.full", "http.url"]))
-            || is_polled(root.span.name.rsplit(' ').next().unwrap_or_default())
-            || AGENTS.iter().any(|name| agent.starts_with(name))
-            || rpc.starts_with(GRPC)
+    let span = &trace.spans[trace.root()].span;
+    let asks = |pair: &KeyValue| match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Any::StringValue(text)) => is_of_poll(&pair.key, text),
+        _ => false,
     };
-    polled() && !trace.spans.iter().any(|kept| kept.is_error())
+    let named = span.name.rsplit(' ').next().unwrap_or_default();
+    (is_polled(named) || span.attributes.iter().any(asks)) && !trace.spans.iter().any(|kept| kept.is_error())
+}
+
+/// By the current names of attributes and the former ones.
+fn is_of_poll(key: &str, value: &str) -> bool {
+    match key {
+        "http.route" | "url.path" | "http.target" | "url.full" | "http.url" => is_polled(value),
+        "user_agent.original" | "http.user_agent" => AGENTS.iter().any(|name| begins(value, name)),
+        "rpc.service" | "rpc.method" => begins(value, GRPC),
+        _ => false,
+    }
+}
+
+fn is_polled(text: &str) -> bool {
+    PATHS.contains(&path(text))
+}
+
+/// In whatever case.
+fn begins(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
 /// The path of a URL, or of what is one already, without a query and a slash at its end.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use serde_json::{Value, json};
 
 use super::params::{Pairs, Params};
@@ -34,7 +35,8 @@ pub(super) async fn answer(console: web::Data<Console>, pairs: Pairs) -> HttpRes
     let traces = console.all_traces();
     let Some(key) = params.get("key") else {
         let own = ranked(OWN_KEYS.iter().map(|key| ((*key).to_owned(), 0)), &text);
-        let found = ranked(keys(&traces).into_iter().map(|(key, count)| (key.to_owned(), count)), &text);
+        let found = keys(&traces).into_iter().map(|(key, count)| (key.to_owned(), count));
+        let found = ranked(found, &text);
         let names: Vec<_> = own.into_iter().chain(found).map(|(key, _)| key).take(limit).collect();
         return HttpResponse::Ok().json(json!({"keys": names}));
     };
@@ -56,28 +58,62 @@ fn ranked(all: impl IntoIterator<Item = (String, usize)>, text: &str) -> Vec<(St
     found.into_iter().map(|(_, Reverse(count), name)| (name, count)).collect()
 }
 
-/// One of more than the most, unless it is counted already, is left out.
-fn count<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
-    if counts.len() < MOST_COUNTED || counts.contains_key(&key) {
-        *counts.entry(key).or_default() += 1;
+/// How often keys were seen.
+#[derive(Default)]
+struct KeyCounts<'a> {
+    counts: Vec<(&'a str, usize)>,
+    places: HashMap<&'a str, usize>,
+    /// The place of the key that stood last at that position among its span's: spans are alike, so it is mostly the same
+    /// again, and comparing is much cheaper than hashing.
+    latest: Vec<usize>,
+}
+
+impl<'a> KeyCounts<'a> {
+    fn note(&mut self, position: usize, key: &'a str) {
+        let latest = self.latest.get(position).and_then(|place| self.counts.get_mut(*place));
+        if let Some((_, count)) = latest.filter(|(known, _)| *known == key) {
+            *count += 1;
+            return;
+        }
+        let place = match self.places.get(key) {
+            Some(place) => *place,
+            // One beyond the most is left out.
+            None if self.counts.len() >= MOST_COUNTED => return,
+            None => {
+                self.places.insert(key, self.counts.len());
+                self.counts.push((key, 0));
+                self.counts.len() - 1
+            }
+        };
+        self.counts[place].1 += 1;
+        if position >= self.latest.len() {
+            self.latest.resize(position + 1, usize::MAX);
+        }
+        self.latest[position] = place;
     }
 }
 
 /// The keys of attributes of spans, events, resources and scopes, with how often they are there.
-fn keys(traces: &[Arc<StoredTrace>]) -> HashMap<&str, usize> {
-    let mut counts = HashMap::new();
+fn keys(traces: &[Arc<StoredTrace>]) -> Vec<(&str, usize)> {
+    let (mut spans, mut others) = (KeyCounts::default(), KeyCounts::default());
     for trace in traces {
-        let of_spans = trace.spans.iter().flat_map(|kept| {
-            std::iter::once(&kept.span.attributes)
-                .chain(kept.span.events.iter().map(|event| &event.attributes))
-        });
+        for kept in &trace.spans {
+            kept.span.attributes.iter().enumerate().for_each(|(at, pair)| spans.note(at, &pair.key));
+            let of_events = kept.span.events.iter().flat_map(|event| event.attributes.iter().enumerate());
+            of_events.for_each(|(at, pair)| others.note(at, &pair.key));
+        }
         let of_origins =
             trace.origins.iter().flat_map(|origin| [&origin.resource.attributes, &origin.scope.attributes]);
-        for pair in of_spans.chain(of_origins).flatten() {
-            count(&mut counts, pair.key.as_str());
+        let pairs = of_origins.flat_map(|attributes| attributes.iter().enumerate());
+        pairs.for_each(|(at, pair)| others.note(at, &pair.key));
+    }
+    for (key, count) in others.counts {
+        match spans.places.get(key) {
+            Some(place) => spans.counts[*place].1 += count,
+            None => spans.counts.push((key, count)),
         }
     }
-    counts
+    spans.counts
 }
 
 /// The values of a key, as texts, with how many spans have them.
@@ -93,7 +129,10 @@ fn values(traces: &[Arc<StoredTrace>], key: &str) -> HashMap<String, usize> {
                 "status" => note(&mut counts, &query::status(kept).unwrap_or("unset").to_lowercase()),
                 _ => {
                     tags::any_value(trace, kept, key, &mut |value| {
-                        note(&mut counts, &attributes::text(value));
+                        match value {
+                            Any::StringValue(text) => note(&mut counts, text),
+                            other => note(&mut counts, &attributes::text(other)),
+                        }
                         // On to the other places.
                         false
                     });
