@@ -79,14 +79,23 @@ async fn import(console: web::Data<Console>, request: HttpRequest, body: web::Pa
 /// `POST /api/data/remove` `{"service":…}`: spans, lines and series of a service, or without one of all; how many.
 async fn remove(console: web::Data<Console>, asked: web::Json<Removal>) -> HttpResponse {
     let service = asked.service.as_deref();
-    let spans = console.traces().remove(service);
-    let lines = console.logs().remove(service);
-    let series = console.metrics().remove_service(service);
+    if let Some(retention) = &console.retention {
+        retention.note_removal(service);
+    }
+    let removed = console.remove(service);
     console.changed();
-    HttpResponse::Ok().json(json!({"spans": spans, "logLines": lines, "series": series}))
+    HttpResponse::Ok().json(removed)
 }
 
 impl Console {
+    /// Removes what is kept of a service, or of all: `{"spans":N,"logLines":N,"series":N}`.
+    pub(super) fn remove(&self, service: Option<&str>) -> Value {
+        let spans = self.traces().remove(service);
+        let lines = self.logs().remove(service);
+        let series = self.metrics().remove_service(service);
+        json!({"spans": spans, "logLines": lines, "series": series})
+    }
+
     /// Takes every document; those before one that cannot be read are taken.
     fn import(&self, body: &web::Bytes, imported: &mut ImportedItems) -> Result<(), String> {
         let mut documents = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
@@ -113,6 +122,16 @@ impl Console {
                 UnreadableExport::Malformed(why) => why,
             })
         };
+        if let Some(retention) = &self.retention {
+            let there = [
+                (resource_spans.is_some(), &TRACES),
+                (resource_logs.is_some(), &LOGS),
+                (resource_metrics.is_some(), &METRICS),
+            ];
+            for (_, signal) in there.into_iter().filter(|(there, _)| *there) {
+                retention.note_export(signal.kind, true, document);
+            }
+        }
         if resource_spans.is_some() {
             let export = read(&TRACES)?;
             let items = export.items();

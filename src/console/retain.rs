@@ -70,6 +70,12 @@ impl Retention {
         self.note(JournalEntry { at: now(), kind, is_json, body: body.to_vec() });
     }
 
+    /// Notes that what is kept of a service, or of all, was removed.
+    pub(super) fn note_removal(&self, service: Option<&str>) {
+        let body = json!(service).to_string().into();
+        self.note(JournalEntry { at: now(), kind: JournalKind::Removal, is_json: true, body });
+    }
+
     /// Notes a log line; never waits.
     pub(super) fn note_line(&self, line: &str) {
         let mut state = self.state();
@@ -159,6 +165,11 @@ fn take_again(console: &Console, entry: JournalEntry) {
         JournalKind::Spans => _ = export(&TRACES).map(|export| console.take_spans(export)),
         JournalKind::Records => _ = export(&LOGS).map(|export| console.take_records(export)),
         JournalKind::Points => _ = export(&METRICS).map(|export| console.take_metrics(export)),
+        JournalKind::Removal => {
+            if let Ok(service) = serde_json::from_slice::<Option<String>>(&body) {
+                console.remove(service.as_deref());
+            }
+        }
         JournalKind::Lines => {
             let lines = String::from_utf8_lossy(&body);
             lines.split('\n').for_each(|line| console.keep_line(line));

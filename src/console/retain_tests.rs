@@ -71,12 +71,16 @@ async fn a_console_has_what_the_one_before_it_took_in() {
         retention.note_line(&format!(r#"{{"service":"shop","message":"{line}"}}"#));
     }
     retention.note_export(Signal::Metrics, true, &Bytes::from_static(b"{broken"));
+    let other = sample::export("other", vec![sample::span(8, 1, 0)]).encode_to_vec();
+    retention.note_export(Signal::Traces, false, &Bytes::from(other));
+    retention.note_removal(Some("other"));
     retention.finish().await;
 
     let again = Retention::new(&config(&folder)).unwrap();
     let console = sample::console();
     again.restore(&console).await.unwrap();
     assert_eq!(console.trace(7).unwrap().spans.len(), 2);
+    assert!(console.trace(8).is_none(), "what was removed is back");
     let logs = console.logs();
     assert_eq!((logs.len(), logs.follows("shop")), (2, true));
 }

@@ -132,7 +132,7 @@ impl OneShot {
         mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<StatusCode, OneShotError> {
         let answered = async {
-            let mut response = self.head(Method::GET, url, &[], None).await?;
+            let mut response = self.head(&Method::GET, url, &[], None, false).await?;
             let mut length = 0;
             while let Some(chunk) = response.next().await {
                 let chunk = chunk.map_err(|error| self.not_read(&error))?;

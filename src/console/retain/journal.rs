@@ -41,10 +41,13 @@ pub(super) enum JournalKind {
     Points,
     /// Log lines of standard input, one under the other.
     Lines,
+    /// What came before of a service, or of all, was removed.
+    Removal,
 }
 
-const KINDS: [JournalKind; 4] =
-    [JournalKind::Spans, JournalKind::Records, JournalKind::Points, JournalKind::Lines];
+/// In the order of their numbers in the file.
+const KINDS: [JournalKind; 5] =
+    [JournalKind::Spans, JournalKind::Records, JournalKind::Points, JournalKind::Lines, JournalKind::Removal];
 
 /// Something that came in.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,9 +152,11 @@ fn page(connection: &Connection, after: i64, oldest: u64) -> Result<Vec<(i64, Jo
     let mut found = Vec::new();
     for row in rows {
         let (id, at, kind, is_json, packed) = row?;
-        // What another build wrote, or what cannot be unpacked, is passed over, and its neighbours stay.
-        let body = unpack(&packed).unwrap_or_default();
-        let kind = kind.unwrap_or(JournalKind::Lines);
+        // Of what another build wrote, or what cannot be unpacked, nothing is left, and its neighbours stay.
+        let (kind, body) = match (kind, unpack(&packed)) {
+            (Some(kind), Ok(body)) => (kind, body),
+            _ => (JournalKind::Lines, Vec::new()),
+        };
         found.push((id, JournalEntry { at: u64::try_from(at).unwrap_or_default(), kind, is_json, body }));
     }
     Ok(found)
