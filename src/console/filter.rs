@@ -1,4 +1,4 @@
-//! Which traces a filter finds, by the terms of the query [`language`](super::language).
+//! Which traces a filter finds, by the terms of the query [`language`].
 //!
 //! A text may be anywhere in the trace. What is asked of fields holds together on one span, as in Jaeger's search; what is
 //! ruled out is on none.
