@@ -309,7 +309,11 @@ mod tests {
             let alone = alone(&words).unwrap();
             let arguments = |command: &clap::Command| -> Vec<String> {
                 let arguments = command.find_subcommand(name).unwrap().get_arguments();
-                arguments.map(|arg| format!("{arg:?}")).collect()
+                let said = |arg: &clap::Arg| {
+                    let (id, long, env) = (arg.get_id(), arg.get_long(), arg.get_env());
+                    format!("{id} {long:?} {env:?} {:?}", arg.get_default_values())
+                };
+                arguments.map(said).collect()
             };
             assert_eq!(arguments(&alone), arguments(&whole), "{name}");
         }

@@ -4,12 +4,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::plan::LabPlan;
 use crate::config::BackendProgram;
+use crate::exposition;
 use crate::runtime::oneshot::OneShot;
-use crate::schema::{Endpoint, PORT_BASE, Role};
+use crate::schema::{Endpoint, PORT_BASE, Role, names};
 
 /// Where `dashboard_url` leads in the containers.
 const DASHBOARDS: &str = "http://localhost:3100/d/";
@@ -18,8 +17,8 @@ const TRACES: &str = "Jaeger (http://localhost:16686, with `up` the console at h
 /// Prometheus's page of alerts, and where it is in a build that has only the classic pages, as Debian's.
 const ALERT_PAGES: [&str; 2] = ["/alerts", "/classic/alerts"];
 
-/// The largest answer of `/stats`, in bytes.
-const LARGEST_STATS: usize = 1 << 16;
+/// The largest page of metrics that is read, in bytes.
+const LARGEST_PAGE: usize = 1 << 20;
 
 /// The commands that find their lab by its ports.
 const COMMANDS: [&str; 6] = [
@@ -47,12 +46,14 @@ pub(super) async fn alerts_page(plan: &LabPlan) -> Option<String> {
     Some(url)
 }
 
-/// What is said where dead letters wait from before, as a lesson leaves them whose lab was stopped in the middle.
+/// What is said where dead letters wait from before, as a lesson leaves them whose lab was stopped in the middle. The page of
+/// metrics says so, which leaves no trace: a lab in which nothing happened has none.
 pub(super) async fn dead_letters(plan: &LabPlan) -> Option<String> {
-    let url = format!("{}/stats", plan.url(plan.ports.of(Role::Notify)));
-    let answer = OneShot::new(Duration::from_secs(1), LARGEST_STATS).get(&url).await.ok()?;
-    let dead = answer.json::<Value>()?["dead"].as_u64().filter(|dead| *dead > 0)?;
-    let (letters, them) = if dead == 1 { ("letter waits", "it") } else { ("letters wait", "them") };
+    let url = format!("{}/metrics", plan.url(plan.ports.of(Role::Notify)));
+    let answer = OneShot::new(Duration::from_secs(1), LARGEST_PAGE).get(&url).await.ok()?;
+    let page = std::str::from_utf8(&answer.body).ok()?;
+    let dead = exposition::value(page, names::QUEUE_DEAD).filter(|dead| *dead > 0.0)?;
+    let (letters, them) = if dead == 1.0 { ("letter waits", "it") } else { ("letters wait", "them") };
     let base = plan.ports.of(Role::Gateway);
     let ports = if base == PORT_BASE { String::new() } else { format!(" --port-base {base}") };
     Some(format!(

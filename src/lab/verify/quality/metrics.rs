@@ -11,6 +11,9 @@ use crate::schema::{Kind, METRICS, OTLP_METRICS, OtlpKind, OtlpMetric};
 /// What a Prometheus makes itself for each target, and what it makes of a resource.
 const OF_PROMETHEUS: [&str; 4] = ["up", "target_info", "ALERTS", "ALERTS_FOR_STATE"];
 
+/// What a collector makes of spans on the way, under their services' names: by OTLP, and as Prometheus has it.
+const OF_SPANS: [&str; 2] = ["traces.span.metrics.", "traces_span_metrics_"];
+
 /// What a backend has that no row has, or has otherwise. Kinds and units of what counts are `metrics.schema`'s to say.
 pub(in super::super) fn strange_metrics(arrived: &ArrivedMetrics, look: &str) -> Flaws {
     let mut flaws = Flaws::default();
@@ -36,15 +39,23 @@ fn is_known(name: &str) -> bool {
     OF_PROMETHEUS.contains(&name)
         || name.starts_with("scrape_")
         || name.contains(':')
+        || is_of_spans(name)
         || OTLP_METRICS.iter().any(|row| {
             let is = |name: &str| row.metric == name || row.prometheus_name() == name;
             is(name) || base.is_some_and(is)
         })
 }
 
+fn is_of_spans(name: &str) -> bool {
+    OF_SPANS.iter().any(|prefix| name.starts_with(prefix))
+}
+
 fn strange_series(series: &Value) -> Vec<String> {
     let text = |key: &str| series[key].as_str().unwrap_or_default();
     let (service, name) = (text("service"), text("name"));
+    if is_of_spans(name) {
+        return Vec::new();
+    }
     let Some(row) = OTLP_METRICS.iter().find(|row| row.name == name) else {
         return vec![format!("{service} has a metric {name}, which is not in the registry")];
     };
@@ -106,6 +117,7 @@ mod tests {
             assert!(is_known(name), "{name}");
         }
         assert!(is_known("messaging_client_sent_messages_total"));
+        assert!(is_known("traces.span.metrics.calls") && is_known("traces_span_metrics_calls_total"));
         assert!(!is_known("pets_total") && !is_known("pets_count"));
     }
 }

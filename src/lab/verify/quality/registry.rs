@@ -49,7 +49,8 @@ pub(in super::super) fn strange_resource(resource: &SpanAttributes) -> Vec<Strin
 /// Each is in `row` with its type, and each that is always there is there.
 fn strange_attributes(what: &str, attributes: &SpanAttributes, row: &[Use]) -> Vec<String> {
     let mut strange = Vec::new();
-    for (key, value) in attributes {
+    // What Jaeger notes of a span itself stands among its attributes.
+    for (key, value) in attributes.iter().filter(|(key, _)| !key.starts_with("@jaeger@")) {
         match Attribute::of(key).filter(|_| row.iter().any(|one| one.key == key)) {
             Some(known) if !fits(known, value) => strange.push(format!("{what}: {key} is {value}")),
             Some(_) => {}
