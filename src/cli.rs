@@ -160,7 +160,7 @@ fn alone(words: &[OsString]) -> Option<clap::Command> {
     }
     let command = match name {
         "up" => UpConfig::augment_args(clap::Command::new("up")),
-        "console" => ConsoleConfig::augment_args(clap::Command::new("console")),
+        "console" => ConsoleCommand::augment_args(clap::Command::new("console")),
         _ => {
             let service = SERVICES.iter().find(|service| service.command == name)?;
             RoleConfig::augment_args(clap::Command::new(service.command))
