@@ -129,7 +129,8 @@ impl Judge {
 
     fn number(&mut self, what: &str, row: &OtlpMetric, point: &NumberDataPoint, uses: &[Use]) {
         let integer = matches!(point.value, Some(Number::AsInt(_)));
-        if integer == (row.kind == OtlpKind::Gauge) {
+        // What is counted is whole; a gauge and the seconds of CPU time are not.
+        if integer != matches!(row.kind, OtlpKind::Sum | OtlpKind::UpDownSum) {
             self.wrong(format!("{what} has a value {:?}", point.value));
         }
         self.attributes(what, &point.attributes, uses);
