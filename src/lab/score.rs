@@ -10,6 +10,7 @@ mod rules;
 use serde_json::{Value, json};
 
 pub use facts::Facts;
+pub(super) use facts::is_made_of_spans;
 pub use rules::{NOT_COMPUTED, RULES};
 
 use facts::ServiceFacts;
@@ -210,6 +211,8 @@ mod tests {
                 "resource": {"service.instance.id": "1"}, "attributes": {"k": "v"}, "latest": {"bounds": bounds}})
         };
         facts.series(&[series("a", "http.server.request.duration", "s", &json!([1, 2]))]);
+        // A collector's, without a unit.
+        facts.series(&[series("a", "traces.span.metrics.calls", "", &json!(null))]);
         assert_eq!((broken(&facts), scores(&facts)[0].score), (vec![], 100.0));
         facts.series(&[series("a", "wait.seconds", "s", &json!([1]))]);
         facts.series(&[series("a", "http.route", "{route}", &json!([1]))]);

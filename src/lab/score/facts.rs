@@ -56,6 +56,15 @@ pub(super) struct MetricFacts {
     pub(super) values: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// What a collector makes of spans on the way (its span metrics connector), under their services' names: by OTLP, and as
+/// Prometheus has it.
+const MADE_OF_SPANS: [&str; 2] = ["traces.span.metrics.", "traces_span_metrics_"];
+
+/// Whether a metric of that name is no service's own.
+pub(in crate::lab) fn is_made_of_spans(name: &str) -> bool {
+    MADE_OF_SPANS.iter().any(|prefix| name.starts_with(prefix))
+}
+
 impl Facts {
     pub(super) fn services(&self) -> impl Iterator<Item = (&String, &ServiceFacts)> {
         self.services.iter()
@@ -107,6 +116,9 @@ impl Facts {
     pub fn series(&mut self, all: &[Value]) {
         for series in all {
             let text = |key: &str| series[key].as_str().unwrap_or_default().to_owned();
+            if is_made_of_spans(&text("name")) {
+                continue;
+            }
             let own = self.service(&text("service"));
             own.metrics.insert(text("name"));
             let pairs = |value: &Value| value.as_object().cloned().unwrap_or_default();

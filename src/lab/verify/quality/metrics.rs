@@ -5,14 +5,12 @@ use serde_json::Value;
 use super::super::claim::Flaws;
 use super::registry::fits;
 use crate::lab::backend::count::ArrivedMetrics;
+use crate::lab::score::is_made_of_spans;
 use crate::schema::registry::Attribute;
 use crate::schema::{Kind, METRICS, OTLP_METRICS, OtlpKind, OtlpMetric};
 
 /// What a Prometheus makes itself for each target, and what it makes of a resource.
 const OF_PROMETHEUS: [&str; 4] = ["up", "target_info", "ALERTS", "ALERTS_FOR_STATE"];
-
-/// What a collector makes of spans on the way, under their services' names: by OTLP, and as Prometheus has it.
-const OF_SPANS: [&str; 2] = ["traces.span.metrics.", "traces_span_metrics_"];
 
 /// What a backend has that no row has, or has otherwise. Kinds and units of what counts are `metrics.schema`'s to say.
 pub(in super::super) fn strange_metrics(arrived: &ArrivedMetrics, look: &str) -> Flaws {
@@ -39,21 +37,17 @@ fn is_known(name: &str) -> bool {
     OF_PROMETHEUS.contains(&name)
         || name.starts_with("scrape_")
         || name.contains(':')
-        || is_of_spans(name)
+        || is_made_of_spans(name)
         || OTLP_METRICS.iter().any(|row| {
             let is = |name: &str| row.metric == name || row.prometheus_name() == name;
             is(name) || base.is_some_and(is)
         })
 }
 
-fn is_of_spans(name: &str) -> bool {
-    OF_SPANS.iter().any(|prefix| name.starts_with(prefix))
-}
-
 fn strange_series(series: &Value) -> Vec<String> {
     let text = |key: &str| series[key].as_str().unwrap_or_default();
     let (service, name) = (text("service"), text("name"));
-    if is_of_spans(name) {
+    if is_made_of_spans(name) {
         return Vec::new();
     }
     let Some(row) = OTLP_METRICS.iter().find(|row| row.name == name) else {
