@@ -140,14 +140,15 @@ impl QueueWitness {
         let end = Instant::now() + config.within;
         let (waiting, dead_after) = (ledger.waiting(), dead_before + ledger.dead());
         let wanted = ledger.notifications();
-        loop {
+        // Not asked again later: a message of others may have come by then.
+        let stats = loop {
             let stats = self.stats().await.unwrap_or_default();
             let rests = stats["waiting"] == waiting && stats["inFlight"] == 0 && stats["dead"] == dead_after;
             if rests && notified(&wanted, &self.since_before().await.0) || Instant::now() >= end {
-                break;
+                break stats;
             }
             sleep(PAUSE).await;
-        }
+        };
         let (found, whole) = self.since_before().await;
         let mut unsent = Flaws::default();
         for (order, wanted) in &wanted {
@@ -158,7 +159,6 @@ impl QueueWitness {
             }
         }
         link(ledger, &found);
-        let stats = self.stats().await.unwrap_or_default();
         let (mut left, mut dead) = (Flaws::default(), Flaws::default());
         let look = || format!("{}/stats", self.base);
         let number = |field: &str| stats[field].as_u64();
