@@ -21,7 +21,7 @@ pub fn bin() -> Command {
         return clean(Command::new(PROGRAM));
     }
     // Tests that `nohup` started hand that on, and a hang-up means nothing then.
-    let mut command = Command::new("env");
+    let mut command = Command::new("/usr/bin/env");
     command.args(["--default-signal=HUP", PROGRAM]);
     clean(command)
 }
