@@ -130,8 +130,8 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
         }
         args.insert(1.min(args.len()), role.into());
     }
-    let whole = alone(&args).map_or_else(command, variables::prepared);
-    let command = variables::flags_first(whole, &mut args);
+    let command = alone(&args).map_or_else(command, variables::prepared);
+    let command = variables::flags_first(command, &mut args);
     let matches = command.try_get_matches_from(args)?;
     let cli = Cli::from_arg_matches(&matches)?;
     if let Some(Err(missing)) = cli.command.queue().map(QueueConfig::check) {

@@ -8,9 +8,6 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::export::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
-use super::logs::TOO_LARGE;
-use super::params::now;
-use super::record;
 use super::state::Console;
 use super::{jaeger, own_page};
 use crate::otlp::RefusedItems;
@@ -117,30 +114,30 @@ impl Console {
             return Err("it has none of resourceSpans, resourceLogs, resourceMetrics".into());
         }
         let read = |signal: &'static Signal| {
-            OtlpExport::read(signal, document.clone(), true).map_err(|why| match why {
+            let export = OtlpExport::read(signal, document.clone(), true).map_err(|why| match why {
                 UnreadableExport::TooMuch => "it holds too much".to_owned(),
                 UnreadableExport::Malformed(why) => why,
-            })
-        };
-        if let Some(retention) = &self.retention {
-            let there = [
-                (resource_spans.is_some(), &TRACES),
-                (resource_logs.is_some(), &LOGS),
-                (resource_metrics.is_some(), &METRICS),
-            ];
-            for (_, signal) in there.into_iter().filter(|(there, _)| *there) {
+            })?;
+            if let Some(retention) = &self.retention {
                 retention.note_export(signal.kind, true, document);
             }
-        }
+            Ok::<_, String>(export)
+        };
         if resource_spans.is_some() {
             let export = read(&TRACES)?;
             let items = export.items();
-            imported.spans += imported.less(items, self.import_spans(export));
+            imported.spans += imported.less(
+                items,
+                self.each_span(export, |origin, span| {
+                    // Whatever the sampler would say.
+                    self.traces().insert(origin, span)
+                }),
+            );
         }
         if resource_logs.is_some() {
             let export = read(&LOGS)?;
             let items = export.items();
-            imported.records += imported.less(items, self.import_records(export));
+            imported.records += imported.less(items, self.each_record(export, |_| true));
         }
         if resource_metrics.is_some() {
             let export = read(&METRICS)?;
@@ -150,30 +147,6 @@ impl Console {
             imported.points += imported.less_than(items, refused);
         }
         Ok(())
-    }
-
-    /// Kept whatever the sampler would say.
-    fn import_spans(&self, export: OtlpExport) -> RefusedItems {
-        let mut unkept = 0;
-        let refused = export.each(|origin, span| {
-            let kept = self.traces().insert(origin, span);
-            unkept += u64::from(kept.is_err());
-            kept
-        });
-        self.traces().reject(refused.count() - unkept);
-        refused
-    }
-
-    /// Kept although lines of the same service may be followed.
-    fn import_records(&self, export: OtlpExport) -> RefusedItems {
-        let (mut unkept, received) = (0, now());
-        let refused = export.each(|origin, record| {
-            let kept = self.logs().push(&record::line(origin, &record, received).to_string());
-            unkept += u64::from(!kept);
-            kept.then_some(()).ok_or(TOO_LARGE)
-        });
-        self.logs().reject(refused.count() - unkept);
-        refused
     }
 }
 

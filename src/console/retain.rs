@@ -106,6 +106,10 @@ impl Retention {
     pub(super) async fn write(&self) {
         let entries = {
             let mut state = self.state();
+            if state.waiting.is_empty() && state.kept > 0 && state.failing.is_none() {
+                // What grows old meanwhile goes with the next write, and no start takes it in.
+                return;
+            }
             state.bytes = 0;
             std::mem::take(&mut state.waiting)
         };
@@ -160,7 +164,8 @@ impl Retention {
 /// Takes an entry in as what it was. One that is refused now was refused before.
 fn take_again(console: &Console, entry: JournalEntry) {
     let JournalEntry { kind, is_json, body, .. } = entry;
-    let export = |signal| OtlpExport::read(signal, Bytes::from(body.clone()), is_json).ok();
+    let body = Bytes::from(body);
+    let export = |signal| OtlpExport::read(signal, body.clone(), is_json).ok();
     match kind {
         JournalKind::Spans => _ = export(&TRACES).map(|export| console.take_spans(export)),
         JournalKind::Records => _ = export(&LOGS).map(|export| console.take_records(export)),

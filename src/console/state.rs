@@ -30,7 +30,7 @@ use super::sampler::TailSampler;
 use super::start::StartedWork;
 use super::traces::{StoredTrace, TraceStore};
 use crate::config::ConsoleConfig;
-use crate::otlp::is_export_line;
+use crate::otlp::{RefusedItems, is_export_line};
 use crate::runtime::http::KnownHosts;
 use crate::schema::Ports;
 
@@ -206,16 +206,42 @@ impl Console {
         self.logs().follow(line);
     }
 
-    /// Spans of an OTLP export; what is refused is counted in the answer, the rest is kept.
-    pub(super) fn take_spans(&self, export: OtlpExport) -> ExportTraceServiceResponse {
-        let (mut unkept, received) = (0, now());
+    /// Hands each span of an export to `keep`; what could not be read is counted as rejected, as what is not kept is there.
+    pub(super) fn each_span(
+        &self,
+        export: OtlpExport,
+        mut keep: impl FnMut(&Arc<Origin>, Span) -> Result<(), &'static str>,
+    ) -> RefusedItems {
+        let mut unkept = 0;
         // One span at a time is decoded, and that without the lock.
         let refused = export.each(|origin, span| {
-            let kept = self.admit(origin, span, received);
+            let kept = keep(origin, span);
             unkept += u64::from(kept.is_err());
             kept
         });
         self.traces().reject(refused.count() - unkept);
+        refused
+    }
+
+    /// Keeps the log records of an export whose origin is wanted, in the shape of the roles' own log lines.
+    pub(super) fn each_record(&self, export: OtlpExport, wanted: impl Fn(&Origin) -> bool) -> RefusedItems {
+        let (mut unkept, received) = (0, now());
+        let refused = export.each(|origin, record| {
+            if !wanted(origin) {
+                return Ok(());
+            }
+            let kept = self.logs().push(&record::line(origin, &record, received).to_string());
+            unkept += u64::from(!kept);
+            kept.then_some(()).ok_or(TOO_LARGE)
+        });
+        self.logs().reject(refused.count() - unkept);
+        refused
+    }
+
+    /// Spans of an OTLP export; what is refused is counted in the answer, the rest is kept.
+    pub(super) fn take_spans(&self, export: OtlpExport) -> ExportTraceServiceResponse {
+        let received = now();
+        let refused = self.each_span(export, |origin, span| self.admit(origin, span, received));
         self.decide(received);
         self.changes.send_modify(|now| now.traces += 1);
         let partial_success = refused.partial().map(|(rejected_spans, error_message)| {
@@ -226,18 +252,8 @@ impl Console {
 
     /// Log records of an OTLP export, kept in the shape of the roles' own log lines.
     pub(super) fn take_records(&self, export: OtlpExport) -> ExportLogsServiceResponse {
-        let (mut unkept, received) = (0, now());
-        let refused = export.each(|origin, record| {
-            if self.logs().follows(&origin.service) {
-                // It came as a line already.
-                return Ok(());
-            }
-            let line = record::line(origin, &record, received).to_string();
-            let kept = self.logs().push(&line);
-            unkept += u64::from(!kept);
-            kept.then_some(()).ok_or(TOO_LARGE)
-        });
-        self.logs().reject(refused.count() - unkept);
+        // Those of a service whose lines are followed came as lines already.
+        let refused = self.each_record(export, |origin| !self.logs().follows(&origin.service));
         self.changes.send_modify(|now| now.logs += 1);
         let partial_success = refused.partial().map(|(rejected_log_records, error_message)| {
             ExportLogsPartialSuccess { rejected_log_records, error_message }

@@ -25,7 +25,7 @@ import sys
 
 from page_numbers import check_numbers
 from playwright.sync_api import Error, sync_playwright
-from watched_page import WatchedPage
+from watched_page import WIDE, WatchedPage
 
 # The same names as has_browser in scripts/provision.
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
@@ -39,7 +39,6 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-WIDE = {"width": 1280, "height": 800}
 NARROW = {"width": 375, "height": 800}
 # Milliseconds. The trace has to travel through export batches and the queue first.
 TRACE_TIMEOUT = 30_000

@@ -15,8 +15,6 @@ import sys
 from browser import walked
 from watched_page import WatchedPage
 
-PHONE = {"width": 390, "height": 800}
-WIDE = {"width": 1280, "height": 800}
 # Milliseconds: a trace travels through export batches first.
 TRACE_TIMEOUT = 30_000
 
@@ -31,17 +29,6 @@ class LabPage(WatchedPage):
                 return True
             self.page.keyboard.press("Tab")
         return self.expect(False, f"Tab does not reach {test_id}")
-
-    def check_sizes(self, what):
-        """For people who do not see it, on a phone, and in a browser at 80 % zoom."""
-        self.check_accessibility(what)
-        self.page.set_viewport_size(PHONE)
-        self.check_width(f"{what} at 390 px")
-        self.screenshot(f"{what}-390x800")
-        self.page.set_viewport_size(WIDE)
-        self.page.evaluate("document.documentElement.style.zoom = 0.8")
-        self.check_width(f"{what} at 80 %")
-        self.page.evaluate("document.documentElement.style.zoom = ''")
 
     def order(self):
         first = self.page.locator('[data-testid="start"].first')

@@ -14,7 +14,6 @@ import argparse
 import sys
 
 from browser import walked
-from browser_lab import PHONE, WIDE
 from watched_page import WatchedPage
 
 LOADED = 20_000
@@ -36,16 +35,6 @@ class MapPage(WatchedPage):
             if all(found.get_attribute(key) == value for key, value in wanted.items()):
                 return found
         return None
-
-    def check_sizes(self, what):
-        self.check_accessibility(what)
-        self.page.set_viewport_size(PHONE)
-        self.check_width(f"{what} at 390 px")
-        self.screenshot(f"{what}-390x800")
-        self.page.set_viewport_size(WIDE)
-        self.page.evaluate("document.documentElement.style.zoom = 0.8")
-        self.check_width(f"{what} at 80 %")
-        self.page.evaluate("document.documentElement.style.zoom = ''")
 
     def map(self):
         self.page.evaluate("document.activeElement.blur()")

@@ -8,6 +8,9 @@ from playwright.sync_api import TimeoutError
 
 # Milliseconds.
 ACTION_TIMEOUT = 10_000
+# Windows, in pixels.
+PHONE = {"width": 390, "height": 800}
+WIDE = {"width": 1280, "height": 800}
 
 # Deque's rules for accessibility, put there by scripts/provision.
 AXE = pathlib.Path(__file__).parents[2] / ".tools" / "node" / "node_modules" / "axe-core" / "axe.min.js"
@@ -87,6 +90,17 @@ class WatchedPage:
     def check_width(self, what):
         width, window = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         self.expect(width <= window, f"{what}: {width} px wide in a window of {window} px")
+
+    def check_sizes(self, what):
+        """For people who do not see it, on a phone, and in a browser at 80 % zoom."""
+        self.check_accessibility(what)
+        self.page.set_viewport_size(PHONE)
+        self.check_width(f"{what} at 390 px")
+        self.screenshot(f"{what}-390x800")
+        self.page.set_viewport_size(WIDE)
+        self.page.evaluate("document.documentElement.style.zoom = 0.8")
+        self.check_width(f"{what} at 80 %")
+        self.page.evaluate("document.documentElement.style.zoom = ''")
 
     def check_accessibility(self, what):
         """No fault that axe-core calls serious or critical."""

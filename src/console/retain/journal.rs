@@ -133,11 +133,13 @@ fn append(
     let bytes = |connection: &Connection| -> rusqlite::Result<i64> {
         connection.query_row("SELECT COALESCE(SUM(LENGTH(body)), 0) FROM entry", [], |row| row.get(0))
     };
-    if bytes(connection)? > signed(most) {
+    let mut kept = bytes(connection)?;
+    if kept > signed(most) {
         let last: Option<i64> = connection.query_row(BEYOND, [signed(most)], |row| row.get(0))?;
         connection.execute("DELETE FROM entry WHERE id <= ?1", [last.unwrap_or(0)])?;
+        kept = bytes(connection)?;
     }
-    Ok(u64::try_from(bytes(connection)?).unwrap_or_default())
+    Ok(u64::try_from(kept).unwrap_or_default())
 }
 
 fn page(connection: &Connection, after: i64, oldest: u64) -> Result<Vec<(i64, JournalEntry)>, SqliteError> {

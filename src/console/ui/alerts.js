@@ -1,6 +1,6 @@
 // Alerts: what Prometheus has firing and pending, what was resolved lately, each with its runbook and the traces of its time.
 
-import { age, chip, clock, empty, getJson, h, link, moveFocus } from "./dom.js";
+import { age, chip, clock, empty, getJson, h, link, moveFocus, poll } from "./dom.js";
 import { term } from "./glossary.js";
 import { markdown } from "./markdown.js";
 
@@ -19,8 +19,7 @@ function tracesOf(alert) {
 
 export function alertsView(root) {
   document.title = "Alerts · o11y-lab";
-  const state = { closed: false, open: null, drawn: "", runbooks: new Map() };
-  let timer = 0;
+  const state = { open: null, drawn: "", runbooks: new Map() };
   const note = h("p", { class: "note", role: "status" });
   const budgets = h("div", {});
   const list = h("div", { class: "alerts", role: "list", "aria-label": "Alerts" });
@@ -87,22 +86,10 @@ export function alertsView(root) {
     if (!now.alerts.length && !now.failing) list.replaceChildren(empty("No alert is pending or firing", h("p", {}, link("/faults", {}, "Break something"), ", send traffic, and wait a minute.")));
   }
 
-  async function load() {
-    clearTimeout(timer);
-    if (state.closed) return;
-    const now = document.hidden ? null : await getJson("/api/alerts").catch(() => null);
-    if (state.closed) return;
-    if (now) draw(now);
-    timer = setTimeout(load, POLL);
-  }
-
-  load();
+  const polling = poll("/api/alerts", draw, POLL);
   return {
     update() {},
-    close() {
-      state.closed = true;
-      clearTimeout(timer);
-    },
+    close: polling.close,
     key(event) {
       const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
       if (step) moveFocus("[data-testid=alert-runbook]", step);

@@ -121,6 +121,28 @@ export function serviceOptions(value, names) {
   return [["", "all services"], ...known.map((name) => [name, name])];
 }
 
+// Asks a page's own question again and again while the tab is in sight, until it is closed; `ask` asks at once.
+export function poll(path, draw, every) {
+  let closed = false;
+  let timer = 0;
+  async function ask() {
+    clearTimeout(timer);
+    if (closed) return;
+    const now = document.hidden ? null : await getJson(path).catch(() => null);
+    if (closed) return;
+    if (now) draw(now);
+    timer = setTimeout(ask, every);
+  }
+  ask();
+  return {
+    ask,
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
 // Waits until typing pauses.
 export function calm(call, wait = 200) {
   let timer;

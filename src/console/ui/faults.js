@@ -1,7 +1,7 @@
 // Faults: what is active and until when, and every fault that can be set, with its parameters.
 
 import { act, countdown } from "./act.js";
-import { chip, empty, getJson, h, moveFocus } from "./dom.js";
+import { chip, empty, h, moveFocus, poll } from "./dom.js";
 
 const POLL = 3_000;
 const SHOWN_ELSEWHERE = ["role", "service", "fault", "secondsLeft", "seconds"];
@@ -14,8 +14,6 @@ export const settings = (fault) => Object.entries(fault)
 export function faultsView(root) {
   document.title = "Faults · o11y-lab";
   let known = null;
-  let closed = false;
-  let timer = 0;
   const said = h("p", { class: "note", role: "status", "data-testid": "fault-said" });
   const active = h("section", { "aria-label": "Active faults" });
   const list = h("div", { class: "faults" });
@@ -73,7 +71,7 @@ export function faultsView(root) {
   function activeRow(fault) {
     return h("tr", { "data-testid": "fault-active", "data-fault": fault.fault },
       h("th", { scope: "row" }, String(fault.fault)), h("td", {}, chip(fault.service)), h("td", {}, settings(fault)),
-      h("td", { class: "left" }, countdown(Number(fault.secondsLeft) || 0, load)),
+      h("td", { class: "left" }, countdown(Number(fault.secondsLeft) || 0, () => polling.ask())),
       h("td", {}, h("button", { type: "button", "data-testid": "fault-clear", "aria-label": `Clear ${fault.fault} at ${fault.service}`, onclick: () => clear(fault) }, "Clear")));
   }
 
@@ -96,22 +94,10 @@ export function faultsView(root) {
     if (!known.roles.some((role) => role.can)) active.replaceChildren(empty("Faults cannot be set here", h("p", {}, "No role answers that takes them: "), h("pre", {}, "o11y-lab up")));
   }
 
-  async function load() {
-    clearTimeout(timer);
-    if (closed) return;
-    const now = document.hidden ? null : await getJson("/api/faults").catch(() => null);
-    if (closed) return;
-    if (now) draw(now);
-    timer = setTimeout(load, POLL);
-  }
-
-  load();
+  const polling = poll("/api/faults", draw, POLL);
   return {
     update() {},
-    close() {
-      closed = true;
-      clearTimeout(timer);
-    },
+    close: polling.close,
     key(event) {
       const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
       if (step) moveFocus("[data-testid=fault-row]", step);
