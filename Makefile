@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws test-release provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,13 @@ test-stack: ## The image and the compose stack in a Docker engine, on every queu
 test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto
 	scripts/provision --aws
 	scripts/test-aws
+
+# The folder of a release's archives; without it they are made.
+ARCHIVES ?=
+test-release: ## The archive of a release in an empty root, up to a trace in the browser; ARCHIVES=FOLDER takes those made before
+	scripts/provision
+	@[ -n '$(ARCHIVES)' ] || scripts/release --out target/dist
+	ARCHIVES='$(abspath $(or $(ARCHIVES),target/dist))' $(CARGO) test $(ALL) --locked --test it release:: -- --ignored --nocapture
 
 first: ## Build and start the lab, as the README's first commands do
 	scripts/first-command

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 
+use super::answers;
 use super::calls::{self, PerRequest};
+use super::intake;
 use super::load::{self, Cost};
 use super::machine;
 use super::measures::Measure;
@@ -36,7 +38,7 @@ pub struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: u16,
     /// Measure these parts alone
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["size", "memory", "load", "redis", "syscalls", "telemetry"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["size", "memory", "load", "redis", "syscalls", "telemetry", "intake", "answers"])]
     only: Vec<Part>,
     /// Write all values to this file as well
     #[arg(long, value_name = "FILE")]
@@ -58,6 +60,10 @@ pub enum Part {
     Syscalls,
     /// The gateway's CPU with telemetry on and off
     Telemetry,
+    /// The console's CPU for a span that it takes in, beside Jaeger's
+    Intake,
+    /// The console's answers with 50,000 spans
+    Answers,
 }
 
 /// A program and what was measured of it.
@@ -87,6 +93,8 @@ impl Side {
             Part::Redis => redis.map_or(Ok(()), |broker| self.redis(broker, time)),
             Part::Syscalls => self.syscalls(),
             Part::Telemetry => telemetry::measure(&self.path, &mut self.samples),
+            Part::Intake => intake::measure(&self.path, &mut self.samples),
+            Part::Answers => answers::measure(&self.path, &mut self.samples),
         }
     }
 

@@ -25,16 +25,20 @@
     reason = "a program for a person"
 )]
 
+mod answers;
 mod bench;
 mod calls;
 mod cold;
+mod exports;
 #[path = "../../tests/it/helpers/mod.rs"]
 #[allow(unused_imports, reason = "the tests use all of it")]
 mod helpers;
 mod idle;
+mod intake;
 mod load;
 mod machine;
 mod measures;
+mod receiver;
 mod report;
 mod requests;
 mod running;

@@ -115,6 +115,11 @@ impl RunningLab {
         format!("http://127.0.0.1:{}{path}", self.gateway())
     }
 
+    /// The URL of what is no role.
+    pub fn endpoint(&self, endpoint: Endpoint) -> String {
+        format!("http://127.0.0.1:{}", self.ports.at(endpoint))
+    }
+
     /// Creates a user; the body of an order by it.
     pub fn order(&self) -> anyhow::Result<String> {
         let user = json!({"name": "Ada", "email": "ada@example.com"}).to_string();

@@ -7,6 +7,7 @@ pub mod fault;
 pub mod healthcheck;
 pub mod load;
 mod output;
+mod program;
 pub mod queue;
 pub mod scenario;
 pub mod score;

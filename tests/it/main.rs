@@ -52,6 +52,7 @@ mod queue;
 mod readme;
 mod redis;
 mod registry;
+mod release;
 mod scenarios;
 mod schema;
 mod settings;

@@ -26,6 +26,7 @@ const written = (v) => (v === undefined ? "" : typeof v === "string" ? v : JSON.
 export function logLine(line, { withTrace = true, onspan, onfield, columns = [], around } = {}) {
   const level = String(line.level ?? "info").toLowerCase();
   const trace = typeof line.traceId === "string" && /^[0-9a-fA-F]{1,32}$/.test(line.traceId) ? line.traceId : "";
+  const span = typeof line.spanId === "string" && /^[0-9a-fA-F]{16}$/.test(line.spanId) ? `#${line.spanId}` : "";
   const extra = Object.entries(line).filter(([key]) => !CORE.has(key) && !columns.includes(key));
   const event = typeof line.eventName === "string" && !columns.includes("eventName") ? line.eventName : "";
   const field = (key) => (onfield ? h("button", { type: "button", class: "tiny key-name", title: `Show ${key} as a column`, onclick: () => onfield(key) }, `${key}=`) : h("i", {}, `${key}=`));
@@ -38,7 +39,7 @@ export function logLine(line, { withTrace = true, onspan, onfield, columns = [],
     h("span", { class: "text" }, event && h("b", { class: "event", title: "the name of the event" }, event), h("span", { class: "message" }, written(line.message)),
       extra.filter(([key]) => key !== "eventName" || !event).map(([key, v]) => h("span", { class: "field" }, field(key), written(v)))),
     h("span", { class: "jump" }, jump, around && link(around, { class: "tiny", title: "The lines around this one", "data-testid": "log-around" }, "around"),
-      withTrace && trace && h("a", { href: `/trace/${trace}`, class: "tiny trace-link", title: `Trace ${trace}` }, "trace")));
+      withTrace && trace && h("a", { href: `/trace/${trace}${span}`, class: "tiny trace-link", title: `Trace ${trace}` }, "trace")));
 }
 
 // The columns of a list stand in the address, so a link shows the same ones.

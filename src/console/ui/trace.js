@@ -140,7 +140,7 @@ export function traceView(root, { id, go }) {
       "aria-expanded": node.children.length ? "true" : undefined, "data-testid": "span-row", "data-span-id": span.spanID, "data-service": node.service,
       "data-name": span.operationName, "data-kind": node.kind, "--hue": hue(node.service), "--depth": Math.min(node.depth, 24), onclick: () => toggleDetails(node) },
       h("div", { class: "what" }, fold, h("span", { class: "op" }, node.error && h("span", { class: "cross", "aria-hidden": "true" }, "✕ "), span.operationName),
-        node.fault && h("span", { class: "flag hit", "data-testid": "span-fault", title: "a fault has hit it" }, `⚡ ${node.fault}`),
+        node.fault && h("span", { class: "flag hit", "data-testid": "span-fault", title: `hit by fault ${node.fault}` }, `⚡ ${node.fault}`),
         h("span", { class: "svc" }, node.service), node.kind && h("span", { class: "kind", title: `${node.kind} span` }, node.kind), h("span", { class: "hidden" }, more)),
       h("div", { class: "lane", "aria-hidden": "true" }, bar, path, events, dots,
         h("span", { class: place, "--from": share(span.startTime - model.start), "--part": share(span.duration) }, time(span.duration))));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::environment::{Environment, Inherited};
 use super::plan::LabPlan;
+use crate::lab::program::this_program;
 use crate::schema::{Endpoint, Role, SERVICES};
 
 /// The subcommand, and in the table and the logs the name, of the console.
@@ -24,7 +25,7 @@ impl Program {
     /// This very program, asked once: after a rebuild the path still names the new file, while a
     /// second call would answer "(deleted)".
     pub(super) fn this() -> io::Result<Self> {
-        Ok(Self { exe: std::env::current_exe()?, args: Vec::new() })
+        Ok(Self { exe: this_program()?, args: Vec::new() })
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{TraceMode, VerifyConfig, pipeline_environment};
+use crate::lab::program::this_program;
 use crate::runtime::oneshot::OneShot;
 use crate::schema::SERVICES;
 
@@ -118,7 +119,7 @@ impl EmbeddedLab {
 }
 
 fn spawn(receiver: Option<&str>, mode: TraceMode, folder: &Path, port_base: u16) -> anyhow::Result<Child> {
-    let program = std::env::current_exe().context("finding this program")?;
+    let program = this_program().context("finding this program")?;
     let said = std::fs::File::create(folder.join("said")).context("a file for what the lab says")?;
     let mut command = Command::new(program);
     command.args(["up", "--quiet", "--port-base", &port_base.to_string(), "--data-dir"]);
