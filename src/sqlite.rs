@@ -49,10 +49,10 @@ pub struct FileOptions {
 /// One file. Clones share its thread, which ends with the last of them.
 #[derive(Clone)]
 pub struct SqliteFile {
-    inner: Arc<Inner>,
+    inner: Arc<SqliteInner>,
 }
 
-struct Inner {
+struct SqliteInner {
     options: FileOptions,
     mailbox: Arc<Mailbox>,
 }
@@ -60,7 +60,7 @@ struct Inner {
 impl SqliteFile {
     /// Opens nothing yet: the first call does, and each call after the file was lost.
     pub fn new(options: FileOptions) -> Self {
-        Self { inner: Arc::new(Inner { options, mailbox: Arc::default() }) }
+        Self { inner: Arc::new(SqliteInner { options, mailbox: Arc::default() }) }
     }
 
     /// Runs an operation that only reads. Its statements may see different states of the file; where
@@ -127,7 +127,7 @@ impl SqliteFile {
     }
 }
 
-impl Drop for Inner {
+impl Drop for SqliteInner {
     fn drop(&mut self) {
         self.mailbox.end();
     }

@@ -30,10 +30,6 @@ impl Template {
         Self { bytes, traces, spans }
     }
 
-    /// Bytes of one span, with its part of the rest.
-    pub fn span_bytes(&self) -> usize {
-        self.bytes.len() / SPANS
-    }
 
     /// The export with ids that no other `number` has.
     pub fn numbered(&mut self, number: u64) -> &[u8] {
@@ -57,9 +53,7 @@ fn scattered(number: u64) -> [u8; 8] {
 /// Where a mark stands, and the two bytes behind it as a number.
 fn marks(bytes: &[u8], mark: &[u8]) -> Vec<(usize, u16)> {
     let found = bytes.windows(mark.len() + 2).enumerate().filter(|(_, window)| window.starts_with(mark));
-    found
-        .map(|(at, window)| (at, u16::from_be_bytes([window[mark.len()], window[mark.len() + 1]])))
-        .collect()
+    found.map(|(at, window)| (at, u16::from_be_bytes([window[mark.len()], window[mark.len() + 1]]))).collect()
 }
 
 fn marked<const N: usize>(mark: &[u8; N], number: usize) -> Vec<u8> {

@@ -13,12 +13,12 @@ use super::{
 use crate::schema::Role;
 
 /// Adds the arguments of a group of settings to a command.
-type Group = fn(Command) -> Command;
+type ArgumentGroup = fn(Command) -> Command;
 
 const EVERY_ROLE: &[Role] = &[Role::Gateway, Role::User, Role::Order, Role::Notify, Role::Lambda];
 
 /// The groups of a role's settings and the roles that read them.
-const GROUPS: [(Group, &[Role]); 8] = [
+const GROUPS: [(ArgumentGroup, &[Role]); 8] = [
     (HttpConfig::augment_args, EVERY_ROLE),
     (LogConfig::augment_args, EVERY_ROLE),
     (OtelConfig::augment_args, EVERY_ROLE),
@@ -30,7 +30,7 @@ const GROUPS: [(Group, &[Role]); 8] = [
 ];
 
 /// The groups of the lab commands that are no children of `up`.
-const COMMANDS: [Group; 5] = [
+const COMMANDS: [ArgumentGroup; 5] = [
     UpConfig::augment_args,
     LoadConfig::augment_args,
     HealthcheckConfig::augment_args,
@@ -57,7 +57,7 @@ static READERS: LazyLock<BTreeMap<String, Vec<VariableReader>>> = LazyLock::new(
     let mut found = BTreeMap::from([(RUST_LOG_VARIABLE.to_owned(), Vec::new())]);
     let roles =
         GROUPS.map(|(group, roles)| (group, roles.iter().copied().map(VariableReader::Role).collect()));
-    let console = (ConsoleConfig::augment_args as Group, vec![VariableReader::Console]);
+    let console = (ConsoleConfig::augment_args as ArgumentGroup, vec![VariableReader::Console]);
     let others = COMMANDS.map(|group| (group, Vec::new()));
     for (group, readers) in roles.into_iter().chain([console]).chain(others) {
         for name in group(Command::new("group")).get_arguments().filter_map(|arg| arg.get_env()?.to_str()) {

@@ -75,7 +75,7 @@ impl TelemetrySpec {
         let mut placed: Vec<_> =
             wrong.into_iter().map(|(path, what)| (locate::place(text, &path), path, what)).collect();
         placed.sort_by_key(|(place, ..)| *place);
-        let sentence = |((line, column), path, what): ((usize, usize), Vec<locate::Step>, String)| {
+        let sentence = |((line, column), path, what): ((usize, usize), Vec<locate::PathStep>, String)| {
             let said = format!("{}: {what}", locate::shown(&path));
             format!("line {line}, column {column}: {}", escaped(&said))
         };

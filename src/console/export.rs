@@ -21,7 +21,7 @@ const MOST_OF_ITEM: usize = 1 << 20;
 const TOO_LARGE_POINT: &str = "a data point must not be larger than 1 MiB";
 
 /// One signal's export: all of them have the same frame.
-pub(super) struct Signal {
+pub(super) struct SignalExport {
     /// Which one it is.
     pub(super) kind: Kind,
     /// The request's message.
@@ -35,7 +35,7 @@ pub(super) struct Signal {
 }
 
 /// An export of spans.
-pub(super) static TRACES: Signal = Signal {
+pub(super) static TRACES: SignalExport = SignalExport {
     kind: Kind::Traces,
     export: &SPANS_EXPORT,
     item: &SPAN,
@@ -43,7 +43,7 @@ pub(super) static TRACES: Signal = Signal {
     too_large: span::TOO_LARGE,
 };
 /// An export of log records.
-pub(super) static LOGS: Signal = Signal {
+pub(super) static LOGS: SignalExport = SignalExport {
     kind: Kind::Logs,
     export: &LOGS_EXPORT,
     item: &RECORD,
@@ -52,7 +52,7 @@ pub(super) static LOGS: Signal = Signal {
 };
 /// An export of metrics. An item is a metric, whose data points are read by themselves: it may be as large
 /// as the export.
-pub(super) static METRICS: Signal = Signal {
+pub(super) static METRICS: SignalExport = SignalExport {
     kind: Kind::Metrics,
     export: &METRICS_EXPORT,
     item: &METRIC,
@@ -83,12 +83,12 @@ impl UnreadableExport {
 #[derive(Clone, PartialEq, Message)]
 struct Frame {
     #[prost(message, repeated, tag = "1")]
-    groups: Vec<Group>,
+    groups: Vec<ExportGroup>,
 }
 
 /// What one resource sent.
 #[derive(Clone, PartialEq, Message)]
-struct Group {
+struct ExportGroup {
     #[prost(message, optional, tag = "1")]
     resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
@@ -110,7 +110,7 @@ struct Scoped {
 
 /// An export whose frame is known to be right.
 pub(super) struct OtlpExport {
-    signal: &'static Signal,
+    signal: &'static SignalExport,
     frame: Frame,
     /// What the reading of the frame had to leave out.
     refused: RefusedItems,
@@ -119,7 +119,7 @@ pub(super) struct OtlpExport {
 impl OtlpExport {
     /// Reads it from either encoding, unless it would take too much memory.
     pub(super) fn read(
-        signal: &'static Signal,
+        signal: &'static SignalExport,
         body: Bytes,
         is_json: bool,
     ) -> Result<Self, UnreadableExport> {
@@ -181,7 +181,7 @@ impl OtlpExport {
     }
 }
 
-impl Signal {
+impl SignalExport {
     fn decode<T: Message + Default>(&self, item: Bytes) -> Result<T, String> {
         decode(item, self.item, self.most_of_item, self.too_large)
     }

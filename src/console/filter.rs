@@ -12,7 +12,7 @@ use super::attributes::text;
 use super::ids::trace_hex;
 use super::language::{self, FilterError, Term};
 use super::query;
-use super::subject::{Comparison, Number, Subject, Test};
+use super::subject::{Comparison, FilterNumber, FilterSubject, Test};
 use super::tags::{self, WantedTag};
 use super::traces::{StoredSpan, StoredTrace};
 
@@ -20,8 +20,8 @@ use super::traces::{StoredSpan, StoredTrace};
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     texts: Vec<String>,
-    wanted: Vec<(Subject, Test)>,
-    unwanted: Vec<(Subject, Test)>,
+    wanted: Vec<(FilterSubject, Test)>,
+    unwanted: Vec<(FilterSubject, Test)>,
 }
 
 impl Filter {
@@ -40,7 +40,8 @@ impl Filter {
     }
 
     pub(super) fn finds(&self, trace: &StoredTrace) -> bool {
-        let has = |kept: &StoredSpan, (subject, test): &(Subject, Test)| is_on(trace, kept, subject, test);
+        let has =
+            |kept: &StoredSpan, (subject, test): &(FilterSubject, Test)| is_on(trace, kept, subject, test);
         self.texts.iter().all(|word| mentions(trace, word))
             && (self.wanted.is_empty()
                 || trace.spans.iter().any(|kept| self.wanted.iter().all(|term| has(kept, term))))
@@ -49,23 +50,23 @@ impl Filter {
     }
 }
 
-fn is_on(trace: &StoredTrace, kept: &StoredSpan, subject: &Subject, test: &Test) -> bool {
+fn is_on(trace: &StoredTrace, kept: &StoredSpan, subject: &FilterSubject, test: &Test) -> bool {
     match subject {
-        Subject::Service => of_text(&trace.origin(kept).service, test),
-        Subject::Name => of_text(&kept.span.name, test),
-        Subject::Kind => of_text(query::kind(kept), test),
-        Subject::Status => of_text(query::status(kept).unwrap_or("unset"), test),
-        Subject::Duration => of_number(nanos(trace.end - trace.start), test),
-        Subject::SpanDuration => of_number(nanos(kept.duration()), test),
-        Subject::Attribute(key) => match test {
+        FilterSubject::Service => of_text(&trace.origin(kept).service, test),
+        FilterSubject::Name => of_text(&kept.span.name, test),
+        FilterSubject::Kind => of_text(query::kind(kept), test),
+        FilterSubject::Status => of_text(query::status(kept).unwrap_or("unset"), test),
+        FilterSubject::Duration => of_number(nanos(trace.end - trace.start), test),
+        FilterSubject::SpanDuration => of_number(nanos(kept.duration()), test),
+        FilterSubject::Attribute(key) => match test {
             Test::Equal(value) => WantedTag { key, value, any_case: true }.is_on(trace, kept),
             _ => tags::any_value(trace, kept, key, &mut |value| of_value(value, test)),
         },
     }
 }
 
-fn nanos(nanos: u64) -> Number {
-    Number::Whole(i64::try_from(nanos).unwrap_or(i64::MAX))
+fn nanos(nanos: u64) -> FilterNumber {
+    FilterNumber::Whole(i64::try_from(nanos).unwrap_or(i64::MAX))
 }
 
 fn of_text(value: &str, test: &Test) -> bool {
@@ -73,14 +74,14 @@ fn of_text(value: &str, test: &Test) -> bool {
         Test::Exists => !value.is_empty(),
         Test::Equal(wanted) => value.eq_ignore_ascii_case(wanted),
         Test::Contains(part) => holds(value, part),
-        Test::Compare(..) => Number::read(value).is_some_and(|number| of_number(number, test)),
+        Test::Compare(..) => FilterNumber::read(value).is_some_and(|number| of_number(number, test)),
     }
 }
 
-fn of_number(number: Number, test: &Test) -> bool {
+fn of_number(number: FilterNumber, test: &Test) -> bool {
     let Test::Compare(comparison, wanted) = test else { return matches!(test, Test::Exists) };
     let order = match (number, *wanted) {
-        (Number::Whole(a), Number::Whole(b)) => Some(a.cmp(&b)),
+        (FilterNumber::Whole(a), FilterNumber::Whole(b)) => Some(a.cmp(&b)),
         (a, b) => a.float().partial_cmp(&b.float()),
     };
     order.is_some_and(|order| match comparison {
@@ -92,7 +93,7 @@ fn of_number(number: Number, test: &Test) -> bool {
     })
 }
 
-impl Number {
+impl FilterNumber {
     fn float(self) -> f64 {
         match self {
             Self::Whole(number) => number as f64,
@@ -105,8 +106,8 @@ fn of_value(value: &Any, test: &Test) -> bool {
     match (test, value) {
         (Test::Exists, _) => true,
         (Test::Contains(part), _) => value_holds(value, part),
-        (_, Any::IntValue(number)) => of_number(Number::Whole(*number), test),
-        (_, Any::DoubleValue(number)) => of_number(Number::Float(*number), test),
+        (_, Any::IntValue(number)) => of_number(FilterNumber::Whole(*number), test),
+        (_, Any::DoubleValue(number)) => of_number(FilterNumber::Float(*number), test),
         (_, Any::StringValue(value)) => of_text(value, test),
         _ => false,
     }

@@ -5,12 +5,12 @@ use std::io::Write;
 use std::time::Instant;
 
 use crate::runtime::telemetry::Signal;
-use crate::runtime::telemetry::forward::{Occasional, Outage};
+use crate::runtime::telemetry::forward::{ExportOutage, Occasional};
 
 /// What was said of one signal.
 #[derive(Default)]
 pub(super) struct LaneReports {
-    failures: Outage,
+    failures: ExportOutage,
     drops: Occasional,
     dropped: u64,
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::export::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
+use super::export::{LOGS, METRICS, OtlpExport, SignalExport, TRACES, UnreadableExport};
 use super::state::Console;
 use super::{jaeger, own_page};
 use crate::otlp::RefusedItems;
@@ -113,7 +113,7 @@ impl Console {
         if resource_spans.is_none() && resource_logs.is_none() && resource_metrics.is_none() {
             return Err("it has none of resourceSpans, resourceLogs, resourceMetrics".into());
         }
-        let read = |signal: &'static Signal| {
+        let read = |signal: &'static SignalExport| {
             let export = OtlpExport::read(signal, document.clone(), true).map_err(|why| match why {
                 UnreadableExport::TooMuch => "it holds too much".to_owned(),
                 UnreadableExport::Malformed(why) => why,

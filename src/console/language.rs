@@ -1,6 +1,6 @@
 //! The query language: what a person types to find traces, read into terms. docs/console.md has it in words.
 
-use super::subject::{Subject, Test};
+use super::subject::{FilterSubject, Test};
 
 /// The longest filter, in bytes.
 const MOST_BYTES: usize = 2_000;
@@ -13,7 +13,7 @@ pub(super) enum Term {
     /// In lower case; to be found anywhere in the trace.
     Text(String),
     /// What one span has to meet, or what no span may.
-    Field { subject: Subject, test: Test, negated: bool },
+    Field { subject: FilterSubject, test: Test, negated: bool },
 }
 
 /// Why a filter is not understood, and where: the place of a character, the first being 1.
@@ -38,7 +38,7 @@ const EXISTS: [(&str, bool); 2] = [("exists", false), ("!exists", true)];
 /// # Errors
 /// What is not understood, and where.
 pub(super) fn read(text: &str) -> Result<Vec<Term>, FilterError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = FilterReader { text, at: 0 };
     if text.len() > MOST_BYTES {
         return Err(reader.error(0, format!("a filter is {MOST_BYTES} bytes long at most")));
     }
@@ -52,13 +52,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Term>, FilterError> {
     Ok(terms)
 }
 
-struct Reader<'a> {
+struct FilterReader<'a> {
     text: &'a str,
     /// In bytes.
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FilterReader<'a> {
     fn error(&self, at: usize, why: impl Into<String>) -> FilterError {
         FilterError { at: self.text[..at].chars().count() + 1, why: why.into() }
     }
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
             && !quoted
         {
             self.at += name.len();
-            return Ok(Term::Field { subject: Subject::of(&word), test: Test::Exists, negated });
+            return Ok(Term::Field { subject: FilterSubject::of(&word), test: Test::Exists, negated });
         }
         self.at = after;
         Ok(Term::Text(word.to_lowercase()))
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
             ));
         }
         let value = if self.rest().starts_with('"') { self.word()?.0 } else { self.until(|_| false) };
-        let subject = Subject::of(key);
+        let subject = FilterSubject::of(key);
         let test = subject.test(operator, &value).map_err(|why| self.error(from, why))?;
         Ok(Term::Field { subject, test, negated: operator.starts_with('!') })
     }

@@ -1,14 +1,14 @@
 //! The query language as a person writes it, right and wrong.
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::console::subject::{Comparison, Number};
+use crate::console::subject::{Comparison, FilterNumber};
 
-fn field(subject: Subject, test: Test, negated: bool) -> Term {
+fn field(subject: FilterSubject, test: Test, negated: bool) -> Term {
     Term::Field { subject, test, negated }
 }
 
 fn attribute(key: &str, test: Test) -> Term {
-    field(Subject::Attribute(key.into()), test, false)
+    field(FilterSubject::Attribute(key.into()), test, false)
 }
 
 fn equal(value: &str) -> Test {
@@ -22,28 +22,28 @@ fn text(word: &str) -> Term {
 #[test]
 fn every_operator_is_read_with_and_without_spaces_around_it() {
     use Comparison::{Greater, GreaterOrEqual, Less, LessOrEqual};
-    let compare = |comparison, number| Test::Compare(comparison, Number::Whole(number));
+    let compare = |comparison, number| Test::Compare(comparison, FilterNumber::Whole(number));
     for (query, expected) in [
         ("a.b=c", attribute("a.b", equal("c"))),
         ("a.b = c", attribute("a.b", equal("c"))),
-        ("a!=1", field(Subject::Attribute("a".into()), equal("1"), true)),
+        ("a!=1", field(FilterSubject::Attribute("a".into()), equal("1"), true)),
         ("a~Bc", attribute("a", Test::Contains("bc".into()))),
-        ("a !~ b", field(Subject::Attribute("a".into()), Test::Contains("b".into()), true)),
+        ("a !~ b", field(FilterSubject::Attribute("a".into()), Test::Contains("b".into()), true)),
         ("a>5", attribute("a", compare(Greater, 5))),
         ("a >= 5", attribute("a", compare(GreaterOrEqual, 5))),
         ("a<5", attribute("a", compare(Less, 5))),
         ("a<=-5", attribute("a", compare(LessOrEqual, -5))),
         ("a>9007199254740993", attribute("a", compare(Greater, 9_007_199_254_740_993))),
-        ("a>0.5", attribute("a", Test::Compare(Greater, Number::Float(0.5)))),
+        ("a>0.5", attribute("a", Test::Compare(Greater, FilterNumber::Float(0.5)))),
         ("error.type exists", attribute("error.type", Test::Exists)),
-        ("error.type !exists", field(Subject::Attribute("error.type".into()), Test::Exists, true)),
-        ("duration>100ms", field(Subject::Duration, compare(Greater, 100_000_000), false)),
-        ("Duration < 1.5s", field(Subject::Duration, compare(Less, 1_500_000_000), false)),
-        ("span.duration>250", field(Subject::SpanDuration, compare(Greater, 250_000_000), false)),
-        ("service=order-service", field(Subject::Service, equal("order-service"), false)),
-        ("status=error", field(Subject::Status, equal("error"), false)),
-        ("kind=SERVER", field(Subject::Kind, equal("SERVER"), false)),
-        ("name=\"POST /api/orders\"", field(Subject::Name, equal("POST /api/orders"), false)),
+        ("error.type !exists", field(FilterSubject::Attribute("error.type".into()), Test::Exists, true)),
+        ("duration>100ms", field(FilterSubject::Duration, compare(Greater, 100_000_000), false)),
+        ("Duration < 1.5s", field(FilterSubject::Duration, compare(Less, 1_500_000_000), false)),
+        ("span.duration>250", field(FilterSubject::SpanDuration, compare(Greater, 250_000_000), false)),
+        ("service=order-service", field(FilterSubject::Service, equal("order-service"), false)),
+        ("status=error", field(FilterSubject::Status, equal("error"), false)),
+        ("kind=SERVER", field(FilterSubject::Kind, equal("SERVER"), false)),
+        ("name=\"POST /api/orders\"", field(FilterSubject::Name, equal("POST /api/orders"), false)),
         ("url.full=http://x/?a=b", attribute("url.full", equal("http://x/?a=b"))),
         (r#"a="say \"hi\" \\""#, attribute("a", equal(r#"say "hi" \"#))),
         (r#""a key"=b"#, attribute("a key", equal("b"))),

@@ -113,12 +113,12 @@ fn base(console: &Console) -> String {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct WantedLesson {
     name: String,
 }
 
 /// `POST /api/lessons/stage {"name":…}`: 202; the stage is set, after the one before is repaired.
-async fn stage(console: web::Data<Console>, wanted: web::Json<Wanted>) -> HttpResponse {
+async fn stage(console: web::Data<Console>, wanted: web::Json<WantedLesson>) -> HttpResponse {
     let Some(scenario) = Scenario::named(&wanted.name) else {
         return jaeger::error(StatusCode::NOT_FOUND, "no such lesson");
     };

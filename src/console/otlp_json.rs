@@ -61,7 +61,7 @@ struct Json<T>(T);
 
 impl Serialize for OriginGroup<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.always("resource", &Json(&*self.origin.resource))?;
         fields.always("scopeSpans", &[Json(self)])?;
         fields.text("schemaUrl", &self.origin.schemas.resource)?;
@@ -73,7 +73,7 @@ impl Serialize for OriginGroup<'_> {
 impl Serialize for Json<&OriginGroup<'_>> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let OriginGroup { origin, spans } = self.0;
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.always("scope", &Json(&origin.scope))?;
         fields.list("spans", spans.iter().copied())?;
         fields.text("schemaUrl", &origin.schemas.scope)?;
@@ -83,7 +83,7 @@ impl Serialize for Json<&OriginGroup<'_>> {
 
 impl Serialize for Json<&Resource> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.list("attributes", &self.0.attributes)?;
         fields.number("droppedAttributesCount", self.0.dropped_attributes_count)?;
         fields.done()
@@ -92,7 +92,7 @@ impl Serialize for Json<&Resource> {
 
 impl Serialize for Json<&InstrumentationScope> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.text("name", &self.0.name)?;
         fields.text("version", &self.0.version)?;
         fields.list("attributes", &self.0.attributes)?;
@@ -103,7 +103,7 @@ impl Serialize for Json<&InstrumentationScope> {
 
 impl Serialize for Json<&Span> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let (span, mut fields) = (self.0, Fields::of(to)?);
+        let (span, mut fields) = (self.0, JsonObject::of(to)?);
         fields.id("traceId", &span.trace_id)?;
         fields.id("spanId", &span.span_id)?;
         fields.text("traceState", &span.trace_state)?;
@@ -126,7 +126,7 @@ impl Serialize for Json<&Span> {
 
 impl Serialize for Json<&Event> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.nanos("timeUnixNano", self.0.time_unix_nano)?;
         fields.text("name", &self.0.name)?;
         fields.list("attributes", &self.0.attributes)?;
@@ -137,7 +137,7 @@ impl Serialize for Json<&Event> {
 
 impl Serialize for Json<&Link> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.id("traceId", &self.0.trace_id)?;
         fields.id("spanId", &self.0.span_id)?;
         fields.text("traceState", &self.0.trace_state)?;
@@ -150,7 +150,7 @@ impl Serialize for Json<&Link> {
 
 impl Serialize for Json<Option<&Status>> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         if let Some(status) = self.0 {
             fields.text("message", &status.message)?;
             fields.number("code", status.code)?;
@@ -161,7 +161,7 @@ impl Serialize for Json<Option<&Status>> {
 
 impl Serialize for Json<&KeyValue> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.always("key", &self.0.key)?;
         fields.always("value", &Json(self.0.value.as_ref()))?;
         fields.done()
@@ -178,15 +178,15 @@ impl Serialize for Json<&AnyValue> {
 /// even where it is empty.
 impl Serialize for Json<Option<&AnyValue>> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         match self.0.and_then(|value| value.value.as_ref()) {
             Some(Any::StringValue(text)) => fields.always("stringValue", text)?,
             Some(Any::BoolValue(flag)) => fields.always("boolValue", flag)?,
             Some(Any::IntValue(number)) => fields.always("intValue", &format_args!("{number}"))?,
             Some(Any::DoubleValue(number)) => fields.always("doubleValue", &attributes::double(*number))?,
             Some(Any::BytesValue(bytes)) => fields.always("bytesValue", &STANDARD.encode(bytes))?,
-            Some(Any::ArrayValue(list)) => fields.always("arrayValue", &Values(&list.values))?,
-            Some(Any::KvlistValue(list)) => fields.always("kvlistValue", &Values(&list.values))?,
+            Some(Any::ArrayValue(list)) => fields.always("arrayValue", &MessageValues(&list.values))?,
+            Some(Any::KvlistValue(list)) => fields.always("kvlistValue", &MessageValues(&list.values))?,
             // Of profiles; a trace has no table that it could point into.
             Some(Any::StringValueStrindex(_)) | None => {}
         }
@@ -195,23 +195,23 @@ impl Serialize for Json<Option<&AnyValue>> {
 }
 
 /// The values of a list or of an object.
-struct Values<'a, T>(&'a [T]);
+struct MessageValues<'a, T>(&'a [T]);
 
-impl<'a, T> Serialize for Values<'a, T>
+impl<'a, T> Serialize for MessageValues<'a, T>
 where
     Json<&'a T>: Serialize,
 {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::of(to)?;
+        let mut fields = JsonObject::of(to)?;
         fields.list("values", self.0)?;
         fields.done()
     }
 }
 
 /// The fields of one message.
-struct Fields<M>(M);
+struct JsonObject<M>(M);
 
-impl<M: SerializeMap> Fields<M> {
+impl<M: SerializeMap> JsonObject<M> {
     fn of<S: Serializer<SerializeMap = M, Error = M::Error>>(to: S) -> Result<Self, M::Error> {
         to.serialize_map(None).map(Self)
     }

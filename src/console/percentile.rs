@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// A histogram's upper bounds in seconds, ascending, each with how many durations were at most that.
 /// The last bound is infinite.
-pub(super) type Buckets = Vec<(f64, f64)>;
+pub(super) type BucketCounts = Vec<(f64, f64)>;
 
 /// What is known of a 95th percentile.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +33,7 @@ impl Percentile {
     ///
     /// At any bound, each histogram has counted at least what stands at its own largest bound up to
     /// there. So no two are ever added bucket by bucket, and what comes out is true of all.
-    pub(super) fn of_buckets(histograms: &[&Buckets]) -> Option<Self> {
+    pub(super) fn of_buckets(histograms: &[&BucketCounts]) -> Option<Self> {
         let total: f64 = histograms.iter().filter_map(|buckets| buckets.last()).map(|last| last.1).sum();
         if total <= 0.0 {
             return None;
@@ -62,12 +62,12 @@ impl Percentile {
 }
 
 /// How many were certainly at most this long.
-fn up_to(buckets: &Buckets, bound: f64) -> f64 {
+fn up_to(buckets: &BucketCounts, bound: f64) -> f64 {
     buckets.iter().rfind(|bucket| bucket.0 <= bound).map_or(0.0, |bucket| bucket.1)
 }
 
 /// The largest finite bound, where durations lie beyond it.
-fn overflows(buckets: &Buckets) -> Option<f64> {
+fn overflows(buckets: &BucketCounts) -> Option<f64> {
     let (bound, counted) = buckets.iter().rfind(|bucket| bucket.0.is_finite())?;
     buckets.last().filter(|all| all.1 > *counted).map(|_| *bound)
 }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn of_buckets_it_is_a_bound_and_not_a_place_in_between() {
-        let of = |buckets: &Buckets| Percentile::of_buckets(&[buckets]);
+        let of = |buckets: &BucketCounts| Percentile::of_buckets(&[buckets]);
         assert_eq!(of(&vec![(0.5, 0.0), (1.5, 10.0), (INF, 10.0)]), Some(Percentile::AtMost(1.5)));
         assert_eq!(of(&vec![(0.1, 95.0), (1.0, 100.0), (INF, 100.0)]), Some(Percentile::AtMost(0.1)));
         assert_eq!(of(&vec![(0.1, 94.0), (1.0, 100.0), (INF, 100.0)]), Some(Percentile::AtMost(1.0)));

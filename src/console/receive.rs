@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{BodyHead, OtlpRefusal, unpack};
-use super::export::{LOGS, METRICS, OtlpExport, Signal, TRACES, UnreadableExport};
+use super::export::{LOGS, METRICS, OtlpExport, SignalExport, TRACES, UnreadableExport};
 use super::state::Console;
 
 /// The receiver's routes, each also with a slash at its end.
@@ -129,7 +129,7 @@ impl From<UnreadableExport> for OtlpRefusal {
 
 /// Reads, takes and answers: the same for every signal.
 async fn receive<A: Message + Serialize>(
-    signal: &'static Signal,
+    signal: &'static SignalExport,
     console: &Console,
     request: &HttpRequest,
     body: web::Payload,
@@ -149,7 +149,7 @@ async fn receive<A: Message + Serialize>(
 
 /// Unpacks, decodes, retains, sends on and hands over a body, whatever brought it.
 pub(super) fn take_body<A>(
-    signal: &'static Signal,
+    signal: &'static SignalExport,
     console: &Console,
     head: BodyHead<'_>,
     is_json: bool,

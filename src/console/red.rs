@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::percentile::{Buckets, Percentile};
+use super::percentile::{BucketCounts, Percentile};
 use super::served::ServedDurations;
 use crate::exposition::MetricSample;
 use crate::schema::{OTHER_METHOD, OTHER_ROUTE, Ports, Role, SERVICES, names};
@@ -34,7 +34,7 @@ const MOST_BUCKETS: usize = 64;
 struct RouteCounts {
     count: f64,
     errors: f64,
-    buckets: Buckets,
+    buckets: BucketCounts,
 }
 
 /// One scrape of a service.
@@ -120,7 +120,7 @@ impl ServiceHistory {
         let all = RouteCounts {
             count: since.iter().map(|(.., route)| route.count).sum(),
             errors: since.iter().map(|(.., route)| route.errors).sum(),
-            buckets: Buckets::new(),
+            buckets: BucketCounts::new(),
         };
         let histograms: Vec<_> = since.iter().map(|(.., route)| &route.buckets).collect();
         let p95 = served.of_all(service).or_else(|| Percentile::of_buckets(&histograms));

@@ -94,13 +94,13 @@ pub(super) fn console_of(max_memory_mib: usize) -> web::Data<Console> {
 }
 
 /// What the page's port answered.
-pub(super) struct Answered {
+pub(super) struct SampleAnswer {
     pub(super) status: u16,
     pub(super) json: serde_json::Value,
 }
 
 /// Asks a console on whose ports there is no lab.
-async fn ask(console: &web::Data<Console>, request: TestRequest, headers: &[(&str, &str)]) -> Answered {
+async fn ask(console: &web::Data<Console>, request: TestRequest, headers: &[(&str, &str)]) -> SampleAnswer {
     let shutdown = web::Data::new(Shutdown::new(Duration::ZERO));
     let app = App::new().app_data(console.clone()).app_data(shutdown).configure(page::routes);
     let app = init_service(app).await;
@@ -110,10 +110,10 @@ async fn ask(console: &web::Data<Console>, request: TestRequest, headers: &[(&st
     }
     let response = call_service(&app, request.to_request()).await;
     let status = response.status().as_u16();
-    Answered { status, json: serde_json::from_slice(&read_body(response).await).unwrap_or_default() }
+    SampleAnswer { status, json: serde_json::from_slice(&read_body(response).await).unwrap_or_default() }
 }
 
-pub(super) async fn get(console: &web::Data<Console>, path: &str) -> Answered {
+pub(super) async fn get(console: &web::Data<Console>, path: &str) -> SampleAnswer {
     ask(console, TestRequest::get().uri(path), &[]).await
 }
 
@@ -122,7 +122,7 @@ pub(super) async fn post(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> Answered {
+) -> SampleAnswer {
     ask(console, TestRequest::post().uri(path).set_payload(body.to_owned()), headers).await
 }
 

@@ -149,12 +149,12 @@ fn told(entry: &LedgerEntry) -> Option<Value> {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct WantedTraffic {
     on: bool,
 }
 
 /// `POST /api/start/traffic {"on":…}`: what is sent now.
-async fn traffic(console: web::Data<Console>, wanted: web::Json<Wanted>) -> HttpResponse {
+async fn traffic(console: web::Data<Console>, wanted: web::Json<WantedTraffic>) -> HttpResponse {
     let config = match lab(&console) {
         Ok(config) => config,
         Err(refusal) => return refusal.into(),

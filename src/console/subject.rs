@@ -4,7 +4,7 @@ use super::params::duration;
 
 /// What a term asks about.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Subject {
+pub(super) enum FilterSubject {
     Service,
     Name,
     Kind,
@@ -23,7 +23,7 @@ pub(super) enum Test {
     Equal(String),
     /// The same, in lower case.
     Contains(String),
-    Compare(Comparison, Number),
+    Compare(Comparison, FilterNumber),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,12 +37,12 @@ pub(super) enum Comparison {
 
 /// A number to compare with; whole ones keep all their digits. A duration is nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
+pub(super) enum FilterNumber {
     Whole(i64),
     Float(f64),
 }
 
-impl Subject {
+impl FilterSubject {
     pub(super) fn of(key: &str) -> Self {
         match key.to_ascii_lowercase().as_str() {
             "service" => Self::Service,
@@ -71,11 +71,11 @@ impl Subject {
             Self::Duration | Self::SpanDuration => {
                 let nanos = duration(value).and_then(|nanos| i64::try_from(nanos).ok());
                 let nanos = nanos.ok_or_else(|| format!("'{value}' is no duration such as 100ms or 1.5s"))?;
-                Ok(Test::Compare(comparison, Number::Whole(nanos)))
+                Ok(Test::Compare(comparison, FilterNumber::Whole(nanos)))
             }
             _ if operator.ends_with('~') => Ok(Test::Contains(value.to_lowercase())),
             _ if comparison == Comparison::Equal => self.among(value).map(|()| Test::Equal(value.into())),
-            _ => match Number::read(value) {
+            _ => match FilterNumber::read(value) {
                 Some(number) => Ok(Test::Compare(comparison, number)),
                 None => Err(format!("'{value}' is no number, and '{operator}' compares numbers")),
             },
@@ -96,7 +96,7 @@ impl Subject {
     }
 }
 
-impl Number {
+impl FilterNumber {
     pub(super) fn read(text: &str) -> Option<Self> {
         let float = || text.parse().ok().filter(|number: &f64| !number.is_nan()).map(Self::Float);
         text.parse().ok().map(Self::Whole).or_else(float)

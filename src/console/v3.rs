@@ -111,7 +111,7 @@ fn parse(params: &Params<'_>) -> Result<Search, String> {
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct FoundTraces<'a> {
     result: TracesData<'a>,
 }
 
@@ -127,7 +127,7 @@ fn result(traces: &[Arc<StoredTrace>]) -> HttpResponse {
     if groups.is_empty() {
         return error(StatusCode::NOT_FOUND, "No traces found");
     }
-    HttpResponse::Ok().json(Found { result: TracesData { resource_spans: groups } })
+    HttpResponse::Ok().json(FoundTraces { result: TracesData { resource_spans: groups } })
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse {

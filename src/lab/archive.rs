@@ -78,7 +78,7 @@ async fn export(config: &ConsoleExport) -> anyhow::Result<()> {
 
 async fn import(config: &ConsoleImport) -> anyhow::Result<()> {
     let files = files(&config.dir)?;
-    let mut sender = Sender {
+    let mut sender = ArchiveSender {
         http: OneShot::new(WITHIN, 1 << 20),
         url: format!("{}/api/data/import", config.console.url()),
         sums: serde_json::Map::new(),
@@ -113,7 +113,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, Invalid> {
 }
 
 /// Lines by parts; a document as a whole.
-async fn send(path: &Path, sender: &mut Sender) -> anyhow::Result<()> {
+async fn send(path: &Path, sender: &mut ArchiveSender) -> anyhow::Result<()> {
     if path.extension().is_some_and(|kind| kind == DOCUMENT) {
         let length = fs::metadata(path)?.len();
         if length > LARGEST_DOCUMENT as u64 {
@@ -141,13 +141,13 @@ async fn send(path: &Path, sender: &mut Sender) -> anyhow::Result<()> {
 }
 
 /// Sends parts and sums up what came of them.
-struct Sender {
+struct ArchiveSender {
     http: OneShot,
     url: String,
     sums: serde_json::Map<String, Value>,
 }
 
-impl Sender {
+impl ArchiveSender {
     async fn part(&mut self, part: String) -> anyhow::Result<()> {
         if part.trim().is_empty() {
             return Ok(());

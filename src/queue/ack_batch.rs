@@ -14,11 +14,11 @@ pub(super) struct AckBatcher<T> {
     /// Most in one call.
     limit: usize,
     /// At most as many as there are deliveries in flight.
-    waiting: Mutex<VecDeque<Waiting<T>>>,
+    waiting: Mutex<VecDeque<WaitingAck<T>>>,
     turn: tokio::sync::Mutex<()>,
 }
 
-struct Waiting<T> {
+struct WaitingAck<T> {
     item: T,
     answer: oneshot::Sender<Result<(), QueueError>>,
 }
@@ -38,7 +38,7 @@ impl<T> AckBatcher<T> {
         F: Future<Output = Result<FailedAcks, QueueError>>,
     {
         let (answer, mut answered) = oneshot::channel();
-        self.waiting().push_back(Waiting { item, answer });
+        self.waiting().push_back(WaitingAck { item, answer });
         loop {
             let turn = tokio::select! {
                 // The answer first: a caller that has it must not queue for another call.
@@ -80,7 +80,7 @@ impl<T> AckBatcher<T> {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting<T>>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<WaitingAck<T>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::doorbell::Doorbell;
 use self::file::within;
 use self::row::{Columns, millis, receipt};
-use self::take::Known;
+use self::take::KnownQueue;
 use super::ack_batch::{AckBatcher, FailedAcks};
 use super::wire::{self, now_ms};
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError};
@@ -61,7 +61,7 @@ pub struct Embedded {
     file: SqliteFile,
     doorbell: Doorbell,
     /// What `receive` knows, so that it asks the file only when there is something.
-    known: Mutex<Known>,
+    known: Mutex<KnownQueue>,
     /// Receipts to be acknowledged.
     acks: AckBatcher<(i64, String)>,
     stopped: CancellationToken,
@@ -76,7 +76,7 @@ impl Embedded {
             dead_letters: None,
             doorbell: Doorbell::of(&path),
             file: file::file(path),
-            known: Mutex::new(Known::nothing(visibility_timeout)),
+            known: Mutex::new(KnownQueue::nothing(visibility_timeout)),
             acks: AckBatcher::new(BATCH),
             stopped: CancellationToken::new(),
         }

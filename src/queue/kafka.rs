@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::client::{Access, Topics, blocking};
 use self::incoming::Incoming;
-use self::outgoing::{Outgoing, Record};
+use self::outgoing::{Outgoing, OutgoingRecord};
 use self::reader::Reader;
 use super::broker::{CALL_TIMEOUT, within};
 use super::{DeadLetter, Deliver, Delivery, Depth, Describe, Inspect, Message, QueueError, wire};
@@ -123,7 +123,7 @@ impl Kafka {
         self.incoming.try_lock().ok()?.clone()
     }
 
-    async fn send(&self, records: Vec<Record>) -> Result<(), QueueError> {
+    async fn send(&self, records: Vec<OutgoingRecord>) -> Result<(), QueueError> {
         within(CALL_TIMEOUT, async {
             self.reader().await?;
             self.outgoing().await?.send(records).await
@@ -159,7 +159,8 @@ impl Describe for Kafka {
 impl Deliver for Kafka {
     async fn publish(&self, batch: &[Message]) -> Result<(), QueueError> {
         wire::check(batch)?;
-        self.send(batch.iter().map(|message| Record::of(&self.topics.main, message, [])).collect()).await
+        self.send(batch.iter().map(|message| OutgoingRecord::of(&self.topics.main, message, [])).collect())
+            .await
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
@@ -198,7 +199,7 @@ impl Deliver for Kafka {
             return Ok(());
         };
         let fields = wire::dead_fields(delivery, reason);
-        let kept = self.send(vec![Record::of(&self.topics.dead, &delivery.message, fields)]).await;
+        let kept = self.send(vec![OutgoingRecord::of(&self.topics.dead, &delivery.message, fields)]).await;
         match &kept {
             Ok(()) => incoming.settle(delivery),
             Err(_) => incoming.put_back(delivery, NOT_KEPT),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
-use self::batch::{Batch, PublishTarget};
+use self::batch::{PublishTarget, RelayBatch};
 use super::metrics::RelayMetrics;
 use super::outage::Outage;
 use super::span::QueueSpans;
@@ -42,7 +42,7 @@ pub struct Pending {
 /// Outbox: messages that wait to be published, stored in the same transaction as what they tell about.
 /// Errors are reasons for the log; every call has a timeout.
 #[async_trait]
-pub trait Outbox: Send + Sync {
+pub trait RelayedOutbox: Send + Sync {
     /// Takes or renews the right to publish: true while `owner` holds it.
     async fn lease(&self, owner: &str, ttl: Duration) -> Result<bool, String>;
 
@@ -55,7 +55,7 @@ pub trait Outbox: Send + Sync {
     /// Removes rows whose messages the broker has.
     async fn published(&self, seqs: &[i64]) -> Result<(), String>;
 
-    /// [`Outbox::published`], then [`Outbox::pending`]: in one step where the store can.
+    /// [`RelayedOutbox::published`], then [`RelayedOutbox::pending`]: in one step where the store can.
     async fn published_and_next(&self, seqs: &[i64], limit: i64) -> Result<Vec<Pending>, String> {
         self.published(seqs).await?;
         self.pending(limit).await
@@ -74,7 +74,7 @@ pub trait Outbox: Send + Sync {
 /// Publishes until `shutdown` begins, then once more, within the grace, what is committed by then.
 /// Begin it after the server has stopped: a request in flight may still commit.
 pub async fn run(
-    outbox: Arc<dyn Outbox>,
+    outbox: Arc<dyn RelayedOutbox>,
     queue: Arc<dyn Queue>,
     owner: String,
     faults: Faults,
@@ -108,7 +108,7 @@ pub async fn run(
 }
 
 /// Keeps the gauge alive while a round is stuck with a broker that is away. Never ends.
-async fn count(outbox: &dyn Outbox, metrics: &RelayMetrics) {
+async fn count(outbox: &dyn RelayedOutbox, metrics: &RelayMetrics) {
     loop {
         if let Ok(messages) = outbox.count().await {
             metrics.outbox_pending(messages);
@@ -118,7 +118,7 @@ async fn count(outbox: &dyn Outbox, metrics: &RelayMetrics) {
 }
 
 struct Relay {
-    outbox: Arc<dyn Outbox>,
+    outbox: Arc<dyn RelayedOutbox>,
     queue: Arc<dyn Queue>,
     spans: QueueSpans,
     metrics: Arc<RelayMetrics>,
@@ -183,7 +183,7 @@ impl Relay {
     async fn publish_batch(&mut self, pending: Vec<Pending>) -> Result<Vec<i64>, String> {
         self.refused()?;
         let (queue, outbox, metrics) = (&*self.queue, &*self.outbox, &*self.metrics);
-        let batch = Batch::of(pending, &self.spans, &self.faults);
+        let batch = RelayBatch::of(pending, &self.spans, &self.faults);
         let published = batch.publish(PublishTarget { queue, outbox, metrics }).await?;
         self.outage.worked();
         Ok(published)

@@ -25,7 +25,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 use self::validator::{ValidatorClient, ValidatorError, ValidatorSettings};
-use super::{Answer, PAGE_COPIES};
+use super::{PAGE_COPIES, RoleAnswer};
 use crate::api::client::IDEMPOTENCY_KEY;
 use crate::api::{MAX_PAGE_BYTES, OrderClient, PageQuery, Passed, UserClient};
 use crate::config::RoleConfig;
@@ -124,22 +124,22 @@ async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(OPENAPI)
 }
 
-async fn list_users(users: Data<UserClient>, request: HttpRequest) -> Answer {
+async fn list_users(users: Data<UserClient>, request: HttpRequest) -> RoleAnswer {
     let page = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
     let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     users.list(page).await.map(answer)
 }
 
-async fn create_user(users: Data<UserClient>, body: JsonText) -> Answer {
+async fn create_user(users: Data<UserClient>, body: JsonText) -> RoleAnswer {
     users.create(body.0).await.map(answer)
 }
 
-async fn read_user(users: Data<UserClient>, path: Path<String>) -> Answer {
+async fn read_user(users: Data<UserClient>, path: Path<String>) -> RoleAnswer {
     let id = id(&path).ok_or_else(|| Problem::not_found("no such user"))?;
     users.get(id).await.map(answer)
 }
 
-async fn list_orders(orders: Data<OrderClient>, request: HttpRequest) -> Answer {
+async fn list_orders(orders: Data<OrderClient>, request: HttpRequest) -> RoleAnswer {
     let page = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
     let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     orders.list(page).await.map(answer)
@@ -150,7 +150,7 @@ async fn create_order(
     validator: Data<ValidatorClient>,
     request: HttpRequest,
     body: JsonText,
-) -> Answer {
+) -> RoleAnswer {
     match validator.validate(&body.0).await {
         Ok(verdict) if !verdict.valid => {
             return Err(Problem::invalid(verdict.errors).with_warnings(verdict.warnings));
@@ -168,7 +168,7 @@ async fn create_order(
     orders.create(body.0, &key).await.map(answer)
 }
 
-async fn validate_order(validator: Data<ValidatorClient>, body: JsonText) -> Answer {
+async fn validate_order(validator: Data<ValidatorClient>, body: JsonText) -> RoleAnswer {
     match validator.validate(&body.0).await {
         Ok(verdict) => Ok(HttpResponse::Ok().json(verdict)),
         Err(error @ ValidatorError::Timeout) => Err(Problem::timeout(error.to_string())),
@@ -176,12 +176,12 @@ async fn validate_order(validator: Data<ValidatorClient>, body: JsonText) -> Ans
     }
 }
 
-async fn read_order(orders: Data<OrderClient>, path: Path<String>) -> Answer {
+async fn read_order(orders: Data<OrderClient>, path: Path<String>) -> RoleAnswer {
     let id = id(&path).ok_or_else(|| Problem::not_found("no such order"))?;
     orders.get(id).await.map(answer)
 }
 
-async fn set_status(orders: Data<OrderClient>, path: Path<String>, body: JsonText) -> Answer {
+async fn set_status(orders: Data<OrderClient>, path: Path<String>, body: JsonText) -> RoleAnswer {
     let id = id(&path).ok_or_else(|| Problem::not_found("no such order"))?;
     orders.set_status(id, body.0).await.map(answer)
 }

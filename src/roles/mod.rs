@@ -18,7 +18,7 @@ use crate::store::{Db, StoreError};
 const PAGE_COPIES: usize = 3;
 
 /// What a handler returns.
-type Answer = Result<actix_web::HttpResponse, Problem>;
+type RoleAnswer = Result<actix_web::HttpResponse, Problem>;
 
 /// Runs one role until it is told to stop.
 pub async fn run(role: Role, config: RoleConfig) -> anyhow::Result<()> {

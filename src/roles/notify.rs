@@ -18,7 +18,7 @@ use metrics::counter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, PAGE_COPIES, open_store, shared};
+use super::{PAGE_COPIES, RoleAnswer, open_store, shared};
 use crate::api::MAX_PAGE_BYTES;
 use crate::config::{RoleConfig, Transport};
 use crate::queue::{self, Queue, worker};
@@ -44,12 +44,12 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     runtime.spawn(notifications.clone().forget(config.store.retention, runtime.shutdown().clone()));
     let queue = queue::open(&config.queue, &config.store.data_dir()).await?;
     queue::watch(&queue, Role::Notify.service().queue, &mut runtime);
-    let handler = handler::Sender::new(notifications.clone(), config.notify.notify_delay);
+    let handler = handler::NotificationSender::new(notifications.clone(), config.notify.notify_delay);
     let handler = queue::fault::Faulty::new(handler, runtime.faults());
     let policy = worker::Policy::from(&config.queue);
     runtime.spawn(worker::run(queue.clone(), Arc::new(handler), policy, runtime.shutdown().clone()));
     let faults = runtime.faults().are_possible();
-    let state = State { queue, transport: config.queue.queue_transport, faults };
+    let state = NotifyState { queue, transport: config.queue.queue_transport, faults };
     runtime.serve(move |app| router(app, &notifications, &state)).await
 }
 
@@ -58,14 +58,14 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
 const MAX_WEBHOOK: usize = 1024 * 1024;
 
 #[derive(Clone)]
-struct State {
+struct NotifyState {
     queue: Arc<dyn Queue>,
     transport: Transport,
     /// Whether faults are possible here.
     faults: bool,
 }
 
-fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &State) {
+fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &NotifyState) {
     app.app_data(shared(notifications))
         .app_data(shared(state))
         .service(web::resource("/notifications").get(list))
@@ -79,13 +79,17 @@ fn router(app: &mut ServiceConfig, notifications: &Notifications, state: &State)
 /// `?orderId=&before=&limit=`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Filter {
+struct NotificationFilter {
     order_id: Option<String>,
     before: Option<String>,
     limit: Option<String>,
 }
 
-async fn list(notifications: Data<Notifications>, request: HttpRequest, filter: Query<Filter>) -> Answer {
+async fn list(
+    notifications: Data<Notifications>,
+    request: HttpRequest,
+    filter: Query<NotificationFilter>,
+) -> RoleAnswer {
     let number = |text: &Option<String>, name: &str| match text.as_deref().filter(|t| !t.is_empty()) {
         None => Ok(None),
         Some(text) => crate::runtime::body::id(text)
@@ -101,7 +105,7 @@ async fn list(notifications: Data<Notifications>, request: HttpRequest, filter: 
     Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "notifications": rows, "next": next })))
 }
 
-async fn stats(state: Data<State>) -> Answer {
+async fn stats(state: Data<NotifyState>) -> RoleAnswer {
     let depth = state.queue.depth().await.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(HttpResponse::Ok().json(json!({
         "transport": state.transport.as_str(),
@@ -113,13 +117,13 @@ async fn stats(state: Data<State>) -> Answer {
 }
 
 /// What `queue dead replay --all` does, for those who heal a fault and do not know where the queue is.
-async fn replay(state: Data<State>, _: JsonBody) -> Answer {
+async fn replay(state: Data<NotifyState>, _: JsonBody) -> RoleAnswer {
     let replayed = state.queue.replay(None).await;
     let replayed = replayed.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(HttpResponse::Ok().json(json!({ "replayed": replayed })))
 }
 
-async fn receive_alerts(notifications: Data<Notifications>, mut body: JsonUpTo<MAX_WEBHOOK>) -> Answer {
+async fn receive_alerts(notifications: Data<Notifications>, mut body: JsonUpTo<MAX_WEBHOOK>) -> RoleAnswer {
     let alerts = webhook(body.take()).ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "body must be an Alertmanager webhook, version \"4\"")
     })?;
@@ -166,7 +170,7 @@ fn alert(mut value: Value) -> Option<NewAlert> {
     })
 }
 
-async fn alerts(notifications: Data<Notifications>, request: HttpRequest) -> Answer {
+async fn alerts(notifications: Data<Notifications>, request: HttpRequest) -> RoleAnswer {
     let _room = room(&request, MAX_WEBHOOK * PAGE_COPIES).await?;
     let (rows, more) = notifications.alerts().await?;
     Ok(HttpResponse::Ok().json(json!({ "count": rows.len(), "alerts": rows, "more": more })))

@@ -22,7 +22,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
-use super::{Answer, PAGE_COPIES, open_store, shared};
+use super::{PAGE_COPIES, RoleAnswer, open_store, shared};
 use crate::api::client::IDEMPOTENCY_KEY;
 use crate::api::{
     Event, EventKind, MAX_PAGE_BYTES, NewOrder, Order, OrderWithUser, PageQuery, Status, UserClient,
@@ -73,7 +73,7 @@ async fn create(
     users: Data<UserClient>,
     request: HttpRequest,
     body: JsonBody,
-) -> Answer {
+) -> RoleAnswer {
     let key = idempotency_key(&request)?;
     let new = NewOrder::from_json(&body.0).map_err(|e| refuse("validation", Problem::invalid(e)))?;
     match users.exists(new.user_id).await {
@@ -114,7 +114,7 @@ struct OrderPage {
     orders: Vec<Order>,
 }
 
-async fn list(orders: Data<Orders>, faults: Data<Faults>, request: HttpRequest) -> Answer {
+async fn list(orders: Data<Orders>, faults: Data<Faults>, request: HttpRequest) -> RoleAnswer {
     let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
     let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     let page = orders.list(query).await?;
@@ -135,7 +135,7 @@ async fn read_again(orders: &Orders, rows: &[Order], times: u32) -> Result<(), P
     Ok(())
 }
 
-async fn read(orders: Data<Orders>, users: Data<UserClient>, path: Path<String>) -> Answer {
+async fn read(orders: Data<Orders>, users: Data<UserClient>, path: Path<String>) -> RoleAnswer {
     let id = id(&path).ok_or_else(no_such_order)?;
     let order = orders.get(id).await?.ok_or_else(no_such_order)?;
     // The order is ours to answer even while user-service is not there to embed its part.
@@ -146,7 +146,7 @@ async fn read(orders: Data<Orders>, users: Data<UserClient>, path: Path<String>)
     Ok(HttpResponse::Ok().json(OrderWithUser { order, user }))
 }
 
-async fn set_status(orders: Data<Orders>, path: Path<String>, body: JsonBody) -> Answer {
+async fn set_status(orders: Data<Orders>, path: Path<String>, body: JsonBody) -> RoleAnswer {
     let id = id(&path).ok_or_else(no_such_order)?;
     let next = body.0.get("status").and_then(Value::as_str).and_then(Status::parse).ok_or_else(|| {
         let error = "status must be one of pending, completed, failed, cancelled";

@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use metrics::counter;
 use serde::Serialize;
 
-use super::{Answer, PAGE_COPIES, open_store, shared};
+use super::{PAGE_COPIES, RoleAnswer, open_store, shared};
 use crate::api::{MAX_PAGE_BYTES, NewUser, PageQuery, User};
 use crate::config::RoleConfig;
 use crate::runtime::body::{JsonBody, id};
@@ -49,7 +49,7 @@ fn count(_: Option<&'static Route>, status: StatusCode) {
     }
 }
 
-async fn create(users: Data<Users>, body: JsonBody) -> Answer {
+async fn create(users: Data<Users>, body: JsonBody) -> RoleAnswer {
     let new = NewUser::from_json(&body.0).map_err(Problem::invalid)?;
     let user = users.create(&new).await?;
     counter!(names::USERS_CREATED).increment(1);
@@ -66,14 +66,14 @@ struct UserPage {
     users: Vec<User>,
 }
 
-async fn list(users: Data<Users>, request: HttpRequest) -> Answer {
+async fn list(users: Data<Users>, request: HttpRequest) -> RoleAnswer {
     let query = PageQuery::parse(request.query_string()).map_err(Problem::invalid)?;
     let _room = room(&request, MAX_PAGE_BYTES * PAGE_COPIES).await?;
     let page = users.list(query).await?;
     Ok(HttpResponse::Ok().json(UserPage { count: page.rows.len(), next: page.next, users: page.rows }))
 }
 
-async fn read(users: Data<Users>, path: Path<String>) -> Answer {
+async fn read(users: Data<Users>, path: Path<String>) -> RoleAnswer {
     let missing = || Problem::not_found("no such user");
     let id = id(&path).ok_or_else(missing)?;
     let user = users.get(id).await?.ok_or_else(missing)?;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use batch::Queue;
+use batch::LineQueue;
 
 /// How long lines wait for others. A process that is killed loses those of its last moment.
 pub const GATHER: Duration = Duration::from_millis(20);
@@ -37,17 +37,17 @@ pub trait WriterEvents: Send + Sync + 'static {
 
 /// The sending side. Dropping it ends the thread once all is written.
 pub struct LossyWriter {
-    shared: Arc<Shared>,
+    shared: Arc<WriterShared>,
 }
 
-struct Shared {
-    queue: Queue,
+struct WriterShared {
+    queue: LineQueue,
     events: Box<dyn WriterEvents>,
     dropped: AtomicU64,
 }
 
 /// Every writer of this process, for [`flush_all`].
-static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+static WRITERS: Mutex<Vec<Weak<WriterShared>>> = Mutex::new(Vec::new());
 
 impl LossyWriter {
     /// Starts the thread that writes to `sink`.
@@ -55,8 +55,8 @@ impl LossyWriter {
     /// # Errors
     /// No further thread could be had.
     pub fn start(sink: impl Write + Send + 'static, events: impl WriterEvents) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            queue: Queue::new(CAPACITY / 2),
+        let shared = Arc::new(WriterShared {
+            queue: LineQueue::new(CAPACITY / 2),
             events: Box::new(events),
             dropped: AtomicU64::new(0),
         });
@@ -99,7 +99,7 @@ impl Drop for LossyWriter {
     }
 }
 
-impl Shared {
+impl WriterShared {
     fn count_dropped(&self, lines: u64) {
         if lines > 0 {
             self.dropped.fetch_add(lines, Ordering::Relaxed);
@@ -125,7 +125,7 @@ impl Shared {
     }
 }
 
-fn writers() -> Vec<Arc<Shared>> {
+fn writers() -> Vec<Arc<WriterShared>> {
     let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
     writers.iter().filter_map(Weak::upgrade).collect()
 }

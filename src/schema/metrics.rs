@@ -55,7 +55,7 @@ pub mod names {
 
 /// What a metric measures with.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only ever grows; exists at 0 from start-up.
     Counter,
     /// Goes up and down.
@@ -80,7 +80,7 @@ pub struct Metric {
     /// The exact exposed name.
     pub name: &'static str,
     /// Counter, gauge or histogram with its buckets.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The unit in UCUM spelling, or `{thing}`.
     pub unit: &'static str,
     /// One sentence for HELP.
@@ -336,7 +336,7 @@ const fn counter(
     roles: &'static [Role],
     labels: &'static [Label],
 ) -> Metric {
-    Metric { name, kind: Kind::Counter, unit: "1", help, roles, labels }
+    Metric { name, kind: MetricKind::Counter, unit: "1", help, roles, labels }
 }
 
 const fn gauge(
@@ -346,7 +346,7 @@ const fn gauge(
     roles: &'static [Role],
     labels: &'static [Label],
 ) -> Metric {
-    Metric { name, kind: Kind::Gauge, unit, help, roles, labels }
+    Metric { name, kind: MetricKind::Gauge, unit, help, roles, labels }
 }
 
 const fn histogram(
@@ -357,5 +357,5 @@ const fn histogram(
     labels: &'static [Label],
     buckets: &'static [f64],
 ) -> Metric {
-    Metric { name, kind: Kind::Histogram(buckets), unit, help, roles, labels }
+    Metric { name, kind: MetricKind::Histogram(buckets), unit, help, roles, labels }
 }

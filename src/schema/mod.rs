@@ -9,7 +9,7 @@ mod otlp;
 pub mod registry;
 
 pub use faults::{Checked, FAULT_ATTRIBUTE, FAULT_NAMES, FAULTS, Fault, Parameter, SECONDS, Values};
-pub use metrics::{Kind, Label, METRICS, Metric, PROCESS_HELP, names};
+pub use metrics::{Label, METRICS, Metric, MetricKind, PROCESS_HELP, names};
 pub use otlp::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric};
 
 use std::fmt;

@@ -225,7 +225,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::schema::{Kind, METRICS};
+    use crate::schema::{METRICS, MetricKind};
 
     #[test]
     fn every_metric_has_one_name_in_otlp_and_no_two_share_one() {
@@ -233,9 +233,9 @@ mod tests {
             let rows: Vec<_> = OTLP_METRICS.iter().filter(|row| row.metric == metric.name).collect();
             assert_eq!(rows.len(), 1, "{}", metric.name);
             let same = match metric.kind {
-                Kind::Counter => matches!(rows[0].kind, Sum | ObservedSum),
-                Kind::Gauge => matches!(rows[0].kind, UpDownSum | Gauge),
-                Kind::Histogram(_) => rows[0].kind == Histogram,
+                MetricKind::Counter => matches!(rows[0].kind, Sum | ObservedSum),
+                MetricKind::Gauge => matches!(rows[0].kind, UpDownSum | Gauge),
+                MetricKind::Histogram(_) => rows[0].kind == Histogram,
             };
             assert!(same, "{rows:?}");
             let unknown = |label: &&str| !metric.labels.iter().any(|known| known.key == *label);

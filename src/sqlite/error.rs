@@ -7,12 +7,12 @@ use rusqlite::ffi;
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct SqliteError {
-    kind: Kind,
+    kind: ErrorClass,
     message: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+enum ErrorClass {
     /// An extended result code.
     Code(i32),
     Unusable,
@@ -20,40 +20,40 @@ enum Kind {
 }
 
 impl SqliteError {
-    fn new(kind: Kind, message: impl Into<String>) -> Self {
+    fn new(kind: ErrorClass, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     /// A failure that is not SQLite's, such as a column that cannot be read.
     pub fn other(message: impl Into<String>) -> Self {
-        Self::new(Kind::Other, message)
+        Self::new(ErrorClass::Other, message)
     }
 
     /// A file that is sound and yet holds what this program cannot use: for
     /// [`Prepare`](super::Prepare).
     pub fn unusable(message: impl Into<String>) -> Self {
-        Self::new(Kind::Unusable, message)
+        Self::new(ErrorClass::Unusable, message)
     }
 
     /// More operations wait than may: as busy as a lock that is never free.
     pub(super) fn crowded() -> Self {
-        Self::new(Kind::Code(ffi::SQLITE_BUSY), "too many operations wait")
+        Self::new(ErrorClass::Code(ffi::SQLITE_BUSY), "too many operations wait")
     }
 
     /// The log cannot be written back while another connection reads an old state: as busy as a lock.
     pub(super) fn log_too_large() -> Self {
-        Self::new(Kind::Code(ffi::SQLITE_BUSY), "the write-ahead log is too large, and in use")
+        Self::new(ErrorClass::Code(ffi::SQLITE_BUSY), "the write-ahead log is too large, and in use")
     }
 
     /// A folder or file that cannot be made, a thread that cannot be started.
     pub(super) fn io(error: &std::io::Error) -> Self {
-        Self::new(Kind::Code(ffi::SQLITE_CANTOPEN), error.to_string())
+        Self::new(ErrorClass::Code(ffi::SQLITE_CANTOPEN), error.to_string())
     }
 
     /// The extended result code, where SQLite gave one.
     pub fn extended_code(&self) -> Option<i32> {
         match self.kind {
-            Kind::Code(code) => Some(code),
+            ErrorClass::Code(code) => Some(code),
             _ => None,
         }
     }
@@ -78,7 +78,7 @@ impl SqliteError {
 
     /// Whether the file holds what this program cannot use.
     pub fn is_unusable(&self) -> bool {
-        self.kind == Kind::Unusable
+        self.kind == ErrorClass::Unusable
     }
 
     /// Whether a new connection may fare better: the file is damaged, away or not writable.
@@ -102,9 +102,9 @@ impl SqliteError {
 impl From<rusqlite::Error> for SqliteError {
     fn from(error: rusqlite::Error) -> Self {
         let kind = match &error {
-            rusqlite::Error::SqliteFailure(failure, _) => Kind::Code(failure.extended_code),
-            rusqlite::Error::SqlInputError { error, .. } => Kind::Code(error.extended_code),
-            _ => Kind::Other,
+            rusqlite::Error::SqliteFailure(failure, _) => ErrorClass::Code(failure.extended_code),
+            rusqlite::Error::SqlInputError { error, .. } => ErrorClass::Code(error.extended_code),
+            _ => ErrorClass::Other,
         };
         Self { kind, message: error.to_string() }
     }

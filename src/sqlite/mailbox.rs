@@ -48,11 +48,11 @@ impl Ran {
 /// Where jobs wait, and who takes them.
 #[derive(Default)]
 pub(super) struct Mailbox {
-    state: Mutex<State>,
+    state: Mutex<MailboxState>,
 }
 
 #[derive(Default)]
-struct State {
+struct MailboxState {
     jobs: VecDeque<Job>,
     /// `None` while there is no thread.
     thread: Option<Thread>,
@@ -107,7 +107,7 @@ impl Mailbox {
                 }
                 if state.ended && deadline.is_none() {
                     // From here on a job finds no thread and starts one.
-                    let State { closing, .. } = std::mem::take(&mut *state);
+                    let MailboxState { closing, .. } = std::mem::take(&mut *state);
                     return ControlFlow::Break(closing);
                 }
             }
@@ -151,7 +151,7 @@ impl Mailbox {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, MailboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

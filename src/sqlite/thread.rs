@@ -47,7 +47,7 @@ impl Drop for Crash {
 
 struct Worker {
     options: FileOptions,
-    open: Option<Open>,
+    open: Option<OpenFile>,
     log: LogBound,
     /// Writes and when they came.
     writes: VecDeque<(Instant, Work)>,
@@ -55,7 +55,7 @@ struct Worker {
     pause: Duration,
 }
 
-struct Open {
+struct OpenFile {
     connection: Connection,
     /// Device and inode of the file.
     identity: Option<(u64, u64)>,
@@ -129,7 +129,7 @@ impl Worker {
     fn begin(&mut self) -> Result<(), SqliteError> {
         let busy_timeout = self.options.busy_timeout;
         self.current()?;
-        let Some(Open { connection, .. }) = &self.open else { return Ok(()) };
+        let Some(OpenFile { connection, .. }) = &self.open else { return Ok(()) };
         connection.busy_timeout(Duration::ZERO)?;
         let begun = self.log.keep(connection).and_then(|()| execute(connection, "BEGIN IMMEDIATE"));
         connection.busy_timeout(busy_timeout)?;
@@ -174,14 +174,14 @@ impl Worker {
     }
 
     /// The connection to the file that is there now.
-    fn current(&mut self) -> Result<&mut Open, SqliteError> {
+    fn current(&mut self) -> Result<&mut OpenFile, SqliteError> {
         let now = identity(&self.options.path);
         if self.open.as_ref().is_none_or(|open| now.is_none() || open.identity != now) {
             self.open = None;
             let connection = open(&self.options)?;
             let limit = RunLimit::of(&connection, self.options.run_timeout)?;
             let identity = identity(&self.options.path);
-            self.open = Some(Open { connection, identity, limit });
+            self.open = Some(OpenFile { connection, identity, limit });
         }
         self.open.as_mut().ok_or_else(|| SqliteError::other("the file is not open"))
     }
@@ -195,7 +195,7 @@ impl Worker {
     }
 }
 
-impl Open {
+impl OpenFile {
     fn run(&mut self, work: Work) -> Ran {
         self.limit.begin();
         let ran = run(work, Ok(&mut self.connection));

@@ -7,9 +7,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::StoreError;
-use super::engine::{Engine, Place, Target};
+use super::engine::{DatabasePlace, Engine, Target};
 use super::leak::{Leak, Trouble};
-use super::migrate::{self, Plan, State};
+use super::migrate::{self, MigrationState, Plan};
 use super::op::Op;
 use super::pool::PgPool;
 use crate::config::StoreConfig;
@@ -30,17 +30,17 @@ static READY: Op = Op::quiet("SELECT", "(none)");
 /// A service's database. Clones share one file's thread or one pool.
 #[derive(Clone)]
 pub struct Db {
-    inner: Arc<Inner>,
+    inner: Arc<DbInner>,
 }
 
-struct Inner {
+struct DbInner {
     backend: Backend,
     namespace: String,
     timeout: Duration,
     /// As many as there may be connections.
     places: Semaphore,
     most: usize,
-    schema: watch::Receiver<State>,
+    schema: watch::Receiver<MigrationState>,
     faults: OnceLock<Faults>,
     leak: Leak,
 }
@@ -73,19 +73,19 @@ impl Db {
         let plan = Plan { service };
         let most = config.database_max_connections.min(Semaphore::MAX_PERMITS);
         let backend = match place {
-            Place::File(path) => Backend::Sqlite(SqliteFile::new(FileOptions {
+            DatabasePlace::File(path) => Backend::Sqlite(SqliteFile::new(FileOptions {
                 path,
                 busy_timeout: patience,
                 run_timeout: patience,
                 prepare: plan.on_each_file(),
             })),
-            Place::Server(server) => {
+            DatabasePlace::Server(server) => {
                 Backend::Postgres(Arc::new(PgPool::new(*server, config.database_timeout * 2, most)))
             }
         };
         let mut schema = migrate::start(backend.clone(), plan);
         let _ = timeout(FIRST_WAIT, schema.changed()).await;
-        let inner = Inner {
+        let inner = DbInner {
             backend,
             namespace,
             timeout: config.database_timeout,
@@ -153,7 +153,7 @@ impl Db {
     }
 
     /// Why no operation can run yet, if so.
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> MigrationState {
         *self.inner.schema.borrow()
     }
 
@@ -183,7 +183,7 @@ impl Db {
     /// last one of a burst would leave the burst's number standing until the next one. Of a file,
     /// whose thread is one connection for all, the gauge shows the operations under way.
     pub async fn watch_pool(self, shutdown: Shutdown) {
-        let Inner { backend, places, most, .. } = &*self.inner;
+        let DbInner { backend, places, most, .. } = &*self.inner;
         metrics::gauge!(names::DB_POOL_MAX).set(*most as f64);
         let idle_gauge = metrics::gauge!(names::DB_POOL, "state" => "idle");
         let used_gauge = metrics::gauge!(names::DB_POOL, "state" => "used");

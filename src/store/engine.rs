@@ -35,7 +35,7 @@ impl Engine {
 
 /// Everything needed to connect.
 pub(super) struct Target {
-    pub(super) place: Place,
+    pub(super) place: DatabasePlace,
     /// `db.namespace`.
     pub(super) namespace: String,
     /// How long the server or SQLite may take. They stop before we do: then the connection is sound
@@ -44,7 +44,7 @@ pub(super) struct Target {
 }
 
 /// Where the rows are.
-pub(super) enum Place {
+pub(super) enum DatabasePlace {
     File(PathBuf),
     Server(Box<PgServer>),
 }
@@ -102,7 +102,7 @@ fn sqlite(file: &Path, patience: Duration) -> Result<Target, StoreError> {
     let file = std::path::absolute(file).map_err(unusable)?;
     make_file(&file).map_err(unusable)?;
     let namespace = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Target { place: Place::File(file), namespace, patience })
+    Ok(Target { place: DatabasePlace::File(file), namespace, patience })
 }
 
 fn postgres(url: &str, service: &Service, patience: Duration) -> Result<Target, StoreError> {
@@ -114,5 +114,5 @@ fn postgres(url: &str, service: &Service, patience: Duration) -> Result<Target, 
     let namespace = format!("{}|{schema}", options.get_database().unwrap_or(options.get_username()));
     // The spans and metrics of this module say what the statements do.
     let server = PgServer::new(options.disable_statement_logging(), schema, patience);
-    Ok(Target { place: Place::Server(Box::new(server)), namespace, patience })
+    Ok(Target { place: DatabasePlace::Server(Box::new(server)), namespace, patience })
 }

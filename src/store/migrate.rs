@@ -15,7 +15,7 @@ use crate::schema::{Role, Service};
 use crate::sqlite::Prepare;
 
 /// `Err` holds the reason why no operation can run yet.
-pub(super) type State = Result<(), &'static str>;
+pub(super) type MigrationState = Result<(), &'static str>;
 
 /// The longest one attempt may take, waiting for another process that migrates included.
 const ATTEMPT: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ pub(super) struct Plan {
     pub(super) service: &'static Service,
 }
 
-struct Step {
+struct MigrationStep {
     version: i64,
     about: &'static str,
     sqlite: &'static str,
@@ -37,7 +37,7 @@ struct Step {
 
 macro_rules! step {
     ($version:literal, $file:literal) => {
-        Step {
+        MigrationStep {
             version: $version,
             about: $file,
             sqlite: include_str!(concat!("migrations/sqlite/", $file, ".sql")),
@@ -47,7 +47,7 @@ macro_rules! step {
 }
 
 /// A step that has been released is never edited: its checksum is stored. Changes are new steps.
-fn steps(role: Role) -> &'static [Step] {
+fn steps(role: Role) -> &'static [MigrationStep] {
     match role {
         Role::User => &[step!(1, "users/0001_users")],
         Role::Order => &[step!(1, "orders/0001_orders")],
@@ -65,7 +65,7 @@ impl Plan {
 
 /// Starts migrating in the background; the receiver learns of every attempt. The task ends with
 /// success, or when there is no receiver any more.
-pub(super) fn start(backend: Backend, plan: Plan) -> watch::Receiver<State> {
+pub(super) fn start(backend: Backend, plan: Plan) -> watch::Receiver<MigrationState> {
     let (sender, receiver) = watch::channel(Err("the database has not answered yet"));
     tokio::spawn(async move {
         tokio::select! {
@@ -76,7 +76,7 @@ pub(super) fn start(backend: Backend, plan: Plan) -> watch::Receiver<State> {
     receiver
 }
 
-async fn persist(backend: &Backend, plan: Plan, sender: &watch::Sender<State>) {
+async fn persist(backend: &Backend, plan: Plan, sender: &watch::Sender<MigrationState>) {
     let mut pause = FIRST_PAUSE;
     let mut told = String::new();
     loop {

@@ -91,7 +91,7 @@ impl Outbox {
 }
 
 #[async_trait]
-impl relay::Outbox for Outbox {
+impl relay::RelayedOutbox for Outbox {
     async fn lease(&self, owner: &str, ttl: Duration) -> Result<bool, String> {
         self.take_lease(owner, ttl).await.map_err(text)
     }

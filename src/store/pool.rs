@@ -33,13 +33,13 @@ const LONGEST_LIFE: Duration = Duration::from_secs(30 * 60);
 
 /// Makes connections and keeps those that idle.
 pub(super) struct PgPool {
-    inner: Arc<Inner>,
+    inner: Arc<PoolInner>,
     /// Sockets die with the runtime they were made on, and an HTTP worker's runtime ends before the
     /// relay and the last readiness checks do: so they are made on the one that opened the database.
     home: Handle,
 }
 
-struct Inner {
+struct PoolInner {
     server: PgServer,
     /// The longest one connection may take to be opened.
     patience: Duration,
@@ -90,7 +90,7 @@ impl PgPool {
     /// For at most `most` connections. To be made within the runtime that lives as long as the process.
     pub(super) fn new(server: PgServer, patience: Duration, most: usize) -> Self {
         let (idle, came, room) = (Mutex::default(), Notify::new(), Arc::new(Semaphore::new(most)));
-        Self { inner: Arc::new(Inner { server, patience, idle, came, room }), home: Handle::current() }
+        Self { inner: Arc::new(PoolInner { server, patience, idle, came, room }), home: Handle::current() }
     }
 
     pub(super) fn server(&self) -> &PgServer {
@@ -185,7 +185,7 @@ impl PgPool {
     }
 }
 
-impl Inner {
+impl PoolInner {
     fn pop(&self) -> Option<PgHeld> {
         let mut idle = self.lock();
         loop {

@@ -12,7 +12,7 @@ use super::op::{Measure, Op};
 use super::page::PageRows;
 use super::pool::{PgHeld, PgPool};
 use super::statement::{Read, Statement};
-use super::tx::{Answer, Tx, run_on_sqlite};
+use super::tx::{Tx, TxAnswer, run_on_sqlite};
 use super::{Db, StoreError};
 use crate::schema::faults;
 use crate::sqlite::SqliteError;
@@ -80,7 +80,7 @@ impl Db {
     pub(super) async fn transaction<T, F>(&self, op: &'static Op, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T> + Send + 'static,
     {
         self.transaction_and(op, operation, |_| {}).await
     }
@@ -95,7 +95,7 @@ impl Db {
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T> + Send + 'static,
         C: FnOnce(&T) + Send + 'static,
     {
         self.measured(op, Manner::Transaction, self.trouble(), operation, committed).await
@@ -117,7 +117,7 @@ impl Db {
     async fn single<T, F>(&self, op: &'static Op, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T> + Send + 'static,
     {
         self.measured(op, Manner::Single, self.trouble(), operation, |_| {}).await
     }
@@ -132,7 +132,7 @@ impl Db {
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T> + Send + 'static,
         C: FnOnce(&T) + Send + 'static,
     {
         let mut measure = Measure::start(self, op);
@@ -206,7 +206,7 @@ impl Db {
     ) -> Result<T, DbError>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T> + Send + 'static,
+        F: for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T> + Send + 'static,
         C: FnOnce(&T) + Send + 'static,
     {
         match self.backend() {
@@ -243,7 +243,7 @@ impl Db {
 /// too.
 async fn in_transaction<T, F>(pool: &PgPool, held: &mut PgHeld, operation: F) -> Result<T, DbError>
 where
-    F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T>,
+    F: for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T>,
 {
     held.begin(pool.server().begin(held.session())).await?;
     let answer = operation(held.tx()).await;

@@ -18,9 +18,9 @@ pub(super) enum Tx<'a> {
     Postgres(&'a mut PgConnection, PgSession),
 }
 
-/// What an operation returns. An operation is `for<'a> FnOnce(Tx<'a>) -> Answer<'a, T>`: statements on
+/// What an operation returns. An operation is `for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T>`: statements on
 /// one connection, and what becomes of their rows. It may wait for the [`Tx`] and for nothing else.
-pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, DbError>>;
+pub(super) type TxAnswer<'a, T> = BoxFuture<'a, Result<T, DbError>>;
 
 impl Tx<'_> {
     /// Runs a statement and reads every row. All of them: a write with RETURNING that is dropped
@@ -120,7 +120,7 @@ pub(super) fn run_on_sqlite<T, F>(
     operation: F,
 ) -> Result<T, SqliteError>
 where
-    F: for<'a> FnOnce(Tx<'a>) -> Answer<'a, T>,
+    F: for<'a> FnOnce(Tx<'a>) -> TxAnswer<'a, T>,
 {
     let answer = operation(Tx::Sqlite(connection)).now_or_never();
     answer

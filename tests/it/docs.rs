@@ -15,8 +15,8 @@ use clap::ValueEnum;
 use o11y_lab::config::{self, TRANSPORTS, Transport, TransportRow};
 use o11y_lab::lab::expect::{ORDER_TRACE, diagram};
 use o11y_lab::schema::{
-    Checked, FAULTS, Fault, Kind, METRICS, Metric, OTLP_METRICS, OtlpKind, OtlpMetric, Parameter, SECONDS,
-    SERVICES,
+    Checked, FAULTS, Fault, METRICS, Metric, MetricKind, OTLP_METRICS, OtlpKind, OtlpMetric, Parameter,
+    SECONDS, SERVICES,
 };
 
 use crate::helpers::bin;
@@ -150,9 +150,9 @@ fn parameter(parameter: &Parameter) -> String {
 
 fn metric_row(metric: &Metric) -> String {
     let kind = match metric.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram(_) => "histogram",
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Histogram(_) => "histogram",
     };
     let labels: Vec<_> = metric
         .labels

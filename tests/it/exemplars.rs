@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use o11y_lab::exposition::MetricSample;
 use o11y_lab::lab::expect::ORDER_TRACE;
-use o11y_lab::schema::{Endpoint, Kind, METRICS, Role, SERVICES};
+use o11y_lab::schema::{Endpoint, METRICS, MetricKind, Role, SERVICES};
 
 use crate::helpers::prometheus::exemplar_traces;
 use crate::helpers::{Answer, Lab, bin, eventually, free_port_base, get, send};
@@ -111,7 +111,7 @@ fn the_prometheus_of_up_keeps_exemplars_that_name_traces_which_the_console_has()
     lab.wait_notifications(order.id(), 1);
     let prometheus = format!("http://127.0.0.1:{}", lab.ports().at(Endpoint::Prometheus));
     let mut named = BTreeSet::new();
-    for metric in METRICS.iter().filter(|metric| matches!(metric.kind, Kind::Histogram(_))) {
+    for metric in METRICS.iter().filter(|metric| matches!(metric.kind, MetricKind::Histogram(_))) {
         let query = format!("{}_bucket", metric.name);
         named.extend(eventually(&format!("{query} leads to the order"), || {
             let traces = exemplar_traces(&prometheus, &query);

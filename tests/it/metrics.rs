@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use o11y_lab::schema::{Kind, METRICS, Role, SERVICES};
+use o11y_lab::schema::{METRICS, MetricKind, Role, SERVICES};
 use serde_json::json;
 
 use crate::helpers::{Lab, eventually, get, post, send};
@@ -25,7 +25,7 @@ fn trap_8_every_series_exists_from_start_up_and_traffic_adds_none() {
     for (service, before) in SERVICES.iter().zip(&before) {
         for metric in METRICS.iter().filter(|m| m.exposed_by(service.role)) {
             let name = match metric.kind {
-                Kind::Histogram(_) => format!("{}_count", metric.name),
+                MetricKind::Histogram(_) => format!("{}_count", metric.name),
                 _ => metric.name.to_owned(),
             };
             assert!(
@@ -141,7 +141,7 @@ fn the_database_pool_shows_its_bound_and_is_not_in_use_when_nobody_comes() {
 fn every_bound_of_a_histogram_has_a_fraction_so_that_it_has_one_spelling_everywhere() {
     // Prometheus 3 writes `2.0` where it scrapes and `2` where it takes OTLP.
     for metric in METRICS {
-        let Kind::Histogram(bounds) = metric.kind else { continue };
+        let MetricKind::Histogram(bounds) = metric.kind else { continue };
         assert!(bounds.iter().all(|bound| bound.fract() != 0.0), "{}: {bounds:?}", metric.name);
     }
 }

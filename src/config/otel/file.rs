@@ -22,7 +22,7 @@ use super::OtelConfig;
 use crate::config::Invalid;
 use draft::Draft;
 use node::Node;
-use substitute::{Variables, substitute};
+use substitute::{SubstitutedVariables, substitute};
 
 /// The most of a file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -92,7 +92,7 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-fn parse(text: &str, environment: Variables<'_>) -> Result<OtelFile, String> {
+fn parse(text: &str, environment: SubstitutedVariables<'_>) -> Result<OtelFile, String> {
     let mut value =
         serde_yaml_ng::from_str(text).map_err(|error| format!("the file is not YAML: {error}"))?;
     let mut variables = BTreeSet::new();

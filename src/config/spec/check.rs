@@ -4,10 +4,10 @@ use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 use super::fields::{LONGEST_TEXT, MOST_ROWS, SpecField, SpecObject, SpecShape};
-use super::locate::Step;
+use super::locate::PathStep;
 
 /// One thing that is wrong: where, and what in words.
-pub(super) type Wrong = (Vec<Step>, String);
+pub(super) type Wrong = (Vec<PathStep>, String);
 
 /// How like a known word an unknown one has to be to be taken for it, from 0 to 1.
 const ALIKE: f64 = 0.75;
@@ -15,7 +15,7 @@ const ALIKE: f64 = 0.75;
 /// Collects what is wrong below a node.
 #[derive(Default)]
 pub(super) struct Checker {
-    path: Vec<Step>,
+    path: Vec<PathStep>,
     pub(super) wrong: Vec<Wrong>,
 }
 
@@ -24,7 +24,7 @@ impl Checker {
         self.wrong.push((self.path.clone(), what.into()));
     }
 
-    fn below<T>(&mut self, step: Step, check: impl FnOnce(&mut Self) -> T) -> T {
+    fn below<T>(&mut self, step: PathStep, check: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(step);
         let checked = check(self);
         self.path.pop();
@@ -88,7 +88,7 @@ impl Checker {
             return self.refuse(format!("has more than {MOST_ROWS} entries"));
         }
         for (index, item) in items.iter().enumerate() {
-            self.below(Step::Item(index), |checker| checker.check(item, shape));
+            self.below(PathStep::Item(index), |checker| checker.check(item, shape));
         }
     }
 
@@ -97,14 +97,14 @@ impl Checker {
             return self.refuse(format!("has more than {MOST_ROWS} entries"));
         }
         for (key, value) in map {
-            self.below(Step::Key(key.clone()), |checker| checker.check(value, shape));
+            self.below(PathStep::Key(key.clone()), |checker| checker.check(value, shape));
         }
     }
 
     fn object(&mut self, map: &Map<String, Value>, object: &SpecObject) {
         for (key, value) in map {
             let field = object.fields.iter().find(|field| field.name == key);
-            self.below(Step::Key(key.clone()), |checker| match field {
+            self.below(PathStep::Key(key.clone()), |checker| match field {
                 Some(field) => checker.check(value, &field.shape),
                 None => checker.refuse(unknown(key, object)),
             });

@@ -6,26 +6,26 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 /// One step from a node to one below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     Key(String),
     Item(usize),
 }
 
 /// A path as it is read: `spans[0].count`; of the file itself, `the file`.
-pub(super) fn shown(path: &[Step]) -> String {
+pub(super) fn shown(path: &[PathStep]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
-            Step::Key(key) if text.is_empty() => text.push_str(key),
-            Step::Key(key) => text = format!("{text}.{key}"),
-            Step::Item(index) => text = format!("{text}[{index}]"),
+            PathStep::Key(key) if text.is_empty() => text.push_str(key),
+            PathStep::Key(key) => text = format!("{text}.{key}"),
+            PathStep::Item(index) => text = format!("{text}[{index}]"),
         }
     }
     if text.is_empty() { "the file".to_owned() } else { text }
 }
 
 /// Line and column, from 1, of the key or item that the path ends at; of the last one that is there.
-pub(super) fn place(text: &str, path: &[Step]) -> (usize, usize) {
+pub(super) fn place(text: &str, path: &[PathStep]) -> (usize, usize) {
     let mut path = path;
     loop {
         let refused = Walk(path).deserialize(serde_yaml_ng::Deserializer::from_str(text)).err();
@@ -38,7 +38,7 @@ pub(super) fn place(text: &str, path: &[Step]) -> (usize, usize) {
 }
 
 /// Goes down a path and refuses what stands at its end.
-struct Walk<'a>(&'a [Step]);
+struct Walk<'a>(&'a [PathStep]);
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
@@ -47,8 +47,8 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
         match self.0 {
             // Nothing is what this asks for.
             [] => deserializer.deserialize_bool(Refuse),
-            [Step::Key(_), ..] => deserializer.deserialize_map(self),
-            [Step::Item(_), ..] => deserializer.deserialize_seq(self),
+            [PathStep::Key(_), ..] => deserializer.deserialize_map(self),
+            [PathStep::Item(_), ..] => deserializer.deserialize_seq(self),
         }
     }
 }
@@ -61,8 +61,8 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let [Step::Key(wanted), below @ ..] = self.0 else { return Ok(()) };
-        while let Some(found) = map.next_key_seed(Key { wanted, refuse: below.is_empty() })? {
+        let [PathStep::Key(wanted), below @ ..] = self.0 else { return Ok(()) };
+        while let Some(found) = map.next_key_seed(WantedKey { wanted, refuse: below.is_empty() })? {
             match found {
                 true => map.next_value_seed(Walk(below))?,
                 false => _ = map.next_value::<IgnoredAny>()?,
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let [Step::Item(wanted), below @ ..] = self.0 else { return Ok(()) };
+        let [PathStep::Item(wanted), below @ ..] = self.0 else { return Ok(()) };
         for _ in 0..*wanted {
             seq.next_element::<IgnoredAny>()?;
         }
@@ -94,12 +94,12 @@ impl Visitor<'_> for Refuse {
 }
 
 /// Whether a key is the one that is looked for.
-struct Key<'a> {
+struct WantedKey<'a> {
     wanted: &'a str,
     refuse: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for WantedKey<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -107,7 +107,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for WantedKey<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

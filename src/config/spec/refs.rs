@@ -3,20 +3,20 @@
 use serde_json::Value;
 
 use super::check::Wrong;
-use super::locate::Step;
+use super::locate::PathStep;
 
-type Rows<'a> = &'a [Value];
+type SpecRows<'a> = &'a [Value];
 
-fn rows<'a>(object: &'a Value, key: &str) -> Rows<'a> {
+fn rows<'a>(object: &'a Value, key: &str) -> SpecRows<'a> {
     object[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn key(name: &str) -> Step {
-    Step::Key(name.to_owned())
+fn key(name: &str) -> PathStep {
+    PathStep::Key(name.to_owned())
 }
 
-fn at(list: &str, row: usize, field: &str) -> Vec<Step> {
-    vec![key(list), Step::Item(row), key(field)]
+fn at(list: &str, row: usize, field: &str) -> Vec<PathStep> {
+    vec![key(list), PathStep::Item(row), key(field)]
 }
 
 /// What other rows call a span's row, if it has a name that is one.
@@ -40,20 +40,24 @@ pub(super) fn check(spec: &Value) -> Vec<Wrong> {
         reference(spans, &row["parent"], at("spans", index, "parent"), &mut wrong);
         for (link, name) in rows(row, "links").iter().enumerate() {
             let mut place = at("spans", index, "links");
-            place.push(Step::Item(link));
+            place.push(PathStep::Item(link));
             reference(spans, name, place, &mut wrong);
         }
     }
     for (index, row) in rows(spec, "logs").iter().enumerate() {
         reference(spans, &row["span"], at("logs", index, "span"), &mut wrong);
         if row["body"].is_null() && row["event"].is_null() {
-            wrong.push((vec![key("logs"), Step::Item(index)], "has neither `body` nor `event`".to_owned()));
+            wrong.push((
+                vec![key("logs"), PathStep::Item(index)],
+                "has neither `body` nor `event`".to_owned(),
+            ));
         }
     }
     for (index, row) in rows(spec, "metrics").iter().enumerate() {
         for (number, series) in rows(row, "series").iter().enumerate() {
-            let place =
-                |field: &str| [at("metrics", index, "series"), vec![Step::Item(number), key(field)]].concat();
+            let place = |field: &str| {
+                [at("metrics", index, "series"), vec![PathStep::Item(number), key(field)]].concat()
+            };
             measured(row, series, place, &mut wrong);
             forbidden(&series["attributes"], place("attributes"), &mut wrong);
         }
@@ -62,7 +66,7 @@ pub(super) fn check(spec: &Value) -> Vec<Wrong> {
         for (index, row) in rows(spec, list).iter().enumerate() {
             if row["service"].is_null() && spec["service"].is_null() {
                 let what = "has no `service`, and the file has none for all rows";
-                wrong.push((vec![key(list), Step::Item(index)], what.to_owned()));
+                wrong.push((vec![key(list), PathStep::Item(index)], what.to_owned()));
             }
             bounds(&row["count"], at(list, index, "count"), &mut wrong);
             for field in ["attributes", "resource"] {
@@ -77,7 +81,7 @@ pub(super) fn check(spec: &Value) -> Vec<Wrong> {
 }
 
 /// A row has to be called so, and one only.
-fn reference(spans: Rows<'_>, name: &Value, place: Vec<Step>, wrong: &mut Vec<Wrong>) {
+fn reference(spans: SpecRows<'_>, name: &Value, place: Vec<PathStep>, wrong: &mut Vec<Wrong>) {
     let Some(name) = name.as_str() else { return };
     let called = spans.iter().filter(|row| label(row) == Some(name)).count();
     if called == 0 {
@@ -93,7 +97,7 @@ fn reference(spans: Rows<'_>, name: &Value, place: Vec<Step>, wrong: &mut Vec<Wr
 }
 
 /// The numbers of a series, as its metric's kind has them.
-fn measured(metric: &Value, series: &Value, place: impl Fn(&str) -> Vec<Step>, wrong: &mut Vec<Wrong>) {
+fn measured(metric: &Value, series: &Value, place: impl Fn(&str) -> Vec<PathStep>, wrong: &mut Vec<Wrong>) {
     for field in ["delta", "value"] {
         bounds(&series[field], place(field), wrong);
     }
@@ -115,7 +119,7 @@ fn measured(metric: &Value, series: &Value, place: impl Fn(&str) -> Vec<Step>, w
 }
 
 /// What must not be there has no type and no value.
-fn forbidden(values: &Value, place: Vec<Step>, wrong: &mut Vec<Wrong>) {
+fn forbidden(values: &Value, place: Vec<PathStep>, wrong: &mut Vec<Wrong>) {
     for (name, rule) in values.as_object().into_iter().flatten() {
         let more = ["type", "one_of", "pattern"].into_iter().find(|field| !rule[*field].is_null());
         if let Some(field) = more.filter(|_| rule["presence"] == "forbidden") {
@@ -127,7 +131,7 @@ fn forbidden(values: &Value, place: Vec<Step>, wrong: &mut Vec<Wrong>) {
     }
 }
 
-fn bounds(range: &Value, place: Vec<Step>, wrong: &mut Vec<Wrong>) {
+fn bounds(range: &Value, place: Vec<PathStep>, wrong: &mut Vec<Wrong>) {
     if let (Some(min), Some(max)) = (range["min"].as_f64(), range["max"].as_f64())
         && min > max
     {

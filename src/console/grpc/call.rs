@@ -15,7 +15,7 @@ use prost::Message as _;
 use tokio::time::timeout;
 
 use crate::console::body::{BodyHead, OtlpRefusal, collect};
-use crate::console::export::{LOGS, METRICS, OtlpExport, Signal, TRACES};
+use crate::console::export::{LOGS, METRICS, OtlpExport, SignalExport, TRACES};
 use crate::console::receive::take_body;
 use crate::console::state::Console;
 use crate::runtime::telemetry::grpc;
@@ -61,7 +61,7 @@ impl From<OtlpRefusal> for GrpcFailure {
 }
 
 type Take = fn(&Console, OtlpExport) -> Vec<u8>;
-const SERVICES: [(&Signal, Take); 3] = [
+const SERVICES: [(&SignalExport, Take); 3] = [
     (&TRACES, |console, export| console.take_spans(export).encode_to_vec()),
     (&LOGS, |console, export| console.take_records(export).encode_to_vec()),
     (&METRICS, |console, export| console.take_metrics(export).encode_to_vec()),

@@ -29,14 +29,14 @@ async fn connect(console: &web::Data<Console>, idle: Duration) -> SendRequest<By
 }
 
 /// An answer's status code, gRPC's where it has one, the message beside it, and the body.
-type Answer = (u16, Option<u16>, String, Vec<u8>);
+type GrpcAnswer = (u16, Option<u16>, String, Vec<u8>);
 
 async fn send(
     requests: &mut SendRequest<Bytes>,
     request: http::request::Builder,
     body: Vec<u8>,
     ends: bool,
-) -> Answer {
+) -> GrpcAnswer {
     let (answer, mut stream) = requests.send_request(request.body(()).unwrap(), false).unwrap();
     let _ = stream.send_data(body.into(), ends);
     let (head, mut body) = answer.await.unwrap().into_parts();

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::exponential::{Buckets, Exponential};
-use super::series::{Instrument, MetricKind, MetricSeries, StoredPoint};
+use super::series::{Instrument, StoredKind, StoredPoint, StoredSeries};
 use super::value::{Counted, PointValue};
 use crate::console::attributes::{self, double};
 use crate::console::ids::{span_hex, trace_hex};
@@ -86,8 +86,8 @@ struct ListedSeries {
 }
 
 impl ListedSeries {
-    fn of(series: &MetricSeries) -> Self {
-        let MetricSeries { origin, instrument, attributes, .. } = series;
+    fn of(series: &StoredSeries) -> Self {
+        let StoredSeries { origin, instrument, attributes, .. } = series;
         Self { origin: origin.clone(), instrument: instrument.clone(), attributes: attributes.clone() }
     }
 
@@ -115,7 +115,7 @@ pub(in crate::console) async fn metric(
         Ok(asked) => asked,
         Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
     };
-    let of = |series: &MetricSeries| series.instrument.name == *name && is_of(&series.origin, &params);
+    let of = |series: &StoredSeries| series.instrument.name == *name && is_of(&series.origin, &params);
     let (matched, chosen) = console.metrics().find(limit, MOST_POINTS, of);
     if matched == 0 {
         return jaeger::error(StatusCode::NOT_FOUND, "metric not found");
@@ -131,7 +131,7 @@ pub(super) fn since(params: &Params<'_>, now: u64) -> Result<u64, String> {
     Ok(params.instant("since", now)?.unwrap_or(now.saturating_sub(LATELY)))
 }
 
-fn series_json(console: &Console, series: &MetricSeries, since: u64) -> Value {
+fn series_json(console: &Console, series: &StoredSeries, since: u64) -> Value {
     let (instrument, origin) = (&series.instrument, &series.origin);
     let points = series.since(since);
     // The first series is shown however many it has.
@@ -164,13 +164,13 @@ fn series_json(console: &Console, series: &MetricSeries, since: u64) -> Value {
 /// How points add up; those of a gauge and of a summary do not.
 fn temporality(instrument: &Instrument) -> Option<&'static str> {
     match instrument.kind {
-        MetricKind::Gauge | MetricKind::Summary => None,
+        StoredKind::Gauge | StoredKind::Summary => None,
         _ => Some(if instrument.delta { "delta" } else { "cumulative" }),
     }
 }
 
 /// What a chart shows of a point: what it says, and what that is since the point before.
-fn point_json(series: &MetricSeries, point: &StoredPoint, before: Option<&StoredPoint>) -> Value {
+fn point_json(series: &StoredSeries, point: &StoredPoint, before: Option<&StoredPoint>) -> Value {
     // What counts anew has nothing before it.
     let before = before.and_then(|before| series.base(point, before));
     let mut fields = Map::new();

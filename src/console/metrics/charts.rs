@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::answer::since;
 use super::moments::Moments;
 use super::panels::{Figure, LATELY, PANELS, Panel, Source};
-use super::series::MetricSeries;
+use super::series::StoredSeries;
 use super::timeline::{Timeline, quantile};
 use crate::console::attributes::double;
 use crate::console::jaeger;
@@ -47,7 +47,7 @@ impl Grid {
 
 /// What is read of the store for one line.
 #[derive(Default)]
-struct Line {
+struct ChartLine {
     /// The observations, and those of them that a share counts.
     all: Vec<Timeline>,
     counted: Vec<Timeline>,
@@ -72,7 +72,7 @@ struct Collected<'a> {
     service: Option<&'a str>,
     grid: Grid,
     /// By panel and source: each line by its name.
-    lines: Vec<Vec<BTreeMap<String, Line>>>,
+    lines: Vec<Vec<BTreeMap<String, ChartLine>>>,
     moments: Moments,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Collected<'a> {
         Self { service, grid, lines, moments: Moments::since(grid.from) }
     }
 
-    fn take(&mut self, series: &MetricSeries) {
+    fn take(&mut self, series: &StoredSeries) {
         let service = series.origin.service.as_str();
         if self.service.is_some_and(|wanted| wanted != service) {
             return;
@@ -162,7 +162,7 @@ fn line_name(
 }
 
 /// Nothing where no service sends what it reads.
-fn panel_json(panel: &Panel, lines: &[BTreeMap<String, Line>], grid: Grid) -> Option<Value> {
+fn panel_json(panel: &Panel, lines: &[BTreeMap<String, ChartLine>], grid: Grid) -> Option<Value> {
     let drawn =
         panel.sources.iter().zip(lines).flat_map(|(source, lines)| {
             lines.iter().map(move |(name, line)| (name, line.values(source, grid)))
@@ -195,7 +195,7 @@ fn panel_json(panel: &Panel, lines: &[BTreeMap<String, Line>], grid: Grid) -> Op
     )
 }
 
-impl Line {
+impl ChartLine {
     fn values(&self, source: &Source, grid: Grid) -> Vec<Option<f64>> {
         let all: Vec<_> = self.all.iter().chain(&self.counted).collect();
         let back = |at: u64, window: u64| at.saturating_sub(grid.step.max(window * SECOND));

@@ -6,7 +6,7 @@ use actix_web::web::Bytes;
 use serde_json::Value;
 
 use super::read::{PointParts, ReadPoint};
-use super::series::{Instrument, MetricKind, NewPoint, StoredExemplar};
+use super::series::{Instrument, NewPoint, StoredExemplar, StoredKind};
 use crate::console::attributes;
 use crate::console::export::{OtlpExport, each_point};
 use crate::console::ids;
@@ -60,9 +60,9 @@ impl Console {
         let (count, before) = (points.len() as u64, refused.count());
         let incoming = IncomingPoints { console: self, origin, instrument: Arc::new(instrument), received };
         match incoming.instrument.kind {
-            MetricKind::Histogram => incoming.take::<HistogramPoint>(points, refused),
-            MetricKind::ExponentialHistogram => incoming.take::<ExponentialPoint>(points, refused),
-            MetricKind::Summary => incoming.take::<SummaryPoint>(points, refused),
+            StoredKind::Histogram => incoming.take::<HistogramPoint>(points, refused),
+            StoredKind::ExponentialHistogram => incoming.take::<ExponentialPoint>(points, refused),
+            StoredKind::Summary => incoming.take::<SummaryPoint>(points, refused),
             _ => incoming.take::<NumberPoint>(points, refused),
         }
         count - (refused.count() - before)
@@ -74,17 +74,17 @@ fn instrument(item: MetricItem) -> Result<(Instrument, Vec<Bytes>), (&'static st
     let MetricItem { name, description, unit, data } = item;
     let (kind, points) = match data {
         None => return Err(("a metric must have data", 1)),
-        Some(MetricData::Gauge(points)) => (MetricKind::Gauge, points),
-        Some(MetricData::Sum(points)) if points.monotonic => (MetricKind::Counter, points),
-        Some(MetricData::Sum(points)) => (MetricKind::UpDownCounter, points),
-        Some(MetricData::Histogram(points)) => (MetricKind::Histogram, points),
-        Some(MetricData::Exponential(points)) => (MetricKind::ExponentialHistogram, points),
-        Some(MetricData::Summary(points)) => (MetricKind::Summary, points),
+        Some(MetricData::Gauge(points)) => (StoredKind::Gauge, points),
+        Some(MetricData::Sum(points)) if points.monotonic => (StoredKind::Counter, points),
+        Some(MetricData::Sum(points)) => (StoredKind::UpDownCounter, points),
+        Some(MetricData::Histogram(points)) => (StoredKind::Histogram, points),
+        Some(MetricData::Exponential(points)) => (StoredKind::ExponentialHistogram, points),
+        Some(MetricData::Summary(points)) => (StoredKind::Summary, points),
     };
     let DataPoints { points, temporality, .. } = points;
     let delta = match kind {
         _ if name.is_empty() => return Err(("a metric must have a name", points.len())),
-        MetricKind::Gauge | MetricKind::Summary => false,
+        StoredKind::Gauge | StoredKind::Summary => false,
         _ if ![DELTA, CUMULATIVE].contains(&temporality) => {
             return Err(("the temporality must be delta or cumulative", points.len()));
         }

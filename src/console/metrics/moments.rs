@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::series::MetricSeries;
+use super::series::StoredSeries;
 use crate::console::attributes::find_text;
 
 /// Moments of one answer; the newest stay.
@@ -45,7 +45,7 @@ impl Moments {
         Self { from, found: Vec::new(), versions: BTreeMap::new() }
     }
 
-    pub(super) fn take(&mut self, series: &MetricSeries) {
+    pub(super) fn take(&mut self, series: &StoredSeries) {
         let service = &series.origin.service;
         if let Some(version) = find_text(&series.origin.resource.attributes, "service.version")
             && let Some(first) =
@@ -74,7 +74,7 @@ impl Moments {
     /// The changes between a series' points, where these are moments.
     fn changes(
         &mut self,
-        series: &MetricSeries,
+        series: &StoredSeries,
         which: &str,
         moment: impl Fn(Option<f64>, f64) -> Option<What>,
     ) {

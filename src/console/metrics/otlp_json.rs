@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::exponential::{Buckets, Exponential};
-use super::series::{MetricKind, MetricSeries, StoredPoint};
+use super::series::{StoredKind, StoredPoint, StoredSeries};
 use super::value::{Counted, Histogram, Number, PointValue};
 use crate::console::attributes::double;
 use crate::console::log_json::pairs;
@@ -21,22 +21,22 @@ impl Console {
     }
 }
 
-fn message(series: &MetricSeries) -> Value {
+fn message(series: &StoredSeries) -> Value {
     let instrument = &series.instrument;
     let attributes = serde_json::from_str::<serde_json::Map<_, _>>(&series.attributes).unwrap_or_default();
     let attributes = Value::Array(pairs(&attributes));
     let points: Vec<_> = series.since(0).into_iter().map(|kept| point(kept, &attributes)).collect();
     let kind = instrument.kind;
     let data = match kind {
-        MetricKind::Gauge | MetricKind::Summary => json!({"dataPoints": points}),
-        MetricKind::Histogram | MetricKind::ExponentialHistogram => {
+        StoredKind::Gauge | StoredKind::Summary => json!({"dataPoints": points}),
+        StoredKind::Histogram | StoredKind::ExponentialHistogram => {
             json!({"dataPoints": points, "aggregationTemporality": CUMULATIVE})
         }
-        MetricKind::Counter | MetricKind::UpDownCounter => json!({"dataPoints": points,
-            "aggregationTemporality": CUMULATIVE, "isMonotonic": kind == MetricKind::Counter}),
+        StoredKind::Counter | StoredKind::UpDownCounter => json!({"dataPoints": points,
+            "aggregationTemporality": CUMULATIVE, "isMonotonic": kind == StoredKind::Counter}),
     };
     let field = match kind {
-        MetricKind::Counter | MetricKind::UpDownCounter => "sum",
+        StoredKind::Counter | StoredKind::UpDownCounter => "sum",
         other => other.name(),
     };
     let metric = json!({"name": instrument.name, "unit": instrument.unit, "description": instrument.description, field: data});

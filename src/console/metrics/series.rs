@@ -24,7 +24,7 @@ pub(super) struct Resolution {
 
 /// The kinds of OTLP, a sum's two apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum MetricKind {
+pub(super) enum StoredKind {
     Gauge,
     Counter,
     UpDownCounter,
@@ -33,7 +33,7 @@ pub(super) enum MetricKind {
     Summary,
 }
 
-impl MetricKind {
+impl StoredKind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Gauge => "gauge",
@@ -57,7 +57,7 @@ pub(super) struct Instrument {
     pub(super) name: String,
     pub(super) unit: String,
     pub(super) description: String,
-    pub(super) kind: MetricKind,
+    pub(super) kind: StoredKind,
     /// Whether it is sent as deltas; they are kept as their sum.
     pub(super) delta: bool,
 }
@@ -105,7 +105,7 @@ pub(super) struct NewPoint {
 
 /// The points of one series.
 #[derive(Clone, Debug)]
-pub(super) struct MetricSeries {
+pub(super) struct StoredSeries {
     pub(super) origin: Arc<Origin>,
     pub(super) instrument: Arc<Instrument>,
     /// A JSON object.
@@ -119,7 +119,7 @@ pub(super) struct MetricSeries {
     pub(super) bytes: usize,
 }
 
-impl MetricSeries {
+impl StoredSeries {
     pub(super) fn new(origin: Arc<Origin>, instrument: Arc<Instrument>, attributes: Arc<str>) -> Self {
         let texts = instrument.name.len() + instrument.unit.len() + instrument.description.len();
         // The attributes stand in its key as well, beside the names.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::series::{COARSE, FINE, Instrument, MetricSeries, NewPoint, StoredPoint};
+use super::series::{COARSE, FINE, Instrument, NewPoint, StoredPoint, StoredSeries};
 use crate::console::origin::Origin;
 
 /// Most series. A new one beyond takes the place of one that is no longer sent, or is refused.
@@ -35,7 +35,7 @@ pub(in crate::console) struct MetricStats {
 pub(in crate::console) struct MetricStore {
     max_series: usize,
     max_bytes: usize,
-    series: HashMap<SeriesKey, MetricSeries>,
+    series: HashMap<SeriesKey, StoredSeries>,
     /// Shared by their series; each with a number that is not used again.
     origins: Vec<(u64, Arc<Origin>)>,
     next: u64,
@@ -73,8 +73,8 @@ impl MetricStore {
         &self,
         limit: usize,
         most_points: usize,
-        wanted: impl Fn(&MetricSeries) -> bool,
-    ) -> (usize, Vec<MetricSeries>) {
+        wanted: impl Fn(&StoredSeries) -> bool,
+    ) -> (usize, Vec<StoredSeries>) {
         let mut found: Vec<_> = self.series.values().filter(|series| wanted(series)).collect();
         found.sort_unstable_by(|a, b| {
             let (first, second) = ((&a.origin.service, &a.attributes), (&b.origin.service, &b.attributes));
@@ -97,7 +97,7 @@ impl MetricStore {
     }
 
     /// Visits all.
-    pub(super) fn each(&self, mut visit: impl FnMut(&MetricSeries)) {
+    pub(super) fn each(&self, mut visit: impl FnMut(&StoredSeries)) {
         self.series.values().for_each(&mut visit);
     }
 
@@ -134,7 +134,7 @@ impl MetricStore {
                 self.bytes += shared.weight;
                 self.origins.push((number, shared.clone()));
             }
-            let series = MetricSeries::new(shared, instrument.clone(), attributes.into());
+            let series = StoredSeries::new(shared, instrument.clone(), attributes.into());
             self.bytes += series.bytes;
             self.series.insert(key.clone(), series);
         }

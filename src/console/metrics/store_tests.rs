@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use serde_json::json;
 
 use super::*;
-use crate::console::metrics::series::MetricKind;
+use crate::console::metrics::series::StoredKind;
 use crate::console::metrics::value::{Number, PointValue};
 use crate::console::origin::SchemaUrls;
 use crate::console::sample;
@@ -38,7 +38,7 @@ impl Timed {
             name: "m".into(),
             unit: String::new(),
             description: String::new(),
-            kind: MetricKind::Counter,
+            kind: StoredKind::Counter,
             delta: false,
         };
         let point =
@@ -47,7 +47,7 @@ impl Timed {
         self.store.push(origin, &Arc::new(instrument), attributes, point, self.now)
     }
 
-    fn all(&self) -> Vec<MetricSeries> {
+    fn all(&self) -> Vec<StoredSeries> {
         self.store.find(usize::MAX, usize::MAX, |_| true).1
     }
 

@@ -7,7 +7,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
 use actix_web::{App, web};
 use serde_json::{Value, json};
 
-use super::series::{Instrument, MetricKind, NewPoint};
+use super::series::{Instrument, NewPoint, StoredKind};
 use super::value::{Counted, Histogram, Number, PointValue};
 use crate::console::export::{METRICS, OtlpExport};
 use crate::console::params::now;
@@ -217,7 +217,7 @@ fn histogram(bounds: &[f64], counts: &[u64]) -> PointValue {
 }
 
 /// Keeps a point as it would have come in at its time.
-fn keep(console: &Console, name: &str, kind: MetricKind, start: u64, time: u64, value: PointValue) {
+fn keep(console: &Console, name: &str, kind: StoredKind, start: u64, time: u64, value: PointValue) {
     let (unit, description) = Default::default();
     let instrument = Arc::new(Instrument { name: name.into(), unit, description, kind, delta: false });
     let point = NewPoint { time, start, value, exemplars: Vec::new() };
@@ -228,7 +228,7 @@ fn keep(console: &Console, name: &str, kind: MetricKind, start: u64, time: u64, 
 async fn a_histogram_that_gets_its_first_bucket_later_begins_anew() {
     let console = sample::console();
     for (time, counts) in [(ago(3), &[][..]), (ago(2), &[2]), (ago(1), &[3])] {
-        keep(&console, "took", MetricKind::Histogram, 0, time, histogram(&[], counts));
+        keep(&console, "took", StoredKind::Histogram, 0, time, histogram(&[], counts));
     }
     let points = series(&console, "took").await["points"].clone();
     assert_eq!([&points[1]["fresh"], &points[2]["fresh"]], [&json!(true), &Value::Null]);
@@ -248,9 +248,9 @@ async fn what_began_anew_an_hour_ago_is_not_counted_from_a_coarse_point_before_t
     ] {
         let bounds: &[f64] = if start == begin { &[1.0] } else { &[1.0, 2.0, 3.0] };
         let counts: Vec<u64> = [count].into_iter().chain(bounds.iter().map(|_| 0)).collect();
-        keep(&console, "took", MetricKind::Histogram, start, time, histogram(bounds, &counts));
+        keep(&console, "took", StoredKind::Histogram, start, time, histogram(bounds, &counts));
         let number = PointValue::Number(Number::Int(i64::try_from(count).unwrap()));
-        keep(&console, "sold", MetricKind::Counter, start, time, number);
+        keep(&console, "sold", StoredKind::Counter, start, time, number);
     }
     for name in ["took", "sold"] {
         let points = series(&console, name).await["points"].clone();

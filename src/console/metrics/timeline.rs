@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::series::{COARSE, MetricSeries, StoredPoint};
+use super::series::{COARSE, StoredPoint, StoredSeries};
 use super::value::{Histogram, PercentileBound, PointValue, rank};
 
 const SECOND: u64 = 1_000_000_000;
@@ -33,7 +33,7 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn new(series: &MetricSeries, from: u64) -> Self {
+    pub(super) fn new(series: &StoredSeries, from: u64) -> Self {
         let points = series.since(from);
         let bounds = series.latest().and_then(|last| histogram(&last.value)).map(|last| last.bounds.clone());
         let mut before = points.first().and_then(|first| series.before(first.time));
@@ -141,7 +141,7 @@ fn histogram(value: &PointValue) -> Option<&Arc<Histogram>> {
 
 /// What came up to a point; nothing where that is not known.
 fn increase(
-    series: &MetricSeries,
+    series: &StoredSeries,
     before: Option<&StoredPoint>,
     point: &StoredPoint,
     bounds: Option<&Arc<[f64]>>,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::file::LineTally;
 use super::metric_file::MetricFile;
 use super::{BackendAccess, BackendError, QueryApi};
-use crate::schema::{Kind, METRICS, Metric, names};
+use crate::schema::{METRICS, Metric, MetricKind, names};
 
 /// A series: who counts, what, and the labels that tell it from others of its metric.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,13 +208,13 @@ fn bound_of(seconds: f64) -> Option<u64> {
 
 /// The metrics that count: counters, and histograms by their counts and sums.
 fn counted() -> impl Iterator<Item = &'static Metric> {
-    METRICS.iter().filter(|metric| !matches!(metric.kind, Kind::Gauge))
+    METRICS.iter().filter(|metric| !matches!(metric.kind, MetricKind::Gauge))
 }
 
 /// The names of a metric's series that are read.
 fn series_names(metric: &Metric) -> Vec<(&'static str, String)> {
     match metric.kind {
-        Kind::Histogram(_) => {
+        MetricKind::Histogram(_) => {
             ["_count", "_sum"].map(|suffix| (suffix, format!("{}{suffix}", metric.name))).into()
         }
         _ => vec![("", metric.name.to_owned())],

@@ -139,7 +139,7 @@ mod tests {
 
     use super::super::{SHAPES, Subject};
     use super::*;
-    use crate::schema::{Kind, METRICS};
+    use crate::schema::{METRICS, MetricKind};
 
     #[test]
     fn every_shape_has_a_name_and_a_subject_of_its_own_and_one_root() {
@@ -158,7 +158,7 @@ mod tests {
             let name = key.metric.strip_suffix("_count").unwrap_or(&key.metric);
             let metric = METRICS.iter().find(|metric| metric.name == name);
             let metric = metric.unwrap_or_else(|| panic!("{key:?}"));
-            assert_eq!(matches!(metric.kind, Kind::Histogram(_)), key.metric.ends_with("_count"));
+            assert_eq!(matches!(metric.kind, MetricKind::Histogram(_)), key.metric.ends_with("_count"));
             let labels: BTreeSet<_> = metric.labels.iter().map(|label| label.key).collect();
             assert_eq!(labels, key.labels.keys().map(String::as_str).collect(), "{key:?}");
             for label in metric.labels.iter().filter(|label| !label.values.is_empty()) {

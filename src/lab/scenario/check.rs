@@ -23,7 +23,7 @@ const NOT_SOLVED_WITHIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What became of one check.
-struct Checked {
+struct CheckedScenario {
     scenario: &'static Scenario,
     seed: u64,
     took: Duration,
@@ -73,7 +73,7 @@ async fn checks(
         all.push(checked);
     }
     if config.target.json {
-        let json: Vec<_> = all.iter().map(Checked::json).collect();
+        let json: Vec<_> = all.iter().map(CheckedScenario::json).collect();
         CommandOutput { text: String::new(), json: json!({ "checks": json }) }.print(true)?;
     }
     let failed: Vec<_> = all.iter().filter(|one| one.outcome.is_err()).map(|one| one.scenario.name).collect();
@@ -94,7 +94,7 @@ async fn one(
     scenario: &'static Scenario,
     config: &ScenarioCheck,
     signals: &mut StopSignals,
-) -> anyhow::Result<Checked> {
+) -> anyhow::Result<CheckedScenario> {
     let (mut scene, started) = (Scene::new(scenario, config.target.seed), Instant::now());
     let solved = tokio::select! {
         solved = solved(lab, scenario, &mut scene, !config.without_cause) => Ok(solved),
@@ -105,7 +105,7 @@ async fn one(
         let _ = writeln!(std::io::stderr(), "{}: {why}", scenario.name);
     }
     let outcome = solved?.and_then(|answer| Ok((answer, healed?)));
-    Ok(Checked { scenario, seed: scene.seed, took: started.elapsed(), outcome })
+    Ok(CheckedScenario { scenario, seed: scene.seed, took: started.elapsed(), outcome })
 }
 
 /// The answer, where the telemetry leads to the truth.
@@ -131,7 +131,7 @@ async fn solved(
     .await
 }
 
-impl Checked {
+impl CheckedScenario {
     fn text(&self) -> String {
         let (name, took) = (self.scenario.name, self.took.as_secs_f64());
         match &self.outcome {

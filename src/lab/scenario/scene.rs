@@ -24,7 +24,7 @@ pub struct Scene {
     /// The faults that were set, in order.
     pub(super) faults: Vec<StagedFault>,
     /// The requests that were sent, in order of the answers within a step.
-    pub(super) sent: Vec<SentRequest>,
+    pub(super) sent: Vec<SceneRequest>,
     /// The numbers that were noted.
     pub(super) notes: BTreeMap<String, f64>,
     /// Dead letters before anything was done.
@@ -74,7 +74,7 @@ impl StagedFault {
 
 /// A request that was sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct SentRequest {
+pub(super) struct SceneRequest {
     /// The name of its shape.
     pub(super) shape: String,
     /// The status of its answer; 0 where there was none.
@@ -89,7 +89,7 @@ pub(super) struct SentRequest {
     pub(super) caused: bool,
 }
 
-impl SentRequest {
+impl SceneRequest {
     pub(super) fn of(entry: &LedgerEntry, caused: bool) -> Self {
         let status = match &entry.outcome {
             RequestOutcome::AsExpected | RequestOutcome::Settled => entry.shape.status,
@@ -141,12 +141,12 @@ impl Scene {
     }
 
     /// The requests that are the cause, or were sent while the fault was set.
-    pub(super) fn caused(&self) -> impl Iterator<Item = &SentRequest> {
+    pub(super) fn caused(&self) -> impl Iterator<Item = &SceneRequest> {
         self.sent.iter().filter(|sent| sent.caused)
     }
 
     /// The request that the question is about: the last one.
-    pub(super) fn last(&self) -> Option<&SentRequest> {
+    pub(super) fn last(&self) -> Option<&SceneRequest> {
         self.sent.iter().rev().find(|sent| sent.trace.is_some())
     }
 

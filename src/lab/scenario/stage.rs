@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::model::{FaultChoice, Scenario, Setting, Step, Wait};
-use super::scene::{Scene, SentRequest, StagedFault, nanos_now};
+use super::scene::{Scene, SceneRequest, StagedFault, nanos_now};
 use super::target::LessonLab;
 use super::until::{Unmet, until};
 use crate::lab::backend::count::CountReader;
@@ -147,7 +147,7 @@ impl Stage<'_> {
         let numbers = self.sent..self.sent + times;
         self.sent += times;
         let entries = self.workload.send_only(subject, numbers).await;
-        scene.sent.extend(entries.iter().map(|entry| SentRequest::of(entry, caused)));
+        scene.sent.extend(entries.iter().map(|entry| SceneRequest::of(entry, caused)));
         match entries.is_empty() || scene.sent.iter().rev().take(times).any(|sent| sent.status == 0) {
             true => Err("the gateway does not answer".to_owned()),
             false => Ok(()),
@@ -164,7 +164,7 @@ impl Stage<'_> {
             let answer = answer.map_err(|why| format!("{url}: {why}"))?;
             let named = answer.headers.get(TRACE_RESPONSE).and_then(|value| value.to_str().ok());
             let sampled = named.and_then(RequestTrace::in_answer).is_some_and(|trace| trace.sampled);
-            scene.sent.push(SentRequest {
+            scene.sent.push(SceneRequest {
                 shape: "unsampled".to_owned(),
                 status: answer.status.as_u16(),
                 trace: Some(trace),

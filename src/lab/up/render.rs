@@ -70,11 +70,11 @@ impl Style {
 }
 
 /// The fields of a JSON object in their order, the values still JSON.
-struct LineFields<'a>(Vec<(Key<'a>, &'a RawValue)>);
+struct LineFields<'a>(Vec<(JsonKey<'a>, &'a RawValue)>);
 
 /// A text that is copied only where JSON escapes a part of it.
 #[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct JsonKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> LineFields<'a> {
     /// A field's text, empty where it is none; the last of several of one name.
@@ -85,7 +85,7 @@ impl<'a> LineFields<'a> {
 }
 
 fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Key<'_>>(value.get()).ok().map(|text| text.0)
+    serde_json::from_str::<JsonKey<'_>>(value.get()).ok().map(|text| text.0)
 }
 
 impl<'de> Deserialize<'de> for LineFields<'de> {

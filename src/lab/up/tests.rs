@@ -53,7 +53,7 @@ impl Write for Screen {
     }
 }
 
-struct Stage {
+struct TestStage {
     folder: tempfile::TempDir,
     out: Screen,
     err: Screen,
@@ -62,7 +62,7 @@ struct Stage {
     grace: Duration,
 }
 
-impl Stage {
+impl TestStage {
     /// `ready` is the answer of every child's `/ready`.
     async fn new(ready: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ fn read(path: &Path) -> String {
 
 #[actix_web::test]
 async fn one_table_then_log_lines_and_a_drain_in_order() {
-    let stage = Stage::new(READY).await;
+    let stage = TestStage::new(READY).await;
     let mut lab = stage.start(WELL_BEHAVED);
     let shutdown = Shutdown::new(stage.grace);
     let ends = async {
@@ -149,7 +149,7 @@ async fn one_table_then_log_lines_and_a_drain_in_order() {
 
 #[actix_web::test]
 async fn a_killed_child_is_started_again_and_up_says_so() {
-    let stage = Stage::new(READY).await;
+    let stage = TestStage::new(READY).await;
     let lab = stage.start(WELL_BEHAVED);
     let order = || lab.children.iter().find(|c| c.child.command == "order").unwrap().status();
     eventually("ready", || order().state == ChildState::Ready).await;
@@ -168,7 +168,7 @@ async fn a_killed_child_is_started_again_and_up_says_so() {
 
 #[actix_web::test]
 async fn a_console_that_dies_gets_the_later_lines_after_its_restart() {
-    let stage = Stage::new(READY).await;
+    let stage = TestStage::new(READY).await;
     let lab = stage.start(WELL_BEHAVED);
     let console = || lab.children[0].status();
     eventually("lines", || read(&stage.file("console")).lines().count() == 3).await;
@@ -183,7 +183,7 @@ async fn a_console_that_dies_gets_the_later_lines_after_its_restart() {
 
 #[actix_web::test]
 async fn bad_settings_end_the_lab_with_what_the_child_said_last() {
-    let stage = Stage::new(READY).await;
+    let stage = TestStage::new(READY).await;
     let mut lab = stage.start(&format!(
         "if [ \"$1\" = order ]; then until grep -q gateway trapped 2>/dev/null; do sleep 0.01; done; \
          echo 'DATABASE_URL is\x1bwrong' >&2; exit 2; fi\n{WELL_BEHAVED}"
@@ -197,7 +197,7 @@ async fn bad_settings_end_the_lab_with_what_the_child_said_last() {
 
 #[actix_web::test]
 async fn a_child_that_is_not_ready_in_time_is_in_the_table_with_its_reason() {
-    let stage = Stage::new(NOT_READY).await;
+    let stage = TestStage::new(NOT_READY).await;
     let lab = stage.start(WELL_BEHAVED);
     let reason = || lab.children.iter().all(|c| c.status().reason.is_some_and(|r| r.contains("locked")));
     eventually("a reason", reason).await;
@@ -210,7 +210,7 @@ async fn a_child_that_is_not_ready_in_time_is_in_the_table_with_its_reason() {
 
 #[actix_web::test]
 async fn a_child_that_ignores_the_drain_is_killed_and_up_says_so() {
-    let mut stage = Stage::new(READY).await;
+    let mut stage = TestStage::new(READY).await;
     stage.grace = Duration::from_millis(50);
     stage.plan.roles = vec![Role::User];
     let lab = stage.start("trap '' TERM\necho \"$1\" >> up\nwhile :; do sleep 1; done");

@@ -34,12 +34,12 @@ pub(super) struct Gathered {
 
 /// When the waiting began, and when it ends.
 #[derive(Clone, Copy)]
-pub(super) struct Wait<'a> {
+pub(super) struct GatherWait<'a> {
     pub(super) config: &'a VerifyConfig,
     pub(super) began: Instant,
 }
 
-impl<'a> Wait<'a> {
+impl<'a> GatherWait<'a> {
     /// From now on.
     pub(super) fn begin(config: &'a VerifyConfig) -> Self {
         Self { config, began: Instant::now() }
@@ -148,7 +148,7 @@ pub(super) async fn traces(
     source: &Named<TraceReader>,
     gone: Option<u64>,
     ledger: &RequestLedger,
-    wait: Wait<'_>,
+    wait: GatherWait<'_>,
 ) -> (Gathered, Option<SeenSpans>) {
     let (reader, config) = (&source.reader, wait.config);
     let mode = config.queue_trace_mode;
@@ -195,7 +195,7 @@ pub(super) async fn traces(
 pub(super) async fn wait_for_lines(
     source: &Named<LogReader>,
     ledger: &RequestLedger,
-    wait: Wait<'_>,
+    wait: GatherWait<'_>,
 ) -> Option<Duration> {
     let all: Vec<_> = ledger.known().filter(|entry| entry.trace.is_some()).collect();
     let (reader, mode) = (&source.reader, wait.config.queue_trace_mode);

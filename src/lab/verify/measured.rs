@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::claim::{Claim, Flaws};
 use super::counts::{CountedSource, all_counted, all_exported, books};
-use super::gather::{FIRST_PAUSE, LONGEST_PAUSE, Wait};
+use super::gather::{FIRST_PAUSE, GatherWait, LONGEST_PAUSE};
 use super::latencies::{self, SpanLatencies};
 use super::ledger::RequestLedger;
 use super::quality::strange_metrics;
@@ -48,7 +48,7 @@ pub(super) async fn after(
     sources: &[Named<CountReader>],
     measured: &mut [BeforeAndAfter],
     ledger: &RequestLedger,
-    wait: Wait<'_>,
+    wait: GatherWait<'_>,
 ) {
     let all = sources.iter().zip(measured.iter_mut()).map(async |(source, measured)| {
         if let Ok(before) = &measured.before {
@@ -157,7 +157,7 @@ async fn counts(
     source: &Named<CountReader>,
     before: &CountSnapshot,
     ledger: &RequestLedger,
-    wait: Wait<'_>,
+    wait: GatherWait<'_>,
 ) -> Result<(CountSnapshot, Option<Duration>), String> {
     let (wanted, pages) = (ledger.counts(), source.label == "roles");
     let visible = wait

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::claim::{Claim, Flaws};
 use super::counts::other_traffic;
-use super::gather::{self, Gathered, Wait};
+use super::gather::{self, GatherWait, Gathered};
 use super::ledger::{RequestLedger, RequestOutcome};
 use super::logs::SeenLines;
 use super::measured::{self, JudgedCounts};
@@ -38,7 +38,7 @@ pub(super) async fn verify(config: &VerifyConfig, sources: &Sources) -> Report {
     let lines_gone = join_all(sources.logs.iter().map(gather::lines_let_go)).await;
     let mut ledger = Workload::new(config).send().await;
 
-    let wait = Wait::begin(config);
+    let wait = GatherWait::begin(config);
     let mut claims = answered(&ledger);
     claims.extend(queue.settle(&mut ledger, config).await);
     let traces = sources.traces.iter().zip(gone);

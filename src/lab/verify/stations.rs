@@ -20,7 +20,7 @@ const AGREED_WITHIN: Duration = Duration::from_secs(10);
 const LEAST: f64 = 0.5;
 
 /// One reading: what the roles exported of each signal, and the books of each station.
-struct Reading {
+struct StationReading {
     exported: Result<[f64; 3], String>,
     pages: Vec<Result<StationPage, String>>,
 }
@@ -29,7 +29,7 @@ struct Reading {
 pub(super) struct Stations<'a> {
     sources: &'a [StationSource],
     roles: CountReader,
-    before: Reading,
+    before: StationReading,
 }
 
 impl<'a> Stations<'a> {
@@ -67,7 +67,7 @@ impl<'a> Stations<'a> {
         }
     }
 
-    fn judge(&self, after: &Reading, others: &[Claim]) -> Vec<Claim> {
+    fn judge(&self, after: &StationReading, others: &[Claim]) -> Vec<Claim> {
         let mut claims = Vec::new();
         for (signal, (name, _)) in STATION_SIGNALS.iter().enumerate() {
             let exported = match (&self.before.exported, &after.exported) {
@@ -86,7 +86,7 @@ impl<'a> Stations<'a> {
     }
 }
 
-impl Reading {
+impl StationReading {
     /// What does not change while nothing is sent: everything but the metrics, which are sent all the time.
     fn still(&self) -> Vec<Option<[&StationBook; 2]>> {
         self.pages.iter().map(|page| page.as_ref().ok().map(|page| [&page.0[0], &page.0[2]])).collect()
@@ -94,23 +94,23 @@ impl Reading {
 }
 
 /// From the beginning of the way to its end: what is received has been sent before.
-async fn read(roles: &CountReader, sources: &[StationSource]) -> Reading {
+async fn read(roles: &CountReader, sources: &[StationSource]) -> StationReading {
     let exported = sum(roles).await;
     let mut pages = Vec::new();
     for source in sources {
         pages.push(page(source).await);
     }
-    Reading { exported, pages }
+    StationReading { exported, pages }
 }
 
 /// From its end to its beginning: what was received by then is counted as sent, too.
-async fn read_back(roles: &CountReader, sources: &[StationSource]) -> Reading {
+async fn read_back(roles: &CountReader, sources: &[StationSource]) -> StationReading {
     let mut pages = Vec::new();
     for source in sources.iter().rev() {
         pages.push(page(source).await);
     }
     pages.reverse();
-    Reading { exported: sum(roles).await, pages }
+    StationReading { exported: sum(roles).await, pages }
 }
 
 async fn sum(roles: &CountReader) -> Result<[f64; 3], String> {

@@ -27,7 +27,7 @@ const NEXT_DUE: &str = "SELECT min(due) FROM messages WHERE queue = ?1 AND head 
 
 /// State of the queue as far as this process knows it.
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct KnownQueue {
     /// Something may be due that `next_due` does not tell of.
     unsure: bool,
     /// When the next message is due, milliseconds since the Unix epoch; `None` without one.
@@ -36,7 +36,7 @@ pub(super) struct Known {
     horizon: i64,
 }
 
-impl Known {
+impl KnownQueue {
     pub(super) fn nothing(visibility_timeout: Duration) -> Self {
         Self { unsure: true, next_due: None, horizon: horizon(visibility_timeout) }
     }
@@ -126,14 +126,14 @@ impl Embedded {
             // A full batch has probably left some.
             let unsure = taken.len() >= max;
             let next_due = if unsure { None } else { next_due(connection, &queue)? };
-            Ok((taken, Known { unsure, next_due, horizon }))
+            Ok((taken, KnownQueue { unsure, next_due, horizon }))
         });
         let (taken, known) = within(taking).await?;
         *self.known() = known;
         Ok(taken.into_iter().map(|(_, delivery)| delivery).collect())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownQueue> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

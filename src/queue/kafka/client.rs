@@ -86,15 +86,15 @@ impl ClientContext for Quiet {
 impl ConsumerContext for Quiet {}
 
 /// A client whose end, which waits for its threads, holds up nobody.
-pub(super) struct Owned<T: Send + 'static>(Option<T>);
+pub(super) struct OwnedClient<T: Send + 'static>(Option<T>);
 
-impl<T: Send + 'static> Owned<T> {
+impl<T: Send + 'static> OwnedClient<T> {
     pub(super) fn of(client: T) -> Self {
         Self(Some(client))
     }
 }
 
-impl<T: Send + 'static> Deref for Owned<T> {
+impl<T: Send + 'static> Deref for OwnedClient<T> {
     type Target = Option<T>;
 
     fn deref(&self) -> &Option<T> {
@@ -102,7 +102,7 @@ impl<T: Send + 'static> Deref for Owned<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Owned<T> {
+impl<T: Send + 'static> Drop for OwnedClient<T> {
     fn drop(&mut self) {
         if let Some(client) = self.0.take() {
             // Without a thread it is dropped here, which only takes longer.

@@ -11,7 +11,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::answers::expels;
-use super::incoming::{Desk, State};
+use super::incoming::{Desk, MemberState};
 
 /// What is settled and not committed yet.
 struct Commit {
@@ -29,7 +29,7 @@ pub(super) fn send<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, 
     desk.lock().answered(&commit, answer);
 }
 
-impl State {
+impl MemberState {
     fn to_commit(&self, topic: &str) -> Option<Commit> {
         let mut offsets = TopicPartitionList::new();
         for (partition, owned) in &self.owned {

@@ -19,7 +19,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::answers::{again, failed};
 use super::client::{left, time_limit, unbounded};
-use super::outgoing::{Outgoing, Record};
+use super::outgoing::{Outgoing, OutgoingRecord};
 use super::reader::{Asker, Reader, Span, asker};
 use super::record;
 use crate::queue::broker::unavailable;
@@ -33,7 +33,7 @@ struct Letter {
     partition: i32,
     offset: i64,
     message: Message,
-    fields: record::Fields,
+    fields: record::RecordFields,
 }
 
 /// By partition: offsets before this one.
@@ -83,8 +83,8 @@ pub(super) async fn replay(
             let wanted = |letter: &Letter| id.as_ref().is_none_or(|id| letter.message.id == *id);
             replayed += page.iter().filter(|letter| wanted(letter)).count() as u64;
             let records = page.iter().map(|letter| match wanted(letter) {
-                true => Record::of(&reader.topics.main, &letter.message, []),
-                false => Record::of(&reader.topics.dead, &letter.message, why(&letter.fields)),
+                true => OutgoingRecord::of(&reader.topics.main, &letter.message, []),
+                false => OutgoingRecord::of(&reader.topics.dead, &letter.message, why(&letter.fields)),
             });
             tokio::runtime::Handle::current().block_on(outgoing.send(records.collect()))?;
             look.pass(&page)?;
@@ -94,7 +94,7 @@ pub(super) async fn replay(
 }
 
 /// The fields of a dead letter, of those that are ours.
-fn why(fields: &record::Fields) -> Vec<(&'static str, String)> {
+fn why(fields: &record::RecordFields) -> Vec<(&'static str, String)> {
     let names = [wire::DEAD_REASON, wire::DEAD_ATTEMPTS, wire::DEAD_AT];
     names.into_iter().filter_map(|name| Some((name, fields.get(name)?.clone()))).collect()
 }

@@ -24,7 +24,7 @@ pub(super) struct Incoming(Arc<Desk>);
 
 /// What the thread and the callers share.
 pub(super) struct Desk {
-    state: Mutex<State>,
+    state: Mutex<MemberState>,
     /// Something may be there to be given out.
     arrived: Notify,
     /// Set by the callers: leave the group.
@@ -36,8 +36,8 @@ pub(super) struct Desk {
 }
 
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) owned: BTreeMap<i32, Owned>,
+pub(super) struct MemberState {
+    pub(super) owned: BTreeMap<i32, OwnedPartition>,
     /// The client has lost its broker, or may not do what it is to do.
     pub(super) trouble: bool,
     /// The group went on without this member: what it still has is lost.
@@ -49,19 +49,19 @@ pub(super) struct State {
 }
 
 /// One partition that is ours.
-pub(super) struct Owned {
+pub(super) struct OwnedPartition {
     ownership: u64,
     pub(super) window: Window,
 }
 
-impl Owned {
+impl OwnedPartition {
     pub(super) fn new() -> Self {
         Self { ownership: OWNERSHIPS.fetch_add(1, Ordering::Relaxed), window: Window::default() }
     }
 }
 
 impl Desk {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, MemberState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +71,7 @@ impl Desk {
     }
 }
 
-impl State {
+impl MemberState {
     fn take(&mut self, max: usize, now: Instant) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         self.turn = self.turn.wrapping_add(1);

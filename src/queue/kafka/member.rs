@@ -16,7 +16,7 @@ use rdkafka::{Message, TopicPartitionList};
 
 use super::answers::failed;
 use super::client::{Access, Quiet, Topics};
-use super::incoming::{Desk, Owned, State};
+use super::incoming::{Desk, MemberState, OwnedPartition};
 use super::{commit, record};
 use crate::config::KafkaGroupProtocol;
 use crate::queue::QueueError;
@@ -71,7 +71,7 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
                 let message = record::message(&came).0;
                 let mut state = desk.lock();
                 let share = share(&state);
-                if let Some(Owned { window, .. }) = state.owned.get_mut(&came.partition()) {
+                if let Some(OwnedPartition { window, .. }) = state.owned.get_mut(&came.partition()) {
                     window.push(came.offset(), message, Instant::now());
                     full = window.bytes() >= share;
                 }
@@ -111,7 +111,7 @@ fn leave(consumer: Member, topic: &str, desk: &Desk) {
 }
 
 /// Bytes of one window.
-fn share(state: &State) -> usize {
+fn share(state: &MemberState) -> usize {
     BYTES / state.owned.len().max(1)
 }
 
@@ -121,7 +121,7 @@ fn pause(consumer: &Member, topic: &str, desk: &Desk) {
     {
         let mut state = desk.lock();
         let share = share(&state);
-        for (partition, Owned { window, .. }) in &mut state.owned {
+        for (partition, OwnedPartition { window, .. }) in &mut state.owned {
             if !window.paused && window.bytes() >= share {
                 window.paused = true;
                 full.add_partition(topic, *partition);
@@ -196,13 +196,14 @@ impl ConsumerContext for Context {
         let mut state = self.0.lock();
         if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             for element in &elements {
-                state.owned.insert(element.partition(), Owned::new());
+                state.owned.insert(element.partition(), OwnedPartition::new());
             }
             drop(state);
             answer(consumer, what, partitions);
         } else {
             for element in &elements {
-                state.owned.entry(element.partition()).or_insert_with(Owned::new).window.leaving = true;
+                state.owned.entry(element.partition()).or_insert_with(OwnedPartition::new).window.leaving =
+                    true;
             }
             drop(state);
             commit_and_hand_over(consumer, &topic, &self.0);

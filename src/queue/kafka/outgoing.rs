@@ -9,7 +9,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use super::answers::failed;
-use super::client::{Access, Owned, Quiet};
+use super::client::{Access, OwnedClient, Quiet};
 use super::record;
 use crate::queue::broker::unavailable;
 use crate::queue::{Message, QueueError};
@@ -18,14 +18,14 @@ use crate::queue::{Message, QueueError};
 const PAGE: usize = 1000;
 
 /// One record on its way to a topic.
-pub(super) struct Record {
+pub(super) struct OutgoingRecord {
     topic: String,
     key: String,
     headers: OwnedHeaders,
     body: Vec<u8>,
 }
 
-impl Record {
+impl OutgoingRecord {
     /// `ours` are the queue's own fields, put where the headers are.
     pub(super) fn of(
         topic: &str,
@@ -42,7 +42,7 @@ impl Record {
 }
 
 pub(super) struct Outgoing {
-    producer: Owned<FutureProducer<Quiet>>,
+    producer: OwnedClient<FutureProducer<Quiet>>,
     /// It could not bring a record to the broker. It would go on in a new epoch of its id, which not
     /// every broker with this protocol takes from it; a new producer has a new id.
     gave_up: AtomicBool,
@@ -63,7 +63,7 @@ impl Outgoing {
             // The partition of a key is the one that Kafka's own clients choose.
             .set("partitioner", "murmur2");
         let producer = config.create_with_context(Quiet).map_err(failed)?;
-        Ok(Self { producer: Owned::of(producer), gave_up: AtomicBool::new(false) })
+        Ok(Self { producer: OwnedClient::of(producer), gave_up: AtomicBool::new(false) })
     }
 
     /// After a fatal error, such as a broker that has forgotten the producer, only a new one helps.
@@ -73,7 +73,7 @@ impl Outgoing {
     }
 
     /// In order; `Ok` means that the broker has all of them.
-    pub(super) async fn send(&self, records: Vec<Record>) -> Result<(), QueueError> {
+    pub(super) async fn send(&self, records: Vec<OutgoingRecord>) -> Result<(), QueueError> {
         let producer = self.producer.as_ref().ok_or_else(|| unavailable("is no longer used"))?;
         for page in records.chunks(PAGE) {
             let mut sent = Vec::with_capacity(page.len());

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::answers::{again, failed};
-use super::client::{Access, Owned, Quiet, Topics, left, time_limit};
+use super::client::{Access, OwnedClient, Quiet, Topics, left, time_limit};
 use crate::queue::QueueError;
 use crate::queue::broker::unavailable;
 
@@ -23,8 +23,8 @@ pub(super) type Asker = BaseConsumer<Quiet>;
 pub(super) struct Reader {
     pub(super) access: Arc<Access>,
     pub(super) topics: Arc<Topics>,
-    main: Owned<Asker>,
-    dead: Owned<Asker>,
+    main: OwnedClient<Asker>,
+    dead: OwnedClient<Asker>,
     ready: AtomicBool,
 }
 
@@ -57,8 +57,8 @@ impl Span {
 
 impl Reader {
     pub(super) fn open(access: Arc<Access>, topics: Arc<Topics>) -> Result<Self, QueueError> {
-        let main = Owned::of(asker(&access, &topics.main)?);
-        let dead = Owned::of(asker(&access, &topics.dead)?);
+        let main = OwnedClient::of(asker(&access, &topics.main)?);
+        let dead = OwnedClient::of(asker(&access, &topics.dead)?);
         Ok(Self { access, topics, main, dead, ready: AtomicBool::new(false) })
     }
 
@@ -123,7 +123,7 @@ impl Reader {
     }
 }
 
-fn ask(asker: &Owned<Asker>, topic: &str, until: Instant) -> Result<Vec<Span>, QueueError> {
+fn ask(asker: &OwnedClient<Asker>, topic: &str, until: Instant) -> Result<Vec<Span>, QueueError> {
     let asker = asker.as_ref().ok_or_else(|| unavailable("is no longer asked"))?;
     // Serves what the client has to say, which nobody wants to hear.
     while asker.poll(Duration::ZERO).is_some() {}

@@ -7,7 +7,7 @@ use rdkafka::message::{Header, Headers, OwnedHeaders};
 use crate::queue::{Message, wire};
 
 /// Headers by name, the queue's own among them.
-pub(super) type Fields = BTreeMap<String, String>;
+pub(super) type RecordFields = BTreeMap<String, String>;
 
 /// The headers of a record: the message's own, its id and `ours`.
 pub(super) fn headers(
@@ -27,9 +27,9 @@ pub(super) fn headers(
 
 /// The message of a record and all its fields. A record that another program wrote has its place as
 /// id: the same each time it comes.
-pub(super) fn message(record: &impl rdkafka::Message) -> (Message, Fields) {
+pub(super) fn message(record: &impl rdkafka::Message) -> (Message, RecordFields) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut fields = Fields::new();
+    let mut fields = RecordFields::new();
     if let Some(headers) = record.headers() {
         let headers = headers.iter();
         fields.extend(headers.map(|header| (header.key.to_owned(), text(header.value.unwrap_or_default()))));

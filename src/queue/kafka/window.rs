@@ -30,17 +30,17 @@ pub(super) struct Window {
 struct Entry {
     offset: i64,
     /// `None` once it is settled.
-    open: Option<Open>,
+    open: Option<OpenMessage>,
 }
 
-struct Open {
+struct OpenMessage {
     message: Message,
     /// Deliveries so far.
     attempt: u32,
-    state: State,
+    state: MessageState,
 }
 
-enum State {
+enum MessageState {
     /// Not to be given out before.
     Waiting(Instant),
     /// When its consumer was last heard of.
@@ -58,7 +58,7 @@ impl Window {
         }
         self.bytes += message.size() + OVERHEAD;
         self.next = Some(offset + 1);
-        let open = Open { message, attempt: 0, state: State::Waiting(now) };
+        let open = OpenMessage { message, attempt: 0, state: MessageState::Waiting(now) };
         self.entries.push_back(Entry { offset, open: Some(open) });
     }
 
@@ -73,9 +73,9 @@ impl Window {
             }
             let Some(open) = open else { continue };
             let first = keys.insert(open.message.key.as_str());
-            if first && matches!(open.state, State::Waiting(due) if due <= now) {
+            if first && matches!(open.state, MessageState::Waiting(due) if due <= now) {
                 open.attempt += 1;
-                open.state = State::InHand(now);
+                open.state = MessageState::InHand(now);
                 taken.push((*offset, open.message.clone(), open.attempt));
             }
         }
@@ -85,7 +85,7 @@ impl Window {
     /// When the next retry is due, of those that are not yet.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let due = self.in_reach().filter_map(|open| match open.state {
-            State::Waiting(due) if due > now => Some(due),
+            MessageState::Waiting(due) if due > now => Some(due),
             _ => None,
         });
         if self.leaving { None } else { due.min() }
@@ -106,13 +106,13 @@ impl Window {
     /// The message is to be given out again.
     pub(super) fn put_back(&mut self, offset: i64, due: Instant) {
         if let Some(open) = self.in_hand_mut(offset) {
-            open.state = State::Waiting(due);
+            open.state = MessageState::Waiting(due);
         }
     }
 
     pub(super) fn heard_of(&mut self, offset: i64, now: Instant) {
         if let Some(open) = self.in_hand_mut(offset) {
-            open.state = State::InHand(now);
+            open.state = MessageState::InHand(now);
         }
     }
 
@@ -122,7 +122,7 @@ impl Window {
 
     /// Whether a consumer that was heard of lately has messages in flight.
     pub(super) fn busy(&self, now: Instant, silence: Duration) -> bool {
-        self.in_reach().any(|open| matches!(open.state, State::InHand(heard) if now < heard + silence))
+        self.in_reach().any(|open| matches!(open.state, MessageState::InHand(heard) if now < heard + silence))
     }
 
     /// The offset to commit: all before it is settled. `None` if the broker has it already.
@@ -138,7 +138,7 @@ impl Window {
 
     /// Waiting messages, retries included, and those in flight.
     pub(super) fn count(&self) -> (u64, u64) {
-        let in_hand = self.open().filter(|open| matches!(open.state, State::InHand(_))).count();
+        let in_hand = self.open().filter(|open| matches!(open.state, MessageState::InHand(_))).count();
         ((self.open().count() - in_hand) as u64, in_hand as u64)
     }
 
@@ -152,12 +152,12 @@ impl Window {
         self.bytes
     }
 
-    fn open(&self) -> impl Iterator<Item = &Open> {
+    fn open(&self) -> impl Iterator<Item = &OpenMessage> {
         self.entries.iter().filter_map(|entry| entry.open.as_ref())
     }
 
     /// Those that may have been given out.
-    fn in_reach(&self) -> impl Iterator<Item = &Open> {
+    fn in_reach(&self) -> impl Iterator<Item = &OpenMessage> {
         self.entries.iter().take(REACH).filter_map(|entry| entry.open.as_ref())
     }
 
@@ -166,9 +166,9 @@ impl Window {
         self.entries.get_mut(place)
     }
 
-    fn in_hand_mut(&mut self, offset: i64) -> Option<&mut Open> {
+    fn in_hand_mut(&mut self, offset: i64) -> Option<&mut OpenMessage> {
         let open = self.find(offset)?.open.as_mut()?;
-        matches!(open.state, State::InHand(_)).then_some(open)
+        matches!(open.state, MessageState::InHand(_)).then_some(open)
     }
 }
 

@@ -180,13 +180,13 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
-    struct Parse {
+    struct ParsedAmqp {
         #[command(flatten)]
         broker: BrokerConfig,
     }
 
     fn config(url: &str) -> BrokerConfig {
-        <Parse as clap::Parser>::parse_from(["test", "--amqp-url", url]).broker
+        <ParsedAmqp as clap::Parser>::parse_from(["test", "--amqp-url", url]).broker
     }
 
     fn threads_of_the_client() -> usize {

@@ -134,13 +134,13 @@ mod tests {
     use crate::config::QueueConfig;
 
     #[derive(clap::Parser)]
-    struct Parse {
+    struct ParsedRedis {
         #[command(flatten)]
         queue: QueueConfig,
     }
 
     fn made_of(url: &str) -> Result<Config, QueueError> {
-        let parsed = Parse::parse_from(["test", &format!("--redis-url={url}")]);
+        let parsed = ParsedRedis::parse_from(["test", &format!("--redis-url={url}")]);
         config(&parsed.queue.broker.redis_url.unwrap(), None)
     }
 

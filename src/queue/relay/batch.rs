@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use tracing::Span;
 
-use super::{Outbox, Pending};
+use super::{Pending, RelayedOutbox};
 use crate::queue::metrics::RelayMetrics;
 use crate::queue::span::{self, QueueSpans};
 use crate::queue::{Message, Queue, QueueError, fault};
 use crate::runtime::Faults;
 
 /// Batch under target. The same place in all three lists is the same message.
-pub(super) struct Batch {
+pub(super) struct RelayBatch {
     seqs: Vec<i64>,
     messages: Vec<Message>,
     spans: Vec<Span>,
@@ -22,11 +22,11 @@ pub(super) struct Batch {
 #[derive(Clone, Copy)]
 pub(super) struct PublishTarget<'a> {
     pub(super) queue: &'a dyn Queue,
-    pub(super) outbox: &'a dyn Outbox,
+    pub(super) outbox: &'a dyn RelayedOutbox,
     pub(super) metrics: &'a RelayMetrics,
 }
 
-impl Batch {
+impl RelayBatch {
     /// Starts the spans and puts their contexts into the messages.
     pub(super) fn of(pending: Vec<Pending>, spans: &QueueSpans, faults: &Faults) -> Self {
         let many = pending.len();
@@ -85,7 +85,7 @@ impl Batch {
         &mut self,
         which: Range<usize>,
         handed_over: Result<(), QueueError>,
-        outbox: &dyn Outbox,
+        outbox: &dyn RelayedOutbox,
     ) -> Result<(), String> {
         match handed_over {
             Ok(()) => {
@@ -108,7 +108,12 @@ impl Batch {
         }
     }
 
-    async fn set_aside(&mut self, one: usize, reason: &str, outbox: &dyn Outbox) -> Result<(), String> {
+    async fn set_aside(
+        &mut self,
+        one: usize,
+        reason: &str,
+        outbox: &dyn RelayedOutbox,
+    ) -> Result<(), String> {
         let span = std::mem::replace(&mut self.spans[one], Span::none());
         span::fail(&span, "queue_refused", reason);
         span.in_scope(|| {

@@ -14,7 +14,7 @@ use crate::queue::testing::{Spans, attribute, eventually, message, queue, receiv
 
 /// An outbox in memory.
 #[derive(Default)]
-struct Memory {
+struct MemoryOutbox {
     rows: Mutex<BTreeMap<i64, Message>>,
     aside: Mutex<Vec<(i64, String)>>,
     lease: Mutex<Option<(String, Instant)>>,
@@ -24,7 +24,7 @@ struct Memory {
     dying: Notify,
 }
 
-impl Memory {
+impl MemoryOutbox {
     fn store(&self, messages: impl IntoIterator<Item = Message>) {
         let mut rows = self.rows.lock().unwrap();
         for message in messages {
@@ -40,7 +40,7 @@ impl Memory {
 }
 
 #[async_trait]
-impl Outbox for Memory {
+impl RelayedOutbox for MemoryOutbox {
     async fn lease(&self, owner: &str, ttl: Duration) -> Result<bool, String> {
         let mut lease = self.lease.lock().unwrap();
         let free = lease.as_ref().is_none_or(|(holder, until)| holder == owner || *until < Instant::now());
@@ -85,14 +85,14 @@ impl Outbox for Memory {
     }
 }
 
-struct Bench {
+struct RelayBench {
     folder: tempfile::TempDir,
-    outbox: Arc<Memory>,
+    outbox: Arc<MemoryOutbox>,
     queue: Arc<dyn Queue>,
     shutdown: Shutdown,
 }
 
-impl Bench {
+impl RelayBench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let queue = queue(folder.path());
@@ -132,7 +132,7 @@ fn names(ids: std::ops::Range<usize>) -> Vec<String> {
 
 #[tokio::test]
 async fn everything_committed_is_published_in_order_and_leaves_the_outbox() {
-    let bench = Bench::new();
+    let bench = RelayBench::new();
     bench.outbox.store(messages(0..150));
     let relay = bench.relay("one");
     bench.outbox.until_empty().await;
@@ -145,7 +145,7 @@ async fn everything_committed_is_published_in_order_and_leaves_the_outbox() {
 
 #[tokio::test]
 async fn what_is_committed_when_the_shutdown_begins_is_still_published() {
-    let bench = Bench::new();
+    let bench = RelayBench::new();
     bench.shutdown.begin();
     bench.outbox.store(messages(0..3));
     bench.stop(bench.relay("one")).await;
@@ -158,7 +158,7 @@ async fn a_broker_that_is_away_is_waited_for_and_nothing_is_lost_or_reordered() 
     let rendered = recorder.handle();
     let _guard = ::metrics::set_default_local_recorder(&recorder);
     let spans = Spans::recorded();
-    let bench = Bench::new();
+    let bench = RelayBench::new();
     let in_the_way = bench.folder.path().join("queue");
     std::fs::write(&in_the_way, "").unwrap();
     bench.outbox.store(messages(0..5));
@@ -184,7 +184,7 @@ async fn a_broker_that_is_away_is_waited_for_and_nothing_is_lost_or_reordered() 
 
 #[tokio::test]
 async fn a_crash_between_publishing_and_marking_publishes_the_same_id_again() {
-    let bench = Bench::new();
+    let bench = RelayBench::new();
     bench.outbox.dies_before_marking.store(true, Ordering::SeqCst);
     bench.outbox.store(messages(0..2));
     let crashed = bench.relay("one");
@@ -208,7 +208,7 @@ async fn a_crash_between_publishing_and_marking_publishes_the_same_id_again() {
 #[tokio::test]
 async fn a_refused_message_is_set_aside_and_the_others_go_on() {
     let spans = Spans::recorded();
-    let bench = Bench::new();
+    let bench = RelayBench::new();
     let mut stored = messages(0..4);
     stored[1].body = vec![b' '; crate::queue::MAX_MESSAGE_BYTES];
     bench.outbox.store(stored);
@@ -226,7 +226,7 @@ async fn a_refused_message_is_set_aside_and_the_others_go_on() {
 
 #[tokio::test]
 async fn only_the_relay_that_holds_the_lease_publishes_and_another_takes_over() {
-    let bench = Bench::new();
+    let bench = RelayBench::new();
     assert_eq!(bench.outbox.lease("other", Duration::from_secs(60)).await, Ok(true));
     bench.outbox.store(messages(0..2));
     let relay = bench.relay("one");
@@ -240,7 +240,7 @@ async fn only_the_relay_that_holds_the_lease_publishes_and_another_takes_over() 
 #[tokio::test]
 async fn the_message_carries_the_producer_span_which_is_a_child_of_the_span_that_stored_it() {
     let spans = Spans::recorded();
-    let bench = Bench::new();
+    let bench = RelayBench::new();
     let mut stored = message("m-1", "k");
     stored.headers.insert("x-other".to_owned(), "kept".to_owned());
     bench.outbox.store([stored]);

@@ -36,7 +36,7 @@ pub(super) struct Attempts {
     abandon: CancellationToken,
 }
 
-enum Outcome {
+enum AttemptOutcome {
     Done,
     Failed { kind: &'static str, reason: String, again: bool },
     Abandoned,
@@ -91,7 +91,7 @@ impl Attempts {
         self.settle(&delivery, end, &received, &own).await;
     }
 
-    async fn handle(&self, delivery: &Delivery) -> Outcome {
+    async fn handle(&self, delivery: &Delivery) -> AttemptOutcome {
         if delivery.attempt > self.policy.max_attempts.saturating_add(DELIVERIES_TO_SPARE) {
             let reason = format!("delivered {} times and never settled", delivery.attempt - 1);
             return failed("never_settled", reason, false);
@@ -106,15 +106,15 @@ impl Attempts {
             AssertUnwindSafe(async { self.handler.handle(&delivery.message).await }).catch_unwind();
         let outcome = tokio::select! {
             handled = handling => match handled {
-                Ok(Ok(())) => Outcome::Done,
+                Ok(Ok(())) => AttemptOutcome::Done,
                 Ok(Err(HandlerError::Retry(reason))) => failed("handler_error", reason, true),
                 Ok(Err(HandlerError::Poison(reason))) => failed("poison_message", reason, false),
                 Err(_) => failed("panic", "the handler panicked".to_owned(), true),
             },
             () = self.heartbeats(delivery) => failed("timeout", "the handler took too long".to_owned(), true),
-            () = self.abandon.cancelled() => return Outcome::Abandoned,
+            () = self.abandon.cancelled() => return AttemptOutcome::Abandoned,
         };
-        self.metrics.handled(started.elapsed(), matches!(outcome, Outcome::Failed { .. }));
+        self.metrics.handled(started.elapsed(), matches!(outcome, AttemptOutcome::Failed { .. }));
         outcome
     }
 
@@ -132,12 +132,12 @@ impl Attempts {
     }
 
     /// What is to become of the delivery, said on its span and in the log.
-    fn judge(&self, delivery: &Delivery, outcome: Outcome) -> End {
+    fn judge(&self, delivery: &Delivery, outcome: AttemptOutcome) -> End {
         let span = Span::current();
         let (id, attempt) = (delivery.message.id.as_str(), delivery.attempt);
         match outcome {
-            Outcome::Done => End::Ack,
-            Outcome::Failed { kind, reason, again: true } if attempt < self.policy.max_attempts => {
+            AttemptOutcome::Done => End::Ack,
+            AttemptOutcome::Failed { kind, reason, again: true } if attempt < self.policy.max_attempts => {
                 span::fail(&span, kind, &reason);
                 let delay = backoff(self.policy.retry_base, attempt);
                 let wait = delay.as_millis() as u64;
@@ -150,12 +150,12 @@ impl Attempts {
                 );
                 End::Retry(delay)
             }
-            Outcome::Failed { kind, reason, .. } => {
+            AttemptOutcome::Failed { kind, reason, .. } => {
                 span::fail(&span, kind, &reason);
                 tracing::error!(messageId = id, attempt, reason, "Message goes to the dead letters");
                 End::DeadLetter(reason)
             }
-            Outcome::Abandoned => {
+            AttemptOutcome::Abandoned => {
                 span::fail(&span, "shutdown", "requeued at shutdown");
                 End::Requeue
             }
@@ -194,8 +194,8 @@ impl Attempts {
     }
 }
 
-fn failed(kind: &'static str, reason: String, again: bool) -> Outcome {
-    Outcome::Failed { kind, reason, again }
+fn failed(kind: &'static str, reason: String, again: bool) -> AttemptOutcome {
+    AttemptOutcome::Failed { kind, reason, again }
 }
 
 /// Full jitter: anything up to the exponential bound, so that what failed together does not come

@@ -99,24 +99,24 @@ impl Inspect for SilentBroker {
 }
 
 /// A worker at work on a queue of its own.
-struct Bench {
+struct WorkerBench {
     folder: TempDir,
     queue: Arc<dyn Queue>,
     shutdown: Shutdown,
     worker: JoinHandle<()>,
 }
 
-fn start<F>(policy: Policy, grace: Duration, handle: F) -> Bench
+fn start<F>(policy: Policy, grace: Duration, handle: F) -> WorkerBench
 where
     F: Fn(Message) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync + 'static,
 {
     let folder = tempfile::tempdir().unwrap();
     let shutdown = Shutdown::new(grace);
     let worker = run(queue(folder.path()), Arc::new(Do(handle)), policy, shutdown.clone());
-    Bench { queue: queue(folder.path()), folder, shutdown, worker: tokio::spawn(worker) }
+    WorkerBench { queue: queue(folder.path()), folder, shutdown, worker: tokio::spawn(worker) }
 }
 
-fn quick<F>(handle: F) -> Bench
+fn quick<F>(handle: F) -> WorkerBench
 where
     F: Fn(Message) -> Result<(), HandlerError> + Send + Sync + 'static,
 {
@@ -126,7 +126,7 @@ where
     })
 }
 
-impl Bench {
+impl WorkerBench {
     async fn publish(&self, ids: &[&str]) {
         let batch: Vec<_> = ids.iter().map(|id| message(id, id)).collect();
         self.queue.publish(&batch).await.unwrap();

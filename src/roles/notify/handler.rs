@@ -19,12 +19,12 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// Sends notifications. The sending is simulated: it takes the configured time and leaves a row.
 /// The row is the effect, and it is idempotent by message id, so a message that is delivered twice
 /// is sent once. (With a real mail server the id would go along as its idempotency key.)
-pub(super) struct Sender {
+pub(super) struct NotificationSender {
     notifications: Notifications,
     delay: Duration,
 }
 
-impl Sender {
+impl NotificationSender {
     pub(super) fn new(notifications: Notifications, delay: Duration) -> Self {
         Self { notifications, delay }
     }
@@ -58,7 +58,7 @@ impl Sender {
 }
 
 #[async_trait]
-impl Handler for Sender {
+impl Handler for NotificationSender {
     async fn handle(&self, message: &Message) -> Result<(), HandlerError> {
         let event: Event = serde_json::from_slice(&message.body)
             .map_err(|error| HandlerError::Poison(format!("body is not an order event: {error}")))?;

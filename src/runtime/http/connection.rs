@@ -8,10 +8,10 @@ use actix_web::http::ConnectionType;
 
 /// State of a client's connection, of one thread. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct ConnectionState(Rc<Known>);
+pub(super) struct ConnectionState(Rc<KnownConnection>);
 
 #[derive(Default)]
-struct Known {
+struct KnownConnection {
     /// Requests that have come so far.
     requests: Cell<u64>,
     /// Whether one of them is being served.

@@ -33,7 +33,7 @@ pub use series::{route_labels, server_labels};
 
 use super::telemetry::{is_next_version, version};
 use super::{Shutdown, process};
-use crate::schema::{Kind, METRICS, Route, Service, names};
+use crate::schema::{METRICS, MetricKind, Route, Service, names};
 
 /// Time between two clean-ups of the recorder's buffers.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ impl Recorder {
         let mut builder = PrometheusBuilder::new();
         for metric in METRICS {
             // A histogram without buckets would come out as a summary.
-            if let Kind::Histogram(buckets) = metric.kind {
+            if let MetricKind::Histogram(buckets) = metric.kind {
                 builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), buckets)?;
             }
         }

@@ -8,7 +8,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::observed::{Observations, ObservedCounter, ObservedGauge, ObservedValue};
-use crate::schema::{Kind, METRICS};
+use crate::schema::{METRICS, MetricKind};
 
 /// Hands everything on to the recorder of the Prometheus crate, and keeps what was observed.
 pub(super) struct ObservingRecorder {
@@ -69,7 +69,7 @@ impl Recorder for ObservingRecorder {
 
 fn bounds(name: &str) -> Option<&'static [f64]> {
     METRICS.iter().find(|metric| metric.name == name).and_then(|metric| match metric.kind {
-        Kind::Histogram(bounds) => Some(bounds),
-        Kind::Counter | Kind::Gauge => None,
+        MetricKind::Histogram(bounds) => Some(bounds),
+        MetricKind::Counter | MetricKind::Gauge => None,
     })
 }

@@ -3,7 +3,9 @@
 use metrics::{Unit, counter, gauge, histogram};
 
 use crate::runtime::http::unmatched_answers;
-use crate::schema::{Fault, KNOWN_METHODS, Kind, Metric, OTHER_METHOD, OTHER_ROUTE, Route, Service, names};
+use crate::schema::{
+    Fault, KNOWN_METHODS, Metric, MetricKind, OTHER_METHOD, OTHER_ROUTE, Route, Service, names,
+};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -12,21 +14,21 @@ pub(super) fn register(metric: &Metric, service: &Service, routes: &[Route]) {
     describe(metric);
     for labels in series(metric, service, routes) {
         match metric.kind {
-            Kind::Counter => counter!(metric.name, &labels).increment(0),
-            Kind::Gauge => {
+            MetricKind::Counter => counter!(metric.name, &labels).increment(0),
+            MetricKind::Gauge => {
                 gauge!(metric.name, &labels).set(if metric.name == names::BUILD_INFO { 1.0 } else { 0.0 })
             }
             // Handles count: a histogram that is registered is rendered with zero observations.
-            Kind::Histogram(_) => drop(histogram!(metric.name, &labels)),
+            MetricKind::Histogram(_) => drop(histogram!(metric.name, &labels)),
         }
     }
 }
 
 fn describe(metric: &Metric) {
     match metric.kind {
-        Kind::Counter => metrics::describe_counter!(metric.name, Unit::Count, metric.help),
-        Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-        Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+        MetricKind::Counter => metrics::describe_counter!(metric.name, Unit::Count, metric.help),
+        MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+        MetricKind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
     }
 }
 

@@ -10,7 +10,7 @@ use super::signal::{PartialSuccess, Signal};
 use super::{install_crypto, otlp};
 use crate::config::OtelConfig;
 
-pub(crate) use otlp::{Occasional, Outage};
+pub(crate) use otlp::{ExportOutage, Occasional};
 
 /// Sends the exports of one signal to one receiver. It blocks: call it from a thread of its own.
 pub(crate) struct ForwardSender(Sender);

@@ -128,8 +128,8 @@ where
 {
     let filter = logs::filter(level, settings.log_level)?;
     let exporters = match settings.disabled {
-        true => Exporters::default(),
-        false => on_plain_thread(|| Exporters::build(settings, otel, recorder))??,
+        true => RunningExporters::default(),
+        false => on_plain_thread(|| RunningExporters::build(settings, otel, recorder))??,
     };
     let subscriber =
         tracing_subscriber::registry().with(logs.exporting(exporters.logs.clone()).with_filter(filter));
@@ -151,13 +151,13 @@ where
 
 /// What exports, a field for each signal; none of them where it is off.
 #[derive(Default)]
-struct Exporters {
+struct RunningExporters {
     spans: Option<(SdkTracerProvider, Arc<Ledger>)>,
     logs: Option<Arc<LogBatches>>,
     metrics: Option<Pipeline>,
 }
 
-impl Exporters {
+impl RunningExporters {
     /// Blocks; see [`on_plain_thread`].
     fn build(settings: &Settings, otel: &OtelConfig, recorder: Option<&Recorder>) -> Result<Self> {
         install_crypto();
@@ -204,8 +204,8 @@ fn report(settings: &Settings, file: Option<&OtelFile>) {
 }
 
 impl Telemetry {
-    fn of(exporters: Exporters) -> Self {
-        let Exporters { spans, logs, metrics } = exporters;
+    fn of(exporters: RunningExporters) -> Self {
+        let RunningExporters { spans, logs, metrics } = exporters;
         let provider = spans.as_ref().map(|(provider, _)| provider.clone());
         let spans = spans.map(|(provider, ledger)| Pipeline::new(Arc::new(provider), ledger));
         let logs = logs.map(|logs| logs.pipeline());

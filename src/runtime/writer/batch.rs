@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{GATHER, Shared};
+use super::{GATHER, WriterShared};
 
 /// Time between two attempts to write to a sink that failed, such as a full disk.
 const RETRY: Duration = Duration::from_millis(500);
@@ -16,15 +16,15 @@ const KEPT: usize = 64 * 1024;
 type Done = Box<dyn FnOnce() + Send>;
 
 /// What waits to be written.
-pub(super) struct Queue {
+pub(super) struct LineQueue {
     /// Most bytes waiting.
     most: usize,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingLine>,
     wake: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct WaitingLine {
     /// Whole lines.
     text: Vec<u8>,
     /// Lines dropped after those in `text`. None is taken until these are told of, so that the
@@ -49,18 +49,18 @@ enum Thread {
     Gathering,
 }
 
-impl Waiting {
+impl WaitingLine {
     fn anything(&self) -> bool {
         !self.text.is_empty() || self.dropped > 0 || !self.flushes.is_empty()
     }
 }
 
-impl Queue {
+impl LineQueue {
     pub(super) fn new(most: usize) -> Self {
         Self { most, waiting: Mutex::default(), wake: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingLine> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,7 +101,7 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    fn rouse(&self, mut waiting: MutexGuard<'_, Waiting>, urgent: bool) {
+    fn rouse(&self, mut waiting: MutexGuard<'_, WaitingLine>, urgent: bool) {
         let asleep = match waiting.thread {
             Thread::Writing => false,
             Thread::Idle => true,
@@ -128,18 +128,18 @@ impl Queue {
                 return None;
             }
             waiting.thread = Thread::Idle;
-            let idle = |w: &mut Waiting| w.thread == Thread::Idle && !w.closed;
+            let idle = |w: &mut WaitingLine| w.thread == Thread::Idle && !w.closed;
             waiting = self.wake.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
             waiting.thread = Thread::Writing;
         }
     }
 
     /// Sleeps for [`GATHER`], unless something is urgent.
-    fn gather<'a>(&self, mut waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+    fn gather<'a>(&self, mut waiting: MutexGuard<'a, WaitingLine>) -> MutexGuard<'a, WaitingLine> {
         let urgent = waiting.text.len() > self.most / 2 || waiting.dropped > 0;
         if !urgent && waiting.flushes.is_empty() {
             waiting.thread = Thread::Gathering;
-            let sleep = |w: &mut Waiting| w.thread == Thread::Gathering && !w.closed;
+            let sleep = |w: &mut WaitingLine| w.thread == Thread::Gathering && !w.closed;
             let woken = self.wake.wait_timeout_while(waiting, GATHER, sleep);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
             waiting.thread = Thread::Writing;
@@ -166,7 +166,7 @@ impl Queue {
 }
 
 /// The thread: writes to `sink` until the writer is dropped or the sink is gone for good.
-pub(super) fn write(shared: &Shared, mut sink: impl Write) {
+pub(super) fn write(shared: &WriterShared, mut sink: impl Write) {
     let mut text = Vec::new();
     while let Some((dropped, flushes)) = shared.queue.next(&mut text) {
         let notice = if dropped > 0 { shared.events.notice(dropped) } else { None };
@@ -187,7 +187,7 @@ pub(super) fn write(shared: &Shared, mut sink: impl Write) {
 
 /// Writes all of `text`, however often the sink fails in between; `Some` with the number of lines
 /// lost where there is no hope.
-fn deliver(shared: &Shared, sink: &mut impl Write, text: &[u8]) -> Option<u64> {
+fn deliver(shared: &WriterShared, sink: &mut impl Write, text: &[u8]) -> Option<u64> {
     let mut rest = text;
     let mut failing = false;
     while !rest.is_empty() {

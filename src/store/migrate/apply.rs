@@ -10,7 +10,7 @@ use std::time::Instant;
 use flate2::Crc;
 use sha2::{Digest, Sha384};
 
-use super::{Step, steps};
+use super::{MigrationStep, steps};
 use crate::config::LAST_ORDER_FILE;
 use crate::schema::{Role, Service};
 use crate::sqlite::SqliteError;
@@ -114,7 +114,7 @@ async fn missing(
     tx: &mut Tx<'_>,
     service: &'static Service,
     engine: Engine,
-) -> Result<Vec<&'static Step>, DbError> {
+) -> Result<Vec<&'static MigrationStep>, DbError> {
     let select = Statement::assembled(format!(
         "SELECT version, checksum, CAST(CASE WHEN success THEN 1 ELSE 0 END AS BIGINT) FROM {} ORDER BY version",
         table(service)
@@ -154,7 +154,7 @@ fn lock_number(database: &str) -> i64 {
     0x3d32_ad9e * i64::from(crc.sum())
 }
 
-impl Step {
+impl MigrationStep {
     fn sql(&self, engine: Engine) -> &'static str {
         match engine {
             Engine::Sqlite => self.sqlite,

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::api::event::EventKind;
 use super::api::{Cents, NewOrder, NewUser, Order, PageQuery, Status};
 use super::queue::Message;
-use super::queue::relay::Outbox as _;
+use super::queue::relay::RelayedOutbox as _;
 use super::store::{Db, NewAlert, NewNotification, Notifications, Orders, StoreError, Users};
 
 pub(super) fn user(email: &str) -> NewUser {

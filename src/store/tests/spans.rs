@@ -10,17 +10,17 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::cases::{message, order, user};
 use super::open;
-use crate::queue::relay::Outbox as _;
+use crate::queue::relay::RelayedOutbox as _;
 use crate::schema::Role;
 use crate::store::{Notifications, Orders, StoreError, Users};
 
-type Fields = BTreeMap<&'static str, String>;
+type SpanFields = BTreeMap<&'static str, String>;
 
 /// Keeps the fields of every span, in the order of their beginning.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<(u64, Fields)>>>);
+struct Kept(Arc<Mutex<Vec<(u64, SpanFields)>>>);
 
-struct Into<'a>(&'a mut Fields);
+struct Into<'a>(&'a mut SpanFields);
 
 impl Visit for Into<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
@@ -33,7 +33,7 @@ impl Visit for Into<'_> {
 
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
-        let mut fields = Fields::new();
+        let mut fields = SpanFields::new();
         attributes.record(&mut Into(&mut fields));
         self.0.lock().unwrap().push((id.into_u64(), fields));
     }
@@ -49,7 +49,7 @@ impl Kept {
     fn names(&self) -> Vec<String> {
         self.0.lock().unwrap().iter().map(|(_, f)| f["otel.name"].clone()).collect()
     }
-    fn last(&self) -> Fields {
+    fn last(&self) -> SpanFields {
         self.0.lock().unwrap().last().unwrap().1.clone()
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::cases::{message, order, user};
 use super::{config, open, until};
-use crate::queue::relay::Outbox as _;
+use crate::queue::relay::RelayedOutbox as _;
 use crate::schema::Role;
 use crate::store::op::Op;
 use crate::store::statement::Statement;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use o11y_lab::exposition::MetricSample;
-use o11y_lab::schema::{Kind, METRICS, Metric, OtlpMetric, Role, SERVICES, names};
+use o11y_lab::schema::{METRICS, Metric, MetricKind, OtlpMetric, Role, SERVICES, names};
 
 use super::program;
 use crate::alerts::live::targets;
@@ -43,8 +43,10 @@ fn rests(metric: &Metric) -> bool {
 /// The names under which a metric's samples stand.
 fn samples(metric: &Metric) -> Vec<String> {
     match metric.kind {
-        Kind::Histogram(_) => ["_bucket", "_count", "_sum"].map(|end| format!("{}{end}", metric.name)).into(),
-        Kind::Counter | Kind::Gauge => vec![metric.name.to_owned()],
+        MetricKind::Histogram(_) => {
+            ["_bucket", "_count", "_sum"].map(|end| format!("{}{end}", metric.name)).into()
+        }
+        MetricKind::Counter | MetricKind::Gauge => vec![metric.name.to_owned()],
     }
 }
 
@@ -107,7 +109,7 @@ fn prometheus_takes_by_otlp_the_numbers_of_the_page_under_the_documented_names_w
         for service in &SERVICES {
             let page = get(&lab.url(service.role, "/metrics")).text;
             for metric in METRICS.iter().filter(|metric| metric.exposed_by(service.role) && rests(metric)) {
-                let histogram = matches!(metric.kind, Kind::Histogram(_));
+                let histogram = matches!(metric.kind, MetricKind::Histogram(_));
                 let end = if histogram { "_count" } else { "" };
                 let name = format!("{}{end}", OtlpMetric::of(metric.name).unwrap().prometheus_name());
                 let samples = page.lines().filter_map(MetricSample::parse);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use o11y_lab::schema::{Kind, METRICS, Metric, SERVICES};
+use o11y_lab::schema::{METRICS, Metric, MetricKind, SERVICES};
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorSelector, parse};
 
@@ -191,11 +191,11 @@ fn require(wanted: &Labels, there: &Labels, place: &str, reading: &mut Reading) 
 /// The metric of the schema with this exposed name, and whether the name is that of its buckets.
 fn scraped(name: &str) -> Option<(&'static Metric, bool)> {
     METRICS.iter().find_map(|metric| match metric.kind {
-        Kind::Histogram(_) => {
+        MetricKind::Histogram(_) => {
             let suffix = name.strip_prefix(metric.name)?;
             matches!(suffix, "_bucket" | "_sum" | "_count").then_some((metric, suffix == "_bucket"))
         }
-        Kind::Counter | Kind::Gauge => (metric.name == name).then_some((metric, false)),
+        MetricKind::Counter | MetricKind::Gauge => (metric.name == name).then_some((metric, false)),
     })
 }
 
@@ -205,7 +205,7 @@ fn unmatched(metric: &Metric, selector: &VectorSelector) -> Vec<String> {
     let values = |label: &str| -> Vec<String> {
         match (label, metric.kind) {
             ("service" | "job", _) => services().collect(),
-            ("le", Kind::Histogram(bounds)) => {
+            ("le", MetricKind::Histogram(bounds)) => {
                 bounds.iter().map(|bound| format!("{bound:?}")).chain(["+Inf".to_owned()]).collect()
             }
             _ => {

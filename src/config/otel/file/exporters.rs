@@ -3,7 +3,7 @@
 //! A signal has one queue, which goes to one receiver, to standard output, or to both.
 
 use super::draft::Draft;
-use super::node::{Fields, Node};
+use super::node::{Node, NodeFields};
 use super::sections::{entry, pair};
 
 /// What a signal's variables are called.
@@ -65,7 +65,7 @@ fn sizes(
     of: &[(&str, &str, u64)],
     prefix: &str,
     path: &str,
-    fields: &mut Fields,
+    fields: &mut NodeFields,
     queue: &mut Option<Vec<Option<String>>>,
     draft: &mut Draft,
 ) -> Result<(), String> {
@@ -143,7 +143,7 @@ fn export(signal: FileSignal, node: Node, draft: &mut Draft) -> Result<&'static 
     Ok(name)
 }
 
-fn metric_form(fields: &mut Fields, draft: &mut Draft) -> Result<(), String> {
+fn metric_form(fields: &mut NodeFields, draft: &mut Draft) -> Result<(), String> {
     if let Some(node) = fields.take("temporality_preference") {
         // The variable's spelling is another.
         let word = node.word(&["cumulative", "delta", "low_memory", "lowmemory"])?;
@@ -172,7 +172,7 @@ fn otlp(
     signal: FileSignal,
     grpc: bool,
     path: &str,
-    fields: &mut Fields,
+    fields: &mut NodeFields,
     draft: &mut Draft,
 ) -> Result<(), String> {
     let encoding = match fields.take("encoding").filter(|_| !grpc) {

@@ -11,7 +11,7 @@ pub(super) struct Node {
 }
 
 /// A mapping of which each key is taken once; what is left at the end is not supported.
-pub(super) struct Fields {
+pub(super) struct NodeFields {
     path: String,
     left: Vec<(String, Value)>,
 }
@@ -27,16 +27,16 @@ impl Node {
     }
 
     /// The keys of a mapping; of null, none.
-    pub(super) fn fields(self) -> Result<Fields, String> {
+    pub(super) fn fields(self) -> Result<NodeFields, String> {
         let map = match self.value {
-            Value::Null => return Ok(Fields { path: self.path, left: Vec::new() }),
+            Value::Null => return Ok(NodeFields { path: self.path, left: Vec::new() }),
             Value::Mapping(map) => map,
             _ => return self.error("is not a mapping"),
         };
         let text = |key: &Value| key.as_str().map(str::to_owned);
         let pairs = map.into_iter().map(|(key, value)| text(&key).map(|key| (key, value)));
         match pairs.collect::<Option<Vec<_>>>() {
-            Some(left) => Ok(Fields { path: self.path, left }),
+            Some(left) => Ok(NodeFields { path: self.path, left }),
             None => Err(format!("{} has a key that is no text", self.path)),
         }
     }
@@ -136,7 +136,7 @@ impl Node {
     }
 }
 
-impl Fields {
+impl NodeFields {
     fn of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use serde_yaml_ng::Value;
 
 /// Reads a variable of the environment.
-pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type SubstitutedVariables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Puts the variables' values in, and collects the names. An error is a reference that is malformed, with the path of
 /// its place.
 pub(super) fn substitute(
     value: &mut Value,
     path: &str,
-    variables: Variables<'_>,
+    variables: SubstitutedVariables<'_>,
     names: &mut BTreeSet<String>,
 ) -> Result<(), String> {
     match value {
@@ -40,14 +40,18 @@ fn malformed(path: &str, reference: &str) -> String {
 }
 
 /// `$$` is a dollar sign, which begins no reference.
-fn scalar(text: &str, variables: Variables<'_>, names: &mut BTreeSet<String>) -> Result<String, String> {
+fn scalar(
+    text: &str,
+    variables: SubstitutedVariables<'_>,
+    names: &mut BTreeSet<String>,
+) -> Result<String, String> {
     let parts = text.split("$$").map(|part| references(part, variables, names));
     parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.join("$"))
 }
 
 fn references(
     mut text: &str,
-    variables: Variables<'_>,
+    variables: SubstitutedVariables<'_>,
     names: &mut BTreeSet<String>,
 ) -> Result<String, String> {
     let mut replaced = String::new();

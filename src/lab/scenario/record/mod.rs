@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::model::{Scenario, Step};
-use super::scene::{Scene, SentRequest, nanos_now};
+use super::scene::{Scene, SceneRequest, nanos_now};
 use super::target::LessonLab;
 use super::{NotPassed, lesson, wanted};
 use crate::config::{Invalid, ScenarioRecord};
@@ -121,7 +121,7 @@ async fn recorded(
 async fn written(
     lab: &LessonLab,
     scene: &Scene,
-    normal: &[SentRequest],
+    normal: &[SceneRequest],
     samples: &ScrapedSamples,
     ended: u64,
     config: &ScenarioRecord,

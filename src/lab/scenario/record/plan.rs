@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::model::{Scenario, Step};
-use super::super::scene::{Scene, SentRequest, StagedFault, nanos_now};
+use super::super::scene::{Scene, SceneRequest, StagedFault, nanos_now};
 use super::super::stage;
 use super::super::target::LessonLab;
 use crate::config::{FaultPlace, ScenarioRecord};
@@ -34,7 +34,7 @@ pub(super) async fn send(
     scenario: &Scenario,
     scene: &mut Scene,
     config: &ScenarioRecord,
-) -> Result<Vec<SentRequest>, String> {
+) -> Result<Vec<SceneRequest>, String> {
     let workload = Workload::new(&lab.config);
     // Half of the time before the fault, half while it is set.
     let rounds = config.minutes.map_or(0, |minutes| (u64::from(minutes) * 30 / ROUND.as_secs()) as usize);
@@ -55,11 +55,11 @@ pub(super) async fn send(
     Ok(normal)
 }
 
-async fn at_once(workload: &Workload<'_>) -> Vec<SentRequest> {
+async fn at_once(workload: &Workload<'_>) -> Vec<SceneRequest> {
     let mut sent = Vec::new();
     for subject in USUAL {
         let entries = workload.send_only(subject, 0..NORMAL).await;
-        sent.extend(entries.iter().map(|entry| SentRequest::of(entry, false)));
+        sent.extend(entries.iter().map(|entry| SceneRequest::of(entry, false)));
     }
     sent
 }
@@ -68,12 +68,12 @@ async fn in_rounds(
     workload: &Workload<'_>,
     rounds: std::ops::Range<usize>,
     caused: bool,
-) -> Vec<SentRequest> {
+) -> Vec<SceneRequest> {
     let (mut sent, mut next) = (Vec::new(), Instant::now());
     for round in rounds {
         for subject in USUAL {
             let entries = workload.send_only(subject, round..round + 1).await;
-            sent.extend(entries.iter().map(|entry| SentRequest::of(entry, caused)));
+            sent.extend(entries.iter().map(|entry| SceneRequest::of(entry, caused)));
         }
         next += ROUND;
         sleep_until(next).await;

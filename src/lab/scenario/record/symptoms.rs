@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::truth::RecordedTraces;
 use crate::lab::backend::trace::{Span, SpanStatus};
 use crate::lab::expect::{SHAPES, Shape};
-use crate::lab::scenario::scene::SentRequest;
+use crate::lab::scenario::scene::SceneRequest;
 
 /// A span is slower where its median is so many times what it was, and by so much at least, in nanoseconds.
 const TIMES_SLOWER: u64 = 2;
@@ -28,7 +28,7 @@ pub(super) struct Symptoms {
 }
 
 /// What a request leaves without a fault.
-pub(super) fn expected(sent: &SentRequest) -> Option<&'static Shape> {
+pub(super) fn expected(sent: &SceneRequest) -> Option<&'static Shape> {
     SHAPES.iter().find(|shape| shape.name == sent.shape)
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::symptoms::{Symptoms, changes, expected, queue};
 use crate::lab::backend::trace::Span;
 use crate::lab::expect::{Shape, SpanKind};
-use crate::lab::scenario::scene::{Scene, SentRequest, StagedFault};
+use crate::lab::scenario::scene::{Scene, SceneRequest, StagedFault};
 use crate::schema::FAULT_ATTRIBUTE;
 
 /// What was sent and what arrived of it.
@@ -15,7 +15,7 @@ pub(super) struct RecordedTraces<'a> {
     /// The stage, with what was sent on it.
     pub(super) scene: &'a Scene,
     /// What was sent before.
-    pub(super) normal: &'a [SentRequest],
+    pub(super) normal: &'a [SceneRequest],
     /// The spans by trace.
     pub(super) spans: &'a BTreeMap<String, Vec<Span>>,
     /// When it ended, in nanoseconds since the epoch.
@@ -58,7 +58,7 @@ impl RecordedTraces<'_> {
     }
 
     /// Every request, as ever and on the stage.
-    pub(super) fn sent(&self) -> impl Iterator<Item = &SentRequest> {
+    pub(super) fn sent(&self) -> impl Iterator<Item = &SceneRequest> {
         self.normal.iter().chain(&self.scene.sent)
     }
 
@@ -66,8 +66,8 @@ impl RecordedTraces<'_> {
     pub(super) fn requests<'a>(
         &'a self,
         ids: &'a BTreeSet<String>,
-    ) -> impl Iterator<Item = (&'a str, &'a SentRequest)> {
-        let of = |sent: &'a SentRequest| Some((sent.trace.as_deref()?, sent));
+    ) -> impl Iterator<Item = (&'a str, &'a SceneRequest)> {
+        let of = |sent: &'a SceneRequest| Some((sent.trace.as_deref()?, sent));
         self.sent().filter_map(of).filter(|(id, _)| ids.contains(*id))
     }
 
@@ -158,7 +158,7 @@ fn described(fault: &StagedFault) -> Value {
 }
 
 /// Whether a request of this kind comes to the fault's role, and to its route where it has one.
-fn reaches(sent: &SentRequest, fault: &StagedFault) -> bool {
+fn reaches(sent: &SceneRequest, fault: &StagedFault) -> bool {
     let service = fault.role().map_or("", |role| role.service().name);
     let route = fault.settings["route"].as_str();
     let serves = |shape: &Shape| {

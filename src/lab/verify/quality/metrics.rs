@@ -7,7 +7,7 @@ use super::registry::fits;
 use crate::lab::backend::count::ArrivedMetrics;
 use crate::lab::score::is_made_of_spans;
 use crate::schema::registry::Attribute;
-use crate::schema::{Kind, METRICS, OTLP_METRICS, OtlpKind, OtlpMetric};
+use crate::schema::{METRICS, MetricKind, OTLP_METRICS, OtlpKind, OtlpMetric};
 
 /// What a Prometheus makes itself for each target, and what it makes of a resource.
 const OF_PROMETHEUS: [&str; 4] = ["up", "target_info", "ALERTS", "ALERTS_FOR_STATE"];
@@ -55,7 +55,7 @@ fn strange_series(series: &Value) -> Vec<String> {
     };
     let mut strange = Vec::new();
     let counts =
-        METRICS.iter().any(|metric| metric.name == row.metric && !matches!(metric.kind, Kind::Gauge));
+        METRICS.iter().any(|metric| metric.name == row.metric && !matches!(metric.kind, MetricKind::Gauge));
     if !counts && (text("unit") != row.unit || text("kind") != kind_of(row)) {
         strange.push(format!("{service}: {name} is a {} in \"{}\"", text("kind"), text("unit")));
     }

@@ -4,7 +4,7 @@ use super::super::claim::{Claim, Flaws};
 use super::arrived::{ArrivalWindow, Arrived};
 use super::assign::assign;
 use super::silence::Silence;
-use super::spans::{Labels, SpanJudge};
+use super::spans::{RowLabels, SpanJudge};
 use super::values::{alike, counted, holds, strange};
 use crate::config::spec::{SpecLog, SpecText, TelemetrySpec};
 use crate::lab::backend::log::LogLine;
@@ -41,7 +41,7 @@ pub(super) fn judge(
         arrived.lines.iter().zip(&given).filter(|(_, row)| row.is_none()).map(|(line, _)| line).collect();
 
     let mut claims = Vec::new();
-    let mut labels = Labels::default();
+    let mut labels = RowLabels::default();
     for (index, row) in spec.logs.iter().enumerate() {
         let service = spec.service_of(row.service.as_deref());
         let look = || format!("{base}/api/logs?service={service}");

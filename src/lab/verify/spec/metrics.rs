@@ -3,7 +3,7 @@
 use super::super::claim::{Claim, Flaws};
 use super::arrived::{ArrivalWindow, Arrived, ArrivedSeries};
 use super::silence::Silence;
-use super::spans::Labels;
+use super::spans::RowLabels;
 use super::values::strange;
 use crate::config::spec::{SpecMetric, SpecSeries, SpecValue, TelemetrySpec};
 
@@ -16,7 +16,7 @@ pub(super) fn judge(
 ) -> Vec<Claim> {
     let (source, base) = window.source("metrics");
     let mut claims = Vec::new();
-    let mut labels = Labels::default();
+    let mut labels = RowLabels::default();
     for row in &spec.metrics {
         let service = spec.service_of(row.service.as_deref());
         let of = |one: &&ArrivedSeries| one.series.service == service && one.series.name == row.name;
@@ -63,7 +63,7 @@ fn of_row(
     }
     claims.extend(row.kind.as_ref().map(|kind| claim("kind", kind.clone(), &kinds)));
     claims.extend(row.unit.as_ref().map(|unit| claim("unit", format!("'{unit}'"), &units)));
-    let mut series_labels = Labels::default();
+    let mut series_labels = RowLabels::default();
     for wanted in &row.series {
         claims.extend(of_series(wanted, &series_labels.unique(&attributes(wanted)), mine, &claim, &look));
     }

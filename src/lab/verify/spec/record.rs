@@ -21,7 +21,7 @@ type NameKey = (String, String);
 
 /// Where a span stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum RecordPlace {
     Root,
     Under(NameKey),
     /// Its parent did not arrive.
@@ -31,7 +31,7 @@ enum Place {
 /// What tells the spans of one row from those of another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct SpanKey {
-    place: Place,
+    place: RecordPlace,
     name: NameKey,
     kind: String,
     /// Those that went well come first.
@@ -95,9 +95,9 @@ fn name_key(service: &str, name: &str) -> NameKey {
 fn span_key(arrived: &Arrived, span: &Span) -> SpanKey {
     let parent = arrived.all.get(&(span.trace.clone(), span.parent.clone()));
     let place = match (span.parent.as_str(), parent) {
-        ("", _) => Place::Root,
-        (_, Some((service, name))) => Place::Under(name_key(service, name)),
-        (_, None) => Place::Outside,
+        ("", _) => RecordPlace::Root,
+        (_, Some((service, name))) => RecordPlace::Under(name_key(service, name)),
+        (_, None) => RecordPlace::Outside,
     };
     let status = match span.status {
         SpanStatus::Unset => "unset",
@@ -128,12 +128,13 @@ fn spans(arrived: &Arrived) -> (Vec<SpecSpan>, BTreeMap<NameKey, String>) {
 /// Roots first, each followed by what is below it.
 fn in_order(mut left: Vec<SpanKey>) -> Vec<SpanKey> {
     let mut order = Vec::with_capacity(left.len());
-    let mut stack: Vec<SpanKey> = left.extract_if(.., |key| !matches!(key.place, Place::Under(_))).collect();
+    let mut stack: Vec<SpanKey> =
+        left.extract_if(.., |key| !matches!(key.place, RecordPlace::Under(_))).collect();
     stack.reverse();
     while !left.is_empty() || !stack.is_empty() {
         // What is in no tree comes last.
         let Some(next) = stack.pop().or_else(|| (!left.is_empty()).then(|| left.remove(0))) else { break };
-        let below = |key: &mut SpanKey| key.place == Place::Under(next.name.clone());
+        let below = |key: &mut SpanKey| key.place == RecordPlace::Under(next.name.clone());
         let mut children: Vec<_> = left.extract_if(.., below).collect();
         children.reverse();
         stack.extend(children);
@@ -175,8 +176,8 @@ fn span_row(
     labels: &BTreeMap<NameKey, String>,
 ) -> SpecSpan {
     let parent = match &key.place {
-        Place::Under(name) => labels.get(name).cloned(),
-        Place::Root | Place::Outside => None,
+        RecordPlace::Under(name) => labels.get(name).cloned(),
+        RecordPlace::Root | RecordPlace::Outside => None,
     };
     let attributes: Vec<_> = spans.iter().map(|span| span.attributes.iter().collect()).collect();
     SpecSpan {
@@ -185,7 +186,7 @@ fn span_row(
         service: Some(key.name.0.clone()),
         count: Some(SpecRange::Exactly(spans.len().into())),
         kind: Some(key.kind.clone()).filter(|kind| kind != "unspecified"),
-        root: key.place == Place::Root,
+        root: key.place == RecordPlace::Root,
         parent,
         links: links(arrived, spans, labels),
         status: Some(key.status.0.to_owned()),

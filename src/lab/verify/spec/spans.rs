@@ -53,7 +53,7 @@ pub(super) fn judge(
         arrived.spans.iter().zip(&given).filter(|(_, row)| row.is_none()).map(|(span, _)| span).collect();
 
     let mut claims = Vec::new();
-    let mut labels = Labels::default();
+    let mut labels = RowLabels::default();
     for (index, row) in spec.spans.iter().enumerate() {
         let mine: Vec<(&Span, &[SpanFlaw])> = arrived
             .spans
@@ -235,9 +235,9 @@ fn trace(base: &str, span: &Span) -> String {
 
 /// Names of rows that are told apart where several are called alike.
 #[derive(Default)]
-pub(super) struct Labels(Vec<String>);
+pub(super) struct RowLabels(Vec<String>);
 
-impl Labels {
+impl RowLabels {
     /// The label, with a number from its second time on.
     pub(super) fn unique(&mut self, label: &str) -> String {
         let before = self.0.iter().filter(|known| *known == label).count();

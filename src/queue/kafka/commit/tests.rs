@@ -5,14 +5,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::*;
 use crate::queue::Message;
-use crate::queue::kafka::incoming::Owned;
+use crate::queue::kafka::incoming::OwnedPartition;
 
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Partition 0 with one settled message, which the group wants back if `leaving`.
-fn settled(leaving: bool) -> State {
-    let mut state = State::default();
-    let mut owned = Owned::new();
+fn settled(leaving: bool) -> MemberState {
+    let mut state = MemberState::default();
+    let mut owned = OwnedPartition::new();
     let message = Message { id: "m".into(), key: "k".into(), headers: BTreeMap::new(), body: Vec::new() };
     owned.window.push(7, message, Instant::now());
     owned.window.take(1, Instant::now());
@@ -26,7 +26,7 @@ fn refused(code: RDKafkaErrorCode) -> KafkaResult<()> {
     Err(KafkaError::ConsumerCommit(code))
 }
 
-fn to_hand_over(state: &State) -> Vec<i32> {
+fn to_hand_over(state: &MemberState) -> Vec<i32> {
     state.to_hand_over(Instant::now(), SILENCE, true)
 }
 

@@ -62,9 +62,9 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Clone)]
-    struct Counted(Arc<AtomicUsize>, Option<Duration>);
+    struct CountedCredentials(Arc<AtomicUsize>, Option<Duration>);
 
-    impl ProvideCredentials for Counted {
+    impl ProvideCredentials for CountedCredentials {
         fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
         where
             Self: 'a,
@@ -81,7 +81,7 @@ mod tests {
             [(None, 1), (Some(Duration::from_secs(3600)), 1), (Some(Duration::from_secs(5)), 3)]
         {
             let asked = Arc::<AtomicUsize>::default();
-            let provider = SharedCredentialsProvider::new(Counted(asked.clone(), left));
+            let provider = SharedCredentialsProvider::new(CountedCredentials(asked.clone(), left));
             let cache = CredentialCache::new(Some(provider));
             for _ in 0..3 {
                 assert_eq!(cache.get().await.unwrap().access_key_id(), "id");

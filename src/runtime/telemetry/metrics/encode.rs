@@ -10,7 +10,7 @@ use crate::schema::OtlpKind;
 
 /// When the points of a collection began and when they were taken, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
+pub(super) struct ExportWindow {
     /// The start of the process's counting.
     pub(super) start: u64,
     /// The collection before this one.
@@ -28,12 +28,12 @@ pub(super) fn write_metric(
     wire: &mut Wire<'_>,
     metric: &OtlpMetricData,
     temporality: Temporality,
-    window: Window,
+    window: ExportWindow,
 ) {
     let row = metric.row;
     let delta = temporality.is_delta(row.kind);
     let started = if delta { window.last } else { window.start };
-    let times = Window { start: started, ..window };
+    let times = ExportWindow { start: started, ..window };
     wire.bytes(1, row.name.as_bytes());
     wire.bytes(2, metric.description.as_bytes());
     wire.bytes(3, row.unit.as_bytes());
@@ -57,7 +57,7 @@ pub(super) fn write_metric(
     });
 }
 
-fn write_point(wire: &mut Wire<'_>, point: &OtlpPoint, kind: OtlpKind, window: Window) {
+fn write_point(wire: &mut Wire<'_>, point: &OtlpPoint, kind: OtlpKind, window: ExportWindow) {
     // A gauge has no beginning.
     let start = if kind == OtlpKind::Gauge { 0 } else { window.start };
     wire.fixed64(2, start);

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use collect::{HistogramStyle, collect};
 use delta::DeltaState;
 pub(super) use delta::Temporality;
-use encode::{Window, write_metric};
+use encode::{ExportWindow, write_metric};
 use periodic::PeriodicExporter;
 
 use anyhow::{Context as _, Result};
@@ -90,7 +90,7 @@ impl Collection {
             exemplars_since: self.last,
         };
         // A clock that was set back must not make a point end before it began.
-        let window = Window { start: self.start, last: self.last, now: now().max(self.last) };
+        let window = ExportWindow { start: self.start, last: self.last, now: now().max(self.last) };
         let mut metrics = collect(&self.recorder.series(), histograms);
         self.state.advance(temporality, &mut metrics);
         let mut items = Vec::new();

@@ -11,13 +11,13 @@ use crate::runtime::telemetry::pipeline::Exporting;
 /// Calls its export once an interval. Ends with its thread when it is dropped.
 #[derive(Debug)]
 pub(in crate::runtime::telemetry) struct PeriodicExporter {
-    shared: Arc<Shared>,
+    shared: Arc<PeriodicShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct PeriodicShared {
     interval: Duration,
-    state: Mutex<State>,
+    state: Mutex<PeriodicState>,
     /// Tells the thread of a wish or the end.
     work: Condvar,
     /// Tells those who wait of an export or the thread's end.
@@ -25,7 +25,7 @@ struct Shared {
 }
 
 #[derive(Debug)]
-struct State {
+struct PeriodicState {
     due: Instant,
     /// Exports asked for, and those of them that are done.
     wanted: u64,
@@ -44,9 +44,13 @@ impl PeriodicExporter {
         export: impl FnMut() + Send + 'static,
     ) -> io::Result<Self> {
         let due = Instant::now() + interval;
-        let state = Mutex::new(State { due, wanted: 0, done: 0, stopping: false, stopped: false });
-        let shared =
-            Arc::new(Shared { interval, state, work: Condvar::default(), progress: Condvar::default() });
+        let state = Mutex::new(PeriodicState { due, wanted: 0, done: 0, stopping: false, stopped: false });
+        let shared = Arc::new(PeriodicShared {
+            interval,
+            state,
+            work: Condvar::default(),
+            progress: Condvar::default(),
+        });
         let exporting = shared.clone();
         std::thread::Builder::new().name("metrics".to_owned()).spawn(move || exporting.run(export))?;
         Ok(Self { shared })
@@ -99,8 +103,8 @@ impl Drop for PeriodicExporter {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl PeriodicShared {
+    fn lock(&self) -> MutexGuard<'_, PeriodicState> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
@@ -108,7 +112,7 @@ impl Shared {
         // What the export itself does is no telemetry.
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         // Also if `export` should panic, nobody waits for this thread for ever.
-        let _stopped = Stopped(self);
+        let _stopped = PeriodicStopped(self);
         loop {
             let (wanted, last) = self.next();
             export();
@@ -135,9 +139,9 @@ impl Shared {
     }
 }
 
-struct Stopped<'a>(&'a Shared);
+struct PeriodicStopped<'a>(&'a PeriodicShared);
 
-impl Drop for Stopped<'_> {
+impl Drop for PeriodicStopped<'_> {
     fn drop(&mut self) {
         self.0.lock().stopped = true;
         self.0.progress.notify_all();

@@ -31,14 +31,14 @@ pub(in crate::runtime::telemetry) struct EncodedBatch {
 /// Takes items, in batches bounded by the ledger. Ends with its thread when it is dropped.
 #[derive(Debug)]
 pub(in crate::runtime::telemetry) struct BatchProcessor {
-    shared: Arc<Shared>,
+    shared: Arc<BatchShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct BatchShared {
     batch: Batch,
     ledger: Arc<Ledger>,
-    state: Mutex<State>,
+    state: Mutex<BatchState>,
     /// Tells the thread of a first item, a complete batch or the end.
     work: Condvar,
     /// Tells who flushes or stops of an exported batch or the thread's end.
@@ -46,7 +46,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BatchState {
     filling: EncodedBatch,
     /// When `filling` is complete by time; set with its first item.
     due: Option<Instant>,
@@ -58,7 +58,7 @@ struct State {
     stopped: bool,
 }
 
-impl State {
+impl BatchState {
     fn complete(&mut self) {
         self.due = None;
         if self.filling.items > 0 {
@@ -79,8 +79,8 @@ impl BatchProcessor {
         ledger: Arc<Ledger>,
         export: impl FnMut(EncodedBatch) + Send + 'static,
     ) -> io::Result<Self> {
-        let (state, work, progress) = <(Mutex<State>, Condvar, Condvar)>::default();
-        let shared = Arc::new(Shared { batch, ledger, state, work, progress });
+        let (state, work, progress) = <(Mutex<BatchState>, Condvar, Condvar)>::default();
+        let shared = Arc::new(BatchShared { batch, ledger, state, work, progress });
         let exporting = shared.clone();
         std::thread::Builder::new().name(name.to_owned()).spawn(move || exporting.run(export))?;
         Ok(Self { shared })
@@ -123,7 +123,7 @@ impl BatchProcessor {
         state.complete();
         let all = state.completed;
         shared.work.notify_one();
-        let waiting = |state: &mut State| state.exported < all && !state.stopped;
+        let waiting = |state: &mut BatchState| state.exported < all && !state.stopped;
         drop(shared.progress.wait_while(state, waiting));
     }
 
@@ -143,12 +143,12 @@ impl Drop for BatchProcessor {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl BatchShared {
+    fn lock(&self) -> MutexGuard<'_, BatchState> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn begin_stop(&self, state: &mut State) {
+    fn begin_stop(&self, state: &mut BatchState) {
         self.ledger.close();
         state.complete();
         state.stopping = true;
@@ -159,7 +159,7 @@ impl Shared {
         // What the export itself does is no telemetry, or one export would be the reason of the next.
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         // Also if `export` should panic, nobody waits for this thread for ever.
-        let _stopped = Stopped(self);
+        let _stopped = BatchStopped(self);
         while let Some(batch) = self.next() {
             export(batch);
             self.lock().exported += 1;
@@ -189,9 +189,9 @@ impl Shared {
     }
 }
 
-struct Stopped<'a>(&'a Shared);
+struct BatchStopped<'a>(&'a BatchShared);
 
-impl Drop for Stopped<'_> {
+impl Drop for BatchStopped<'_> {
     fn drop(&mut self) {
         self.0.lock().stopped = true;
         self.0.progress.notify_all();

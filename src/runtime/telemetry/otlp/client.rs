@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::connection::{Connection, Route};
+use super::connection::{Connection, ReceiverRoute};
 use super::tls;
 use crate::config::{basic_login, is_loopback};
 use crate::runtime::error::innermost;
@@ -24,7 +24,7 @@ use crate::runtime::telemetry::settings::{Export, Protocol};
 pub(crate) struct Client {
     /// Taken when dropped.
     runtime: Option<Runtime>,
-    route: Route,
+    route: ReceiverRoute,
     /// The request's target: a path, or where a proxy takes the request itself, the whole URL.
     target: Uri,
     headers: HeaderMap,
@@ -32,7 +32,7 @@ pub(crate) struct Client {
 }
 
 /// An answer.
-pub(crate) struct Reply {
+pub(crate) struct ReceiverReply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// Empty where it is larger than was allowed, or broke off.
@@ -56,7 +56,7 @@ impl Client {
             url.scheme() == "https" || proxy.is_some_and(|(uri, _)| uri.scheme_str() == Some("https"));
         // Or the system's authorities are loaded for nothing, and a container without any fails.
         let tls = if over_tls { Some(tls::config(&export.files)?) } else { None };
-        let route = Route::new(url, proxy.map(|(uri, _)| uri), tls)?;
+        let route = ReceiverRoute::new(url, proxy.map(|(uri, _)| uri), tls)?;
         let http2 = export.protocol == Protocol::Grpc;
         Self::by(url, if http2 { route.over_http2() } else { route }, proxy)
     }
@@ -66,11 +66,11 @@ impl Client {
     /// # Errors
     /// The URL has no host.
     pub(crate) fn plain(url: &Url) -> Result<Self> {
-        Self::by(url, Route::new(url, None, None)?, None)
+        Self::by(url, ReceiverRoute::new(url, None, None)?, None)
     }
 
     /// A client that goes by `route`, with what the proxy there wants as authorization.
-    fn by(url: &Url, route: Route, proxy: Option<(&Uri, Option<&HeaderValue>)>) -> Result<Self> {
+    fn by(url: &Url, route: ReceiverRoute, proxy: Option<(&Uri, Option<&HeaderValue>)>) -> Result<Self> {
         let mut client = Self::build(url, route)?;
         if let Some((_, Some(login))) = proxy {
             if client.route.proxy_takes_requests() {
@@ -82,7 +82,7 @@ impl Client {
         Ok(client)
     }
 
-    fn build(url: &Url, route: Route) -> Result<Self> {
+    fn build(url: &Url, route: ReceiverRoute) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let mut bare = url.clone();
         bare.set_fragment(None);
@@ -121,7 +121,7 @@ impl Client {
         mut request: Request<Bytes>,
         most: usize,
         left: Duration,
-    ) -> Result<Reply, String> {
+    ) -> Result<ReceiverReply, String> {
         *request.uri_mut() = self.target.clone();
         for (name, value) in &self.headers {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
@@ -142,7 +142,7 @@ impl Client {
             }
             _ => Default::default(),
         };
-        Ok(Reply { status: head.status, headers: head.headers, body, trailers })
+        Ok(ReceiverReply { status: head.status, headers: head.headers, body, trailers })
     }
 
     /// The head of the answer, with the connection that brings the rest: the kept one, or where the

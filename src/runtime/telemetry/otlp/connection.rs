@@ -27,7 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_HEAD: usize = 8 * 1024;
 
 /// The way to one server.
-pub(super) struct Route {
+pub(super) struct ReceiverRoute {
     /// Host without brackets, and port, of the server.
     server: (String, u16),
     server_tls: bool,
@@ -74,10 +74,10 @@ struct Proxy {
     tls: bool,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+trait ReceiverStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReceiverStream for T {}
 
-impl Route {
+impl ReceiverRoute {
     /// # Errors
     /// The URL or the proxy's has no host.
     pub(super) fn new(url: &Url, proxy: Option<&Uri>, tls: Option<Arc<ClientConfig>>) -> Result<Self> {
@@ -135,7 +135,7 @@ impl Route {
         }
     }
 
-    async fn stream(&self) -> io::Result<Box<dyn Stream>> {
+    async fn stream(&self) -> io::Result<Box<dyn ReceiverStream>> {
         let mut stream = match &self.proxy {
             None => tcp(&self.server).await?,
             Some(proxy) => {
@@ -155,10 +155,10 @@ impl Route {
     /// TLS, with these protocols to choose from (RFC 7301).
     async fn encrypted(
         &self,
-        stream: Box<dyn Stream>,
+        stream: Box<dyn ReceiverStream>,
         host: &str,
         protocols: &[&[u8]],
-    ) -> io::Result<Box<dyn Stream>> {
+    ) -> io::Result<Box<dyn ReceiverStream>> {
         let Some(config) = &self.tls else { return Err(io::Error::other("TLS is not set up")) };
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let connector = TlsConnector::from(config.clone());
@@ -167,7 +167,7 @@ impl Route {
     }
 
     /// Asks the proxy for a way through to the server.
-    async fn tunnel(&self, mut stream: Box<dyn Stream>) -> io::Result<Box<dyn Stream>> {
+    async fn tunnel(&self, mut stream: Box<dyn ReceiverStream>) -> io::Result<Box<dyn ReceiverStream>> {
         let (host, port) = &self.server;
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n").into_bytes();
@@ -198,7 +198,7 @@ impl Route {
 }
 
 /// The first of the host's addresses that takes a connection; each has its share of the time.
-async fn tcp(address: &(String, u16)) -> io::Result<Box<dyn Stream>> {
+async fn tcp(address: &(String, u16)) -> io::Result<Box<dyn ReceiverStream>> {
     let addresses: Vec<_> = tokio::net::lookup_host((address.0.as_str(), address.1)).await?.collect();
     let share = CONNECT_TIMEOUT / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut last = io::Error::other("the host has no address");

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::occasional::{Occasional, Outage};
+use super::occasional::{ExportOutage, Occasional};
 use crate::runtime::telemetry::signal::{PartialSuccess, Signal};
 use crate::schema::names::{
     BATCHES_FAILED, EXPORT_FAILURES, ITEMS_DROPPED, ITEMS_EXPORTED, ITEMS_LOST, SPANS_DROPPED, SPANS_EXPORTED,
@@ -26,7 +26,7 @@ pub(crate) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Reports {
-    failures: Outage,
+    failures: ExportOutage,
     warnings: Occasional,
     drops: Occasional,
     dropped_before: u64,

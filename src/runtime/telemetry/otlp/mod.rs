@@ -21,11 +21,11 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Bytes;
 
 pub(super) use batch::{BatchProcessor, EncodedBatch};
-pub(super) use client::{Client, Reply};
+pub(super) use client::{Client, ReceiverReply};
 pub(super) use envelope::Envelope;
 pub(super) use grpc::path as grpc_path;
 pub(super) use ledger::Ledger;
-pub(crate) use occasional::{Occasional, Outage};
+pub(crate) use occasional::{ExportOutage, Occasional};
 pub(super) use stdout::StdoutLines;
 pub(super) use wire::Wire;
 
@@ -64,7 +64,7 @@ pub(super) struct Sender {
 }
 
 /// Why an attempt failed.
-struct Failure {
+struct ExportFailure {
     cause: String,
     /// Whether the specification allows another attempt.
     passing: bool,
@@ -160,8 +160,9 @@ impl Sender {
         body: Bytes,
         head: &HeaderMap,
         left: Duration,
-    ) -> Result<PartialSuccess, Failure> {
-        let mut request = Request::post("/").body(body).map_err(|error| Failure::last(error.to_string()))?;
+    ) -> Result<PartialSuccess, ExportFailure> {
+        let mut request =
+            Request::post("/").body(body).map_err(|error| ExportFailure::last(error.to_string()))?;
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.extend(head.clone());
@@ -172,17 +173,17 @@ impl Sender {
         headers.extend(self.export.headers.clone());
         let speaks = self.export.protocol;
         let reply = client.send(request, LARGEST_ANSWER, left).await;
-        let reply = reply.map_err(|cause| Failure::passing(foreign_words(speaks, cause)))?;
+        let reply = reply.map_err(|cause| ExportFailure::passing(foreign_words(speaks, cause)))?;
         if let Some(cause) = no_answer(&reply, speaks) {
-            return Err(Failure::last(cause));
+            return Err(ExportFailure::last(cause));
         }
         if !reply.status.is_success() {
-            return Err(Failure::of(&reply, advice(&reply, self.signal, self.export.protocol)));
+            return Err(ExportFailure::of(&reply, advice(&reply, self.signal, self.export.protocol)));
         }
         if self.export.protocol == Protocol::Grpc {
             return match grpc::status(&reply.headers, &reply.trailers) {
                 Some(0) => Ok(self.signal.partial_success(grpc::message(&reply.body))),
-                code => Err(Failure::of_grpc(code)),
+                code => Err(ExportFailure::of_grpc(code)),
             };
         }
         // Some answer in another encoding than they were asked in.
@@ -194,19 +195,19 @@ impl Sender {
 }
 
 /// The content type of an answer, without its parameters.
-fn content_type(reply: &Reply) -> &str {
+fn content_type(reply: &ReceiverReply) -> &str {
     let value = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
 }
 
 /// Whether an answer is in JSON: it says so, or begins as an object does and no message of protobuf.
-fn is_json(reply: &Reply) -> bool {
+fn is_json(reply: &ReceiverReply) -> bool {
     content_type(reply) == "application/json" || reply.body.first() == Some(&b'{')
 }
 
 /// What answers without speaking the protocol, where it does not: a page of a proxy or of another program would else
 /// count as an export.
-fn no_answer(reply: &Reply, protocol: Protocol) -> Option<String> {
+fn no_answer(reply: &ReceiverReply, protocol: Protocol) -> Option<String> {
     let kind = content_type(reply);
     let shown = if kind.is_empty() { "nothing that says what it is" } else { kind };
     if protocol == Protocol::Grpc {
@@ -239,7 +240,7 @@ fn foreign_words(protocol: Protocol, cause: String) -> String {
     }
 }
 
-impl Failure {
+impl ExportFailure {
     fn last(cause: String) -> Self {
         Self { cause, passing: false, wait: Duration::ZERO }
     }
@@ -255,7 +256,7 @@ impl Failure {
     }
 
     /// The specification: 429, 502, 503 and 504 are tried again, after the time the backend names.
-    fn of(reply: &Reply, advice: &str) -> Self {
+    fn of(reply: &ReceiverReply, advice: &str) -> Self {
         let throttled =
             matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let passing =
@@ -272,7 +273,7 @@ impl Failure {
 ///
 /// Prometheus's receiver answers 500 to an export with one delta sum and keeps nothing of it. Why stands in the body only, in
 /// words of its own: `invalid temporality and type combination for metric "…"` (3.16).
-fn advice(reply: &Reply, signal: Signal, protocol: Protocol) -> &'static str {
+fn advice(reply: &ReceiverReply, signal: Signal, protocol: Protocol) -> &'static str {
     let unread = matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE);
     match (signal, protocol) {
         (Signal::Metrics, _) if String::from_utf8_lossy(&reply.body).contains("invalid temporality") => {

@@ -30,7 +30,7 @@ const MOST_CAUSES: usize = 5;
 /// What is said of a receiver that does not take what it gets: each cause once, what repeats once in a while, and the sum when
 /// it is over.
 #[derive(Debug, Default)]
-pub(crate) struct Outage {
+pub(crate) struct ExportOutage {
     repeats: Occasional,
     /// Those that were said since the last time everything was.
     causes: Vec<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Outage {
     said: bool,
 }
 
-impl Outage {
+impl ExportOutage {
     /// `lost` items more, for this cause; returns what was lost and not said, where it is time to say it.
     pub(crate) fn failed(&mut self, lost: u64, cause: &str, now: Instant) -> Option<u64> {
         self.lost += lost;
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn each_cause_is_said_once_what_repeats_with_the_sum_and_the_end_with_all_that_was_lost() {
-        let mut outage = Outage::default();
+        let mut outage = ExportOutage::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(outage.over(), None);

@@ -3,8 +3,8 @@ use super::*;
 /// What the log says of such an answer.
 fn told(status: StatusCode, body: &'static str, signal: Signal, protocol: Protocol) -> String {
     let (headers, trailers) = (HeaderMap::new(), HeaderMap::new());
-    let reply = Reply { status, headers, trailers, body: body.into() };
-    Failure::of(&reply, advice(&reply, signal, protocol)).cause
+    let reply = ReceiverReply { status, headers, trailers, body: body.into() };
+    ExportFailure::of(&reply, advice(&reply, signal, protocol)).cause
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn who_sends_json_to_a_backend_that_cannot_read_it_is_told_what_to_try() {
 fn who_answers_something_else_than_the_protocol_is_told_by_what_it_says_of_itself() {
     let told = |status, kind: &'static str, body: &'static str, protocol| {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
-        no_answer(&Reply { status, headers, trailers: HeaderMap::new(), body: body.into() }, protocol)
+        no_answer(&ReceiverReply { status, headers, trailers: HeaderMap::new(), body: body.into() }, protocol)
     };
     let http = Protocol::HttpProtobuf;
     let page = told(StatusCode::OK, "text/html; charset=utf-8", "", http).unwrap_or_default();

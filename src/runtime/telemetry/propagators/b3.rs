@@ -83,10 +83,10 @@ impl TextMapPropagator for B3 {
     }
 }
 
-type Found = (TraceId, SpanId, Option<Decision>);
+type B3Context = (TraceId, SpanId, Option<Decision>);
 
 /// `{trace}-{span}[-{decision}[-{parent span}]]`
-fn single(extractor: &dyn Extractor) -> Option<Found> {
+fn single(extractor: &dyn Extractor) -> Option<B3Context> {
     let mut parts = extractor.get(SINGLE)?.trim().split('-');
     let (trace, span) = (long_or_short(parts.next()?)?, span_id(parts.next()?)?);
     let decision = match parts.next() {
@@ -102,7 +102,7 @@ fn single(extractor: &dyn Extractor) -> Option<Found> {
     Some((trace, span, decision))
 }
 
-fn multi(extractor: &dyn Extractor) -> Option<Found> {
+fn multi(extractor: &dyn Extractor) -> Option<B3Context> {
     let trace = long_or_short(extractor.get(TRACE_ID)?.trim())?;
     let span = span_id(extractor.get(SPAN_ID)?.trim())?;
     let debug = extractor.get(FLAGS).is_some_and(|f| f.trim() == "1");

@@ -17,7 +17,7 @@ pub(super) use xray::XRay;
 
 /// One name in `OTEL_PROPAGATORS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PropagatorKind {
     TraceContext,
     Baggage,
     B3,
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     XRay,
 }
 
-impl Kind {
+impl PropagatorKind {
     pub(super) fn from_name(name: &str) -> Option<Self> {
         match name {
             "tracecontext" => Some(Self::TraceContext),
@@ -53,7 +53,7 @@ impl Kind {
 pub(super) struct Propagators(TextMapCompositePropagator);
 
 impl Propagators {
-    pub(super) fn new(kinds: &[Kind]) -> Self {
+    pub(super) fn new(kinds: &[PropagatorKind]) -> Self {
         Self(TextMapCompositePropagator::new(kinds.iter().map(|k| k.build()).collect()))
     }
 }

@@ -13,7 +13,7 @@ fn carrier(fields: &[(&str, &str)]) -> HashMap<String, String> {
     fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
-fn extracted(kind: Kind, fields: &[(&str, &str)]) -> Context {
+fn extracted(kind: PropagatorKind, fields: &[(&str, &str)]) -> Context {
     Propagators::new(&[kind]).extract_with_context(&Context::new(), &carrier(fields))
 }
 
@@ -24,7 +24,7 @@ fn ids(context: &Context) -> Option<String> {
     ids.is_valid().then(|| format!("{}-{}-{}", ids.trace_id(), ids.span_id(), u8::from(ids.is_sampled())))
 }
 
-fn injected(kind: Kind, context: &Context) -> HashMap<String, String> {
+fn injected(kind: PropagatorKind, context: &Context) -> HashMap<String, String> {
     let mut fields = HashMap::new();
     Propagators::new(&[kind]).inject_context(context, &mut fields);
     fields
@@ -33,14 +33,15 @@ fn injected(kind: Kind, context: &Context) -> HashMap<String, String> {
 #[test]
 fn a_valid_traceparent_is_continued_with_its_state() {
     let parent = format!("00-{TRACE}-{SPAN}-01");
-    let context = extracted(Kind::TraceContext, &[("traceparent", &parent), ("tracestate", "a=1,b=2")]);
+    let context =
+        extracted(PropagatorKind::TraceContext, &[("traceparent", &parent), ("tracestate", "a=1,b=2")]);
     assert_eq!(ids(&context), Some(format!("{TRACE}-{SPAN}-1")));
     assert_eq!(context.span().span_context().trace_state().header(), "a=1,b=2");
-    let written = injected(Kind::TraceContext, &context);
+    let written = injected(PropagatorKind::TraceContext, &context);
     assert_eq!(written["traceparent"], parent);
     assert_eq!(written["tracestate"], "a=1,b=2");
     let later = format!("cc-{TRACE}-{SPAN}-01-what-comes-later");
-    assert!(ids(&extracted(Kind::TraceContext, &[("traceparent", &later)])).is_some());
+    assert!(ids(&extracted(PropagatorKind::TraceContext, &[("traceparent", &later)])).is_some());
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn a_malformed_traceparent_counts_as_absent() {
         format!("00-{TRACE}-{SPAN}-é"),
         format!("00-{TRACE}-{SPAN}"),
     ] {
-        assert_eq!(ids(&extracted(Kind::TraceContext, &[("traceparent", &bad)])), None, "{bad}");
+        assert_eq!(ids(&extracted(PropagatorKind::TraceContext, &[("traceparent", &bad)])), None, "{bad}");
     }
 }
 
@@ -73,7 +74,8 @@ fn a_malformed_traceparent_counts_as_absent() {
 fn a_bad_tracestate_does_not_cost_the_trace() {
     let parent = format!("00-{TRACE}-{SPAN}-00");
     for bad in ["nonsense", "A=1", "a=1\r\nx: y", "a=é"] {
-        let context = extracted(Kind::TraceContext, &[("traceparent", &parent), ("tracestate", bad)]);
+        let context =
+            extracted(PropagatorKind::TraceContext, &[("traceparent", &parent), ("tracestate", bad)]);
         assert_eq!(ids(&context), Some(format!("{TRACE}-{SPAN}-0")), "{bad}");
         assert_eq!(context.span().span_context().trace_state().header(), "", "{bad}");
     }
@@ -99,7 +101,7 @@ fn several_tracestate_fields_are_one_list_and_several_traceparents_are_none() {
     }
     let read = |twice| {
         let carrier = Twice(twice, format!("00-{TRACE}-{SPAN}-01"));
-        Propagators::new(&[Kind::TraceContext]).extract_with_context(&Context::new(), &carrier)
+        Propagators::new(&[PropagatorKind::TraceContext]).extract_with_context(&Context::new(), &carrier)
     };
     assert_eq!(read("tracestate").span().span_context().trace_state().header(), "a=1,b=2");
     assert_eq!(ids(&read("traceparent")), None);
@@ -108,26 +110,26 @@ fn several_tracestate_fields_are_one_list_and_several_traceparents_are_none() {
 #[test]
 fn hostile_baggage_is_bounded_and_cannot_put_a_line_break_into_our_own_headers() {
     let huge = format!("k={}", "x".repeat(9000));
-    assert!(extracted(Kind::Baggage, &[("baggage", &huge)]).baggage().is_empty());
+    assert!(extracted(PropagatorKind::Baggage, &[("baggage", &huge)]).baggage().is_empty());
     let many = (0..500).map(|i| format!("k{i}=v")).collect::<Vec<_>>().join(",");
-    assert!(extracted(Kind::Baggage, &[("baggage", &many)]).baggage().len() <= 64);
-    let context = extracted(Kind::Baggage, &[("baggage", "k=v;p=a%0d%0aevil:%20yes")]);
-    assert!(injected(Kind::Baggage, &context).is_empty());
-    let good = extracted(Kind::Baggage, &[("baggage", "user=42;p=1")]);
-    assert_eq!(injected(Kind::Baggage, &good)["baggage"], "user=42;p=1");
+    assert!(extracted(PropagatorKind::Baggage, &[("baggage", &many)]).baggage().len() <= 64);
+    let context = extracted(PropagatorKind::Baggage, &[("baggage", "k=v;p=a%0d%0aevil:%20yes")]);
+    assert!(injected(PropagatorKind::Baggage, &context).is_empty());
+    let good = extracted(PropagatorKind::Baggage, &[("baggage", "user=42;p=1")]);
+    assert_eq!(injected(PropagatorKind::Baggage, &good)["baggage"], "user=42;p=1");
 }
 
 #[test]
 fn b3_is_read_in_both_forms_and_written_in_the_configured_one() {
     let single = format!("{TRACE}-{SPAN}-1-00f067aa0ba902b9");
-    for kind in [Kind::B3, Kind::B3Multi] {
+    for kind in [PropagatorKind::B3, PropagatorKind::B3Multi] {
         assert_eq!(ids(&extracted(kind, &[("b3", &single)])), Some(format!("{TRACE}-{SPAN}-1")));
         let multi = [("x-b3-traceid", TRACE), ("x-b3-spanid", SPAN), ("x-b3-sampled", "0")];
         assert_eq!(ids(&extracted(kind, &multi)), Some(format!("{TRACE}-{SPAN}-0")));
     }
-    let context = extracted(Kind::B3, &[("b3", &single)]);
-    assert_eq!(injected(Kind::B3, &context)["b3"], format!("{TRACE}-{SPAN}-1"));
-    let multi = injected(Kind::B3Multi, &context);
+    let context = extracted(PropagatorKind::B3, &[("b3", &single)]);
+    assert_eq!(injected(PropagatorKind::B3, &context)["b3"], format!("{TRACE}-{SPAN}-1"));
+    let multi = injected(PropagatorKind::B3Multi, &context);
     assert_eq!(
         (&*multi["x-b3-traceid"], &*multi["x-b3-spanid"], &*multi["x-b3-sampled"]),
         (TRACE, SPAN, "1")
@@ -138,10 +140,10 @@ fn b3_is_read_in_both_forms_and_written_in_the_configured_one() {
 #[test]
 fn b3_passes_debug_on_and_pads_short_trace_ids() {
     let short = format!("a3ce929d0e0e4736-{SPAN}-d");
-    let context = extracted(Kind::B3, &[("b3", &short)]);
+    let context = extracted(PropagatorKind::B3, &[("b3", &short)]);
     assert_eq!(ids(&context), Some(format!("0000000000000000a3ce929d0e0e4736-{SPAN}-1")));
-    assert!(injected(Kind::B3, &context)["b3"].ends_with("-d"));
-    let multi = injected(Kind::B3Multi, &context);
+    assert!(injected(PropagatorKind::B3, &context)["b3"].ends_with("-d"));
+    let multi = injected(PropagatorKind::B3Multi, &context);
     assert_eq!(multi["x-b3-flags"], "1");
     assert!(!multi.contains_key("x-b3-sampled"));
 }
@@ -159,17 +161,18 @@ fn a_b3_decision_without_ids_or_with_bad_ones_counts_as_absent() {
         "-".repeat(100),
     ];
     for bad in bad_single {
-        assert_eq!(ids(&extracted(Kind::B3, &[("b3", &bad)])), None, "{bad}");
+        assert_eq!(ids(&extracted(PropagatorKind::B3, &[("b3", &bad)])), None, "{bad}");
     }
-    assert_eq!(ids(&extracted(Kind::B3Multi, &[("x-b3-sampled", "0")])), None);
+    assert_eq!(ids(&extracted(PropagatorKind::B3Multi, &[("x-b3-sampled", "0")])), None);
 }
 
 #[test]
 fn the_x_ray_header_is_read_and_written() {
     let text = format!("Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent={SPAN};Sampled=1");
-    let context = extracted(Kind::XRay, &[("x-amzn-trace-id", &format!("Self=1-2-3; {text};Lineage=x"))]);
+    let context =
+        extracted(PropagatorKind::XRay, &[("x-amzn-trace-id", &format!("Self=1-2-3; {text};Lineage=x"))]);
     assert_eq!(ids(&context), Some(format!("{TRACE}-{SPAN}-1")));
-    assert_eq!(injected(Kind::XRay, &context)["x-amzn-trace-id"], text);
+    assert_eq!(injected(PropagatorKind::XRay, &context)["x-amzn-trace-id"], text);
 }
 
 #[test]
@@ -183,7 +186,7 @@ fn an_x_ray_header_without_a_parent_or_with_bad_ids_counts_as_absent() {
         "Root=1-é".to_owned(),
         ";;=;".to_owned(),
     ] {
-        assert_eq!(ids(&extracted(Kind::XRay, &[("x-amzn-trace-id", &bad)])), None, "{bad}");
+        assert_eq!(ids(&extracted(PropagatorKind::XRay, &[("x-amzn-trace-id", &bad)])), None, "{bad}");
     }
 }
 
@@ -193,13 +196,13 @@ fn propagators_run_in_their_order_and_none_of_them_writes_nothing() {
         ("b3", &format!("{TRACE}-{SPAN}-1")),
         ("traceparent", &format!("00-{TRACE}-00000000000000aa-01")),
     ]);
-    let both = |kinds: &[Kind]| {
+    let both = |kinds: &[PropagatorKind]| {
         ids(&Propagators::new(kinds).extract_with_context(&Context::new(), &fields)).unwrap()
     };
-    assert!(both(&[Kind::TraceContext, Kind::B3]).contains(SPAN));
-    assert!(both(&[Kind::B3, Kind::TraceContext]).contains("00000000000000aa"));
+    assert!(both(&[PropagatorKind::TraceContext, PropagatorKind::B3]).contains(SPAN));
+    assert!(both(&[PropagatorKind::B3, PropagatorKind::TraceContext]).contains("00000000000000aa"));
     let mut none = HashMap::new();
-    let context = extracted(Kind::B3, &[("b3", &format!("{TRACE}-{SPAN}-1"))]);
+    let context = extracted(PropagatorKind::B3, &[("b3", &format!("{TRACE}-{SPAN}-1"))]);
     Propagators::new(&[]).inject_context(&context, &mut none);
     assert!(none.is_empty());
 }
@@ -213,13 +216,13 @@ fn the_flag_of_a_random_trace_id_survives_a_span_of_ours_sampled_or_not_and_no_o
         [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("fd", "01"), ("ff", "03")]
     {
         let parent = format!("00-{TRACE}-{SPAN}-{flags}");
-        let context = extracted(Kind::TraceContext, &[("traceparent", &parent)]);
+        let context = extracted(PropagatorKind::TraceContext, &[("traceparent", &parent)]);
         let child = context.with_span(tracer.start_with_context("ours", &context));
-        let written = injected(Kind::TraceContext, &child)["traceparent"].clone();
+        let written = injected(PropagatorKind::TraceContext, &child)["traceparent"].clone();
         assert!(written.contains(TRACE) && !written.contains(SPAN), "{written}");
         assert!(written.ends_with(&format!("-{passed_on}")), "{flags}: {written}");
         // A new trace under the same context says nothing of the old one's id.
         let fresh = context.with_span(tracer.start_with_context("root", &Context::new()));
-        assert!(injected(Kind::TraceContext, &fresh)["traceparent"].ends_with("-01"));
+        assert!(injected(PropagatorKind::TraceContext, &fresh)["traceparent"].ends_with("-01"));
     }
 }

@@ -19,7 +19,7 @@ pub(super) use vars::Notes;
 use vars::{Var, var};
 
 use super::otlp::StdoutLines;
-use super::propagators::Kind;
+use super::propagators::PropagatorKind;
 use super::signal::Signal;
 use crate::config::OtelConfig;
 
@@ -39,7 +39,7 @@ pub(super) struct Settings {
     pub(super) service_name: String,
     /// The user's resource attributes, service.name excluded.
     pub(super) attributes: Vec<(String, String)>,
-    pub(super) propagators: Vec<Kind>,
+    pub(super) propagators: Vec<PropagatorKind>,
     pub(super) sampler: Sampler,
     pub(super) limits: SpanLimits,
     /// Most characters of an attribute's text.
@@ -141,8 +141,8 @@ fn disabled(var: &Var<'_>, notes: &mut Notes) -> bool {
     }
 }
 
-fn propagators(var: &Var<'_>, notes: &mut Notes) -> Vec<Kind> {
-    const DEFAULT: [Kind; 2] = [Kind::TraceContext, Kind::Baggage];
+fn propagators(var: &Var<'_>, notes: &mut Notes) -> Vec<PropagatorKind> {
+    const DEFAULT: [PropagatorKind; 2] = [PropagatorKind::TraceContext, PropagatorKind::Baggage];
     let Some(list) = var.value else { return DEFAULT.to_vec() };
     let names: Vec<String> = list.split(',').map(|n| n.trim().to_ascii_lowercase()).collect();
     if names.iter().all(|name| name == "none") {
@@ -150,7 +150,7 @@ fn propagators(var: &Var<'_>, notes: &mut Notes) -> Vec<Kind> {
     }
     let mut kinds = Vec::new();
     for name in names.iter().filter(|n| !n.is_empty()) {
-        match Kind::from_name(name) {
+        match PropagatorKind::from_name(name) {
             Some(kind) if kinds.contains(&kind) => {}
             Some(kind) => kinds.push(kind),
             None => notes.add(var, "names a propagator that is not known here; ignoring that one"),

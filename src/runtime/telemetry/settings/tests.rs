@@ -22,7 +22,7 @@ fn without_any_variable_the_specification_s_defaults_hold_and_nothing_is_reporte
     assert_eq!(s.service_name, "order-service");
     assert_eq!(export.endpoint.as_str(), "http://localhost:4318/v1/traces");
     assert_eq!(export.timeout, Duration::from_secs(10));
-    assert_eq!(s.propagators, [Kind::TraceContext, Kind::Baggage]);
+    assert_eq!(s.propagators, [PropagatorKind::TraceContext, PropagatorKind::Baggage]);
     assert_eq!(format!("{:?}", s.sampler), "ParentBased(AlwaysOn)");
     assert_eq!(s.batch, Batch { queue: 2048, size: 512, delay: Duration::from_secs(5) });
     assert_eq!(s.limits.max_attributes_per_span, 128);
@@ -245,7 +245,7 @@ fn an_unknown_name_is_reported_and_the_default_stays() {
     });
     assert!(s.export.is_some_and(|e| !e.gzip));
     assert_eq!(format!("{:?}", s.sampler), "ParentBased(AlwaysOn)");
-    assert_eq!(s.propagators, [Kind::TraceContext, Kind::Baggage]);
+    assert_eq!(s.propagators, [PropagatorKind::TraceContext, PropagatorKind::Baggage]);
     let notes = s.notes.0.join("\n");
     for name in ["TRACES_EXPORTER", "OTLP_PROTOCOL", "COMPRESSION", "TRACES_SAMPLER", "PROPAGATORS"] {
         assert!(notes.contains(name), "{name} in {notes}");
@@ -255,9 +255,12 @@ fn an_unknown_name_is_reported_and_the_default_stays() {
 #[test]
 fn propagators_keep_their_order_lose_duplicates_and_can_be_none() {
     let of = |text: &str| read(|c| c.otel_propagators = some(text)).propagators;
-    assert_eq!(of("xray, B3,xray,b3multi"), [Kind::XRay, Kind::B3, Kind::B3Multi]);
+    assert_eq!(
+        of("xray, B3,xray,b3multi"),
+        [PropagatorKind::XRay, PropagatorKind::B3, PropagatorKind::B3Multi]
+    );
     assert_eq!(of("none"), []);
-    assert_eq!(of("none,b3"), [Kind::B3]);
+    assert_eq!(of("none,b3"), [PropagatorKind::B3]);
 }
 
 #[test]

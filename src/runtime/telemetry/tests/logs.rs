@@ -13,7 +13,7 @@ async fn exported(set: impl FnOnce(&mut OtelConfig), f: impl FnOnce()) -> (Vec<R
     let mut config = to(collector.port);
     set(&mut config);
     let settings = Settings::read("order-service", &config);
-    let exporters = on_plain_thread(|| Exporters::build(&settings, &config, None)).unwrap().unwrap();
+    let exporters = on_plain_thread(|| RunningExporters::build(&settings, &config, None)).unwrap().unwrap();
     let provider = exporters.spans.as_ref().unwrap().0.clone();
     let layer = LogLayer::unread("order-service").exporting(exporters.logs.clone());
     let subscriber = tracing_subscriber::registry()

@@ -36,7 +36,7 @@ fn to(port: u16) -> OtelConfig {
 fn started(config: &OtelConfig) -> Telemetry {
     let settings = Settings::read("order-service", config);
     assert!(settings.notes.0.is_empty(), "{:?}", settings.notes);
-    Telemetry::of(on_plain_thread(|| Exporters::build(&settings, config, None)).unwrap().unwrap())
+    Telemetry::of(on_plain_thread(|| RunningExporters::build(&settings, config, None)).unwrap().unwrap())
 }
 
 fn end_spans(telemetry: &Telemetry, n: usize) {

@@ -39,7 +39,7 @@ async fn a_client_certificate_is_shown_to_the_backend_and_without_its_key_it_is_
     let settings = Settings::read("order-service", &keyless);
     let notes = &settings.notes.0;
     assert!(notes[0].starts_with("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE "), "{notes:?}");
-    let exporters = on_plain_thread(|| Exporters::build(&settings, &keyless, None)).unwrap().unwrap();
+    let exporters = on_plain_thread(|| RunningExporters::build(&settings, &keyless, None)).unwrap().unwrap();
     let telemetry = Telemetry::of(exporters);
     end_spans(&telemetry, 1);
     assert!(!telemetry.flush(10 * SECOND).await);

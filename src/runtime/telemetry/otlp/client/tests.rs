@@ -21,10 +21,10 @@ fn url(text: &str) -> Url {
 
 /// A client behind a proxy.
 fn via(url: &Url, proxy: (&Uri, Option<&HeaderValue>), tls: Option<Arc<ClientConfig>>) -> Client {
-    Client::by(url, Route::new(url, Some(proxy.0), tls).unwrap(), Some(proxy)).unwrap()
+    Client::by(url, ReceiverRoute::new(url, Some(proxy.0), tls).unwrap(), Some(proxy)).unwrap()
 }
 
-fn post(client: &Client) -> Result<Reply, String> {
+fn post(client: &Client) -> Result<ReceiverReply, String> {
     let request = Request::post("/").body(Bytes::from_static(b"spans")).unwrap();
     client.block_on(client.send(request, 1024, LONG))
 }
