@@ -30,7 +30,6 @@ impl Template {
         Self { bytes, traces, spans }
     }
 
-
     /// The export with ids that no other `number` has.
     pub fn numbered(&mut self, number: u64) -> &[u8] {
         for (at, which) in &self.traces {

@@ -42,6 +42,7 @@ mod log_output;
 mod logs;
 mod memory;
 mod metrics;
+mod names;
 mod otlp;
 mod otlp_memory;
 mod otlp_port;
