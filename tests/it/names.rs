@@ -22,7 +22,10 @@ fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
 fn defined(line: &str) -> Option<&str> {
     let word = line.trim_start();
     let word = word.strip_prefix("pub").map_or(word, |rest| {
-        rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest).trim_start()
+        rest.strip_prefix('(')
+            .and_then(|rest| rest.split_once(')'))
+            .map_or(rest, |(_, rest)| rest)
+            .trim_start()
     });
     let (kind, rest) = word.split_once(' ')?;
     let is_type = ["struct", "enum", "trait"].contains(&kind) || (kind == "type" && !line.starts_with(' '));

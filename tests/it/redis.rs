@@ -64,10 +64,14 @@ impl Server {
 }
 
 async fn open(url: &str) -> Arc<dyn Queue> {
-    let settings = [("QUEUE_TRANSPORT", "redis"), ("QUEUE_NAME", "q"), ("REDIS_URL", url)]
-        .map(|(n, v)| (n, v.to_owned()));
+    open_with(url, &[]).await
+}
+
+async fn open_with(url: &str, more: &[(&'static str, &str)]) -> Arc<dyn Queue> {
+    let settings = [("QUEUE_TRANSPORT", "redis"), ("QUEUE_NAME", "q"), ("REDIS_URL", url)];
+    let settings = settings.iter().chain(more).map(|(n, v)| (*n, (*v).to_owned()));
     // Long: what is redelivered before its end was requeued.
-    let config = config(&Row { visibility_ms: 600_000, ..Row::DEFAULT }, &settings.into());
+    let config = config(&Row { visibility_ms: 600_000, ..Row::DEFAULT }, &settings.collect());
     queue::open(&config, Path::new("/nonexistent")).await.unwrap()
 }
 
@@ -228,6 +232,32 @@ fn thousands_of_dead_letters_are_listed_and_replayed_page_by_page() {
         assert_eq!(queue.replay(None).await.unwrap(), 249);
         assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 250, in_flight: 0, dead: 0 });
     });
+}
+
+#[test]
+fn dead_letters_that_are_too_many_are_forgotten_oldest_first_in_whole_nodes_of_the_stream() {
+    // A node has a hundred entries, as Redis is set.
+    const NODE: usize = 100;
+    let server = Server::plain();
+    let url = format!("redis://127.0.0.1:{}", server.port);
+    let kept = |rows: &str| {
+        server.ask("FLUSHALL");
+        block_on(async {
+            let queue = open_with(&url, &[("DEAD_LETTER_ROWS", rows)]).await;
+            let all: Vec<_> = (0..350).map(|n| message(&format!("m-{n:03}"), "k")).collect();
+            queue.publish(&all).await.unwrap();
+            for delivery in receive(&*queue, all.len()).await {
+                queue.dead_letter(&delivery, "why").await.unwrap();
+            }
+            let letters = queue.dead_letters(usize::MAX).await.unwrap();
+            let ids: Vec<_> = letters.into_iter().map(|letter| letter.message.id).collect();
+            assert_eq!(ids, all[350 - ids.len()..].iter().map(|m| m.id.clone()).collect::<Vec<_>>());
+            queue.close().await;
+            ids.len()
+        })
+    };
+    assert_eq!(kept("1000"), 350);
+    assert!((50..=50 + NODE).contains(&kept("50")));
 }
 
 #[test]
