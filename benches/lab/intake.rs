@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
 
 use super::exports::{SPANS, Template};
 use super::measures::Measure;
@@ -66,9 +68,10 @@ fn one_connection(url: &str, first: u64, exports: u64) -> anyhow::Result<()> {
         let body = template.numbered(number).to_vec();
         let answer = client.post(url).header("content-type", "application/x-protobuf").body(body).send()?;
         let status = answer.status();
-        // In protobuf nothing at all is "all of it".
-        if status != 200 || !answer.bytes()?.is_empty() {
-            bail!("an export was answered {status}, or not taken whole");
+        let refused = ExportTraceServiceResponse::decode(answer.bytes()?)?.partial_success;
+        let refused = refused.map_or(0, |partial| partial.rejected_spans);
+        if status != 200 || refused > 0 {
+            bail!("an export was answered {status}, {refused} of its spans were refused");
         }
     }
     Ok(())

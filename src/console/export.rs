@@ -11,6 +11,7 @@ use super::origin::{Origin, SchemaUrls};
 use super::{logs, span};
 use crate::otlp::fields::{LOGS_EXPORT, MessageType, RECORD, SPAN, SPANS_EXPORT};
 use crate::otlp::metric_fields::{DataPoint, METRIC, METRICS_EXPORT};
+use crate::otlp::plain::ExportItem;
 use crate::otlp::points::MetricItem;
 use crate::otlp::{RefusedItems, json, weigh};
 use crate::runtime::telemetry::Signal as Kind;
@@ -150,7 +151,7 @@ impl OtlpExport {
     }
 
     /// Hands over every item that can be read, with its origin; what was refused, by `take` too.
-    pub(super) fn each<T: Message + Default>(
+    pub(super) fn each<T: ExportItem>(
         self,
         mut take: impl FnMut(&Arc<Origin>, T) -> Result<(), &'static str>,
     ) -> RefusedItems {
@@ -158,7 +159,7 @@ impl OtlpExport {
     }
 
     /// The same for items of several parts: `take` notes those that it refuses.
-    pub(super) fn each_of<T: Message + Default>(
+    pub(super) fn each_of<T: ExportItem>(
         self,
         mut take: impl FnMut(&Arc<Origin>, T, &mut RefusedItems),
     ) -> RefusedItems {
@@ -170,7 +171,7 @@ impl OtlpExport {
                 let scope = scoped.scope.unwrap_or_default();
                 let origin = Arc::new(Origin::new(resource.clone(), scope, schemas));
                 for item in scoped.items {
-                    match signal.decode(item) {
+                    match signal.decode(&item) {
                         Ok(item) => take(&origin, item, &mut refused),
                         Err(why) => refused.note(&why),
                     }
@@ -182,8 +183,8 @@ impl OtlpExport {
 }
 
 impl SignalExport {
-    fn decode<T: Message + Default>(&self, item: Bytes) -> Result<T, String> {
-        decode(item, self.item, self.most_of_item, self.too_large)
+    fn decode<T: ExportItem>(&self, item: &[u8]) -> Result<T, String> {
+        decode(item, self.item, self.most_of_item, self.too_large, T::read_plain)
     }
 }
 
@@ -194,7 +195,7 @@ pub(super) fn each_point<T: DataPoint>(
     mut take: impl FnMut(T) -> Result<(), &'static str>,
 ) {
     for point in points {
-        match decode(point, T::TABLE, MOST_OF_ITEM, TOO_LARGE_POINT) {
+        match decode(&point, T::TABLE, MOST_OF_ITEM, TOO_LARGE_POINT, |_| None) {
             Ok(point) => take(point).unwrap_or_else(|why| refused.note(why)),
             Err(why) => refused.note(&why),
         }
@@ -202,13 +203,14 @@ pub(super) fn each_point<T: DataPoint>(
 }
 
 fn decode<T: Message + Default>(
-    bytes: Bytes,
+    bytes: &[u8],
     of: &MessageType,
     most: usize,
     too_large: &str,
+    plain: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<T, String> {
-    if !weigh::fits(&bytes, of, most) {
+    if !weigh::fits(bytes, of, most) {
         return Err(too_large.to_owned());
     }
-    T::decode(bytes).map_err(|why: DecodeError| why.to_string())
+    plain(bytes).map_or_else(|| T::decode(bytes), Ok).map_err(|why: DecodeError| why.to_string())
 }

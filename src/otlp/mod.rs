@@ -5,7 +5,8 @@
 //! 3. [`to_json`] the way back; [`lines`] the same, a line for each item
 //! 4. [`weigh`] what a message would take in memory, before it is decoded
 //! 5. [`points`] metrics, whose items have data points that are again read one by one
-//! 6. [`refused`] the items that are not taken, and why
+//! 6. [`plain`] spans as exporters write them, read without a general decoder
+//! 7. [`refused`] the items that are not taken, and why
 //!
 //! An item that cannot be read costs itself; a frame that cannot be read costs the export.
 
@@ -13,6 +14,7 @@ pub(crate) mod fields;
 pub(crate) mod json;
 mod lines;
 pub(crate) mod metric_fields;
+pub(crate) mod plain;
 pub(crate) mod points;
 mod refused;
 mod scalar;
