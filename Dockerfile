@@ -34,9 +34,13 @@ COPY deploy/alertmanager deploy/alertmanager
 COPY deploy/prometheus deploy/prometheus
 COPY docs/runbooks docs/runbooks
 COPY src src
+# What `--version` says: there is no repository here to ask. Not above, where each commit would build the dependencies.
+ARG REVISION=unknown
+ARG CREATED=unknown
 # A checkout's files may be older than the stand-ins that were built above.
 RUN touch src/main.rs src/lib.rs \
- && cargo build --profile image --locked --all-features
+ && if date=$(date -u -d "$CREATED" +%s); then export SOURCE_DATE_EPOCH="$date"; fi \
+ && O11Y_LAB_COMMIT="$REVISION" cargo build --profile image --locked --all-features
 
 # What goes into the image, as a tree: the program and all that ldd says it loads.
 RUN install -D target/image/o11y-lab /image/usr/bin/o11y-lab \

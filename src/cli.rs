@@ -1,6 +1,10 @@
 //! The command line: every command, and one run of it.
 
+mod examples;
+mod manual;
+mod settings;
 mod variables;
+mod version;
 
 use std::ffi::OsString;
 
@@ -8,8 +12,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{
-    ConsoleAction, ConsoleConfig, FaultAction, HealthcheckConfig, LoadConfig, QueueAction, QueueConfig,
-    ROLE_VARIABLE, RoleConfig, ScenarioAction, UpConfig, VerifyConfig,
+    CompletionsConfig, ConsoleAction, ConsoleConfig, DoctorConfig, DownConfig, FaultAction,
+    HealthcheckConfig, LoadConfig, LogsConfig, ManConfig, OpenConfig, QueueAction, QueueConfig,
+    ROLE_VARIABLE, RoleConfig, ScenarioAction, StatusConfig, UpConfig, VerifyConfig,
 };
 use crate::schema::{Role, SERVICES};
 use crate::{console, lab, roles};
@@ -17,16 +22,20 @@ use crate::{console, lab, roles};
 /// A distributed-observability lab: five small services, instrumented end to end, and the commands
 /// that start them, watch them and verify what was recorded.
 #[derive(Debug, Parser)]
-#[command(name = "o11y-lab", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = NAME, version, long_version = version::long(), arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+/// The program's name.
+const NAME: &str = "o11y-lab";
+
 const AFTER_HELP: &str = "\
 Start here:
   o11y-lab up                 the whole lab on this machine, nothing else needed
   http://localhost:3005       the viewer of traces, metrics and logs
+  o11y-lab doctor             what keeps it from running here, and what to do about it
   o11y-lab help order         every setting of a role, with its environment variable
 
 Without a command the environment variable O11Y_LAB_ROLE names the role, so that one container
@@ -47,6 +56,16 @@ enum Command {
     Lambda(Box<RoleConfig>),
     /// Lab: start everything on this machine: console, five services, embedded queue, SQLite
     Up(UpConfig),
+    /// Lab: how each program of the lab that runs is
+    Status(StatusConfig),
+    /// Lab: log lines of the lab that runs
+    Logs(LogsConfig),
+    /// Lab: drain the lab that runs, and wait for its end
+    Down(DownConfig),
+    /// Lab: open the console of the lab that runs
+    Open(OpenConfig),
+    /// Lab: check ports, limits, clock, disk, broker, database and receiver; say where a setting comes from
+    Doctor(Box<DoctorConfig>),
     /// Lab: the built-in viewer of traces, metrics and logs, with an OTLP receiver
     Console(ConsoleCommand),
     /// Lab: ask a service whether it is alive; for containers without a shell
@@ -67,6 +86,10 @@ enum Command {
     /// Lab: a fault, a question and its checked answer: list, show, run and check scenarios
     #[command(subcommand)]
     Scenario(Box<ScenarioAction>),
+    /// Print the script by which a shell completes commands and flags
+    Completions(CompletionsConfig),
+    /// Print a page of the manual, or write them all
+    Man(ManConfig),
 }
 
 /// The console itself, or what is done with one that runs.
@@ -106,6 +129,14 @@ pub fn run() -> anyhow::Result<()> {
             Command::Notify(config) => roles::run(Role::Notify, *config).await,
             Command::Lambda(config) => roles::run(Role::Lambda, *config).await,
             Command::Up(config) => lab::up::run(config).await,
+            Command::Status(config) => lab::running::status(config).await,
+            Command::Logs(config) => lab::running::logs(config).await,
+            Command::Down(config) => lab::running::down(config).await,
+            Command::Open(config) => lab::running::open(config).await,
+            Command::Doctor(config) if config.settings.is_some() => settings::run(&config),
+            Command::Doctor(config) => lab::doctor::run(*config).await,
+            Command::Completions(config) => manual::completions(&config),
+            Command::Man(config) => manual::man(&config),
             Command::Console(ConsoleCommand { action: Some(action), .. }) => lab::archive::run(action).await,
             Command::Console(ConsoleCommand { config, .. }) => console::run(config).await,
             Command::Healthcheck(config) => lab::healthcheck::run(config).await,
@@ -148,7 +179,7 @@ fn names_a_command(arg: &OsString) -> bool {
 
 /// The command line, as the variables of this process make it.
 pub fn command() -> clap::Command {
-    variables::prepared(Cli::command())
+    variables::prepared(examples::shown(Cli::command()))
 }
 
 /// What runs for long is parsed by its own command alone, where no help is asked for: the tree of all commands takes a
@@ -166,7 +197,7 @@ fn alone(words: &[OsString]) -> Option<clap::Command> {
             RoleConfig::augment_args(clap::Command::new(service.command))
         }
     };
-    Some(clap::Command::new("o11y-lab").subcommand(command))
+    Some(clap::Command::new(NAME).subcommand(command))
 }
 
 /// The arguments of every command.

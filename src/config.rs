@@ -8,6 +8,7 @@ mod access;
 mod archive;
 mod broker;
 pub mod child;
+mod doctor;
 mod duration;
 mod fault_command;
 mod forward;
@@ -16,6 +17,7 @@ mod lab;
 mod lambda;
 mod load;
 mod log;
+mod manual;
 mod otel;
 mod pipeline;
 mod queue;
@@ -23,6 +25,7 @@ mod queue_command;
 mod readers;
 mod retain;
 mod retention;
+mod running;
 mod scenario;
 pub mod spec;
 mod transport;
@@ -39,6 +42,7 @@ use clap::Args;
 pub use access::BackendAccessConfig;
 pub use archive::{ConsoleAction, ConsoleAddress, ConsoleExport, ConsoleImport};
 pub use broker::{BrokerConfig, KafkaGroupProtocol, KafkaMechanism, KafkaSecurity, Secret};
+pub use doctor::DoctorConfig;
 pub(crate) use duration::{BareUnit, duration};
 pub use fault_command::{FaultAction, FaultArguments, FaultTarget};
 pub use forward::{ForwardConfig, not_in_circles};
@@ -49,6 +53,7 @@ pub use lambda::LambdaEnvironment;
 pub(crate) use load::length;
 pub use load::{Arrivals, LoadConfig, MAX_RPS, Mix, TRACE_ID};
 pub use log::{LogConfig, LogFormat};
+pub use manual::{CompletionsConfig, ManConfig};
 pub use otel::{OTEL_SPECIFICATION, OtelConfig, OtelFile, OtelSupport, OtelVariable, otel_variables};
 pub(crate) use pipeline::{pipeline_environment, pipeline_speaks_grpc};
 pub use queue::{QueueConfig, TraceMode};
@@ -56,6 +61,7 @@ pub use queue_command::{DeadAction, QueueAction, QueueTarget};
 pub(crate) use readers::VariableReader;
 pub use retain::RetainConfig;
 pub use retention::{DeadLetterConfig, RetentionConfig};
+pub use running::{DownConfig, LabFolder, LogsConfig, OpenConfig, StatusConfig, has_display};
 pub use scenario::{
     FaultPlace, ScenarioAction, ScenarioCheck, ScenarioRecord, ScenarioReplay, ScenarioRun, ScenarioScore,
     ScenarioTarget,
@@ -79,6 +85,8 @@ pub const ROLE_VARIABLE: &str = "O11Y_LAB_ROLE";
 pub const LIFELINE_VARIABLE: &str = "O11Y_LAB_LIFELINE";
 /// Set by `up` for its children: the variables, separated by commas, that it chose and nobody else set.
 pub const CHOSEN_VARIABLE: &str = "O11Y_LAB_CHOSEN";
+/// Set by `up --detach` for the `up` that it leaves behind.
+pub const DETACHED_VARIABLE: &str = "O11Y_LAB_DETACHED";
 /// `PORT` and its kind must not leak from one child of `up` into another.
 pub const PORT_VARIABLE: &str = "PORT";
 /// A file beside `orders.db` that `up --fresh` leaves where the queue is elsewhere and may still hold messages:

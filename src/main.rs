@@ -37,6 +37,9 @@ fn main() -> ExitCode {
             if let Some(not) = error.downcast_ref::<o11y_lab::lab::verify::NotVerified>() {
                 return ExitCode::from(not.exit_code);
             }
+            if let Some(not) = error.downcast_ref::<o11y_lab::lab::running::NotAsWanted>() {
+                return ExitCode::from(not.exit_code);
+            }
             ExitCode::FAILURE
         }
     }

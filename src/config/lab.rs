@@ -50,6 +50,9 @@ pub struct UpConfig {
     /// Run these programs beside the lab, with its own rules and routes (repeatable); they have to be installed
     #[arg(long, env = "UP_WITH", value_name = "PROGRAM", value_delimiter = ',', conflicts_with = "roles")]
     pub with: Vec<BackendProgram>,
+    /// Leave the lab running in the background, once it is ready; `status`, `logs`, `open` and `down` find it by its data folder
+    #[arg(long, env = "UP_DETACH")]
+    pub detach: bool,
     /// Do not print the services' log lines
     #[arg(long, env = "UP_QUIET")]
     pub quiet: bool,

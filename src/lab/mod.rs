@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod backend;
+pub mod doctor;
 pub mod expect;
 pub mod fault;
 pub mod healthcheck;
@@ -9,7 +10,10 @@ pub mod load;
 mod output;
 mod program;
 pub mod queue;
+pub mod running;
 pub mod scenario;
 pub mod score;
 pub mod up;
 pub mod verify;
+
+pub(crate) use output::{CommandOutput, tolerate_closed_pipe};

@@ -5,14 +5,14 @@ use std::io::{self, Write as _};
 use serde_json::Value;
 
 /// One result twice, for a person and for a program.
-pub(super) struct CommandOutput {
-    pub(super) text: String,
-    pub(super) json: Value,
+pub(crate) struct CommandOutput {
+    pub(crate) text: String,
+    pub(crate) json: Value,
 }
 
 impl CommandOutput {
     /// Prints one of the two.
-    pub(super) fn print(&self, in_json: bool) -> anyhow::Result<()> {
+    pub(crate) fn print(&self, in_json: bool) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
         let written = match in_json {
             true => writeln!(stdout, "{:#}", self.json),
@@ -24,7 +24,7 @@ impl CommandOutput {
 
 /// The result of writing to standard output. A closed pipe is no error: the reader has seen enough, as
 /// in `o11y-lab queue dead list | head`.
-pub(super) fn tolerate_closed_pipe(written: io::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn tolerate_closed_pipe(written: io::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -13,7 +13,7 @@ pub mod health;
 pub mod http;
 pub mod metrics;
 pub mod oneshot;
-mod process;
+pub(crate) mod process;
 pub mod propagation;
 pub mod redact;
 pub mod shutdown;

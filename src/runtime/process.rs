@@ -82,6 +82,12 @@ fn started() -> Option<u64> {
     Some(boot + start_ticks(&stat)? / TICKS_PER_SECOND)
 }
 
+/// When a process began, in ticks since the machine did: with its pid it names one process, where a pid alone may be
+/// another's by now. `None` where there is no such process, or no /proc.
+pub(crate) fn began(pid: u32) -> Option<u64> {
+    start_ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
 /// Field 22 of /proc/PID/stat. The name in field 2 may hold anything, brackets and blanks too.
 fn start_ticks(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()

@@ -21,6 +21,7 @@ pub mod orders;
 pub mod outbox;
 mod page;
 mod pool;
+mod reach;
 mod retention;
 mod session;
 mod statement;
@@ -35,6 +36,7 @@ pub use db::Db;
 pub use notifications::{NewNotification, Notification, Notifications};
 pub use orders::{Created, Orders};
 pub use outbox::Outbox;
+pub use reach::reached;
 pub use users::Users;
 
 use crate::api::Status;

@@ -175,6 +175,11 @@ fn every_setting_is_documented_with_flag_variable_and_default() {
     let commands = [
         "order",
         "up",
+        "status",
+        "logs",
+        "down",
+        "open",
+        "doctor",
         "console",
         "console export",
         "console import",
@@ -188,6 +193,7 @@ fn every_setting_is_documented_with_flag_variable_and_default() {
         "scenario record",
         "scenario replay",
         "scenario score",
+        "man",
     ];
     for name in commands {
         let sub = name.split(' ').fold(&command, |above, name| above.find_subcommand(name).unwrap());
@@ -195,8 +201,9 @@ fn every_setting_is_documented_with_flag_variable_and_default() {
         text += &format!("\n## {title}\n");
         let mut heading = None;
         // The settings of queue, brokers and OpenTelemetry are the roles' own and stand there.
-        let again =
-            |arg: &clap::Arg| ["queue depth", "load"].contains(&name) && arg.get_help_heading().is_some();
+        let again = |arg: &clap::Arg| {
+            ["queue depth", "load", "doctor"].contains(&name) && arg.get_help_heading().is_some()
+        };
         let shown = |arg: &&clap::Arg| !arg.is_hide_set() && arg.get_long().is_some() && !again(arg);
         for arg in sub.get_arguments().filter(shown) {
             if arg.get_help_heading() != heading || heading.is_none() && !text.ends_with("|\n") {

@@ -36,8 +36,8 @@ pub struct OtelFile {
     pub warnings: Vec<String>,
     /// The variables that it refers to.
     pub variables: BTreeSet<String>,
-    /// Where it says what a variable would.
-    paths: BTreeMap<String, String>,
+    /// What it says of each variable that would say the same, and where.
+    said: BTreeMap<String, (String, String)>,
 }
 
 impl OtelConfig {
@@ -59,6 +59,11 @@ impl OtelConfig {
 }
 
 impl OtelFile {
+    /// What it says instead of a variable: the value that would be the same, and the path at which it stands.
+    pub fn said(&self, variable: &str) -> Option<(&str, &str)> {
+        self.said.get(variable).map(|(value, path)| (value.as_str(), path.as_str()))
+    }
+
     /// What was found to be wrong with the variables is wrong with the file, at the place that says the same.
     ///
     /// # Errors
@@ -66,7 +71,7 @@ impl OtelFile {
     pub fn refuse(&self, notes: &[String]) -> Result<(), Invalid> {
         let Some(note) = notes.first() else { return Ok(()) };
         let (variable, what) = note.split_once(' ').unwrap_or((note, ""));
-        let path = self.paths.get(variable).map_or(variable, String::as_str);
+        let path = self.said(variable).map_or(variable, |(_, path)| path);
         // What is used instead is nothing here.
         let what = what.split_once(';').map_or(what, |(what, _)| what);
         Err(invalid(format!("{path} {what}")))
@@ -100,6 +105,6 @@ fn parse(text: &str, environment: SubstitutedVariables<'_>) -> Result<OtelFile, 
     let mut draft = Draft::default();
     sections::read(Node::root(value), &mut draft)?;
     let warnings = std::mem::take(&mut draft.warnings);
-    let paths = draft.paths();
-    Ok(OtelFile { config: draft.config()?, warnings, variables, paths })
+    let said = draft.said();
+    Ok(OtelFile { config: draft.config()?, warnings, variables, said })
 }

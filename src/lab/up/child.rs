@@ -16,6 +16,7 @@ use super::output::Outputs;
 use super::probe::{Probe, ProbeAnswer};
 use super::process;
 use super::spec::{ChildSpec, Program};
+use super::state::{ChildRecord, now};
 use crate::runtime::STOPPED;
 
 /// Lines of standard error kept for the report on a child that is not started again.
@@ -24,7 +25,7 @@ const LAST_WORDS: usize = 10;
 const PIPES_CLOSE_WITHIN: Duration = Duration::from_millis(500);
 /// What a child gets beyond its own grace before it is killed: the time to refuse the last requests,
 /// and to flush its spans to a slow collector.
-const BEYOND_GRACE: Duration = Duration::from_secs(5);
+pub(in crate::lab) const BEYOND_GRACE: Duration = Duration::from_secs(5);
 
 /// The context that all supervisors share.
 pub(super) struct SupervisorContext {
@@ -43,6 +44,16 @@ pub(super) struct ChildStatus {
     pub(super) pid: Option<u32>,
     /// Why it is not ready, where that is known.
     pub(super) reason: Option<String>,
+    /// How often it was started before this.
+    pub(super) restarts: u32,
+    /// When this process was started, RFC 3339; none of it before the first.
+    pub(super) since: Option<String>,
+}
+
+impl ChildStatus {
+    fn first() -> Self {
+        Self { state: ChildState::Starting, pid: None, reason: None, restarts: 0, since: None }
+    }
 }
 
 /// A child under supervision, seen from outside.
@@ -63,8 +74,7 @@ impl Supervised {
         feed: Option<mpsc::Receiver<String>>,
         shared: Rc<SupervisorContext>,
     ) -> Self {
-        let (status, seen) =
-            watch::channel(ChildStatus { state: ChildState::Starting, pid: None, reason: None });
+        let (status, seen) = watch::channel(ChildStatus::first());
         let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {
             index,
@@ -75,6 +85,8 @@ impl Supervised {
             drained: drained.clone(),
             feed,
             machine: Lifecycle::new(),
+            starts: 0,
+            since: None,
             last_words: Rc::default(),
         };
         Self { child, status: seen, stop, drained, task: actix_web::rt::spawn(supervisor.run()) }
@@ -83,6 +95,25 @@ impl Supervised {
     /// How it is now.
     pub(super) fn status(&self) -> ChildStatus {
         self.status.borrow().clone()
+    }
+
+    /// The same, and when it changes.
+    pub(super) fn watched(&self) -> watch::Receiver<ChildStatus> {
+        self.status.clone()
+    }
+
+    /// What is kept of it in the data folder.
+    pub(super) fn record(&self, status: &ChildStatus) -> ChildRecord {
+        ChildRecord {
+            name: self.child.name.to_owned(),
+            url: self.child.url.clone(),
+            ready: self.child.ready.to_owned(),
+            pid: status.pid,
+            since: status.since.clone(),
+            restarts: status.restarts,
+            // What a child that runs misses, it says itself, and differently in each moment.
+            reason: status.reason.clone().filter(|_| status.pid.is_none()),
+        }
     }
 
     /// Resolves when it is ready, or over.
@@ -113,6 +144,8 @@ struct Supervisor {
     drained: CancellationToken,
     feed: Option<mpsc::Receiver<String>>,
     machine: Lifecycle,
+    starts: u32,
+    since: Option<String>,
     last_words: Rc<RefCell<VecDeque<String>>>,
 }
 
@@ -150,6 +183,8 @@ impl Supervisor {
     /// Supervises one process until it ends (its exit) or until it was told to stop (`None`).
     async fn attend(&mut self, mut process: Process) -> Option<ChildExit> {
         self.machine.started();
+        self.starts = self.starts.saturating_add(1);
+        self.since = Some(now());
         self.publish(process.id(), None);
         let mut pumps = self.pump(&mut process);
         let stdin = process.stdin.take();
@@ -256,7 +291,8 @@ impl Supervisor {
     }
 
     fn publish(&self, pid: Option<u32>, reason: Option<String>) {
-        self.status.send_replace(ChildStatus { state: self.machine.state(), pid, reason });
+        let (restarts, since) = (self.starts.saturating_sub(1), self.since.clone());
+        self.status.send_replace(ChildStatus { state: self.machine.state(), pid, reason, restarts, since });
     }
 
     fn say(&self, text: &str) {

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use rusqlite::{Connection, OpenFlags};
@@ -11,11 +12,15 @@ use rusqlite::{Connection, OpenFlags};
 use crate::config::LAST_ORDER_FILE;
 
 /// Held for the whole run; holds the pid and the port base of who holds it.
-const LOCK: &str = "up.lock";
+pub(super) const LOCK: &str = "up.lock";
 /// Written only into a folder that was empty when `up` first came, so that `--fresh` knows that
 /// everything in it is the lab's. The lock cannot say that: it also lies in folders that already
 /// held something else.
 const MARKER: &str = ".o11y-lab-data";
+
+/// How often a lock that is held is asked for again, and the pause before that.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A folder that is ours alone until this is dropped.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ impl DataDir {
         DirBuilder::new().recursive(true).mode(0o700).create(&path).with_context(named)?;
         let empty = fs::read_dir(&path).with_context(named)?.next().is_none();
         let mut lock = open(&path.join(LOCK)).with_context(named)?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("{}", in_use(&path, lock)),
             Err(TryLockError::Error(error)) => return Err(error).with_context(named),
@@ -103,6 +108,17 @@ impl DataDir {
 
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Who asks whether a lab runs holds the lock for a moment: that is no lab.
+fn locked(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..ATTEMPTS {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+    lock.try_lock()
 }
 
 fn sign(lock: &mut File, port_base: u16) -> io::Result<()> {

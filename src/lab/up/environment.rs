@@ -10,8 +10,8 @@ use std::ffi::{OsStr, OsString};
 use super::own_names::without_name;
 use super::plan::LabPlan;
 use crate::config::{
-    BackendProgram, CHOSEN_VARIABLE, HOST_OF_CONTAINERS, LIFELINE_VARIABLE, PORT_VARIABLE, ROLE_VARIABLE,
-    VariableReader, child as var,
+    BackendProgram, CHOSEN_VARIABLE, DETACHED_VARIABLE, HOST_OF_CONTAINERS, LIFELINE_VARIABLE, PORT_VARIABLE,
+    ROLE_VARIABLE, VariableReader, child as var,
 };
 use crate::schema::{Endpoint, Role};
 
@@ -90,7 +90,9 @@ impl Environment {
     fn common(plan: &LabPlan, reader: VariableReader) -> Self {
         let mut env = Self(BTreeMap::new(), reader);
         // One name, one role or one Lambda runtime for all children would be wrong for most.
-        for name in [ROLE_VARIABLE, PORT_VARIABLE, var::OTEL_SERVICE_NAME, var::LAMBDA_RUNTIME_API] {
+        for name in
+            [ROLE_VARIABLE, DETACHED_VARIABLE, PORT_VARIABLE, var::OTEL_SERVICE_NAME, var::LAMBDA_RUNTIME_API]
+        {
             env.remove(name);
         }
         env.set(var::HOST, plan.host.to_string());
@@ -461,6 +463,7 @@ mod tests {
         let console = crate::config::ConsoleConfig::augment_args(clap::Command::new("console"));
         known.extend(console.get_arguments().filter_map(|a| a.get_env()));
         known.extend([OsStr::new("PORT_BASE"), LIFELINE_VARIABLE.as_ref(), ROLE_VARIABLE.as_ref()]);
+        known.push(DETACHED_VARIABLE.as_ref());
         let ours = Environment::of_role(&plan(&[]), Role::Gateway, &|_| None);
         let console = Environment::of_console(&plan(&[]), &|_| None);
         for name in ours.0.keys().chain(console.0.keys()) {

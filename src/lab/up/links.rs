@@ -49,16 +49,20 @@ pub(super) async fn alerts_page(plan: &LabPlan) -> Option<String> {
 /// What is said where dead letters wait from before, as a lesson leaves them whose lab was stopped in the middle. The page of
 /// metrics says so, which leaves no trace: a lab in which nothing happened has none.
 pub(super) async fn dead_letters(plan: &LabPlan) -> Option<String> {
-    let url = format!("{}/metrics", plan.url(plan.ports.of(Role::Notify)));
-    let answer = OneShot::new(Duration::from_secs(1), LARGEST_PAGE).get(&url).await.ok()?;
-    let page = std::str::from_utf8(&answer.body).ok()?;
-    let dead = exposition::value(page, names::QUEUE_DEAD).filter(|dead| *dead > 0.0)?;
+    let dead = dead_letters_at(&plan.url(plan.ports.of(Role::Notify))).await.filter(|dead| *dead > 0.0)?;
     let (letters, them) = if dead == 1.0 { ("letter waits", "it") } else { ("letters wait", "them") };
     let base = plan.ports.of(Role::Gateway);
     let ports = if base == PORT_BASE { String::new() } else { format!(" --port-base {base}") };
     Some(format!(
         "{dead} dead {letters} from before; `o11y-lab queue dead replay --all{ports}` sends {them} back to the queue"
     ))
+}
+
+/// The dead letters that the notification service at `url` counts.
+pub(in crate::lab) async fn dead_letters_at(url: &str) -> Option<f64> {
+    let url = format!("{url}/metrics");
+    let answer = OneShot::new(Duration::from_secs(1), LARGEST_PAGE).get(&url).await.ok()?;
+    exposition::value(std::str::from_utf8(&answer.body).ok()?, names::QUEUE_DEAD)
 }
 
 /// A rule file whose dashboards are the console's page of the services: there is no Grafana here.

@@ -8,15 +8,18 @@ use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
+use super::plan::LabPlan;
 use super::render::Style;
+use super::rotate::SharedLog;
 use super::spec::ChildSpec;
-use crate::config::UpConfig;
+use crate::config::{UpConfig, default_data_dir};
 use crate::runtime::writer::{LossyWriter, WriterEvents, unbuffered};
 use crate::terminal::has_colour;
 
@@ -97,11 +100,23 @@ pub(super) struct Streams {
     pub(super) stderr: Arc<Stream>,
     /// `--logs FILE`.
     pub(super) file: Option<LossyWriter>,
+    /// Whether somebody waits at our standard output and error for a lab that goes to the background.
+    pub(super) awaited: bool,
 }
 
 impl Streams {
-    /// Opens what the settings ask for; `width` is that of the longest service name.
-    pub(super) fn open(config: &UpConfig, width: usize) -> anyhow::Result<Self> {
+    /// Opens what the settings ask for; `width` is that of the longest service name. In the background both streams of the
+    /// terminal go to `log`.
+    pub(super) fn open(config: &UpConfig, width: usize, log: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(path) = log {
+            let named = || format!("the log file {}", path.display());
+            let sink = SharedLog::create(path).with_context(named)?;
+            let style = Style { colour: false, width };
+            let stream = || Stream::start(sink.clone(), Terminal { style });
+            let (stdout, stderr) = (stream()?, Arc::new(stream()?));
+            let file = Self::file(config, &stderr)?;
+            return Ok(Self { stdout, stderr, file, awaited: true });
+        }
         let stream = |stream: &dyn AsFd, colour: bool| {
             let style = Style { colour, width };
             unbuffered(stream).and_then(|sink| Stream::start(sink, Terminal { style }))
@@ -109,22 +124,23 @@ impl Streams {
         let stdout = stream(&io::stdout(), has_colour(&io::stdout())).context("standard output")?;
         let stderr = stream(&io::stderr(), has_colour(&io::stderr())).context("standard error")?;
         let stderr = Arc::new(stderr);
-        let file = match &config.logs {
-            None => None,
-            Some(path) => {
-                let shown = path.display().to_string();
-                let file = OpenOptions::new().create(true).append(true).open(path);
-                let file = file.with_context(|| format!("the log file {shown}"))?;
-                Some(LossyWriter::start(file, LogFile { shown, stderr: stderr.clone() })?)
-            }
-        };
-        Ok(Self { stdout, stderr, file })
+        let file = Self::file(config, &stderr)?;
+        Ok(Self { stdout, stderr, file, awaited: false })
+    }
+
+    fn file(config: &UpConfig, stderr: &Arc<Stream>) -> anyhow::Result<Option<LossyWriter>> {
+        let Some(path) = &config.logs else { return Ok(None) };
+        let shown = path.display().to_string();
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let file = file.with_context(|| format!("the log file {shown}"))?;
+        Ok(Some(LossyWriter::start(file, LogFile { shown, stderr: stderr.clone() })?))
     }
 }
 
 /// Everything that leaves `up`. No method waits, but for `close`.
 pub(super) struct Outputs {
     streams: Streams,
+    awaited: Cell<bool>,
     quiet: bool,
     /// `None` once the table is out.
     held: RefCell<Option<VecDeque<String>>>,
@@ -136,18 +152,48 @@ impl Outputs {
     /// `console` takes the roles' log lines, raw; with `quiet` they do not go to the terminal.
     pub(super) fn new(streams: Streams, quiet: bool, console: mpsc::Sender<String>) -> Self {
         let held = RefCell::new(Some(VecDeque::new()));
-        Self { streams, quiet, held, console, missed_by_console: Cell::new(0) }
+        Self {
+            awaited: Cell::new(streams.awaited),
+            streams,
+            quiet,
+            held,
+            console,
+            missed_by_console: Cell::new(0),
+        }
     }
 
     /// Our own talk.
     pub(super) fn say(&self, text: &str) {
         self.streams.stderr.say(text);
+        if self.awaited.get() {
+            let line = self.streams.stderr.style.prefixed(0, "up", text);
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn let_go(&self) {
+        self.awaited.set(false);
+    }
+
+    /// How a person ends this lab, as the table says it.
+    pub(super) fn how_to_stop(&self, plan: &LabPlan) -> String {
+        if !self.awaited.get() {
+            return "Stop:  Ctrl-C".to_owned();
+        }
+        let (folder, pid) = (&plan.data_dir, std::process::id());
+        let own = *folder == default_data_dir();
+        let folder = if own { String::new() } else { format!(" --data-dir {}", folder.display()) };
+        format!("Pid:   {pid}\nLogs:  o11y-lab logs --follow{folder}\nStop:  o11y-lab down{folder}")
     }
 
     /// Prints the table, and from now on log lines as they come.
     pub(super) fn table(&self, table: &str) {
         for line in table.lines() {
             self.streams.stdout.writer.line(line);
+        }
+        if self.awaited.get() {
+            let _ = io::stdout().write_all(table.as_bytes());
         }
         self.release();
     }

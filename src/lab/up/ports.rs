@@ -74,7 +74,7 @@ impl LabPlan {
 }
 
 /// Whether a child could listen there.
-pub(super) fn is_free(host: IpAddr, port: u16) -> bool {
+pub(in crate::lab) fn is_free(host: IpAddr, port: u16) -> bool {
     bind(host, port).is_ok()
 }
 

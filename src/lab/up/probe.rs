@@ -14,14 +14,14 @@ const LONGEST_BODY: usize = 64 * 1024;
 
 /// What `/ready` said.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ProbeAnswer {
+pub(in crate::lab) enum ProbeAnswer {
     Ready,
     /// Not yet, and why, fit for a terminal.
     NotYet(String),
 }
 
 /// Polls one child's `/ready`, quickly at first.
-pub(super) struct Probe {
+pub(in crate::lab) struct Probe {
     http: OneShot,
     url: String,
     pause: Duration,
@@ -29,12 +29,12 @@ pub(super) struct Probe {
 
 impl Probe {
     /// `url` is what answers 200 once the child is ready.
-    pub(super) fn new(url: String) -> Self {
+    pub(in crate::lab) fn new(url: String) -> Self {
         Self { http: OneShot::new(ANSWER_WITHIN, LONGEST_BODY), url, pause: Duration::ZERO }
     }
 
     /// The next answer, after a pause that grows from 10 to 100 ms.
-    pub(super) async fn next(&mut self) -> ProbeAnswer {
+    pub(in crate::lab) async fn next(&mut self) -> ProbeAnswer {
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 3 / 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         let answer = match self.http.get(&self.url).await {

@@ -17,23 +17,23 @@ const PALETTE: [&str; 6] = ["\x1b[36m", "\x1b[32m", "\x1b[34m", "\x1b[35m", "\x1
 
 /// How lines look on one stream.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
+pub(in crate::lab) struct Style {
     /// Whether escape sequences are welcome.
-    pub(super) colour: bool,
+    pub(in crate::lab) colour: bool,
     /// The widest name, for the column of bars.
-    pub(super) width: usize,
+    pub(in crate::lab) width: usize,
 }
 
 impl Style {
     /// `service | text`, the service in the `index`th colour.
-    pub(super) fn prefixed(self, index: usize, name: &str, text: &str) -> String {
+    pub(in crate::lab) fn prefixed(self, index: usize, name: &str, text: &str) -> String {
         let (on, off) = paint(self.colour, PALETTE[index % PALETTE.len()]);
         format!("{on}{name:<width$} |{off} {text}", width = self.width)
     }
 
     /// `HH:MM:SS.mmm level message key=value … trace=abcd1234`, fields in the order of the line; a line
     /// that is no JSON object, or is an export, is shown as it is. Control characters are escaped either way.
-    pub(super) fn log_line(self, line: &str) -> String {
+    pub(in crate::lab) fn log_line(self, line: &str) -> String {
         match serde_json::from_str::<LineFields<'_>>(line) {
             // What a `console` exporter prints has no time or level of its own.
             Ok(fields) if !is_export_line(line) => self.fields(&fields),

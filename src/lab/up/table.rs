@@ -31,8 +31,8 @@ pub(super) fn table(rows: &[TableRow<'_>]) -> String {
     out
 }
 
-/// The next steps: the console's URL, Prometheus's page of `alerts`, requests to try, how to stop.
-pub(super) fn next_steps(plan: &LabPlan, alerts: Option<&str>) -> String {
+/// The next steps: the console's URL, Prometheus's page of `alerts`, requests to try, how to `stop`.
+pub(super) fn next_steps(plan: &LabPlan, alerts: Option<&str>, stop: &str) -> String {
     let mut out = format!("\nLook:  {}\n", plan.page(plan.ports.at(Endpoint::Console)));
     if let Some(alerts) = alerts {
         let _ = writeln!(out, "       {alerts}");
@@ -49,7 +49,7 @@ pub(super) fn next_steps(plan: &LabPlan, alerts: Option<&str>) -> String {
         let order = post("/api/orders", r#"{"userId":1,"items":["book"],"total":49.99}"#);
         let _ = writeln!(out, "Try:   {user}\n       {order}");
     }
-    out.push_str("Stop:  Ctrl-C\n\n");
+    let _ = writeln!(out, "{stop}\n");
     out
 }
 
@@ -64,7 +64,7 @@ mod tests {
         let row = |name, state, pid, reason: Option<&str>| TableRow {
             name,
             url: "http://127.0.0.1:7001".to_owned(),
-            status: ChildStatus { state, pid, reason: reason.map(str::to_owned) },
+            status: ChildStatus { state, pid, reason: reason.map(str::to_owned), restarts: 0, since: None },
         };
         let text = table(&[
             row("user-service", ChildState::Ready, Some(42), Some("old news")),
@@ -80,12 +80,12 @@ mod tests {
 
     #[test]
     fn the_next_steps_use_the_ports_of_this_lab() {
-        let text = next_steps(&LabPlan::example(7000, &[]), None);
+        let text = next_steps(&LabPlan::example(7000, &[]), None, "Stop:  Ctrl-C");
         assert!(
             text.contains("http://127.0.0.1:7005\n") && text.contains("http://127.0.0.1:7000/api/orders")
         );
         assert!(text.contains("send an order, start traffic, break something"), "{text}");
-        assert!(!next_steps(&LabPlan::example(7000, &[Role::User]), None).contains("curl"));
+        assert!(!next_steps(&LabPlan::example(7000, &[Role::User]), None, "").contains("curl"));
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
         let host = std::net::Ipv4Addr::UNSPECIFIED.into();
         let named =
             |name: &str| LabPlan { host, public_host: Some(name.to_owned()), ..LabPlan::example(7000, &[]) };
-        let text = next_steps(&named("lab.example"), None);
+        let text = next_steps(&named("lab.example"), None, "");
         assert!(text.contains("http://lab.example:7005\n") && !text.contains("127.0.0.1"), "{text}");
         assert_eq!(named("[fd00::7]").shown("http://127.0.0.1:7000/alerts"), "http://[fd00::7]:7000/alerts");
         assert_eq!(named("lab").shown("https://vendor:7000/x"), "https://vendor:7000/x");

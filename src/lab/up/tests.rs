@@ -76,6 +76,10 @@ impl TestStage {
         Self { folder, out, err, plan, ready, grace: Duration::from_secs(20) }
     }
 
+    fn state(&self) -> StateFile {
+        StateFile::new(self.folder.path(), LabState::of(&self.plan, None, self.grace))
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -88,7 +92,8 @@ impl TestStage {
         for child in &mut children {
             child.url = self.ready.clone();
         }
-        let streams = Streams { stdout: self.out.stream(), stderr: Arc::new(self.err.stream()), file: None };
+        let (stdout, stderr) = (self.out.stream(), Arc::new(self.err.stream()));
+        let streams = Streams { stdout, stderr, file: None, awaited: false };
         RunningLab::start(program, children, streams, false, self.grace)
     }
 }
@@ -133,7 +138,8 @@ async fn one_table_then_log_lines_and_a_drain_in_order() {
         eventually("lines at the console", || read(&stage.file("console")).lines().count() == 3).await;
         shutdown.begin();
     };
-    let (ended, ()) = tokio::join!(lab.run(&stage.plan, &shutdown), ends);
+    let mut state = stage.state();
+    let (ended, ()) = tokio::join!(lab.run(&stage.plan, &shutdown, &mut state, None), ends);
     ended.unwrap();
     lab.stop().await;
 
@@ -188,7 +194,8 @@ async fn bad_settings_end_the_lab_with_what_the_child_said_last() {
         "if [ \"$1\" = order ]; then until grep -q gateway trapped 2>/dev/null; do sleep 0.01; done; \
          echo 'DATABASE_URL is\x1bwrong' >&2; exit 2; fi\n{WELL_BEHAVED}"
     ));
-    let error = lab.run(&stage.plan, &Shutdown::new(stage.grace)).await.unwrap_err().to_string();
+    let shutdown = Shutdown::new(stage.grace);
+    let error = lab.run(&stage.plan, &shutdown, &mut stage.state(), None).await.unwrap_err().to_string();
     lab.stop().await;
     assert!(error.starts_with("order-service ended with exit status 2"), "{error}");
     assert!(error.ends_with("\n    DATABASE_URL is\\u{1b}wrong"), "{error}");

@@ -45,9 +45,9 @@ impl Draft {
         Ok(())
     }
 
-    /// The path behind each variable.
-    pub(super) fn paths(&self) -> BTreeMap<String, String> {
-        self.values.iter().map(|(variable, (_, path))| (variable.clone(), path.clone())).collect()
+    /// The value and the path behind each variable.
+    pub(super) fn said(&self) -> BTreeMap<String, (String, String)> {
+        self.values.clone()
     }
 
     /// The settings, read as from the command line, and without a look into the environment.
