@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws test-release provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws test-kubernetes test-release provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ test-backends: ## The lab's telemetry in Jaeger, Prometheus, Alertmanager, a Col
 
 test-stack: ## The image and the compose stack in a Docker engine, on every queue; ARGS='--help' tells more
 	scripts/test-stack $(ARGS)
+
+test-kubernetes: provision ## deploy/kubernetes, and that kustomize builds of it what the tests have read; needs Go
+	scripts/backends kustomize
+	$(CARGO) test $(ALL) --locked --test it deploy::kubernetes -- --include-ignored
 
 test-aws: ## deploy/terraform without an account: its own tests, and an apply on moto
 	scripts/provision --aws

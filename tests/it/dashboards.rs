@@ -177,9 +177,8 @@ fn logs_are_asked_for_by_the_labels_that_the_shipper_sets() {
 fn alerts_lead_to_dashboards_and_variables_that_exist() {
     let all = dashboards();
     let mut seen = 0;
-    for folder in
-        std::fs::read_dir(folder("alerts")).unwrap().flatten().filter(|entry| entry.file_name() != "tests")
-    {
+    let rules = |entry: &std::fs::DirEntry| entry.path().is_dir() && entry.file_name() != "tests";
+    for folder in std::fs::read_dir(folder("alerts")).unwrap().flatten().filter(rules) {
         for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
             let rules = std::fs::read_to_string(file.path()).unwrap();
             for url in rules.lines().filter_map(|line| line.trim().strip_prefix("dashboard_url:")) {

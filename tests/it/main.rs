@@ -26,6 +26,7 @@ mod dashboards;
 mod deploy;
 mod docs;
 mod doctor;
+mod examples;
 mod exemplars;
 mod export;
 mod exporters;

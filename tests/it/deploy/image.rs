@@ -68,8 +68,8 @@ fn docker_is_sent_what_the_dockerfile_copies_and_nothing_else() {
 
 #[test]
 fn ci_checks_tests_builds_the_image_for_both_architectures_and_reads_compose() {
-    for file in
-        ["ci.yml", "stack.yml", "aws.yml", "backends.yml"].map(|name| format!(".github/workflows/{name}"))
+    for file in ["ci.yml", "stack.yml", "aws.yml", "backends.yml", "kubernetes.yml"]
+        .map(|name| format!(".github/workflows/{name}"))
     {
         let file = file.as_str();
         assert_tool("check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file]);
@@ -81,6 +81,7 @@ fn ci_checks_tests_builds_the_image_for_both_architectures_and_reads_compose() {
     }
     assert!(read(".github/workflows/ci.yml").contains(".ci/run"));
     assert!(read(".github/workflows/aws.yml").contains("make test-aws"));
+    assert!(read(".github/workflows/kubernetes.yml").contains("make test-kubernetes"));
     assert!(read(".github/workflows/backends.yml").contains("make test-backends"));
     assert!(read(".github/workflows/stack.yml").contains("make test-stack ARGS='--images"));
     let stack = yaml(".github/workflows/stack.yml");

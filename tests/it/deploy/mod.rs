@@ -4,6 +4,7 @@
 mod backends;
 mod compose;
 mod image;
+mod kubernetes;
 mod light;
 mod tasks;
 mod terraform;

@@ -3,4 +3,4 @@
 mod caller;
 mod emulator;
 mod runtime;
-mod standin;
+pub mod standin;

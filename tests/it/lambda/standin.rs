@@ -1,6 +1,7 @@
 //! A runtime API (AWS Lambda runtime interface, 2018-06-01) and a collector, both ours, which note in
 //! one list what reached them: the freeze after an answer makes the order of things matter.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -54,11 +55,16 @@ impl Function {
 
     /// The same; the collector takes what it gets and says nothing until it may.
     pub fn start_before_a_mute_collector(invocations: Vec<Invocation>, env: &[(&str, &str)]) -> Self {
+        let mut command = bin();
+        command.arg("lambda").envs(env.iter().copied());
+        Self::of(command, invocations)
+    }
+
+    /// A function of any program, before a mute collector.
+    pub fn of(mut command: Command, invocations: Vec<Invocation>) -> Self {
         let open = Arc::<AtomicBool>::default();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let mut command = bin();
         command
-            .arg("lambda")
             .env("AWS_LAMBDA_RUNTIME_API", runtime(invocations, seen.clone()))
             .env("AWS_LAMBDA_FUNCTION_NAME", "order-validator")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
@@ -68,8 +74,7 @@ impl Function {
             .env("PORT", "0")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", collector(seen.clone(), open.clone())))
             // Long, so that only a flush can have exported what is seen.
-            .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
-            .envs(env.iter().copied());
+            .env("OTEL_BSP_SCHEDULE_DELAY", "3600000");
         Self { process: Process::spawn(command), seen, open }
     }
 
