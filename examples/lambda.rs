@@ -36,6 +36,7 @@ fn headers(event: &Value) -> HashMap<String, String> {
 fn span(event: &LambdaEvent<Value>) -> Span {
     static WARM: AtomicBool = AtomicBool::new(false);
     let span = tracing::info_span!(
+        parent: None,
         "invoke",
         otel.name = event.context.env_config.function_name,
         otel.kind = "server",
@@ -88,8 +89,8 @@ fn start_traces() -> Result<SdkTracerProvider, Error> {
     let traces = traces.with_resource(resource.build()).build();
     global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_subscriber::registry()
-        // The runtime's own spans are no part of the trace.
-        .with(EnvFilter::try_new("off,lambda=info")?)
+        // Without spans of the runtime's own. A filter compares beginnings: `lambda` would take them along.
+        .with(EnvFilter::try_new("off,lambda=info,lambda_runtime=off")?)
         .with(tracing_opentelemetry::layer().with_tracer(traces.tracer("lambda")))
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .try_init()?;
