@@ -7,6 +7,7 @@ mod resource;
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use o11y_lab::schema::{QueueUse, Role, SERVICES};
 use serde_json::{Value, json};
@@ -29,11 +30,13 @@ fn asked(args: &[&str]) -> Vec<u8> {
     run.stdout
 }
 
-/// The objects of one of the folders.
+/// The objects of one of the folders, which are made once for all tests.
 #[track_caller]
 fn objects(of: &str) -> Vec<Value> {
-    let made = asked(&["render", &format!("deploy/kubernetes/{of}")]);
-    serde_json::from_slice(&made).unwrap()
+    static MADE: [OnceLock<Vec<Value>>; FOLDERS.len()] = [const { OnceLock::new() }; FOLDERS.len()];
+    let place = FOLDERS.iter().position(|folder| *folder == of).expect("one of the folders");
+    let make = || serde_json::from_slice(&asked(&["render", &format!("deploy/kubernetes/{of}")])).unwrap();
+    MADE[place].get_or_init(make).clone()
 }
 
 /// The objects of a kind.
