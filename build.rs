@@ -1,4 +1,4 @@
-//! Links the program to a fixed address on Linux with glibc, and tells it what it was built of.
+//! Links the program to a fixed address and without symbols on Linux with glibc, and tells it what it was built of.
 //!
 //! A position-independent program of this size has a megabyte of pointers that each process patches at
 //! its start and then holds by itself; six roles and `up` hold seven of them. At a fixed address the
@@ -26,6 +26,11 @@ fn main() {
     let release = variable("PROFILE").is_some_and(|profile| profile == "release");
     if target("OS") == "linux" && target("ENV") == "gnu" && release {
         println!("cargo:rustc-link-arg-bins=-no-pie");
+        // What the profile says with `strip` Cargo forgets where the package has an override, and this one has
+        // (findings/cargo-profile-override-undoes-strip.sh). Who wants debug information wants names too.
+        if variable("DEBUG").is_none_or(|debug| debug == "false") {
+            println!("cargo:rustc-link-arg-bins=-Wl,--strip-all");
+        }
     }
     println!("cargo:rerun-if-env-changed={COMMIT}");
     println!("cargo:rerun-if-env-changed={DATE}");
