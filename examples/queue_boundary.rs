@@ -71,7 +71,9 @@ async fn process(message: Message, mode: Mode) {
     // Headers are from outside: what is none of the specification's forms is no context, and the trace begins here.
     let sender = global::get_text_map_propagator(|text| text.extract(&message.headers));
     match mode {
-        Mode::Child => drop(span.set_parent(sender)),
+        Mode::Child => {
+            let _ = span.set_parent(sender);
+        }
         Mode::Link => span.add_link(sender.span().span_context().clone()),
     }
     async { tracing::info!(body = message.body, "Handled") }.instrument(span).await;

@@ -63,8 +63,8 @@ fn pod(workload: &Value) -> (&Value, &Value) {
 
 /// A variable of a container: its value, or where it is from.
 fn variable<'a>(container: &'a Value, name: &str) -> Option<&'a Value> {
-    let all = container["env"].as_array().into_iter().flatten();
-    let found = all.clone().find(|one| one["name"] == name)?;
+    let mut all = container["env"].as_array().into_iter().flatten();
+    let found = all.find(|one| one["name"] == name)?;
     Some(found.get("value").unwrap_or(&found["valueFrom"]))
 }
 

@@ -23,10 +23,10 @@ fn pods(all: &[Value]) -> Vec<(&str, &Value, Vec<u64>)> {
 }
 
 fn selects(selector: &Value, labels: &Value) -> bool {
-    let equal = selector["matchLabels"].as_object().into_iter().flatten();
-    let exist = selector["matchExpressions"].as_array().into_iter().flatten();
-    equal.into_iter().all(|(key, value)| labels[key] == *value)
-        && exist.into_iter().all(|one| {
+    let mut equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let mut exist = selector["matchExpressions"].as_array().into_iter().flatten();
+    equal.all(|(key, value)| labels[key] == *value)
+        && exist.all(|one| {
             assert_eq!(one["operator"], "Exists", "what this test knows");
             labels.get(one["key"].as_str().unwrap()).is_some()
         })
