@@ -50,18 +50,17 @@ pub async fn logs(config: LogsConfig) -> anyhow::Result<()> {
     };
     let mut tail = LogTail::open(&log)?;
     let last = tail.last(&log, config.lines, &programs)?;
-    if !printed(&last)? {
+    if !printed(&last)? || !config.follow {
         return Ok(());
     }
-    while config.follow {
+    loop {
         // Asked before the file is read: what a lab says last is there when it is gone.
         let ended = !matches!(find(&folder)?, FoundLab::Running(_));
         if !printed(&tail.more(&log, &programs)?)? || ended {
-            break;
+            return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(())
 }
 
 /// Prints the lines; whether anybody still reads.
