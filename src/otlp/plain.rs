@@ -30,22 +30,22 @@ impl ExportItem for Span {
         let mut fields = WireFields(bytes);
         while let Some(field) = fields.next()? {
             match field {
-                (1, WireValue::Bytes(id)) => span.trace_id = id.to_vec(),
-                (2, WireValue::Bytes(id)) => span.span_id = id.to_vec(),
-                (3, WireValue::Bytes(state)) => span.trace_state = text(state)?,
-                (4, WireValue::Bytes(id)) => span.parent_span_id = id.to_vec(),
-                (5, WireValue::Bytes(name)) => span.name = text(name)?,
-                (6, WireValue::Varint(kind)) => span.kind = kind as i32,
-                (7, WireValue::Fixed64(time)) => span.start_time_unix_nano = time,
-                (8, WireValue::Fixed64(time)) => span.end_time_unix_nano = time,
-                (9, WireValue::Bytes(one)) => fields.push(9, &mut span.attributes, attribute(one)?)?,
-                (10, WireValue::Varint(count)) => span.dropped_attributes_count = count as u32,
-                (11, WireValue::Bytes(one)) => span.events.push(event(one)?),
-                (12, WireValue::Varint(count)) => span.dropped_events_count = count as u32,
-                (13, WireValue::Bytes(one)) => span.links.push(link(one)?),
-                (14, WireValue::Varint(count)) => span.dropped_links_count = count as u32,
-                (15, WireValue::Bytes(one)) if span.status.is_none() => span.status = Some(status(one)?),
-                (16, WireValue::Fixed32(flags)) => span.flags = flags,
+                (1, PlainValue::Bytes(id)) => span.trace_id = id.to_vec(),
+                (2, PlainValue::Bytes(id)) => span.span_id = id.to_vec(),
+                (3, PlainValue::Bytes(state)) => span.trace_state = text(state)?,
+                (4, PlainValue::Bytes(id)) => span.parent_span_id = id.to_vec(),
+                (5, PlainValue::Bytes(name)) => span.name = text(name)?,
+                (6, PlainValue::Varint(kind)) => span.kind = kind as i32,
+                (7, PlainValue::Fixed64(time)) => span.start_time_unix_nano = time,
+                (8, PlainValue::Fixed64(time)) => span.end_time_unix_nano = time,
+                (9, PlainValue::Bytes(one)) => fields.push(9, &mut span.attributes, attribute(one)?)?,
+                (10, PlainValue::Varint(count)) => span.dropped_attributes_count = count as u32,
+                (11, PlainValue::Bytes(one)) => span.events.push(event(one)?),
+                (12, PlainValue::Varint(count)) => span.dropped_events_count = count as u32,
+                (13, PlainValue::Bytes(one)) => span.links.push(link(one)?),
+                (14, PlainValue::Varint(count)) => span.dropped_links_count = count as u32,
+                (15, PlainValue::Bytes(one)) if span.status.is_none() => span.status = Some(status(one)?),
+                (16, PlainValue::Fixed32(flags)) => span.flags = flags,
                 _ => return None,
             }
         }
@@ -58,10 +58,10 @@ fn event(bytes: &[u8]) -> Option<Event> {
     let mut fields = WireFields(bytes);
     while let Some(field) = fields.next()? {
         match field {
-            (1, WireValue::Fixed64(time)) => event.time_unix_nano = time,
-            (2, WireValue::Bytes(name)) => event.name = text(name)?,
-            (3, WireValue::Bytes(one)) => fields.push(3, &mut event.attributes, attribute(one)?)?,
-            (4, WireValue::Varint(count)) => event.dropped_attributes_count = count as u32,
+            (1, PlainValue::Fixed64(time)) => event.time_unix_nano = time,
+            (2, PlainValue::Bytes(name)) => event.name = text(name)?,
+            (3, PlainValue::Bytes(one)) => fields.push(3, &mut event.attributes, attribute(one)?)?,
+            (4, PlainValue::Varint(count)) => event.dropped_attributes_count = count as u32,
             _ => return None,
         }
     }
@@ -73,12 +73,12 @@ fn link(bytes: &[u8]) -> Option<Link> {
     let mut fields = WireFields(bytes);
     while let Some(field) = fields.next()? {
         match field {
-            (1, WireValue::Bytes(id)) => link.trace_id = id.to_vec(),
-            (2, WireValue::Bytes(id)) => link.span_id = id.to_vec(),
-            (3, WireValue::Bytes(state)) => link.trace_state = text(state)?,
-            (4, WireValue::Bytes(one)) => fields.push(4, &mut link.attributes, attribute(one)?)?,
-            (5, WireValue::Varint(count)) => link.dropped_attributes_count = count as u32,
-            (6, WireValue::Fixed32(flags)) => link.flags = flags,
+            (1, PlainValue::Bytes(id)) => link.trace_id = id.to_vec(),
+            (2, PlainValue::Bytes(id)) => link.span_id = id.to_vec(),
+            (3, PlainValue::Bytes(state)) => link.trace_state = text(state)?,
+            (4, PlainValue::Bytes(one)) => fields.push(4, &mut link.attributes, attribute(one)?)?,
+            (5, PlainValue::Varint(count)) => link.dropped_attributes_count = count as u32,
+            (6, PlainValue::Fixed32(flags)) => link.flags = flags,
             _ => return None,
         }
     }
@@ -90,8 +90,8 @@ fn status(bytes: &[u8]) -> Option<Status> {
     let mut fields = WireFields(bytes);
     while let Some(field) = fields.next()? {
         match field {
-            (2, WireValue::Bytes(message)) => status.message = text(message)?,
-            (3, WireValue::Varint(code)) => status.code = code as i32,
+            (2, PlainValue::Bytes(message)) => status.message = text(message)?,
+            (3, PlainValue::Varint(code)) => status.code = code as i32,
             _ => return None,
         }
     }
@@ -103,8 +103,8 @@ fn attribute(bytes: &[u8]) -> Option<KeyValue> {
     let mut fields = WireFields(bytes);
     while let Some(field) = fields.next()? {
         match field {
-            (1, WireValue::Bytes(key)) => pair.key = text(key)?,
-            (2, WireValue::Bytes(one)) if pair.value.is_none() => {
+            (1, PlainValue::Bytes(key)) => pair.key = text(key)?,
+            (2, PlainValue::Bytes(one)) if pair.value.is_none() => {
                 pair.value = Some(AnyValue { value: any(one)? })
             }
             _ => return None,
@@ -118,11 +118,11 @@ fn any(bytes: &[u8]) -> Option<Option<Any>> {
     let mut fields = WireFields(bytes);
     let value = match fields.next()? {
         None => return Some(None),
-        Some((1, WireValue::Bytes(value))) => Any::StringValue(text(value)?),
-        Some((2, WireValue::Varint(value))) => Any::BoolValue(value != 0),
-        Some((3, WireValue::Varint(value))) => Any::IntValue(value as i64),
-        Some((4, WireValue::Fixed64(value))) => Any::DoubleValue(f64::from_bits(value)),
-        Some((7, WireValue::Bytes(value))) => Any::BytesValue(value.to_vec()),
+        Some((1, PlainValue::Bytes(value))) => Any::StringValue(text(value)?),
+        Some((2, PlainValue::Varint(value))) => Any::BoolValue(value != 0),
+        Some((3, PlainValue::Varint(value))) => Any::IntValue(value as i64),
+        Some((4, PlainValue::Fixed64(value))) => Any::DoubleValue(f64::from_bits(value)),
+        Some((7, PlainValue::Bytes(value))) => Any::BytesValue(value.to_vec()),
         Some(_) => return None,
     };
     fields.0.is_empty().then_some(Some(value))
@@ -134,7 +134,7 @@ fn text(bytes: &[u8]) -> Option<String> {
 
 /// A value as it travels (protobuf's encoding, "Message structure").
 #[derive(Clone, Copy)]
-enum WireValue<'a> {
+enum PlainValue<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -147,21 +147,21 @@ struct WireFields<'a>(&'a [u8]);
 impl<'a> WireFields<'a> {
     /// Number and value of the next field; `Some(None)` at the end.
     #[inline]
-    fn next(&mut self) -> Option<Option<(u64, WireValue<'a>)>> {
+    fn next(&mut self) -> Option<Option<(u64, PlainValue<'a>)>> {
         if self.0.is_empty() {
             return Some(None);
         }
         let key = self.varint()?;
         let value = match key & 7 {
-            0 => WireValue::Varint(self.varint()?),
-            1 => WireValue::Fixed64(u64::from_le_bytes(self.array()?)),
+            0 => PlainValue::Varint(self.varint()?),
+            1 => PlainValue::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
                 let length = usize::try_from(self.varint()?).ok()?;
                 let (value, rest) = self.0.split_at_checked(length)?;
                 self.0 = rest;
-                WireValue::Bytes(value)
+                PlainValue::Bytes(value)
             }
-            5 => WireValue::Fixed32(u32::from_le_bytes(self.array()?)),
+            5 => PlainValue::Fixed32(u32::from_le_bytes(self.array()?)),
             _ => return None,
         };
         Some(Some((key >> 3, value)))

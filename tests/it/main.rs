@@ -57,6 +57,7 @@ mod readme;
 mod redis;
 mod registry;
 mod release;
+mod scale;
 mod scenarios;
 mod schema;
 mod settings;

@@ -10,7 +10,7 @@
 mod conventions;
 mod drive;
 mod judge;
-mod receiver;
+pub mod receiver;
 mod source;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "one binary: each subject uses its own part of the helpers")]
 
 pub mod backend;
+pub mod balancer;
 pub mod brokers;
 pub mod cgroup;
 pub mod dashboards;

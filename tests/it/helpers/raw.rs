@@ -47,6 +47,19 @@ impl Raw {
         self.stream.write_all(text.as_bytes()).unwrap();
     }
 
+    /// The same, where the connection may have ended.
+    pub fn try_send(&mut self, text: &str) -> std::io::Result<()> {
+        self.stream.write_all(text.as_bytes())
+    }
+
+    /// Whether the other side has neither ended nor sent anything that nobody asked for.
+    pub fn is_open(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let seen = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        seen.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// The next answer; `None` where the connection has ended.
     pub fn answer(&mut self) -> Option<RawAnswer> {
         self.answer_to("GET")
