@@ -18,14 +18,18 @@ use tracing::{Instrument, Span};
 pub use self::attempt::{AttemptGuard, CallDurations};
 pub use self::budget::RetryBudget;
 pub use self::call::{Call, encode};
+use super::http::LAME_DUCK;
 use super::propagation::inject_current_span;
 use super::redact::redacted;
 use super::{Faults, Problem, deadline};
 
 /// The largest answer that is read, in bytes: a page, or one row of the largest size, and then some.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// Idle connections are closed before the server closes them; see `runtime::http`.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How long a connection may have been idle to be used again: less than a draining server goes on serving, which closes those
+/// that stayed idle. So no request is written to a connection that is being closed, and a call that must not be repeated is
+/// not lost to a rolling restart.
+const KEEP_ALIVE: Duration = Duration::from_millis(200);
+const _: () = assert!(KEEP_ALIVE.as_millis() < LAME_DUCK.as_millis());
 /// Attempts in all, for calls that may be repeated.
 const ATTEMPTS: u32 = 3;
 /// Wait before the second attempt; doubles, with jitter.

@@ -30,6 +30,7 @@ use actix_web::{App, HttpRequest, HttpResponse};
 use serde_json::json;
 use tracing_actix_web::TracingLogger;
 
+pub(crate) use drain::LAME_DUCK;
 pub use drain::{ServerInFlight, stop};
 pub use host::KnownHosts;
 pub use memory::{Memory, Room, room};

@@ -17,8 +17,9 @@ use tokio::time::{sleep, timeout};
 use crate::runtime::error::PROBLEM_JSON;
 
 /// After a signal the port is served this long, so that load balancers read the 503 of `/ready`
-/// and turn elsewhere while requests are still welcome.
-const LAME_DUCK: Duration = Duration::from_millis(250);
+/// and turn elsewhere while requests are still welcome. Whatever is answered meanwhile is the last on its connection, and our
+/// own clients use none again that has been idle for as long.
+pub(crate) const LAME_DUCK: Duration = Duration::from_millis(250);
 /// Time for a connection that has sent nothing yet to send something.
 const SILENCE: Duration = Duration::from_secs(1);
 /// Time for written answers to leave. What is open after it are idle kept connections.
