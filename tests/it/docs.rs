@@ -449,3 +449,29 @@ fn every_change_that_a_file_of_verify_is_proven_by_is_documented_with_its_rows()
     }
     assert_block("docs/verify-spec.md", "changes", &table);
 }
+
+#[test]
+fn the_plan_for_growth_quotes_figures_that_were_measured_and_metrics_that_exist() {
+    let (plan, measured, queue) =
+        (read("docs/scale.md"), read("docs/measurements.md"), read("docs/queue.md"));
+    for (figure, place, source) in [
+        ("gateway 0.25", "gateway 0.75 to 0.25", &measured),
+        ("user 0.13", "user 0.44 to 0.13", &measured),
+        ("order 0.34", "order 1.10 to 0.34", &measured),
+        ("notify 0.17", "notify 0.63 to 0.17", &measured),
+        ("1.23 times", "| 1.28 | 1.23 |", &measured),
+        ("console 4.6 us", "| 4.64 |", &measured),
+        ("memory store 8.8 us", "| 8.83 |", &measured),
+        ("21,144/s", "| 21144 |", &queue),
+    ] {
+        assert!(plan.contains(figure) && source.contains(place), "{figure}: {place}");
+    }
+    for name in plan
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.starts_with("queue_") || word.starts_with("db_"))
+    {
+        assert!(METRICS.iter().any(|metric| metric.name == name), "no metric is called {name}");
+    }
+}
