@@ -25,10 +25,10 @@ use super::{Faults, Problem, deadline};
 
 /// The largest answer that is read, in bytes: a page, or one row of the largest size, and then some.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// How long a connection may have been idle to be used again: less than a draining server goes on serving, which closes those
+/// How long a connection may have been idle to be used again: far less than a draining server goes on serving, which closes those
 /// that stayed idle. So no request is written to a connection that is being closed, and a call that must not be repeated is
 /// not lost to a rolling restart.
-const KEEP_ALIVE: Duration = Duration::from_millis(200);
+const KEEP_ALIVE: Duration = Duration::from_millis(100);
 const _: () = assert!(KEEP_ALIVE.as_millis() < LAME_DUCK.as_millis());
 /// Attempts in all, for calls that may be repeated.
 const ATTEMPTS: u32 = 3;
