@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws test-kubernetes test-release provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws test-kubernetes test-release test-scale provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ test-release: ## The archive of a release in an empty root, up to a trace in the
 	scripts/provision
 	@[ -n '$(ARCHIVES)' ] || scripts/release --out target/dist
 	ARCHIVES='$(abspath $(or $(ARCHIVES),target/dist))' $(CARGO) test $(ALL) --locked --test it release:: -- --ignored --nocapture
+
+test-scale: provision ## Several instances of every role, each replaced under load, on Redis and on Kafka; on a machine at rest
+	$(CARGO) test $(ALL) --locked --test it scale:: -- --ignored --nocapture --test-threads 1
 
 first: ## Build and start the lab, as the README's first commands do
 	scripts/first-command

@@ -82,6 +82,7 @@ fn assert_shared_out(evidence: &Evidence) {
 }
 
 #[test]
+#[ignore = "thirteen roles at once want the machine for themselves: make test-scale"]
 fn every_instance_is_replaced_under_load_on_redis_and_no_request_order_or_span_is_lost_or_doubled() {
     let (seen, evidence) = rolled(&*RedisServer::boxed());
     assert_all_arrived(&seen, &evidence);
@@ -90,6 +91,7 @@ fn every_instance_is_replaced_under_load_on_redis_and_no_request_order_or_span_i
 
 #[cfg(feature = "kafka")]
 #[test]
+#[ignore = "thirteen roles at once want the machine for themselves: make test-scale"]
 fn every_instance_is_replaced_under_load_on_kafka_and_no_request_order_or_span_is_lost_or_doubled() {
     let (seen, evidence) = rolled(&*crate::helpers::brokers::KafkaServer::boxed());
     assert_all_arrived(&seen, &evidence);
