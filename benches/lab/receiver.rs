@@ -9,13 +9,12 @@ use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use super::running::at_rest;
 use crate::helpers::process::{clean, signal_pid};
 use crate::helpers::{free_port, http, proc};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const RESTS_WITHIN: Duration = Duration::from_secs(60);
-/// At rest if it uses less than this, three times in a row.
-const RESTING: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 /// Killed when dropped.
 pub struct Receiver {
@@ -106,18 +105,7 @@ impl Receiver {
 
     /// CPU time so far, read when nothing is done any more.
     pub fn cpu_at_rest(&self) -> anyhow::Result<Duration> {
-        let until = Instant::now() + RESTS_WITHIN;
-        let (mut quiet, mut before) = (0, proc::cpu(self.pid()));
-        while quiet < 3 {
-            if Instant::now() > until {
-                bail!("it does not come to rest within {RESTS_WITHIN:?}");
-            }
-            std::thread::sleep(RESTING.1);
-            let now = proc::cpu(self.pid());
-            quiet = if now.saturating_sub(before) < RESTING.0 { quiet + 1 } else { 0 };
-            before = now;
-        }
-        Ok(before)
+        at_rest(RESTS_WITHIN, || proc::cpu(self.pid()))
     }
 }
 

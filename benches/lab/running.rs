@@ -148,17 +148,7 @@ impl RunningLab {
     /// Then makes sure that every order has been delivered.
     pub fn settle(&self) -> anyhow::Result<()> {
         let sum = || self.cpu().values().sum::<Duration>();
-        let until = Instant::now() + SETTLED_WITHIN;
-        let (mut quiet, mut before) = (0, sum());
-        while quiet < 3 {
-            if Instant::now() > until {
-                bail!("the lab does not come to rest within {SETTLED_WITHIN:?}");
-            }
-            std::thread::sleep(RESTING.1);
-            let now = sum();
-            quiet = if now - before < RESTING.0 { quiet + 1 } else { 0 };
-            before = now;
-        }
+        at_rest(SETTLED_WITHIN, sum)?;
         self.check_delivered()
     }
 
@@ -187,6 +177,22 @@ impl Drop for RunningLab {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Waits until processes rest that have used so much CPU time together; the time then.
+pub fn at_rest(within: Duration, cpu: impl Fn() -> Duration) -> anyhow::Result<Duration> {
+    let until = Instant::now() + within;
+    let (mut quiet, mut before) = (0, cpu());
+    while quiet < 3 {
+        if Instant::now() > until {
+            bail!("no rest within {within:?}");
+        }
+        std::thread::sleep(RESTING.1);
+        let now = cpu();
+        quiet = if now.saturating_sub(before) < RESTING.0 { quiet + 1 } else { 0 };
+        before = now;
+    }
+    Ok(before)
 }
 
 /// Where the program is, absolute, so that a child may be started from anywhere.
