@@ -1,12 +1,14 @@
 //! OTLP attribute values: as text, as JSON, and what they weigh in memory.
 
+use std::borrow::Cow;
 use std::mem::size_of;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Map, Value, json};
+
+use crate::otlp::packed::ValueRef;
 
 /// The value of the first attribute called `key`.
 pub(super) fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Any> {
@@ -23,6 +25,17 @@ pub(super) fn text(value: &Any) -> String {
     match to_json(value) {
         Value::String(text) => text,
         other => other.to_string(),
+    }
+}
+
+/// The same of a value where it stands.
+pub(super) fn text_of<'a>(value: &ValueRef<'a>) -> Cow<'a, str> {
+    match value {
+        ValueRef::Text(text) => (*text).into(),
+        ValueRef::Bool(flag) => flag.to_string().into(),
+        ValueRef::Int(number) => number.to_string().into(),
+        ValueRef::Double(number) => text(&Any::DoubleValue(*number)).into(),
+        ValueRef::Other(value) => text(value).into(),
     }
 }
 
@@ -62,27 +75,6 @@ pub(super) fn object(attributes: &[KeyValue]) -> Map<String, Value> {
 /// An absent value is null.
 pub(super) fn any_json(value: &AnyValue) -> Value {
     value.value.as_ref().map_or(Value::Null, to_json)
-}
-
-/// Bytes a span takes, its own struct included; an estimate that errs on the high side.
-pub(super) fn span_weight(span: &Span) -> usize {
-    let events: usize =
-        span.events.iter().map(|e| size_of_val(e) + e.name.capacity() + weight(&e.attributes)).sum();
-    let links: usize = span
-        .links
-        .iter()
-        .map(|l| size_of_val(l) + 32 + l.trace_state.capacity() + weight(&l.attributes))
-        .sum();
-    let status = span.status.as_ref().map_or(0, |s| s.message.capacity());
-    // Three ids of their own allocation each, and an entry in the index.
-    let fixed = size_of::<Span>() + 3 * 32 + 64;
-    fixed
-        + span.name.capacity()
-        + span.trace_state.capacity()
-        + weight(&span.attributes)
-        + events
-        + links
-        + status
 }
 
 /// Bytes a resource and its scope take.

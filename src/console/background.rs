@@ -1,9 +1,7 @@
 //! Traces of background polls: health checks, scrapes, probes. The page hides them until asked.
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-
 use super::traces::StoredTrace;
+use crate::otlp::packed::{Attribute, ValueRef};
 
 /// Paths that are polled, as frameworks and orchestrators name them.
 const PATHS: [&str; 16] = [
@@ -33,12 +31,12 @@ const GRPC: &str = "grpc.health.v1.health";
 /// Whether a trace is a poll that went well. One that failed is worth a place in the list.
 pub(super) fn is_poll(trace: &StoredTrace) -> bool {
     let span = &trace.spans[trace.root()].span;
-    let asks = |pair: &KeyValue| match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(Any::StringValue(text)) => is_of_poll(&pair.key, text),
+    let asks = |attribute: Attribute<'_>| match attribute.value() {
+        Some(ValueRef::Text(text)) => is_of_poll(attribute.key(), text),
         _ => false,
     };
-    let named = span.name.rsplit(' ').next().unwrap_or_default();
-    (is_polled(named) || span.attributes.iter().any(asks)) && !trace.spans.iter().any(|kept| kept.is_error())
+    let named = span.name().rsplit(' ').next().unwrap_or_default();
+    (is_polled(named) || span.attributes().any(asks)) && !trace.spans.iter().any(|kept| kept.is_error())
 }
 
 /// By the current names of attributes and the former ones.

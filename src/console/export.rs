@@ -11,7 +11,7 @@ use super::origin::{Origin, SchemaUrls};
 use super::{logs, span};
 use crate::otlp::fields::{LOGS_EXPORT, MessageType, RECORD, SPAN, SPANS_EXPORT};
 use crate::otlp::metric_fields::{DataPoint, METRIC, METRICS_EXPORT};
-use crate::otlp::plain::ExportItem;
+use crate::otlp::packed::ExportItem;
 use crate::otlp::points::MetricItem;
 use crate::otlp::{RefusedItems, json, weigh};
 use crate::runtime::telemetry::Signal as Kind;
@@ -184,7 +184,7 @@ impl OtlpExport {
 
 impl SignalExport {
     fn decode<T: ExportItem>(&self, item: &[u8]) -> Result<T, String> {
-        decode(item, self.item, self.most_of_item, self.too_large, T::read_plain)
+        decode(item, self.item, self.most_of_item, self.too_large, T::read)
     }
 }
 
@@ -195,22 +195,22 @@ pub(super) fn each_point<T: DataPoint>(
     mut take: impl FnMut(T) -> Result<(), &'static str>,
 ) {
     for point in points {
-        match decode(&point, T::TABLE, MOST_OF_ITEM, TOO_LARGE_POINT, |_| None) {
+        match decode(&point, T::TABLE, MOST_OF_ITEM, TOO_LARGE_POINT, |bytes| T::decode(bytes)) {
             Ok(point) => take(point).unwrap_or_else(|why| refused.note(why)),
             Err(why) => refused.note(&why),
         }
     }
 }
 
-fn decode<T: Message + Default>(
+fn decode<T>(
     bytes: &[u8],
     of: &MessageType,
     most: usize,
     too_large: &str,
-    plain: impl FnOnce(&[u8]) -> Option<T>,
+    read: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
 ) -> Result<T, String> {
     if !weigh::fits(bytes, of, most) {
         return Err(too_large.to_owned());
     }
-    plain(bytes).map_or_else(|| T::decode(bytes), Ok).map_err(|why: DecodeError| why.to_string())
+    read(bytes).map_err(|why| why.to_string())
 }

@@ -5,16 +5,14 @@
 
 use std::cmp::Ordering;
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-
-use super::attributes::text;
+use super::attributes::text_of;
 use super::ids::trace_hex;
 use super::language::{self, FilterError, Term};
 use super::query;
 use super::subject::{Comparison, FilterNumber, FilterSubject, Test};
 use super::tags::{self, WantedTag};
 use super::traces::{StoredSpan, StoredTrace};
+use crate::otlp::packed::{Attribute, ValueRef};
 
 /// The terms of a filter. An empty one finds everything.
 #[derive(Debug, Default)]
@@ -53,7 +51,7 @@ impl Filter {
 fn is_on(trace: &StoredTrace, kept: &StoredSpan, subject: &FilterSubject, test: &Test) -> bool {
     match subject {
         FilterSubject::Service => of_text(&trace.origin(kept).service, test),
-        FilterSubject::Name => of_text(&kept.span.name, test),
+        FilterSubject::Name => of_text(kept.span.name(), test),
         FilterSubject::Kind => of_text(query::kind(kept), test),
         FilterSubject::Status => of_text(query::status(kept).unwrap_or("unset"), test),
         FilterSubject::Duration => of_number(nanos(trace.end - trace.start), test),
@@ -102,13 +100,13 @@ impl FilterNumber {
     }
 }
 
-fn of_value(value: &Any, test: &Test) -> bool {
+fn of_value(value: &ValueRef<'_>, test: &Test) -> bool {
     match (test, value) {
         (Test::Exists, _) => true,
         (Test::Contains(part), _) => value_holds(value, part),
-        (_, Any::IntValue(number)) => of_number(FilterNumber::Whole(*number), test),
-        (_, Any::DoubleValue(number)) => of_number(FilterNumber::Float(*number), test),
-        (_, Any::StringValue(value)) => of_text(value, test),
+        (_, ValueRef::Int(number)) => of_number(FilterNumber::Whole(*number), test),
+        (_, ValueRef::Double(number)) => of_number(FilterNumber::Float(*number), test),
+        (_, ValueRef::Text(value)) => of_text(value, test),
         _ => false,
     }
 }
@@ -121,25 +119,24 @@ fn mentions(trace: &StoredTrace, word: &str) -> bool {
         || trace.origins.iter().any(|origin| holds(&origin.service, word))
         || trace.spans.iter().any(|kept| {
             let span = &kept.span;
-            holds(&span.name, word)
-                || among(&span.attributes, word)
-                || span.status.as_ref().is_some_and(|status| holds(&status.message, word))
-                || span.events.iter().any(|event| holds(&event.name, word) || among(&event.attributes, word))
+            holds(span.name(), word)
+                || among(span.attributes(), word)
+                || holds(span.status_message(), word)
+                || span.events().any(|event| holds(event.name(), word) || among(event.attributes(), word))
         })
 }
 
-fn among(attributes: &[KeyValue], word: &str) -> bool {
-    let mut values = attributes.iter().filter_map(|pair| pair.value.as_ref()?.value.as_ref());
-    values.any(|value| value_holds(value, word))
+fn among<'a>(attributes: impl Iterator<Item = Attribute<'a>>, word: &str) -> bool {
+    attributes.filter_map(|attribute| attribute.value()).any(|value| value_holds(&value, word))
 }
 
 /// Without making a text of what needs none: a search asks this of every value that is kept.
-fn value_holds(value: &Any, word: &str) -> bool {
+fn value_holds(value: &ValueRef<'_>, word: &str) -> bool {
     match value {
-        Any::StringValue(text) => holds(text, word),
-        Any::BoolValue(flag) => holds(if *flag { "true" } else { "false" }, word),
-        Any::IntValue(_) if !word.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => false,
-        other => holds(&text(other), word),
+        ValueRef::Text(text) => holds(text, word),
+        ValueRef::Bool(flag) => holds(if *flag { "true" } else { "false" }, word),
+        ValueRef::Int(_) if !word.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => false,
+        other => holds(&text_of(other), word),
     }
 }
 

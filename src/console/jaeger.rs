@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
 
 use super::attributes;
@@ -161,8 +162,8 @@ pub(super) fn trace_json(trace: &StoredTrace) -> Value {
 fn span_json(trace: &StoredTrace, kept: &StoredSpan, process: String) -> Value {
     let missing = kept.parent != 0 && trace.span(kept.parent).is_none();
     let warnings = missing.then_some(["the parent span was not received"]);
-    let logs: Vec<_> = kept
-        .span
+    let span = kept.span.decode();
+    let logs: Vec<_> = span
         .events
         .iter()
         .map(|event| {
@@ -174,21 +175,21 @@ fn span_json(trace: &StoredTrace, kept: &StoredSpan, process: String) -> Value {
     json!({
         "traceID": trace_hex(trace.id),
         "spanID": span_hex(kept.id),
-        "flags": kept.span.flags & 0xff,
-        "operationName": kept.span.name,
-        "references": references(trace, kept),
+        "flags": span.flags & 0xff,
+        "operationName": span.name,
+        "references": references(trace, kept, &span),
         "startTime": kept.start / 1_000,
         "duration": kept.duration() / 1_000,
-        "tags": tags(trace, kept),
+        "tags": tags(trace, kept, &span),
         "logs": logs,
         "processID": process,
         "warnings": warnings,
     })
 }
 
-fn references(trace: &StoredTrace, kept: &StoredSpan) -> Vec<Value> {
+fn references(trace: &StoredTrace, kept: &StoredSpan, span: &Span) -> Vec<Value> {
     let parent = (kept.parent != 0).then_some(("CHILD_OF", trace.id, kept.parent));
-    let links = kept.span.links.iter().filter_map(|link| {
+    let links = span.links.iter().filter_map(|link| {
         Some(("FOLLOWS_FROM", ids::trace_id(&link.trace_id)?, ids::span_id(&link.span_id)?))
     });
     let reference =
@@ -197,8 +198,8 @@ fn references(trace: &StoredTrace, kept: &StoredSpan) -> Vec<Value> {
 }
 
 /// The span's attributes and what Jaeger makes tags of: scope, kind, status, trace state.
-fn tags(trace: &StoredTrace, kept: &StoredSpan) -> Vec<Value> {
-    let mut tags: Vec<_> = kept.span.attributes.iter().map(tag).collect();
+fn tags(trace: &StoredTrace, kept: &StoredSpan, span: &Span) -> Vec<Value> {
+    let mut tags: Vec<_> = span.attributes.iter().map(tag).collect();
     let mut add = |key: &str, value: &str| {
         if !value.is_empty() {
             tags.push(json!({"key": key, "type": "string", "value": value}));
@@ -207,12 +208,12 @@ fn tags(trace: &StoredTrace, kept: &StoredSpan) -> Vec<Value> {
     let scope = &trace.origin(kept).scope;
     add("otel.scope.name", &scope.name);
     add("otel.scope.version", &scope.version);
-    if kept.span.kind != 0 {
+    if span.kind != 0 {
         add("span.kind", query::kind(kept));
     }
     add("otel.status_code", query::status(kept).unwrap_or_default());
-    add("otel.status_description", kept.span.status.as_ref().map_or("", |status| &status.message));
-    add("w3c.tracestate", &kept.span.trace_state);
+    add("otel.status_description", span.status.as_ref().map_or("", |status| &status.message));
+    add("w3c.tracestate", &span.trace_state);
     if kept.is_error() {
         tags.push(json!({"key": "error", "type": "bool", "value": true}));
     }

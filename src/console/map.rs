@@ -12,7 +12,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::jaeger;
-use super::map_node::{NodeKey, address, has, named, short};
+use super::map_node::{NodeKey, OtherSide, has, short};
 use super::params::{Pairs, Params, now};
 use super::percentile::Percentile;
 use super::state::Console;
@@ -110,7 +110,7 @@ impl<'a> ServiceMap<'a> {
                 let service = short(&trace.origin(kept).service);
                 match kept.span.kind {
                     CLIENT => map.call(service, kept, callee[place]),
-                    PRODUCER => map.publish(service, kept),
+                    PRODUCER => map.publish(service, kept, &OtherSide::of(kept)),
                     _ => {}
                 }
             }
@@ -129,7 +129,7 @@ impl<'a> ServiceMap<'a> {
         self.served.entry(service).or_default().add(kept);
         let to = NodeKey::Named(service);
         if kept.span.kind == CONSUMER {
-            if let Some(queue) = named(kept, &["messaging.destination.name", "messaging.destination"]) {
+            if let Some(queue) = OtherSide::of(kept).queue {
                 self.edge(NodeKey::Queue(queue), to, kept);
             }
             return;
@@ -152,31 +152,30 @@ impl<'a> ServiceMap<'a> {
 
     fn call(&mut self, service: &'a str, kept: &'a StoredSpan, callee: Option<&'a str>) {
         let from = NodeKey::Named(service);
-        let address = address(kept);
+        let other = OtherSide::of(kept);
         if let Some(callee) = callee {
-            self.addresses.extend(address.map(|address| (address, callee)));
+            self.addresses.extend(other.address.map(|address| (address, callee)));
             return self.edge(from, NodeKey::Named(callee), kept);
         }
-        if let Some(system) = named(kept, &["db.system.name", "db.system"]) {
-            let namespace = named(kept, &["db.namespace", "db.name"]).unwrap_or_default();
+        if let Some((system, namespace)) = other.database {
             return self.edge(from, NodeKey::Database(system, namespace), kept);
         }
-        if named(kept, &["messaging.system"]).is_some() {
+        if other.messaging {
             // What a consumer asks its broker is no call of the service's own.
-            if named(kept, &["messaging.operation.type"]) == Some("send") {
-                self.publish(service, kept);
+            if other.sends {
+                self.publish(service, kept, &other);
             }
             return;
         }
-        if let Some(peer) = named(kept, &["service.peer.name", "peer.service"]) {
+        if let Some(peer) = other.peer {
             self.edge(from, NodeKey::Named(peer), kept);
-        } else if let Some((host, port)) = address {
+        } else if let Some((host, port)) = other.address {
             self.edge(from, NodeKey::Address(host, port), kept);
         }
     }
 
-    fn publish(&mut self, service: &'a str, kept: &'a StoredSpan) {
-        if let Some(queue) = named(kept, &["messaging.destination.name", "messaging.destination"]) {
+    fn publish(&mut self, service: &'a str, kept: &'a StoredSpan, other: &OtherSide<'a>) {
+        if let Some(queue) = other.queue {
             self.edge(NodeKey::Named(service), NodeKey::Queue(queue), kept);
         }
     }

@@ -1,10 +1,10 @@
 //! What stands on the map, and what of a span's attributes names it.
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use serde_json::{Value, json};
 
-use super::attributes::{find, text};
+use super::attributes::text_of;
 use super::traces::StoredSpan;
+use crate::otlp::packed::ValueRef;
 
 /// The most characters of a name.
 const MOST_CHARACTERS: usize = 100;
@@ -63,26 +63,68 @@ pub(super) fn has(key: &str, value: &str) -> String {
     format!("{key}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The text of the first of these attributes that a span has.
-pub(super) fn named<'a>(kept: &'a StoredSpan, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().find_map(|key| match find(&kept.span.attributes, key)? {
-        Any::StringValue(text) if !text.is_empty() => Some(short(text)),
+/// What the attributes of a span say of the other side of its call, by the current names and the former ones.
+pub(super) struct OtherSide<'a> {
+    /// Host and port; port 0 where none is told.
+    pub(super) address: Option<(&'a str, i64)>,
+    /// System and namespace; the latter may be empty.
+    pub(super) database: Option<(&'a str, &'a str)>,
+    pub(super) queue: Option<&'a str>,
+    /// Whether it is a call to a broker, and of those one that sends.
+    pub(super) messaging: bool,
+    pub(super) sends: bool,
+    pub(super) peer: Option<&'a str>,
+}
+
+impl<'a> OtherSide<'a> {
+    pub(super) fn of(kept: &'a StoredSpan) -> Self {
+        let [host, old_host, oldest_host, port, old_port, system, old_system, space, old_space] =
+            kept.span.pick([
+                "server.address",
+                "net.peer.name",
+                "http.host",
+                "server.port",
+                "net.peer.port",
+                "db.system.name",
+                "db.system",
+                "db.namespace",
+                "db.name",
+            ]);
+        let [broker, operation, queue, old_queue, peer, old_peer] = kept.span.pick([
+            "messaging.system",
+            "messaging.operation.type",
+            "messaging.destination.name",
+            "messaging.destination",
+            "service.peer.name",
+            "peer.service",
+        ]);
+        let port = port.or(old_port).map_or(0, |port| match port {
+            ValueRef::Int(port) => port,
+            other => text_of(&other).parse().unwrap_or_default(),
+        });
+        let host = name(host).or(name(old_host)).or(name(oldest_host));
+        let system = name(system).or(name(old_system));
+        let space = name(space).or(name(old_space)).unwrap_or_default();
+        Self {
+            address: host.map(|host| (host, port)),
+            database: system.map(|system| (system, space)),
+            queue: name(queue).or(name(old_queue)),
+            messaging: name(broker).is_some(),
+            sends: name(operation) == Some("send"),
+            peer: name(peer).or(name(old_peer)),
+        }
+    }
+}
+
+/// A value that is a name.
+fn name(value: Option<ValueRef<'_>>) -> Option<&str> {
+    match value? {
+        ValueRef::Text(text) if !text.is_empty() => Some(short(text)),
         _ => None,
-    })
+    }
 }
 
 /// The beginning of a name: what a sender says must not make an answer large.
 pub(super) fn short(name: &str) -> &str {
     name.char_indices().nth(MOST_CHARACTERS).map_or(name, |(end, _)| &name[..end])
-}
-
-/// Host and port of the other side; port 0 where none is told.
-pub(super) fn address(kept: &StoredSpan) -> Option<(&str, i64)> {
-    let host = named(kept, &["server.address", "net.peer.name", "http.host"])?;
-    let port = ["server.port", "net.peer.port"].iter().find_map(|key| find(&kept.span.attributes, key));
-    let port = port.map(|port| match port {
-        Any::IntValue(port) => *port,
-        other => text(other).parse().unwrap_or_default(),
-    });
-    Some((host, port.unwrap_or_default()))
 }

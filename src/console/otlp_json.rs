@@ -20,11 +20,12 @@ use serde_json::{Value, json};
 use super::attributes;
 use super::origin::Origin;
 use super::traces::StoredTrace;
+use crate::otlp::packed::PackedSpan;
 
 /// One of `resourceSpans`: what one origin sent.
 pub(super) struct OriginGroup<'a> {
     origin: &'a Origin,
-    spans: Vec<&'a Span>,
+    spans: Vec<&'a PackedSpan>,
 }
 
 /// One group for each origin of the trace.
@@ -56,7 +57,7 @@ pub(super) fn group(origin: &Origin, scoped_as: &str, items_as: &str, items: Vec
     json!({"resource": Json(&*origin.resource), scoped_as: [scoped], "schemaUrl": origin.schemas.resource})
 }
 
-/// A message as JSON. It is written as it is read: what shows many spans makes no copy of them first.
+/// A message as JSON. It is written as it is read: what shows many spans decodes no second one before the first is written.
 struct Json<T>(T);
 
 impl Serialize for OriginGroup<'_> {
@@ -98,6 +99,13 @@ impl Serialize for Json<&InstrumentationScope> {
         fields.list("attributes", &self.0.attributes)?;
         fields.number("droppedAttributesCount", self.0.dropped_attributes_count)?;
         fields.done()
+    }
+}
+
+/// Decoded one by one, as each is written.
+impl Serialize for Json<&PackedSpan> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Json(&self.0.decode()).serialize(to)
     }
 }
 

@@ -9,7 +9,7 @@ use super::traces::{StoredSpan, StoredTrace};
 
 /// The most traces one answer holds, whatever was asked for.
 pub(super) const MOST_TRACES: usize = 1_500;
-/// Most memory that the traces of one answer take in the store, in bytes; the newest come first.
+/// Most memory that the spans of one answer take decoded, in bytes; the newest traces come first.
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Conditions on a span. A trace is found when one of its spans meets all of it, as in Jaeger.
@@ -58,8 +58,9 @@ impl Search {
         // An answer is a copy several times the size of what it shows: a bound on what it shows.
         let mut bytes = 0;
         found.retain(|trace| {
-            bytes += trace.bytes;
-            bytes <= MOST_BYTES || bytes == trace.bytes
+            let shown: usize = trace.spans.iter().map(|kept| kept.span.decoded_size()).sum();
+            bytes += shown;
+            bytes <= MOST_BYTES || bytes == shown
         });
         found
     }
@@ -67,7 +68,7 @@ impl Search {
     fn meets(&self, trace: &StoredTrace, kept: &StoredSpan) -> bool {
         (self.min_duration..=self.max_duration).contains(&kept.duration())
             && (self.from..=self.until).contains(&kept.start)
-            && self.operation.as_ref().is_none_or(|name| *name == kept.span.name)
+            && self.operation.as_ref().is_none_or(|name| *name == kept.span.name())
             && self.service.as_ref().is_none_or(|name| *name == trace.origin(kept).service)
             && self
                 .tags
@@ -90,7 +91,7 @@ pub(super) fn kind(kept: &StoredSpan) -> &'static str {
 
 /// `OK` or `ERROR`, or nothing when it was never set.
 pub(super) fn status(kept: &StoredSpan) -> Option<&'static str> {
-    match kept.span.status.as_ref()?.code {
+    match kept.span.status_code {
         1 => Some("OK"),
         2 => Some("ERROR"),
         _ => None,
@@ -123,7 +124,7 @@ pub(super) fn operations(
     spans
         .filter(|(trace, kept)| service.is_none_or(|name| name == trace.origin(kept).service))
         .filter(|(_, kept)| wanted.is_none_or(|k| k.eq_ignore_ascii_case(kind(kept))))
-        .map(|(_, kept)| (kept.span.name.clone(), kind(kept)))
+        .map(|(_, kept)| (kept.span.name().to_owned(), kind(kept)))
         .collect()
 }
 

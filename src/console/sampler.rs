@@ -6,21 +6,20 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
 
-use super::attributes::span_weight;
-use super::ids::{TraceId, trace_id};
+use super::ids::TraceId;
 use super::origin::Origin;
 use super::served::ServedSpans;
 use crate::config::KeepRules;
+use crate::otlp::packed::PackedSpan;
 
 /// Decisions that are remembered: those of the last traces.
 const MOST_DECISIONS: usize = 50_000;
 
 /// A span with its origin.
-pub(super) type OriginatedSpan = (Arc<Origin>, Span);
+pub(super) type OriginatedSpan = (Arc<Origin>, PackedSpan);
 
 /// A trace that is not decided.
 #[derive(Default)]
@@ -72,8 +71,17 @@ impl TailSampler {
 
     /// Takes a span that arrives now, in nanoseconds since the epoch; gives it back where it is to be kept, or refused,
     /// at once.
-    pub(super) fn take(&mut self, origin: &Arc<Origin>, span: Span, now: u64) -> Option<Span> {
-        let Some(trace) = trace_id(&span.trace_id) else { return Some(span) };
+    pub(super) fn take(
+        &mut self,
+        origin: &Arc<Origin>,
+        span: impl Into<PackedSpan>,
+        now: u64,
+    ) -> Option<PackedSpan> {
+        let span = span.into();
+        let trace = span.trace_id;
+        if trace == 0 {
+            return Some(span);
+        }
         self.served.note(origin, &span, now);
         match self.decisions.get(&trace) {
             Some(true) => {
@@ -164,16 +172,15 @@ impl TailSampler {
 
 impl WaitingTrace {
     /// How many bytes it takes.
-    fn hold(&mut self, origin: &Arc<Origin>, span: Span) -> usize {
-        // A span without a start is at its end, one without an end at its start.
-        let times = [span.start_time_unix_nano, span.end_time_unix_nano].into_iter().filter(|time| *time > 0);
-        for time in times {
-            self.start = self.start.min(time);
-            self.end = self.end.max(time);
+    fn hold(&mut self, origin: &Arc<Origin>, span: PackedSpan) -> usize {
+        // Without times it will be refused.
+        if span.start > 0 {
+            self.start = self.start.min(span.start);
+            self.end = self.end.max(span.end).max(span.start);
         }
-        self.error |= span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32);
+        self.error |= span.status_code == StatusCode::Error as i32;
         let known = self.spans.iter().any(|(other, _)| Arc::ptr_eq(other, origin));
-        let bytes = span_weight(&span) + if known { 0 } else { origin.weight };
+        let bytes = span.packed_size() + if known { 0 } else { origin.weight };
         self.spans.push((origin.clone(), span));
         self.bytes += bytes;
         bytes

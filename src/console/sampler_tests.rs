@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::trace::v1::Span;
+
 use super::*;
 use crate::console::sample::{self, START};
 
@@ -29,8 +31,7 @@ fn failed(trace: u128, id: u64) -> Span {
 
 /// The traces of what is kept at `now`, each once.
 fn kept(sampler: &mut TailSampler, now: u64) -> Vec<u128> {
-    let mut ids: Vec<_> =
-        sampler.decide(now).iter().filter_map(|(_, span)| trace_id(&span.trace_id)).collect();
+    let mut ids: Vec<_> = sampler.decide(now).iter().map(|(_, span)| span.trace_id).collect();
     ids.dedup();
     ids
 }

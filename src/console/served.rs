@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use super::origin::Origin;
 use super::percentile::Percentile;
 use super::red::WINDOW;
 use super::traces::StoredTrace;
+use crate::otlp::packed::PackedSpan;
 
 /// SERVER and CONSUMER, as OTLP numbers them: the spans that serve a request or a message.
 const SERVING: [i32; 2] = [2, 5];
@@ -34,7 +34,7 @@ impl<'a> ServedDurations<'a> {
             for kept in
                 trace.spans.iter().filter(|kept| kept.end >= from && SERVING.contains(&kept.span.kind))
             {
-                found.add(&trace.origin(kept).service, &kept.span.name, kept.duration(), kept.is_error());
+                found.add(&trace.origin(kept).service, kept.span.name(), kept.duration(), kept.is_error());
             }
         }
         found
@@ -77,7 +77,7 @@ pub(super) struct ServedSpans(VecDeque<ServedSpan>);
 
 impl ServedSpans {
     /// Remembers a span that served something, and forgets the oldest.
-    pub(super) fn note(&mut self, origin: &Arc<Origin>, span: &Span, now: u64) {
+    pub(super) fn note(&mut self, origin: &Arc<Origin>, span: &PackedSpan, now: u64) {
         let from = now.saturating_sub(u64::try_from(WINDOW.as_nanos()).unwrap_or(u64::MAX));
         let too_many = self.0.len() >= MOST_SPANS;
         while self.0.pop_front_if(|oldest| oldest.end < from).is_some() {}
@@ -87,10 +87,9 @@ impl ServedSpans {
         if too_many {
             self.0.pop_front();
         }
-        let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
-        let error = span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32);
-        let (origin, name, nanos) = (origin.clone(), span.name.clone(), end.saturating_sub(start));
-        self.0.push_back(ServedSpan { origin, name, end, nanos, error });
+        let error = span.status_code == StatusCode::Error as i32;
+        let (origin, name, end) = (origin.clone(), span.name().to_owned(), span.end);
+        self.0.push_back(ServedSpan { origin, name, end, nanos: end.saturating_sub(span.start), error });
     }
 
     /// Those that ended at `from` or later, in nanoseconds since the epoch.
@@ -136,7 +135,7 @@ mod tests {
         for (id, kind, to) in [(1, 2, 100), (2, 3, 200), (3, 5, 70_000)] {
             let mut span = sample::timed(id, 0, 10, to);
             (span.kind, span.status.get_or_insert_default().code) = (kind, 2);
-            served.note(&sample::origin("a"), &span, sample::START + to * 1_000_000);
+            served.note(&sample::origin("a"), &span.into(), sample::START + to * 1_000_000);
         }
         assert_eq!(served.since(0).counts("a"), (1, 1));
         assert_eq!(served.since(0).of_all("a"), Some(Percentile::Exact(69_990_000_000, 1)));

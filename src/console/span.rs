@@ -1,16 +1,19 @@
-//! One span as it is kept: its ids parsed, its times where they belong.
+//! One span as it is kept: its bytes, and where it belongs.
 
-use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
-use super::attributes;
-use super::ids::{self, SpanId, TraceId};
+use super::ids::{SpanId, TraceId};
+use crate::otlp::packed::PackedSpan;
 
 /// Largest single span, in bytes.
 const MAX_SPAN_BYTES: usize = 1 << 20;
 /// Why a larger one is refused.
 pub(super) const TOO_LARGE: &str = "a span must not be larger than 1 MiB";
+/// Its entry in the trace's index, and what the allocator and the counts of an `Arc` add, in bytes; an estimate that errs
+/// on the high side.
+const BESIDE: usize = 96;
 
-/// One stored span, its ids parsed.
+/// One stored span.
 #[derive(Clone, Debug)]
 pub(super) struct StoredSpan {
     pub(super) id: SpanId,
@@ -19,7 +22,7 @@ pub(super) struct StoredSpan {
     /// Nanoseconds since the epoch; `end` is never before `start`.
     pub(super) start: u64,
     pub(super) end: u64,
-    pub(super) span: Span,
+    pub(super) span: PackedSpan,
     /// Its origin's place among those of its trace.
     pub(super) origin: usize,
     /// What it takes in memory, by estimate.
@@ -28,17 +31,24 @@ pub(super) struct StoredSpan {
 
 impl StoredSpan {
     /// A span as it came in, with its trace; or why it cannot be kept.
-    pub(super) fn new(mut span: Span) -> Result<(TraceId, Self), &'static str> {
-        let trace = ids::trace_id(&span.trace_id).ok_or("a trace id must be 16 bytes, not all zero")?;
-        let id = ids::span_id(&span.span_id).ok_or("a span id must be 8 bytes, not all zero")?;
-        let weight = attributes::span_weight(&span);
-        if weight > MAX_SPAN_BYTES {
+    pub(super) fn new(span: PackedSpan) -> Result<(TraceId, Self), &'static str> {
+        let (trace, id) = (span.trace_id, span.span_id);
+        if trace == 0 {
+            return Err("a trace id must be 16 bytes, not all zero");
+        }
+        if id == 0 {
+            return Err("a span id must be 8 bytes, not all zero");
+        }
+        if span.packed_size() > MAX_SPAN_BYTES {
             return Err(TOO_LARGE);
         }
-        let parent = ids::span_id(&span.parent_span_id).filter(|parent| *parent != id).unwrap_or(0);
-        set_missing_times(&mut span)?;
-        let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
-        Ok((trace, Self { id, parent, start, end: end.max(start), span, origin: 0, weight }))
+        if span.start == 0 {
+            return Err("a span must have a start or an end");
+        }
+        let parent = if span.parent_span_id == id { 0 } else { span.parent_span_id };
+        let (start, end) = (span.start, span.end.max(span.start));
+        let weight = size_of::<Self>() - size_of::<PackedSpan>() + span.packed_size() + BESIDE;
+        Ok((trace, Self { id, parent, start, end, span, origin: 0, weight }))
     }
 
     /// Nanoseconds.
@@ -47,21 +57,6 @@ impl StoredSpan {
     }
 
     pub(super) fn is_error(&self) -> bool {
-        self.span.status.as_ref().is_some_and(|s| s.code == StatusCode::Error as i32)
+        self.span.status_code == StatusCode::Error as i32
     }
-}
-
-/// Puts what has no time where it belongs instead of into 1970: a span without a start at its end, one
-/// without an end at its start, its events at its start.
-fn set_missing_times(span: &mut Span) -> Result<(), &'static str> {
-    let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
-    span.start_time_unix_nano = if start == 0 { end } else { start };
-    span.end_time_unix_nano = if end == 0 { start } else { end };
-    if span.start_time_unix_nano == 0 {
-        return Err("a span must have a start or an end");
-    }
-    for event in span.events.iter_mut().filter(|event| event.time_unix_nano == 0) {
-        event.time_unix_nano = span.start_time_unix_nano;
-    }
-    Ok(())
 }

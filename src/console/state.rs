@@ -7,7 +7,6 @@ use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, 
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -30,6 +29,7 @@ use super::sampler::TailSampler;
 use super::start::StartedWork;
 use super::traces::{StoredTrace, TraceStore};
 use crate::config::ConsoleConfig;
+use crate::otlp::packed::PackedSpan;
 use crate::otlp::{RefusedItems, is_export_line};
 use crate::runtime::http::KnownHosts;
 use crate::schema::Ports;
@@ -131,7 +131,7 @@ impl Console {
     }
 
     /// Keeps a span, or holds it until its trace is decided.
-    fn admit(&self, origin: &Arc<Origin>, span: Span, now: u64) -> Result<(), &'static str> {
+    fn admit(&self, origin: &Arc<Origin>, span: PackedSpan, now: u64) -> Result<(), &'static str> {
         let span = match self.sampler() {
             Some(mut sampler) => sampler.take(origin, span, now),
             None => Some(span),
@@ -210,7 +210,7 @@ impl Console {
     pub(super) fn each_span(
         &self,
         export: OtlpExport,
-        mut keep: impl FnMut(&Arc<Origin>, Span) -> Result<(), &'static str>,
+        mut keep: impl FnMut(&Arc<Origin>, PackedSpan) -> Result<(), &'static str>,
     ) -> RefusedItems {
         let mut unkept = 0;
         // One span at a time is decoded, and that without the lock.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use serde_json::{Value, json};
 
 use super::params::{Pairs, Params};
@@ -98,9 +97,9 @@ fn keys(traces: &[Arc<StoredTrace>]) -> Vec<(&str, usize)> {
     let (mut spans, mut others) = (KeyCounts::default(), KeyCounts::default());
     for trace in traces {
         for kept in &trace.spans {
-            kept.span.attributes.iter().enumerate().for_each(|(at, pair)| spans.note(at, &pair.key));
-            let of_events = kept.span.events.iter().flat_map(|event| event.attributes.iter().enumerate());
-            of_events.for_each(|(at, pair)| others.note(at, &pair.key));
+            kept.span.attributes().enumerate().for_each(|(at, pair)| spans.note(at, pair.key()));
+            let of_events = kept.span.events().flat_map(|event| event.attributes().enumerate());
+            of_events.for_each(|(at, pair)| others.note(at, pair.key()));
         }
         let of_origins =
             trace.origins.iter().flat_map(|origin| [&origin.resource.attributes, &origin.scope.attributes]);
@@ -124,15 +123,12 @@ fn values(traces: &[Arc<StoredTrace>], key: &str) -> HashMap<String, usize> {
         for kept in &trace.spans {
             match own.as_str() {
                 "service" => note(&mut counts, &trace.origin(kept).service),
-                "name" => note(&mut counts, &kept.span.name),
+                "name" => note(&mut counts, kept.span.name()),
                 "kind" => note(&mut counts, query::kind(kept)),
                 "status" => note(&mut counts, &query::status(kept).unwrap_or("unset").to_lowercase()),
                 _ => {
                     tags::any_value(trace, kept, key, &mut |value| {
-                        match value {
-                            Any::StringValue(text) => note(&mut counts, text),
-                            other => note(&mut counts, &attributes::text(other)),
-                        }
+                        note(&mut counts, &attributes::text_of(value));
                         // On to the other places.
                         false
                     });

@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::attributes::find_text;
+use super::attributes::text_of;
 use super::filter::Filter;
 use super::ids::trace_hex;
 use super::params::{Pairs, Params};
@@ -149,7 +149,7 @@ fn has_status(trace: &StoredTrace, wanted: &str) -> bool {
 
 /// By the current name or the former one.
 fn http_status(kept: &StoredSpan) -> Option<String> {
-    let named = |key| find_text(&kept.span.attributes, key);
+    let named = |key| Some(text_of(&kept.span.attribute(key)?).into_owned());
     named("http.response.status_code").or_else(|| named("http.status_code"))
 }
 
@@ -163,7 +163,7 @@ fn summary(trace: &StoredTrace) -> Value {
         .collect();
     json!({
         "traceID": trace_hex(trace.id),
-        "name": root.span.name,
+        "name": root.span.name(),
         "service": trace.origin(root).service,
         "rootReceived": root.parent == 0,
         "httpStatus": http_status(root),
@@ -181,7 +181,7 @@ fn summary(trace: &StoredTrace) -> Value {
 fn faults(trace: &StoredTrace) -> Vec<String> {
     let mut found = BTreeSet::new();
     for kept in &trace.spans {
-        if let Some(hit) = find_text(&kept.span.attributes, FAULT_ATTRIBUTE) {
+        if let Some(hit) = kept.span.attribute(FAULT_ATTRIBUTE).as_ref().map(text_of) {
             found.extend(
                 hit.split(',')
                     .map(str::trim)

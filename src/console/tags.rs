@@ -1,12 +1,10 @@
 //! Which spans a tag finds: those that Jaeger 2.20's memory store finds, and by the names that our
 //! answers show as tags.
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-
-use super::attributes::text;
+use super::attributes::text_of;
 use super::query;
 use super::traces::{StoredSpan, StoredTrace};
+use crate::otlp::packed::{Attribute, ValueRef};
 
 /// A tag that is asked for.
 pub(super) struct WantedTag<'a> {
@@ -24,7 +22,8 @@ impl WantedTag<'_> {
         let origin = trace.origin(kept);
         let status = query::status(kept).unwrap_or_default();
         if let Some(key) = self.key.strip_prefix("resource.") {
-            return Self { key, ..*self }.among(&origin.resource.attributes);
+            let attributes = origin.resource.attributes.iter().map(Attribute::from);
+            return Self { key, ..*self }.among(attributes);
         }
         match self.key {
             // Neither finds a span whose status was never set, nor does what is no truth value.
@@ -36,7 +35,10 @@ impl WantedTag<'_> {
             }
             "scope.name" | "otel.scope.name" => self.same(&origin.scope.name, self.value),
             "scope.version" | "otel.scope.version" => self.same(&origin.scope.version, self.value),
-            _ => places(trace, kept).any(|attributes| self.among(attributes)) || self.is_shown(kept, status),
+            _ => {
+                in_any_place(trace, kept, &mut |attributes| self.among(attributes))
+                    || self.is_shown(kept, status)
+            }
         }
     }
 
@@ -44,28 +46,31 @@ impl WantedTag<'_> {
     fn is_shown(&self, kept: &StoredSpan, status: &str) -> bool {
         let value = match self.key {
             "otel.status_code" => status,
-            "otel.status_description" => kept.span.status.as_ref().map_or("", |status| &status.message),
-            "w3c.tracestate" => &kept.span.trace_state,
+            "otel.status_description" => kept.span.status_message(),
+            "w3c.tracestate" => kept.span.trace_state(),
             _ => return false,
         };
         !value.is_empty() && self.same(value, self.value)
     }
 
-    fn among(&self, attributes: &[KeyValue]) -> bool {
-        let first = attributes.iter().find(|pair| self.same(&pair.key, self.key));
-        first.and_then(|pair| pair.value.as_ref()?.value.as_ref()).is_some_and(|value| self.is(value))
+    fn among<'a>(&self, mut attributes: impl Iterator<Item = Attribute<'a>>) -> bool {
+        let first = attributes.find(|attribute| match self.any_case {
+            true => attribute.is_in_any_case(self.key),
+            false => attribute.is(self.key),
+        });
+        first.and_then(|attribute| attribute.value()).is_some_and(|value| self.is(&value))
     }
 
-    fn is(&self, value: &Any) -> bool {
+    fn is(&self, value: &ValueRef<'_>) -> bool {
         match value {
-            Any::StringValue(text) => self.same(text, self.value),
-            Any::IntValue(number) => number.to_string() == self.value,
+            ValueRef::Text(text) => self.same(text, self.value),
+            ValueRef::Int(number) => number.to_string() == self.value,
             // One number has several spellings: 1, 1.0, 1e0.
-            Any::DoubleValue(number) => self
+            ValueRef::Double(number) => self
                 .value
                 .parse::<f64>()
                 .is_ok_and(|asked| asked == *number || asked.is_nan() && number.is_nan()),
-            other => self.same(&text(other), self.value),
+            other => self.same(&text_of(other), self.value),
         }
     }
 
@@ -74,13 +79,18 @@ impl WantedTag<'_> {
     }
 }
 
-/// The attributes of a span wherever it may have some.
-fn places<'a>(trace: &'a StoredTrace, kept: &'a StoredSpan) -> impl Iterator<Item = &'a Vec<KeyValue>> {
+/// Whether the attributes are as wanted that a span has in one of the places where it may have some.
+fn in_any_place(
+    trace: &StoredTrace,
+    kept: &StoredSpan,
+    are: &mut dyn FnMut(&mut dyn Iterator<Item = Attribute<'_>>) -> bool,
+) -> bool {
     let (origin, span) = (trace.origin(kept), &kept.span);
-    let events = span.events.iter().map(|event| &event.attributes);
-    let links = span.links.iter().map(|link| &link.attributes);
-    let own = [&span.attributes, &origin.scope.attributes, &origin.resource.attributes];
-    own.into_iter().chain(events).chain(links)
+    are(&mut span.attributes())
+        || are(&mut origin.scope.attributes.iter().map(Attribute::from))
+        || are(&mut origin.resource.attributes.iter().map(Attribute::from))
+        || span.events().any(|event| are(&mut event.attributes()))
+        || span.links().any(|link| are(&mut link.attributes()))
 }
 
 /// Whether one of the values that a span has for a key, in any case, is as wanted: of the places and names by which
@@ -89,30 +99,30 @@ pub(super) fn any_value(
     trace: &StoredTrace,
     kept: &StoredSpan,
     key: &str,
-    is: &mut dyn FnMut(&Any) -> bool,
+    is: &mut dyn FnMut(&ValueRef<'_>) -> bool,
 ) -> bool {
     let origin = trace.origin(kept);
-    let mut named = |key: &str, attributes: &[KeyValue]| {
-        let of_key = attributes.iter().filter(|pair| pair.key.eq_ignore_ascii_case(key));
-        of_key.filter_map(|pair| pair.value.as_ref()?.value.as_ref()).any(&mut *is)
+    let mut named = |key: &str, attributes: &mut dyn Iterator<Item = Attribute<'_>>| {
+        let of_key = attributes.filter(|attribute| attribute.is_in_any_case(key));
+        of_key.filter_map(|attribute| attribute.value()).any(|value| is(&value))
     };
     if let Some(key) = key.strip_prefix("resource.") {
-        return named(key, &origin.resource.attributes);
+        return named(key, &mut origin.resource.attributes.iter().map(Attribute::from));
     }
-    if places(trace, kept).any(|attributes| named(key, attributes)) {
+    if in_any_place(trace, kept, &mut |attributes| named(key, attributes)) {
         return true;
     }
     let shown = match key {
         "error" if kept.is_error() => "true",
         "span.kind" => query::kind(kept),
         "span.status" | "otel.status_code" => query::status(kept).unwrap_or_default(),
-        "otel.status_description" => kept.span.status.as_ref().map_or("", |status| &status.message),
+        "otel.status_description" => kept.span.status_message(),
         "scope.name" | "otel.scope.name" => &origin.scope.name,
         "scope.version" | "otel.scope.version" => &origin.scope.version,
-        "w3c.tracestate" => &kept.span.trace_state,
+        "w3c.tracestate" => kept.span.trace_state(),
         _ => "",
     };
-    !shown.is_empty() && is(&Any::StringValue(shown.to_owned()))
+    !shown.is_empty() && is(&ValueRef::Text(shown))
 }
 
 /// The spelling that is known, in whatever case it was written; empty for any other.
@@ -134,7 +144,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
-    use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope};
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue};
     use opentelemetry_proto::tonic::trace::v1::Status;
     use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 

@@ -4,11 +4,10 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::Span;
-
 use super::ids::{SpanId, TraceId};
 use super::origin::Origin;
 pub(super) use super::span::StoredSpan;
+use crate::otlp::packed::PackedSpan;
 
 /// Most spans of one trace: a runaway loop in one request must not push out everything else.
 pub(super) const MAX_SPANS_PER_TRACE: usize = 5_000;
@@ -121,15 +120,19 @@ impl TraceStore {
 
     /// Keeps a span, or says why not. A span that was sent before replaces what was kept, because
     /// exporters repeat an export whose answer they did not see.
-    pub(super) fn insert(&mut self, origin: &Arc<Origin>, span: Span) -> Result<(), &'static str> {
+    pub(super) fn insert(
+        &mut self,
+        origin: &Arc<Origin>,
+        span: impl Into<PackedSpan>,
+    ) -> Result<(), &'static str> {
         self.stats.received += 1;
-        let result = self.admit(origin, span);
+        let result = self.admit(origin, span.into());
         self.stats.rejected += u64::from(result.is_err());
         self.evict();
         result
     }
 
-    fn admit(&mut self, origin: &Arc<Origin>, span: Span) -> Result<(), &'static str> {
+    fn admit(&mut self, origin: &Arc<Origin>, span: PackedSpan) -> Result<(), &'static str> {
         let (trace_id, kept) = StoredSpan::new(span)?;
         let room = self.max_bytes / 4;
         if let Some(trace) = self.traces.get(&trace_id)
@@ -166,10 +169,13 @@ impl TraceStore {
         }
         self.stats.spans += trace.spans.len() - before.0;
         self.stats.bytes = self.stats.bytes + trace.bytes - before.1;
-        self.order.remove(&trace.order);
-        self.next += 1;
-        trace.order = self.next;
-        self.order.insert(self.next, trace_id);
+        // Spans of a trace come together: mostly it is the latest already.
+        if trace.order == 0 || trace.order != self.next {
+            self.order.remove(&trace.order);
+            self.next += 1;
+            trace.order = self.next;
+            self.order.insert(self.next, trace_id);
+        }
     }
 
     /// Removes the spans of a service, or all; how many. What is left of a trace counts as updated now.

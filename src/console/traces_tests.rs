@@ -1,5 +1,7 @@
 //! The bounds of the store, whatever comes in.
 #![allow(clippy::unwrap_used)]
+use opentelemetry_proto::tonic::trace::v1::Span;
+
 use super::*;
 use crate::console::sample;
 
@@ -78,7 +80,7 @@ fn two_spans_with_one_id_and_different_kind_are_both_kept_and_each_is_corrected_
         store.insert(&origin, span).unwrap();
     }
     let trace = store.get(1).unwrap();
-    let names: Vec<_> = trace.spans.iter().map(|kept| kept.span.name.as_str()).collect();
+    let names: Vec<_> = trace.spans.iter().map(|kept| kept.span.name()).collect();
     assert_eq!(names, ["client", "span 2", "span 3"]);
     assert_eq!((trace.span(2).unwrap().id, trace.root()), (2, 0), "the third is their child");
 }
@@ -105,7 +107,7 @@ fn what_has_no_time_is_placed_by_the_time_it_has_or_refused() {
         span.events.push(Default::default());
         store.insert(&sample::origin("a"), span)?;
         let trace = store.get(1).unwrap();
-        let span = &trace.spans[0].span;
+        let span = trace.spans[0].span.decode();
         assert_eq!((trace.start, trace.end), (span.start_time_unix_nano, span.end_time_unix_nano));
         Ok::<_, &str>((trace.start, trace.end, span.events[0].time_unix_nano))
     };

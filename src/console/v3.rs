@@ -72,7 +72,7 @@ fn summary(trace: &StoredTrace) -> Value {
     filled([
         ("traceId", json!(trace_hex(trace.id))),
         ("rootServiceName", root.map_or(json!(""), |root| json!(trace.origin(root).service))),
-        ("rootOperationName", root.map_or(json!(""), |root| json!(root.span.name))),
+        ("rootOperationName", root.map_or(json!(""), |root| json!(root.span.name()))),
         ("minStartTimeUnixNano", json!(trace.start.to_string())),
         ("maxEndTimeUnixNano", json!(trace.end.to_string())),
         ("spanCount", json!(trace.spans.len())),

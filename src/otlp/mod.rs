@@ -5,7 +5,7 @@
 //! 3. [`to_json`] the way back; [`lines`] the same, a line for each item
 //! 4. [`weigh`] what a message would take in memory, before it is decoded
 //! 5. [`points`] metrics, whose items have data points that are again read one by one
-//! 6. [`plain`] spans as exporters write them, read without a general decoder
+//! 6. [`packed`] spans as the bytes that came in, checked and read without being decoded
 //! 7. [`refused`] the items that are not taken, and why
 //!
 //! An item that cannot be read costs itself; a frame that cannot be read costs the export.
@@ -14,7 +14,7 @@ pub(crate) mod fields;
 pub(crate) mod json;
 mod lines;
 pub(crate) mod metric_fields;
-pub(crate) mod plain;
+pub(crate) mod packed;
 pub(crate) mod points;
 mod refused;
 mod scalar;

@@ -22,6 +22,13 @@ pub(crate) fn fits(message: &[u8], of: &MessageType, mut room: usize) -> bool {
     message.len() / 2 < room / LARGEST || walk(message, of, &mut room, 0).is_some()
 }
 
+/// Bytes that the structs of a protobuf message take.
+pub(crate) fn size(message: &[u8], of: &MessageType) -> usize {
+    let mut room = usize::MAX;
+    // It cannot be used up: what a byte becomes is bounded.
+    walk(message, of, &mut room, 0).map_or(usize::MAX, |()| usize::MAX - room)
+}
+
 /// `None` when the room is used up.
 fn walk(mut bytes: &[u8], of: &MessageType, room: &mut usize, depth: usize) -> Option<()> {
     *room = room.checked_sub(of.size)?;

@@ -1,0 +1,157 @@
+//! Whether the bytes of a span are in order, without an allocation.
+//!
+//! In order is the plain case: known fields, each once that may be there once, texts that are texts. Anything else is
+//! `None`, and prost decides: this can be slower or quicker than prost, never different.
+
+use super::PackedSpan;
+use super::wire::{WireFields, WireValue};
+
+/// Which values attributes may have.
+#[derive(Clone, Copy)]
+pub(super) enum CheckedValues {
+    /// Single ones. Lists and objects are left to prost, as their depth has a limit that it keeps.
+    Single,
+    /// All: prost has written them.
+    All,
+}
+
+/// What a span's bytes say in fields of its own, the bytes not among it; and whether it says times wherever it should.
+pub(super) fn span(bytes: &[u8], values: CheckedValues) -> Option<(PackedSpan, bool)> {
+    let mut span = PackedSpan::default();
+    let (mut seen, mut timed) = (SeenFields(0), true);
+    let mut fields = WireFields(bytes);
+    while let Some(field) = fields.next()? {
+        match field {
+            (9, WireValue::Bytes(one)) => pair(one, values)?,
+            (11, WireValue::Bytes(one)) => timed &= event(one, values)?,
+            (13, WireValue::Bytes(one)) => {
+                link(one, values)?;
+                span.has_links = true;
+            }
+            (number, value) => {
+                seen.note(number)?;
+                match (number, value) {
+                    (1, WireValue::Bytes(id)) => span.trace_id = trace_id(id),
+                    (2, WireValue::Bytes(id)) => span.span_id = span_id(id),
+                    (4, WireValue::Bytes(id)) => span.parent_span_id = span_id(id),
+                    (3 | 5, WireValue::Bytes(one)) => text(one)?,
+                    (6, WireValue::Varint(kind)) => span.kind = kind as i32,
+                    (7, WireValue::Fixed64(time)) => span.start = time,
+                    (8, WireValue::Fixed64(time)) => span.end = time,
+                    (10 | 12 | 14, WireValue::Varint(_)) | (16, WireValue::Fixed32) => {}
+                    (15, WireValue::Bytes(one)) => span.status_code = status(one)?,
+                    _ => return None,
+                }
+            }
+        }
+    }
+    timed &= span.start > 0 && span.end > 0;
+    Some((span, timed))
+}
+
+/// Whether it has a time.
+fn event(bytes: &[u8], values: CheckedValues) -> Option<bool> {
+    let (mut fields, mut seen, mut timed) = (WireFields(bytes), SeenFields(0), false);
+    while let Some(field) = fields.next()? {
+        match field {
+            (3, WireValue::Bytes(one)) => pair(one, values)?,
+            (number, value) => {
+                seen.note(number)?;
+                match (number, value) {
+                    (1, WireValue::Fixed64(time)) => timed = time > 0,
+                    (2, WireValue::Bytes(one)) => text(one)?,
+                    (4, WireValue::Varint(_)) => {}
+                    _ => return None,
+                }
+            }
+        }
+    }
+    Some(timed)
+}
+
+fn link(bytes: &[u8], values: CheckedValues) -> Option<()> {
+    let (mut fields, mut seen) = (WireFields(bytes), SeenFields(0));
+    while let Some(field) = fields.next()? {
+        match field {
+            (4, WireValue::Bytes(one)) => pair(one, values)?,
+            (number, value) => {
+                seen.note(number)?;
+                match (number, value) {
+                    (1 | 2, WireValue::Bytes(_)) | (5, WireValue::Varint(_)) | (6, WireValue::Fixed32) => {}
+                    (3, WireValue::Bytes(one)) => text(one)?,
+                    _ => return None,
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+/// Its code.
+fn status(bytes: &[u8]) -> Option<i32> {
+    let (mut fields, mut seen, mut code) = (WireFields(bytes), SeenFields(0), 0);
+    while let Some((number, value)) = fields.next()? {
+        seen.note(number)?;
+        match (number, value) {
+            (2, WireValue::Bytes(one)) => text(one)?,
+            (3, WireValue::Varint(said)) => code = said as i32,
+            _ => return None,
+        }
+    }
+    Some(code)
+}
+
+fn pair(bytes: &[u8], values: CheckedValues) -> Option<()> {
+    let (mut fields, mut seen) = (WireFields(bytes), SeenFields(0));
+    while let Some((number, value)) = fields.next()? {
+        seen.note(number)?;
+        match (number, value, values) {
+            (1, WireValue::Bytes(key), _) => text(key)?,
+            (2, WireValue::Bytes(one), CheckedValues::Single) => single(one)?,
+            (2, WireValue::Bytes(_), CheckedValues::All) | (3, _, CheckedValues::All) => {}
+            _ => return None,
+        }
+    }
+    Some(())
+}
+
+fn single(bytes: &[u8]) -> Option<()> {
+    let mut fields = WireFields(bytes);
+    match fields.next()? {
+        None
+        | Some((2 | 3, WireValue::Varint(_)) | (4, WireValue::Fixed64(_)) | (7, WireValue::Bytes(_))) => {}
+        Some((1, WireValue::Bytes(one))) => text(one)?,
+        Some(_) => return None,
+    }
+    fields.0.is_empty().then_some(())
+}
+
+fn text(bytes: &[u8]) -> Option<()> {
+    std::str::from_utf8(bytes).ok().map(|_| ())
+}
+
+/// Zero for one of another length.
+pub(super) fn trace_id(bytes: &[u8]) -> u128 {
+    bytes.try_into().map_or(0, u128::from_be_bytes)
+}
+
+/// Zero for one of another length.
+pub(super) fn span_id(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_be_bytes)
+}
+
+/// The numbers of the fields that were there.
+struct SeenFields(u32);
+
+impl SeenFields {
+    /// `None` for one that was there before, or that no message of OTLP has.
+    #[inline]
+    fn note(&mut self, number: u64) -> Option<()> {
+        let bit = 1_u32.checked_shl(u32::try_from(number).ok()?)?;
+        if self.0 & bit != 0 {
+            return None;
+        }
+        self.0 |= bit;
+        Some(())
+    }
+}
