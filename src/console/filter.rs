@@ -12,7 +12,7 @@ use super::query;
 use super::subject::{Comparison, FilterNumber, FilterSubject, Test};
 use super::tags::{self, WantedTag};
 use super::traces::{StoredSpan, StoredTrace};
-use crate::otlp::packed::{Attribute, ValueRef};
+use crate::otlp::packed::{Attribute, SearchedPart, ValueRef};
 
 /// The terms of a filter. An empty one finds everything.
 #[derive(Debug, Default)]
@@ -117,17 +117,17 @@ fn mentions(trace: &StoredTrace, word: &str) -> bool {
     let is_id = word.len() <= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id && trace_hex(trace.id).starts_with(word)
         || trace.origins.iter().any(|origin| holds(&origin.service, word))
-        || trace.spans.iter().any(|kept| {
-            let span = &kept.span;
-            holds(span.name(), word)
-                || among(span.attributes(), word)
-                || holds(span.status_message(), word)
-                || span.events().any(|event| holds(event.name(), word) || among(event.attributes(), word))
+        || trace.spans.iter().flat_map(|kept| kept.span.searched()).any(|part| match part {
+            SearchedPart::Text(text) => holds(text, word),
+            SearchedPart::Attribute(attribute) => says(attribute, word),
+            SearchedPart::Event(event) => {
+                holds(event.name(), word) || event.attributes().any(|attribute| says(attribute, word))
+            }
         })
 }
 
-fn among<'a>(attributes: impl Iterator<Item = Attribute<'a>>, word: &str) -> bool {
-    attributes.filter_map(|attribute| attribute.value()).any(|value| value_holds(&value, word))
+fn says(attribute: Attribute<'_>, word: &str) -> bool {
+    attribute.value().is_some_and(|value| value_holds(&value, word))
 }
 
 /// Without making a text of what needs none: a search asks this of every value that is kept.

@@ -78,40 +78,28 @@ pub(super) struct OtherSide<'a> {
 
 impl<'a> OtherSide<'a> {
     pub(super) fn of(kept: &'a StoredSpan) -> Self {
-        let [host, old_host, oldest_host, port, old_port, system, old_system, space, old_space] =
-            kept.span.pick([
-                "server.address",
-                "net.peer.name",
-                "http.host",
-                "server.port",
-                "net.peer.port",
-                "db.system.name",
-                "db.system",
-                "db.namespace",
-                "db.name",
-            ]);
-        let [broker, operation, queue, old_queue, peer, old_peer] = kept.span.pick([
-            "messaging.system",
-            "messaging.operation.type",
-            "messaging.destination.name",
-            "messaging.destination",
-            "service.peer.name",
-            "peer.service",
+        // In one pass: the map asks it of every span that calls.
+        let [host, port, system, namespace, broker, operation, queue, peer] = kept.span.pick([
+            &["server.address", "net.peer.name", "http.host"],
+            &["server.port", "net.peer.port"],
+            &["db.system.name", "db.system"],
+            &["db.namespace", "db.name"],
+            &["messaging.system"],
+            &["messaging.operation.type"],
+            &["messaging.destination.name", "messaging.destination"],
+            &["service.peer.name", "peer.service"],
         ]);
-        let port = port.or(old_port).map_or(0, |port| match port {
+        let port = port.map_or(0, |port| match port {
             ValueRef::Int(port) => port,
             other => text_of(&other).parse().unwrap_or_default(),
         });
-        let host = name(host).or(name(old_host)).or(name(oldest_host));
-        let system = name(system).or(name(old_system));
-        let space = name(space).or(name(old_space)).unwrap_or_default();
         Self {
-            address: host.map(|host| (host, port)),
-            database: system.map(|system| (system, space)),
-            queue: name(queue).or(name(old_queue)),
+            address: name(host).map(|host| (host, port)),
+            database: name(system).map(|system| (system, name(namespace).unwrap_or_default())),
+            queue: name(queue),
             messaging: name(broker).is_some(),
             sends: name(operation) == Some("send"),
-            peer: name(peer).or(name(old_peer)),
+            peer: name(peer),
         }
     }
 }

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message as _;
 
+use super::utf8;
 use super::wire::{WireValue, checked};
 
 /// A key with its value, read when asked for.
@@ -34,6 +35,7 @@ pub(crate) enum ValueRef<'a> {
 
 impl<'a> Attribute<'a> {
     /// Of the bytes of a `KeyValue` that were checked.
+    #[inline]
     pub(super) fn packed(pair: &'a [u8]) -> Self {
         let (mut key, mut value) = ([].as_slice(), AttributeValue::Decoded(None));
         for field in checked(pair) {
@@ -47,9 +49,10 @@ impl<'a> Attribute<'a> {
     }
 
     pub(crate) fn key(&self) -> &'a str {
-        std::str::from_utf8(self.key).unwrap_or_default()
+        utf8(self.key)
     }
 
+    #[inline]
     pub(crate) fn is(&self, key: &str) -> bool {
         self.key == key.as_bytes()
     }
@@ -59,6 +62,7 @@ impl<'a> Attribute<'a> {
     }
 
     /// Nothing for an attribute whose value is empty.
+    #[inline]
     pub(crate) fn value(&self) -> Option<ValueRef<'a>> {
         match self.value {
             AttributeValue::Decoded(value) => value.map(ValueRef::from),
@@ -76,9 +80,10 @@ impl<'a> From<&'a KeyValue> for Attribute<'a> {
 
 impl<'a> ValueRef<'a> {
     /// Of the bytes of an `AnyValue` that were checked.
+    #[inline]
     fn packed(value: &'a [u8]) -> Option<Self> {
         Some(match checked(value).next()? {
-            (1, WireValue::Bytes(text)) => Self::Text(std::str::from_utf8(text).unwrap_or_default()),
+            (1, WireValue::Bytes(text)) => Self::Text(utf8(text)),
             (2, WireValue::Varint(flag)) => Self::Bool(flag != 0),
             (3, WireValue::Varint(number)) => Self::Int(number as i64),
             (4, WireValue::Fixed64(number)) => Self::Double(f64::from_bits(number)),

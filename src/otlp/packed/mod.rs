@@ -13,7 +13,7 @@ use prost::{DecodeError, Message as _};
 
 pub(crate) use attribute::{Attribute, ValueRef};
 use check::CheckedValues;
-use wire::parts;
+use wire::{WireValue, checked, parts};
 
 use super::fields::SPAN;
 use super::points::MetricItem;
@@ -113,15 +113,30 @@ impl PackedSpan {
         self.attributes().find(|attribute| attribute.is(key))?.value()
     }
 
-    /// The values of the first attributes of these names, in one pass.
-    pub(crate) fn pick<const N: usize>(&self, keys: [&str; N]) -> [Option<ValueRef<'_>>; N] {
-        let mut found: [Option<Attribute<'_>>; N] = [None; N];
+    /// Values by their names, in one pass: of several names of one thing, that of the name that stands first.
+    pub(crate) fn pick<const N: usize>(&self, things: [&[&str]; N]) -> [Option<ValueRef<'_>>; N] {
+        let mut found: [Option<(usize, Attribute<'_>)>; N] = [None; N];
         for attribute in self.attributes() {
-            if let Some(place) = keys.iter().position(|key| attribute.is(key)) {
-                found[place].get_or_insert(attribute);
+            for (found, names) in found.iter_mut().zip(things) {
+                if let Some(rank) = names.iter().position(|name| attribute.is(name)) {
+                    let better = found.is_none_or(|(other, _)| rank < other);
+                    *found = if better { Some((rank, attribute)) } else { *found };
+                    break;
+                }
             }
         }
-        found.map(|attribute| attribute?.value())
+        found.map(|found| found?.1.value())
+    }
+
+    /// Whatever a search for a text looks into, in one pass.
+    pub(crate) fn searched(&self) -> impl Iterator<Item = SearchedPart<'_>> {
+        checked(&self.bytes).filter_map(|field| match field {
+            (5, WireValue::Bytes(name)) => Some(SearchedPart::Text(utf8(name))),
+            (9, WireValue::Bytes(pair)) => Some(SearchedPart::Attribute(Attribute::packed(pair))),
+            (11, WireValue::Bytes(event)) => Some(SearchedPart::Event(PackedEvent(event))),
+            (15, WireValue::Bytes(status)) => Some(SearchedPart::Text(text(status, 2))),
+            _ => None,
+        })
     }
 
     pub(crate) fn events(&self) -> impl Iterator<Item = PackedEvent<'_>> {
@@ -141,6 +156,14 @@ impl PackedSpan {
     pub(crate) fn decoded_size(&self) -> usize {
         weigh::size(&self.bytes, &SPAN) + self.bytes.len()
     }
+}
+
+/// A part of a packed span that has texts.
+pub(crate) enum SearchedPart<'a> {
+    /// The name, or what the status says.
+    Text(&'a str),
+    Attribute(Attribute<'a>),
+    Event(PackedEvent<'a>),
 }
 
 /// An event of a packed span.
@@ -178,7 +201,12 @@ impl<'a> PackedLink<'a> {
 
 /// A text of a message; empty where it has none.
 fn text(message: &[u8], number: u64) -> &str {
-    parts(message, number).next().map_or("", |text| std::str::from_utf8(text).unwrap_or_default())
+    parts(message, number).next().map_or("", utf8)
+}
+
+#[inline]
+fn utf8(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]

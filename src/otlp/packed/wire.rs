@@ -67,12 +67,14 @@ impl<'a> WireFields<'a> {
 }
 
 /// The fields of a message that was checked; where it is wrong all the same, those before.
+#[inline]
 pub(super) fn checked(message: &[u8]) -> impl Iterator<Item = (u64, WireValue<'_>)> {
     let mut fields = WireFields(message);
     std::iter::from_fn(move || fields.next().flatten())
 }
 
 /// Those among them that are bytes, texts or messages, of one number.
+#[inline]
 pub(super) fn parts(message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
     checked(message).filter_map(move |field| match field {
         (found, WireValue::Bytes(part)) if found == number => Some(part),
