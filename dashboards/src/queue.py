@@ -35,11 +35,14 @@ flow = [
 
 latency = [
     panel("Publishing", "Time until the broker has confirmed a batch.", "s",
-          *quantiles("queue_publish_duration_seconds", "job", "")),
-    panel("Handling", "Time to handle one message.", "ms", *quantiles("notification_processing_duration_ms", "job", "")),
+          *quantiles("queue_publish_duration_seconds", "job", ""), w=6),
+    panel("Age", "Of messages when they are first tried, since they were stored with their order.", "s",
+          *quantiles("queue_message_age_seconds", "job", ""), w=6),
+    panel("Handling", "Time to handle one message.", "ms", *quantiles("notification_processing_duration_ms", "job", ""),
+          w=6),
     panel("Failures", "Attempts per second that the broker did not confirm, and notifications that failed.", "ops",
           query("sum(rate(queue_publish_errors_total{@}[$i]))", "publish"),
-          query("sum(rate(notifications_failed_total{@}[$i]))", "notification")),
+          query("sum(rate(notifications_failed_total{@}[$i]))", "notification"), w=6),
 ]
 
 DASHBOARD = dashboard(

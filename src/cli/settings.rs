@@ -37,10 +37,11 @@ pub(super) fn run(config: &DoctorConfig) -> anyhow::Result<()> {
         Err(error) => super::exit_with(&error, &words),
     };
     let below = matches.subcommand_matches(name).context("the command's own arguments")?;
-    let takes_otel = below.try_contains_id("otel_config_file").is_ok();
-    let otel = if takes_otel { OtelConfig::from_arg_matches(below)?.file()? } else { None };
     // As they are written: what is prepared has lost the variables that say nothing, and which of them hold secrets.
     let command = plain.find_subcommand(name).context("the command")?;
+    // Asked of the command: what was parsed knows only in a debug build which arguments there are (clap 4.6).
+    let takes_otel = command.get_arguments().any(|arg| arg.get_id() == "otel_config_file");
+    let otel = if takes_otel { OtelConfig::from_arg_matches(below)?.file()? } else { None };
     let settings: Vec<_> = command
         .get_arguments()
         .filter(|arg| {

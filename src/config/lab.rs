@@ -112,7 +112,7 @@ pub struct ConsoleConfig {
     /// Most log lines kept; the oldest go first
     #[arg(long, env = "CONSOLE_MAX_LOGS", default_value_t = 20_000, value_parser = at_least_one)]
     pub max_logs: usize,
-    /// Most memory for spans, log lines and metrics together, in MiB
+    /// Most memory for spans (5/8 of it), log lines and metrics (3/16 each) together, in MiB
     #[arg(long, env = "CONSOLE_MAX_MEMORY_MIB", default_value_t = 64, value_parser = at_least_one)]
     pub max_memory_mib: usize,
     /// Interval between two scrapes of the services' /metrics, in seconds

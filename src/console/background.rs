@@ -1,7 +1,7 @@
-//! Traces of background polls: health checks, scrapes, probes. The page hides them until asked.
+//! Traces of background polls: health checks, scrapes, probes, what a consumer asks its broker. The page hides them until asked.
 
 use super::traces::StoredTrace;
-use crate::otlp::packed::{Attribute, ValueRef};
+use crate::otlp::packed::{SpanAttribute, ValueRef};
 
 /// Paths that are polled, as frameworks and orchestrators name them.
 const PATHS: [&str; 16] = [
@@ -25,18 +25,25 @@ const PATHS: [&str; 16] = [
 /// How those who poll name themselves.
 const AGENTS: [&str; 6] =
     ["prometheus/", "kube-probe/", "googlehc/", "elb-healthchecker/", "vm_promscrape", "consul health check"];
+/// A consumer waits for messages in a call of its own, which brings those of many traces. What became of each is in the trace
+/// that sent it.
+const OPERATION: &str = "messaging.operation.type";
+/// As OTLP numbers the kinds of spans.
+const CLIENT: i32 = 3;
 /// gRPC's own health check, as conventions of several ages write it.
 const GRPC: &str = "grpc.health.v1.health";
 
 /// Whether a trace is a poll that went well. One that failed is worth a place in the list.
 pub(super) fn is_poll(trace: &StoredTrace) -> bool {
     let span = &trace.spans[trace.root()].span;
-    let asks = |attribute: Attribute<'_>| match attribute.value() {
+    let asks = |attribute: SpanAttribute<'_>| match attribute.value() {
         Some(ValueRef::Text(text)) => is_of_poll(attribute.key(), text),
         _ => false,
     };
     let named = span.name().rsplit(' ').next().unwrap_or_default();
-    (is_polled(named) || span.attributes().any(asks)) && !trace.spans.iter().any(|kept| kept.is_error())
+    let waits = || span.kind == CLIENT && span.attribute(OPERATION) == Some(ValueRef::Text("receive"));
+    (is_polled(named) || span.attributes().any(asks) || waits())
+        && !trace.spans.iter().any(|kept| kept.is_error())
 }
 
 /// By the current names of attributes and the former ones.
@@ -74,13 +81,26 @@ mod tests {
     use crate::console::traces::TraceStore;
 
     fn of(name: &str, key: &str, value: &str, status: i32) -> bool {
+        of_kind(2, name, key, value, status)
+    }
+
+    fn of_kind(kind: i32, name: &str, key: &str, value: &str, status: i32) -> bool {
         let mut traces = TraceStore::new(10, 1 << 20);
         let mut span = sample::span(1, 1, 0);
-        span.name = name.into();
+        (span.kind, span.name) = (kind, name.into());
         span.attributes = vec![sample::text(key, value)];
         span.status = Some(Status { code: status, ..Status::default() });
         traces.insert(&sample::origin("a"), span).unwrap();
         is_poll(&traces.get(1).unwrap())
+    }
+
+    #[test]
+    fn what_a_consumer_asks_its_broker_is_a_poll_and_what_it_makes_of_a_message_is_none() {
+        assert!(of_kind(CLIENT, "receive notifications", OPERATION, "receive", 0));
+        assert!(!of_kind(CLIENT, "receive notifications", OPERATION, "receive", 2), "failed");
+        assert!(!of_kind(5, "process notifications", OPERATION, "process", 0));
+        // Of a consumer that handles a message in the same span.
+        assert!(!of_kind(5, "receive notifications", OPERATION, "receive", 0));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::query;
 use super::subject::{Comparison, FilterNumber, FilterSubject, Test};
 use super::tags::{self, WantedTag};
 use super::traces::{StoredSpan, StoredTrace};
-use crate::otlp::packed::{Attribute, SearchedPart, ValueRef};
+use crate::otlp::packed::{SearchedPart, SpanAttribute, ValueRef};
 
 /// The terms of a filter. An empty one finds everything.
 #[derive(Debug, Default)]
@@ -126,7 +126,7 @@ fn mentions(trace: &StoredTrace, word: &str) -> bool {
         })
 }
 
-fn says(attribute: Attribute<'_>, word: &str) -> bool {
+fn says(attribute: SpanAttribute<'_>, word: &str) -> bool {
     attribute.value().is_some_and(|value| value_holds(&value, word))
 }
 

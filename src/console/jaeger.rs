@@ -9,6 +9,8 @@ use actix_web::{HttpResponse, web};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::attributes;
@@ -69,11 +71,12 @@ fn by_ids(console: &Console, params: &Params<'_>) -> HttpResponse {
     let (found, missing): (Vec<_>, Vec<_>) =
         wanted.into_iter().map(|id| traces.get(id).ok_or(id)).partition(Result::is_ok);
     drop(traces);
-    let found: Vec<_> = found.into_iter().flatten().map(|trace| trace_json(&trace)).collect();
+    let found: Vec<_> = found.into_iter().flatten().collect();
     let no_trace = |id| json!({"msg": "trace not found", "traceID": trace_hex(id)});
     let errors: Vec<_> = missing.into_iter().filter_map(Result::err).map(no_trace).collect();
     let errors = if errors.is_empty() { Value::Null } else { errors.into() };
-    HttpResponse::Ok().json(answer(found.len(), found.into(), errors))
+    let told: Vec<_> = found.iter().map(|trace| TraceJson(trace)).collect();
+    HttpResponse::Ok().json(answer(told.len(), told, errors))
 }
 
 /// `GET /api/traces/{traceId}`
@@ -120,7 +123,8 @@ fn pair(text: &str) -> Option<(String, String)> {
 }
 
 fn traces_data(traces: &[Arc<StoredTrace>]) -> HttpResponse {
-    data(traces.len(), traces.iter().map(|trace| trace_json(trace)).collect())
+    let told: Vec<_> = traces.iter().map(|trace| TraceJson(trace)).collect();
+    HttpResponse::Ok().json(answer(told.len(), told, Value::Null))
 }
 
 /// Jaeger's shape for what was found.
@@ -128,8 +132,18 @@ pub(super) fn data(total: usize, data: Value) -> HttpResponse {
     HttpResponse::Ok().json(answer(total, data, Value::Null))
 }
 
-fn answer(total: usize, data: Value, errors: Value) -> Value {
-    json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": errors})
+/// What every answer of Jaeger's is.
+#[derive(Serialize)]
+struct JaegerAnswer<T> {
+    data: T,
+    total: usize,
+    limit: usize,
+    offset: usize,
+    errors: Value,
+}
+
+fn answer<T: Serialize>(total: usize, data: T, errors: Value) -> JaegerAnswer<T> {
+    JaegerAnswer { data, total, limit: 0, offset: 0, errors }
 }
 
 /// Jaeger's shape for a failure.
@@ -138,8 +152,37 @@ pub(super) fn error(status: StatusCode, message: &str) -> HttpResponse {
     HttpResponse::build(status).json(answer(0, Value::Null, errors))
 }
 
-/// One trace: spans by start, and a process for every distinct resource.
-pub(super) fn trace_json(trace: &StoredTrace) -> Value {
+/// One trace: spans by start, and a process for every distinct resource. A span is decoded when it is written, and
+/// forgotten before the next one is.
+pub(super) struct TraceJson<'a>(pub(super) &'a StoredTrace);
+
+impl Serialize for TraceJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (first, processes) = processes(self.0);
+        let mut fields = to.serialize_map(None)?;
+        fields.serialize_entry("traceID", &trace_hex(self.0.id))?;
+        fields.serialize_entry("spans", &SpansJson(self.0, &first))?;
+        fields.serialize_entry("processes", &processes)?;
+        fields.serialize_entry("warnings", &Value::Null)?;
+        fields.end()
+    }
+}
+
+/// The spans of a trace, with the process of each of its origins.
+struct SpansJson<'a>(&'a StoredTrace, &'a [usize]);
+
+impl Serialize for SpansJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(trace, first) = self;
+        let mut ordered: Vec<&StoredSpan> = trace.spans.iter().map(Arc::as_ref).collect();
+        ordered.sort_by_key(|kept| (kept.start, std::cmp::Reverse(kept.end)));
+        let process = |kept: &StoredSpan| format!("p{}", first[kept.origin] + 1);
+        to.collect_seq(ordered.into_iter().map(|kept| span_json(trace, kept, process(kept))))
+    }
+}
+
+/// Which of its origins stands for each, by the resource, and those as Jaeger's processes.
+fn processes(trace: &StoredTrace) -> (Vec<usize>, Value) {
     let same = |a: &usize, b: &usize| trace.origins[*a].resource == trace.origins[*b].resource;
     let first: Vec<usize> =
         (0..trace.origins.len()).map(|i| (0..i).find(|j| same(&i, j)).unwrap_or(i)).collect();
@@ -152,11 +195,7 @@ pub(super) fn trace_json(trace: &StoredTrace) -> Value {
             (format!("p{}", i + 1), json!({"serviceName": origin.service, "tags": tags}))
         })
         .collect();
-    let mut ordered: Vec<&StoredSpan> = trace.spans.iter().map(Arc::as_ref).collect();
-    ordered.sort_by_key(|kept| (kept.start, std::cmp::Reverse(kept.end)));
-    let process = |kept: &StoredSpan| format!("p{}", first[kept.origin] + 1);
-    let spans: Vec<_> = ordered.into_iter().map(|kept| span_json(trace, kept, process(kept))).collect();
-    json!({"traceID": trace_hex(trace.id), "spans": spans, "processes": processes, "warnings": null})
+    (first, processes.into())
 }
 
 fn span_json(trace: &StoredTrace, kept: &StoredSpan, process: String) -> Value {

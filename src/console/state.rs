@@ -82,7 +82,7 @@ impl Console {
     pub(super) fn new(config: &ConsoleConfig, otlp_grpc_port: Option<u16>) -> anyhow::Result<Self> {
         let max_bytes = config.max_memory_mib.saturating_mul(1 << 20);
         // A fixed share each: a flood of log lines must not push out the traces.
-        let (for_logs, for_metrics) = (max_bytes / 4, max_bytes / 4);
+        let (for_logs, for_metrics) = (max_bytes / 16 * 3, max_bytes / 16 * 3);
         let for_traces = max_bytes - for_logs - for_metrics;
         // A quarter of the traces' share is for those that are not decided.
         let for_waiting = if config.keep.is_some() { for_traces / 4 } else { 0 };

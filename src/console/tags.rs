@@ -4,7 +4,7 @@
 use super::attributes::text_of;
 use super::query;
 use super::traces::{StoredSpan, StoredTrace};
-use crate::otlp::packed::{Attribute, ValueRef};
+use crate::otlp::packed::{SpanAttribute, ValueRef};
 
 /// A tag that is asked for.
 pub(super) struct WantedTag<'a> {
@@ -22,7 +22,7 @@ impl WantedTag<'_> {
         let origin = trace.origin(kept);
         let status = query::status(kept).unwrap_or_default();
         if let Some(key) = self.key.strip_prefix("resource.") {
-            let attributes = origin.resource.attributes.iter().map(Attribute::from);
+            let attributes = origin.resource.attributes.iter().map(SpanAttribute::from);
             return Self { key, ..*self }.among(attributes);
         }
         match self.key {
@@ -53,7 +53,7 @@ impl WantedTag<'_> {
         !value.is_empty() && self.same(value, self.value)
     }
 
-    fn among<'a>(&self, mut attributes: impl Iterator<Item = Attribute<'a>>) -> bool {
+    fn among<'a>(&self, mut attributes: impl Iterator<Item = SpanAttribute<'a>>) -> bool {
         let first = attributes.find(|attribute| match self.any_case {
             true => attribute.is_in_any_case(self.key),
             false => attribute.is(self.key),
@@ -83,12 +83,12 @@ impl WantedTag<'_> {
 fn in_any_place(
     trace: &StoredTrace,
     kept: &StoredSpan,
-    are: &mut dyn FnMut(&mut dyn Iterator<Item = Attribute<'_>>) -> bool,
+    are: &mut dyn FnMut(&mut dyn Iterator<Item = SpanAttribute<'_>>) -> bool,
 ) -> bool {
     let (origin, span) = (trace.origin(kept), &kept.span);
     are(&mut span.attributes())
-        || are(&mut origin.scope.attributes.iter().map(Attribute::from))
-        || are(&mut origin.resource.attributes.iter().map(Attribute::from))
+        || are(&mut origin.scope.attributes.iter().map(SpanAttribute::from))
+        || are(&mut origin.resource.attributes.iter().map(SpanAttribute::from))
         || span.events().any(|event| are(&mut event.attributes()))
         || span.links().any(|link| are(&mut link.attributes()))
 }
@@ -102,12 +102,12 @@ pub(super) fn any_value(
     is: &mut dyn FnMut(&ValueRef<'_>) -> bool,
 ) -> bool {
     let origin = trace.origin(kept);
-    let mut named = |key: &str, attributes: &mut dyn Iterator<Item = Attribute<'_>>| {
+    let mut named = |key: &str, attributes: &mut dyn Iterator<Item = SpanAttribute<'_>>| {
         let of_key = attributes.filter(|attribute| attribute.is_in_any_case(key));
         of_key.filter_map(|attribute| attribute.value()).any(|value| is(&value))
     };
     if let Some(key) = key.strip_prefix("resource.") {
-        return named(key, &mut origin.resource.attributes.iter().map(Attribute::from));
+        return named(key, &mut origin.resource.attributes.iter().map(SpanAttribute::from));
     }
     if in_any_place(trace, kept, &mut |attributes| named(key, attributes)) {
         return true;

@@ -97,6 +97,11 @@ impl TraceStore {
         Self { max_spans, max_bytes, traces, order, next: 0, stats }
     }
 
+    /// Most spans, and most bytes of them.
+    pub(super) fn bounds(&self) -> (usize, usize) {
+        (self.max_spans, self.max_bytes)
+    }
+
     /// One trace as it is now.
     pub(super) fn get(&self, id: TraceId) -> Option<Arc<StoredTrace>> {
         self.traces.get(&id).cloned()

@@ -85,7 +85,8 @@ pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> 
     let Some(trace) = console.trace(id) else {
         return jaeger::error(StatusCode::NOT_FOUND, "trace not found");
     };
-    let (trace, path) = (jaeger::trace_json(&trace), critical::path(&trace));
+    let path = critical::path(&trace);
+    let trace = serde_json::to_string(&jaeger::TraceJson(&trace)).unwrap_or_else(|_| "null".to_owned());
     let segment = |s: &critical::PathSegment| json!({"spanID": span_hex(s.span), "startTime": s.start / 1_000, "duration": (s.end - s.start) as f64 / 1e3});
     let path: Vec<_> = path.iter().map(segment).collect();
     let filter = LogFilter { traces: [id].into(), limit: LOGS_OF_A_TRACE, ..LogFilter::default() };
@@ -98,9 +99,9 @@ pub(super) async fn view(console: web::Data<Console>, id: web::Path<String>) -> 
 
 /// `GET /api/overview`: the services with their rates, what came in, what was kept and what was not.
 pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
-    let (spans, traces) = {
+    let (spans, (max_spans, max_bytes), traces) = {
         let store = console.traces();
-        (store.stats, store.all())
+        (store.stats, store.bounds(), store.all())
     };
     let logs = {
         let logs = console.logs();
@@ -129,7 +130,8 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         "seen": seen,
         "traces": {"received": spans.received + not_stored, "rejected": spans.rejected, "kept": spans.spans,
             "evicted": spans.evicted_spans, "keptTraces": traces.len(),
-            "evictedTraces": spans.evicted_traces, "bytes": spans.bytes + waiting},
+            "evictedTraces": spans.evicted_traces, "bytes": spans.bytes + waiting,
+            "maxSpans": max_spans, "maxBytes": max_bytes},
         "logs": logs,
         "metrics": metrics,
         "keep": sampler.as_deref().map(TailSampler::json),

@@ -3,9 +3,10 @@
 //! The handles are looked up once, when relay or worker begin, and not again for each message: begin
 //! them after the recorder is installed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use uuid::Uuid;
 
 use super::Depth;
 use crate::schema::{QueueUse, names};
@@ -55,6 +56,7 @@ impl RelayMetrics {
 
 /// Metrics of the worker.
 pub(super) struct WorkerMetrics {
+    age: Histogram,
     duration: Histogram,
     failed: Counter,
     success: Counter,
@@ -66,12 +68,22 @@ impl WorkerMetrics {
     pub(super) fn new() -> Self {
         let processed = |status: &'static str| counter!(names::QUEUE_PROCESSED, "status" => status);
         Self {
+            age: histogram!(names::QUEUE_AGE),
             duration: histogram!(names::NOTIFICATION_DURATION),
             failed: counter!(names::NOTIFICATIONS_FAILED),
             success: processed("success"),
             retried: processed("retried"),
             dead: processed("dead"),
         }
+    }
+
+    /// A message is tried for the first time. Its id says when it was made, if it is a UUID of version 7 (RFC 9562, section
+    /// 5.7); where the clocks of two machines disagree, none is younger than new.
+    pub(super) fn tried(&self, id: &str, now: SystemTime) {
+        let made = Uuid::parse_str(id).ok().and_then(|id| id.get_timestamp());
+        let Some((seconds, nanos)) = made.map(|made| made.to_unix()) else { return };
+        let made = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        self.age.record(now.duration_since(made).unwrap_or_default().as_secs_f64());
     }
 
     /// A handler ran.
@@ -98,5 +110,29 @@ pub(super) fn depth(depth: Depth, side: QueueUse) {
     gauge!(names::QUEUE_LAG).set(depth.waiting as f64);
     if side == QueueUse::Consumes {
         gauge!(names::QUEUE_DEAD).set(depth.dead as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::with_local_recorder;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_as_old_as_its_id_says_never_younger_than_new_and_of_no_age_without() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_700_000_000, 0)).to_string();
+        with_local_recorder(&recorder, || {
+            let metrics = WorkerMetrics::new();
+            metrics.tried(&id, made + Duration::from_millis(2_500));
+            metrics.tried(&id, made - Duration::from_secs(9));
+            metrics.tried("m-1", made);
+        });
+        let page = recorder.handle().render();
+        assert!(page.contains("queue_message_age_seconds_sum 2.5\n"), "{page}");
+        assert!(page.contains("queue_message_age_seconds_count 2\n"), "{page}");
     }
 }

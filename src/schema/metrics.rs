@@ -22,6 +22,7 @@ pub mod names {
     pub const NOTIFICATIONS_FAILED: &str = "notifications_failed_total";
     pub const NOTIFICATION_DURATION: &str = "notification_processing_duration_ms";
     pub const QUEUE_PROCESSED: &str = "queue_messages_processed_total";
+    pub const QUEUE_AGE: &str = "queue_message_age_seconds";
     pub const QUEUE_LAG: &str = "queue_consumer_lag";
     pub const QUEUE_DEAD: &str = "queue_dead_letters";
     pub const ALERTS_RECEIVED: &str = "alerts_received_total";
@@ -40,7 +41,6 @@ pub mod names {
     pub const BATCHES_FAILED: &str = "telemetry_batches_failed_total";
     pub const LOG_LINES_DROPPED: &str = "telemetry_log_lines_dropped_total";
     pub const RUNTIME_WORKERS: &str = "runtime_tokio_workers";
-    pub const RUNTIME_TASKS: &str = "runtime_tokio_alive_tasks";
     pub const FAULT_ACTIVE: &str = "fault_active";
     pub const BUILD_INFO: &str = "build_info";
     pub const PROCESS_CPU: &str = "process_cpu_seconds_total";
@@ -105,6 +105,9 @@ const HTTP_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.5, 2.5, 5.5, 10.5];
 const DB_SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.5, 5.5];
 const QUEUE_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.5, 5.5];
+/// From a message that waited for nothing to one that waited for a broker to come back.
+const AGE_SECONDS: &[f64] =
+    &[0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.5, 5.5, 15.5, 60.5, 300.5, 1800.5];
 const USD: &[f64] = &[5.5, 10.5, 25.5, 50.5, 100.5, 250.5, 500.5, 1000.5, 2500.5, 5000.5, 10000.5];
 const MILLISECONDS: &[f64] = &[0.5, 1.5, 2.5, 5.5, 10.5, 25.5, 50.5, 100.5, 250.5, 500.5, 1000.5, 5000.5];
 
@@ -205,6 +208,14 @@ pub static METRICS: &[Metric] = &[
         NOTIFY,
         &[Label { key: "status", values: &["success", "retried", "dead"] }],
     ),
+    histogram(
+        names::QUEUE_AGE,
+        "s",
+        "Age of a message when it is first tried, since it was stored with its order",
+        NOTIFY,
+        &[],
+        AGE_SECONDS,
+    ),
     gauge(names::QUEUE_LAG, "{message}", "Messages waiting in the queue", QUEUES, &[]),
     gauge(names::QUEUE_DEAD, "{message}", "Messages in the dead-letter queue", NOTIFY, &[]),
     counter(
@@ -295,7 +306,6 @@ pub static METRICS: &[Metric] = &[
         &[],
     ),
     gauge(names::RUNTIME_WORKERS, "{thread}", "Worker threads of the HTTP server", ALL, &[]),
-    gauge(names::RUNTIME_TASKS, "{task}", "Tasks alive on the main runtime", ALL, &[]),
     gauge(
         names::FAULT_ACTIVE,
         "1",

@@ -162,6 +162,7 @@ pub static OTLP_METRICS: &[OtlpMetric] = &[
         .fixed(PROCESS)
         .divisor(1000.0),
     row(names::QUEUE_PROCESSED, "messaging.client.consumed.messages", "{message}", Sum).fixed(PROCESS),
+    row(names::QUEUE_AGE, "queue.message.age", "s", Histogram),
     row(names::QUEUE_LAG, "queue.consumer.lag", "{message}", Gauge),
     row(names::QUEUE_DEAD, "queue.dead_letters", "{message}", Gauge),
     row(names::ALERTS_RECEIVED, "alerts.received", "{alert}", Sum),
@@ -192,7 +193,6 @@ pub static OTLP_METRICS: &[OtlpMetric] = &[
     row(names::BATCHES_FAILED, "telemetry.batches.failed", "{batch}", Sum),
     row(names::LOG_LINES_DROPPED, "telemetry.log_lines.dropped", "{line}", Sum),
     row(names::RUNTIME_WORKERS, "runtime.tokio.workers", "{thread}", Gauge),
-    row(names::RUNTIME_TASKS, "runtime.tokio.alive_tasks", "{task}", Gauge),
     row(names::FAULT_ACTIVE, "fault.active", "{fault}", Gauge),
     row(names::BUILD_INFO, "build.info", "{build}", Gauge),
     row(names::PROCESS_CPU, "process.cpu.time", "s", ObservedSum),

@@ -98,6 +98,9 @@ fn a_trace_from(archives: &Path, libraries: bool) -> (Lab, tempfile::TempDir, St
     }
     let base = free_port_base();
     let program = Path::new("/").join(unpacked.file_name().unwrap()).join("o11y-lab");
+    // What is only checked in a debug build (clap's arguments are) shows where there is none.
+    let settings = run(in_a_root(&root).arg(&program).args(["doctor", "--settings", "up"]));
+    assert!(settings.contains("--port-base"), "{settings}");
     let mut command = in_a_root(&root);
     command.arg(program).args(["up", "--port-base", &base.to_string(), "--data-dir", "/data/lab"]);
     let lab = Lab::adopt(Process::spawn(command), &data.join("lab"), base);

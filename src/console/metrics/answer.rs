@@ -36,7 +36,7 @@ pub(in crate::console) async fn list(console: web::Data<Console>, pairs: Pairs) 
         Ok(limit) => limit,
         Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
     };
-    let words: Vec<_> = params.get("text").unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
+    let words = words(&params);
     let mut found: BTreeMap<(String, String, &str, String), MetricEntry> = BTreeMap::new();
     // Searched without the lock.
     let mut all = Vec::new();
@@ -55,6 +55,11 @@ pub(in crate::console) async fn list(console: web::Data<Console>, pairs: Pairs) 
         })
         .collect();
     HttpResponse::Ok().json(json!({"metrics": metrics, "matched": found.len()}))
+}
+
+/// What is searched for, in lower case.
+fn words(params: &Params<'_>) -> Vec<String> {
+    params.get("text").unwrap_or("").split_whitespace().map(str::to_lowercase).collect()
 }
 
 /// One metric of one service in the list.
@@ -94,7 +99,18 @@ impl ListedSeries {
     fn mentions(&self, words: &[String]) -> bool {
         let instrument = &self.instrument;
         let texts = [&instrument.name, &instrument.description, &self.origin.service, &*self.attributes];
-        words.iter().all(|word| texts.iter().any(|text| text.to_lowercase().contains(word)))
+        let has = |word: &String| texts.iter().any(|text| text.to_lowercase().contains(word));
+        words.iter().all(|word| has(word) || self.has_attribute(word))
+    }
+
+    /// Whether a word is `key=value`, each a part of an attribute's.
+    fn has_attribute(&self, word: &str) -> bool {
+        let Some((key, value)) = word.split_once('=') else { return false };
+        let own: Map<String, Value> = serde_json::from_str(&self.attributes).unwrap_or_default();
+        own.iter().any(|(name, said)| {
+            let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+            name.to_lowercase().contains(key) && said.to_lowercase().contains(value)
+        })
     }
 }
 
@@ -102,8 +118,8 @@ fn is_of(origin: &Origin, params: &Params<'_>) -> bool {
     params.get("service").is_none_or(|name| origin.service == name)
 }
 
-/// `GET /api/metrics/{name}?service=&since=&limit=`: `{"name":…,"series":[…],"matched":N}`, those with the newest
-/// points first. `since` is a duration back from now or a time (RFC 3339).
+/// `GET /api/metrics/{name}?service=&text=&since=&limit=`: `{"name":…,"series":[…],"matched":N}`, the busiest first, those
+/// without a point last. `since` is a duration back from now or a time (RFC 3339).
 pub(in crate::console) async fn metric(
     console: web::Data<Console>,
     name: web::Path<String>,
@@ -115,9 +131,11 @@ pub(in crate::console) async fn metric(
         Ok(asked) => asked,
         Err(why) => return jaeger::error(StatusCode::BAD_REQUEST, &why),
     };
+    let words = words(&params);
     let of = |series: &StoredSeries| series.instrument.name == *name && is_of(&series.origin, &params);
-    let (matched, chosen) = console.metrics().find(limit, MOST_POINTS, of);
-    if matched == 0 {
+    let wanted = |series: &StoredSeries| of(series) && ListedSeries::of(series).mentions(&words);
+    let (matched, chosen) = console.metrics().find(since, limit, MOST_POINTS, wanted);
+    if matched == 0 && (words.is_empty() || console.metrics().find(since, 0, 0, of).0 == 0) {
         return jaeger::error(StatusCode::NOT_FOUND, "metric not found");
     }
     // Rendered without the lock.

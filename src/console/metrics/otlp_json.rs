@@ -16,7 +16,7 @@ const CUMULATIVE: i32 = 2;
 impl Console {
     /// Every series as it is now, a message each.
     pub(in crate::console) fn resource_metrics(&self) -> impl Iterator<Item = String> + use<> {
-        let (_, series) = self.metrics().find(usize::MAX, usize::MAX, |_| true);
+        let (_, series) = self.metrics().find(0, usize::MAX, usize::MAX, |_| true);
         series.into_iter().map(|series| message(&series).to_string())
     }
 }

@@ -6,13 +6,14 @@ const SENT: &str = "messaging.client.sent.messages";
 const CONSUMED: &str = "messaging.client.consumed.messages";
 const PROCESS: &str = "messaging.process.duration";
 const OUTBOX: &str = "queue.outbox.pending";
+const AGE: &str = "queue.message.age";
 const LAG: &str = "queue.consumer.lag";
 const DEAD: &str = "queue.dead_letters";
 const DATABASE: &str = "db.client.operation.duration";
 const POOL: &str = "db.client.connection.count";
 const CPU: &str = "process.cpu.time";
 const MEMORY: &str = "process.memory.usage";
-const TASKS: &str = "runtime.tokio.alive_tasks";
+const THREADS: &str = "process.thread.count";
 const DROPPED: &str = "telemetry.items.dropped";
 const LOST: &str = "telemetry.items.lost";
 
@@ -158,6 +159,13 @@ pub(super) static PANELS: &[Panel] = &[
         ],
     ),
     panel(
+        "age",
+        "Age of messages, p95",
+        "s",
+        "since they were stored with their order until they were first tried, over a minute: the upper bound of the bucket",
+        &[source(AGE, &[], Figure::Quantile(0.95))],
+    ),
+    panel(
         "processing",
         "Processing of a message, p95",
         "s",
@@ -189,7 +197,7 @@ pub(super) static PANELS: &[Panel] = &[
         &[source(CPU, &[], Figure::Rate)],
     ),
     panel("memory", "Memory", "By", "resident, shared pages included", &[source(MEMORY, &[], Figure::Value)]),
-    panel("tasks", "Tasks", "{task}", "alive on the main runtime", &[source(TASKS, &[], Figure::Value)]),
+    panel("threads", "Threads", "{thread}", "of the process", &[source(THREADS, &[], Figure::Value)]),
     panel(
         "telemetry",
         "Telemetry lost",

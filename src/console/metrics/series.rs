@@ -216,6 +216,18 @@ impl StoredSeries {
         (!point.fresh && (!grows || before.goes_on(point.start, &point.value))).then_some(before)
     }
 
+    /// How much came since a time, of what grows; 0 of anything else, nothing where no point came.
+    pub(super) fn came_since(&self, from: u64) -> Option<f64> {
+        let last = self.latest().filter(|last| last.time >= from)?;
+        if !self.instrument.kind.grows() {
+            return Some(0.0);
+        }
+        let now = last.value.counted();
+        let then = self.before(from).map_or(0.0, |before| before.value.counted());
+        // Less than before counts anew.
+        Some(if then <= now { now - then } else { now })
+    }
+
     /// The last point before a time, to count from.
     pub(super) fn before(&self, time: u64) -> Option<&StoredPoint> {
         let earlier = |points: &'_ VecDeque<StoredPoint>| points.iter().rposition(|point| point.time < time);

@@ -67,25 +67,29 @@ impl MetricStore {
         self.origins.iter().map(|(_, origin)| origin.service.clone()).collect()
     }
 
-    /// How many series are wanted, and copies of those with the newest points: at most so many series, and
-    /// after the first at most so many points. Their large points are shared.
+    /// How many series are wanted, and copies of the busiest since a time, those without a point since then last: at most
+    /// so many series, and after the first at most so many points. Their large points are shared.
     pub(super) fn find(
         &self,
+        since: u64,
         limit: usize,
         most_points: usize,
         wanted: impl Fn(&StoredSeries) -> bool,
     ) -> (usize, Vec<StoredSeries>) {
-        let mut found: Vec<_> = self.series.values().filter(|series| wanted(series)).collect();
-        found.sort_unstable_by(|a, b| {
+        let wanted = self.series.values().filter(|series| wanted(series));
+        let mut found: Vec<_> = wanted.map(|series| (series.came_since(since), series)).collect();
+        found.sort_unstable_by(|(came, a), (more, b)| {
             let (first, second) = ((&a.origin.service, &a.attributes), (&b.origin.service, &b.attributes));
-            b.updated.cmp(&a.updated).then_with(|| first.cmp(&second))
+            let busy = |came: &Option<f64>| came.unwrap_or(-1.0);
+            busy(more).total_cmp(&busy(came)).then_with(|| first.cmp(&second))
         });
         let mut points = 0;
-        let chosen = found.iter().take(limit).enumerate().take_while(|(place, series)| {
-            points += series.fine.len() + series.coarse.len();
-            *place == 0 || points <= most_points
-        });
-        (found.len(), chosen.map(|(_, series)| (*series).clone()).collect())
+        let chosen =
+            found.iter().map(|(_, series)| series).take(limit).enumerate().take_while(|(place, series)| {
+                points += series.fine.len() + series.coarse.len();
+                *place == 0 || points <= most_points
+            });
+        (found.len(), chosen.map(|(_, series)| (**series).clone()).collect())
     }
 
     /// Removes the series of a service, or all; how many.

@@ -48,7 +48,7 @@ impl Timed {
     }
 
     fn all(&self) -> Vec<StoredSeries> {
-        self.store.find(usize::MAX, usize::MAX, |_| true).1
+        self.store.find(0, usize::MAX, usize::MAX, |_| true).1
     }
 
     /// Fine and coarse points of all series.
@@ -141,20 +141,25 @@ fn a_point_far_ahead_of_the_clock_is_refused_so_that_right_ones_are_still_taken(
 }
 
 #[test]
-fn an_answer_has_the_newest_series_and_the_first_one_however_many_points_it_has() {
+fn an_answer_has_the_busiest_series_and_the_first_one_however_many_points_it_has() {
     let mut timed = Timed::new(10, 1 << 20);
-    for series in 0..4 {
+    let began = timed.now;
+    for (series, count) in [(1, 5), (0, 9), (2, 7), (3, 1)] {
         timed.now += 20 * SECOND;
-        timed.push(series, 1).unwrap();
+        timed.push(series, count).unwrap();
     }
     // Two points each, a fine and a coarse one.
-    let found = |limit, points| {
-        let (matched, chosen) = timed.store.find(limit, points, |series| &*series.attributes != "{\"n\":3}");
+    let found_since = |since, limit, points| {
+        let (matched, chosen) =
+            timed.store.find(since, limit, points, |series| &*series.attributes != "{\"n\":3}");
         (matched, chosen.iter().map(|series| series.attributes.to_string()).collect::<Vec<_>>())
     };
+    let found = |limit, points| found_since(0, limit, points);
     let names = |of: &[usize]| of.iter().map(|n| json!({"n": n}).to_string()).collect::<Vec<_>>();
-    assert_eq!(found(9, 100), (3, names(&[2, 1, 0])));
-    assert_eq!(found(9, 4), (3, names(&[2, 1])));
-    assert_eq!(found(1, 100), (3, names(&[2])));
-    assert_eq!(found(9, 0), (3, names(&[2])));
+    assert_eq!(found(9, 100), (3, names(&[0, 2, 1])));
+    assert_eq!(found(9, 4), (3, names(&[0, 2])));
+    assert_eq!(found(1, 100), (3, names(&[0])));
+    assert_eq!(found(9, 0), (3, names(&[0])));
+    // The one without a point since then is the last.
+    assert_eq!(found_since(began + 50 * SECOND, 9, 100), (3, names(&[2, 0, 1])));
 }

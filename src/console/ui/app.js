@@ -71,6 +71,7 @@ async function ingest() {
     part("kept", kept),
     part("received", `${plural(now.traces.received, "span")}, ${plural(now.logs.received, "line")}, ${plural(now.metrics.received, "data point")}`),
     part("spans", lost(now.traces), "evicted: pushed out by newer ones; rejected: invalid or too many"),
+    ...(now.traces.evicted > 0 ? [part("full", fullest(now.traces), "the oldest traces make room for new ones")] : []),
     part("lines", lost(now.logs)),
     part("data points", `${count(now.metrics.rejected)} rejected`, "invalid, too old, or of too many series"),
     part("memory", `${mebibytes(now.traces.bytes + now.logs.bytes + now.metrics.bytes)} of ${mebibytes(now.maxBytes)}`),
@@ -80,6 +81,11 @@ async function ingest() {
     ...sampled(now.keep, part),
     ...sentOn(now.forward, part),
   );
+}
+
+// Which bound of the traces the newest ones push the oldest out by.
+function fullest({ kept, maxSpans, bytes, maxBytes }) {
+  return kept / maxSpans > bytes / maxBytes ? `${count(maxSpans)} spans (--max-spans)` : `${mebibytes(maxBytes)} for traces (5/8 of --max-memory-mib)`;
 }
 
 // Which traces are kept, where that is a part.

@@ -109,18 +109,19 @@ export function metricsView(root, { setQuery }) {
     // A table that is read, or a dot that has the focus, is not taken away.
     if (detail.querySelector("details[open]") && detail.dataset.shows === shows()) return;
     if (detail.contains(document.activeElement) && detail.dataset.shows === shows()) return;
-    const found = await getJson(`/api/metrics/${encodeURIComponent(asked.name)}`, { service: asked.of, since: asked.since || "15m", limit: 24 }).catch(() => null);
+    const found = await getJson(`/api/metrics/${encodeURIComponent(asked.name)}`, { service: asked.of, text: asked.text, since: asked.since || "15m", limit: 24 }).catch(() => null);
     if (!found) return detail.replaceChildren(empty("No such metric", h("p", {}, "It is not kept here any more.")));
     const [first] = found.series;
+    if (!first) return detail.replaceChildren(empty("No such series", h("p", {}, "No series of this metric has that text.")));
     detail.dataset.shows = shows();
     detail.replaceChildren(...[h("p", {}, link(`/metrics?${new URLSearchParams(Object.entries({ ...asked, name: "", of: "" }).filter(([, value]) => value))}`, { "data-testid": "to-board" }, "← all charts")), h("h2", {}, found.name), h("p", { class: "note" }, [first.description, WORDS[first.kind] ?? first.kind, first.unit && `in ${first.unit}`, `sent as ${first.temporality}`].filter(Boolean).join(" · ")),
       isHistogram(first) && legend(linesOf(first)),
       isHistogram(first) && h("p", { class: "note" }, "upper bounds of buckets, of what came since the point before"),
       ...found.series.map((series) => seriesCard(found.name, series)),
-      found.matched > found.series.length && h("p", { class: "note" }, `${found.series.length} of ${found.matched} series, those with the newest points`)].filter(Boolean));
+      found.matched > found.series.length && h("p", { class: "note" }, `${found.series.length} of ${found.matched} series, the busiest; a text like status_code=200 above finds others`)].filter(Boolean));
   }
 
-  const shows = () => [asked.name, asked.of, asked.since].join("\n");
+  const shows = () => [asked.name, asked.of, asked.since, asked.text].join("\n");
 
   function nothing() {
     return asked.service || asked.text

@@ -63,7 +63,8 @@ function selfTime({ span, children }) {
   let covered = 0;
   let reached = from;
   for (const [start, end] of times) {
-    if (end <= reached) continue;
+    // One that begins after its parent's end, as a consumer does, covers nothing of it.
+    if (end <= Math.max(start, reached)) continue;
     covered += end - Math.max(start, reached);
     reached = end;
   }

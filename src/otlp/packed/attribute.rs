@@ -7,11 +7,11 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message as _;
 
 use super::utf8;
-use super::wire::{WireValue, checked};
+use super::wire::{PackedValue, checked};
 
 /// A key with its value, read when asked for.
 #[derive(Clone, Copy)]
-pub(crate) struct Attribute<'a> {
+pub(crate) struct SpanAttribute<'a> {
     key: &'a [u8],
     value: AttributeValue<'a>,
 }
@@ -33,15 +33,15 @@ pub(crate) enum ValueRef<'a> {
     Other(Cow<'a, Any>),
 }
 
-impl<'a> Attribute<'a> {
+impl<'a> SpanAttribute<'a> {
     /// Of the bytes of a `KeyValue` that were checked.
     #[inline]
     pub(super) fn packed(pair: &'a [u8]) -> Self {
         let (mut key, mut value) = ([].as_slice(), AttributeValue::Decoded(None));
         for field in checked(pair) {
             match field {
-                (1, WireValue::Bytes(bytes)) => key = bytes,
-                (2, WireValue::Bytes(bytes)) => value = AttributeValue::Packed(bytes),
+                (1, PackedValue::Bytes(bytes)) => key = bytes,
+                (2, PackedValue::Bytes(bytes)) => value = AttributeValue::Packed(bytes),
                 _ => {}
             }
         }
@@ -71,7 +71,7 @@ impl<'a> Attribute<'a> {
     }
 }
 
-impl<'a> From<&'a KeyValue> for Attribute<'a> {
+impl<'a> From<&'a KeyValue> for SpanAttribute<'a> {
     fn from(pair: &'a KeyValue) -> Self {
         let value = pair.value.as_ref().and_then(|value| value.value.as_ref());
         Self { key: pair.key.as_bytes(), value: AttributeValue::Decoded(value) }
@@ -83,10 +83,10 @@ impl<'a> ValueRef<'a> {
     #[inline]
     fn packed(value: &'a [u8]) -> Option<Self> {
         Some(match checked(value).next()? {
-            (1, WireValue::Bytes(text)) => Self::Text(utf8(text)),
-            (2, WireValue::Varint(flag)) => Self::Bool(flag != 0),
-            (3, WireValue::Varint(number)) => Self::Int(number as i64),
-            (4, WireValue::Fixed64(number)) => Self::Double(f64::from_bits(number)),
+            (1, PackedValue::Bytes(text)) => Self::Text(utf8(text)),
+            (2, PackedValue::Varint(flag)) => Self::Bool(flag != 0),
+            (3, PackedValue::Varint(number)) => Self::Int(number as i64),
+            (4, PackedValue::Fixed64(number)) => Self::Double(f64::from_bits(number)),
             _ => Self::Other(Cow::Owned(AnyValue::decode(value).ok()?.value?)),
         })
     }

@@ -11,9 +11,9 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::{DecodeError, Message as _};
 
-pub(crate) use attribute::{Attribute, ValueRef};
+pub(crate) use attribute::{SpanAttribute, ValueRef};
 use check::CheckedValues;
-use wire::{WireValue, checked, parts};
+use wire::{PackedValue, checked, parts};
 
 use super::fields::SPAN;
 use super::points::MetricItem;
@@ -104,8 +104,8 @@ impl PackedSpan {
         parts(&self.bytes, 15).next().map_or("", |status| text(status, 2))
     }
 
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = Attribute<'_>> {
-        parts(&self.bytes, 9).map(Attribute::packed)
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = SpanAttribute<'_>> {
+        parts(&self.bytes, 9).map(SpanAttribute::packed)
     }
 
     /// The value of the first attribute of this name.
@@ -115,7 +115,7 @@ impl PackedSpan {
 
     /// Values by their names, in one pass: of several names of one thing, that of the name that stands first.
     pub(crate) fn pick<const N: usize>(&self, things: [&[&str]; N]) -> [Option<ValueRef<'_>>; N] {
-        let mut found: [Option<(usize, Attribute<'_>)>; N] = [None; N];
+        let mut found: [Option<(usize, SpanAttribute<'_>)>; N] = [None; N];
         for attribute in self.attributes() {
             for (found, names) in found.iter_mut().zip(things) {
                 if let Some(rank) = names.iter().position(|name| attribute.is(name)) {
@@ -131,10 +131,10 @@ impl PackedSpan {
     /// Whatever a search for a text looks into, in one pass.
     pub(crate) fn searched(&self) -> impl Iterator<Item = SearchedPart<'_>> {
         checked(&self.bytes).filter_map(|field| match field {
-            (5, WireValue::Bytes(name)) => Some(SearchedPart::Text(utf8(name))),
-            (9, WireValue::Bytes(pair)) => Some(SearchedPart::Attribute(Attribute::packed(pair))),
-            (11, WireValue::Bytes(event)) => Some(SearchedPart::Event(PackedEvent(event))),
-            (15, WireValue::Bytes(status)) => Some(SearchedPart::Text(text(status, 2))),
+            (5, PackedValue::Bytes(name)) => Some(SearchedPart::Text(utf8(name))),
+            (9, PackedValue::Bytes(pair)) => Some(SearchedPart::Attribute(SpanAttribute::packed(pair))),
+            (11, PackedValue::Bytes(event)) => Some(SearchedPart::Event(PackedEvent(event))),
+            (15, PackedValue::Bytes(status)) => Some(SearchedPart::Text(text(status, 2))),
             _ => None,
         })
     }
@@ -162,7 +162,7 @@ impl PackedSpan {
 pub(crate) enum SearchedPart<'a> {
     /// The name, or what the status says.
     Text(&'a str),
-    Attribute(Attribute<'a>),
+    Attribute(SpanAttribute<'a>),
     Event(PackedEvent<'a>),
 }
 
@@ -175,8 +175,8 @@ impl<'a> PackedEvent<'a> {
         text(self.0, 2)
     }
 
-    pub(crate) fn attributes(self) -> impl Iterator<Item = Attribute<'a>> {
-        parts(self.0, 3).map(Attribute::packed)
+    pub(crate) fn attributes(self) -> impl Iterator<Item = SpanAttribute<'a>> {
+        parts(self.0, 3).map(SpanAttribute::packed)
     }
 }
 
@@ -194,8 +194,8 @@ impl<'a> PackedLink<'a> {
         parts(self.0, 2).next().map_or(0, check::span_id)
     }
 
-    pub(crate) fn attributes(self) -> impl Iterator<Item = Attribute<'a>> {
-        parts(self.0, 4).map(Attribute::packed)
+    pub(crate) fn attributes(self) -> impl Iterator<Item = SpanAttribute<'a>> {
+        parts(self.0, 4).map(SpanAttribute::packed)
     }
 }
 

@@ -55,7 +55,7 @@ fn decoded(attributes: &[KeyValue]) -> Vec<(String, Option<Any>)> {
     attributes.iter().map(|pair| (pair.key.clone(), value(pair))).collect()
 }
 
-fn read<'a>(attributes: impl Iterator<Item = Attribute<'a>>) -> Vec<(String, Option<Any>)> {
+fn read<'a>(attributes: impl Iterator<Item = SpanAttribute<'a>>) -> Vec<(String, Option<Any>)> {
     let any = |value: ValueRef<'_>| match value {
         ValueRef::Text(text) => Any::StringValue(text.to_owned()),
         ValueRef::Bool(flag) => Any::BoolValue(flag),

@@ -2,7 +2,7 @@
 
 /// The value of a field.
 #[derive(Clone, Copy)]
-pub(super) enum WireValue<'a> {
+pub(super) enum PackedValue<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -16,21 +16,21 @@ pub(super) struct WireFields<'a>(pub(super) &'a [u8]);
 impl<'a> WireFields<'a> {
     /// Number and value of the next field; `Some(None)` at the end, `None` for what is no field.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Option<(u64, WireValue<'a>)>> {
+    pub(super) fn next(&mut self) -> Option<Option<(u64, PackedValue<'a>)>> {
         if self.0.is_empty() {
             return Some(None);
         }
         let key = self.varint()?;
         let value = match key & 7 {
-            0 => WireValue::Varint(self.varint()?),
-            1 => WireValue::Fixed64(u64::from_le_bytes(self.array()?)),
+            0 => PackedValue::Varint(self.varint()?),
+            1 => PackedValue::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
                 let length = usize::try_from(self.varint()?).ok()?;
                 let (value, rest) = self.0.split_at_checked(length)?;
                 self.0 = rest;
-                WireValue::Bytes(value)
+                PackedValue::Bytes(value)
             }
-            5 => self.array::<4>().map(|_| WireValue::Fixed32)?,
+            5 => self.array::<4>().map(|_| PackedValue::Fixed32)?,
             _ => return None,
         };
         Some(Some((key >> 3, value)))
@@ -68,7 +68,7 @@ impl<'a> WireFields<'a> {
 
 /// The fields of a message that was checked; where it is wrong all the same, those before.
 #[inline]
-pub(super) fn checked(message: &[u8]) -> impl Iterator<Item = (u64, WireValue<'_>)> {
+pub(super) fn checked(message: &[u8]) -> impl Iterator<Item = (u64, PackedValue<'_>)> {
     let mut fields = WireFields(message);
     std::iter::from_fn(move || fields.next().flatten())
 }
@@ -77,7 +77,7 @@ pub(super) fn checked(message: &[u8]) -> impl Iterator<Item = (u64, WireValue<'_
 #[inline]
 pub(super) fn parts(message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
     checked(message).filter_map(move |field| match field {
-        (found, WireValue::Bytes(part)) if found == number => Some(part),
+        (found, PackedValue::Bytes(part)) if found == number => Some(part),
         _ => None,
     })
 }

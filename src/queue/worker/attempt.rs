@@ -100,6 +100,9 @@ impl Attempts {
             // Effects are told apart by it: the second one without would be taken for done.
             return failed("poison_message", "the message has no id".to_owned(), false);
         }
+        if delivery.attempt <= 1 {
+            self.metrics.tried(&delivery.message.id, SystemTime::now());
+        }
         let started = Instant::now();
         // A panic is one message's failure, not the worker's end.
         let handling =

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub(super) use base2::Base2Histogram;
@@ -43,8 +42,6 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub struct Recorder {
     handle: PrometheusHandle,
     observations: Observations,
-    /// The main runtime; a page is rendered on a worker's.
-    runtime: tokio::runtime::Handle,
 }
 
 impl Recorder {
@@ -73,7 +70,7 @@ impl Recorder {
         let handle = recorder.handle();
         let observing = ObservingRecorder::new(recorder);
         let observations = observing.observations();
-        Ok((observing, Self { handle, observations, runtime: tokio::runtime::Handle::current() }))
+        Ok((observing, Self { handle, observations }))
     }
 
     /// What is kept beside the numbers from now on: which observations become exemplars, and whether
@@ -101,7 +98,6 @@ impl Recorder {
     /// Observes what is only known when it is asked for.
     fn read_system(&self) {
         process::collect();
-        gauge!(names::RUNTIME_TASKS).set(self.runtime.metrics().num_alive_tasks() as f64);
     }
 }
 
@@ -142,7 +138,7 @@ pub async fn upkeep(recorder: Recorder, shutdown: Shutdown) {
 
 #[cfg(test)]
 impl Recorder {
-    /// One that is not the process's: for the thread that `local` lasts on. Only in a tokio runtime.
+    /// One that is not the process's: for the thread that `local` lasts on.
     pub(super) fn for_test() -> (impl metrics::Recorder, Self) {
         Self::build().unwrap()
     }
