@@ -89,8 +89,9 @@ fn start_traces() -> Result<SdkTracerProvider, Error> {
     let traces = traces.with_resource(resource.build()).build();
     global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_subscriber::registry()
-        // Without spans of the runtime's own. A filter compares beginnings: `lambda` would take them along.
-        .with(EnvFilter::try_new("off,lambda=info,lambda_runtime=off")?)
+        // Spans of this crate, whatever it is called, and none of the runtime's own. A filter compares beginnings: of a crate
+        // `lambda` it would take `lambda_runtime` along.
+        .with(EnvFilter::try_new(concat!("off,", env!("CARGO_CRATE_NAME"), "=info,lambda_runtime=off"))?)
         .with(tracing_opentelemetry::layer().with_tracer(traces.tracer("lambda")))
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .try_init()?;

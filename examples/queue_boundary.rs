@@ -90,7 +90,8 @@ fn start_traces() -> Result<SdkTracerProvider, Box<dyn Error>> {
     // Here reqwest has TLS without a provider of its cryptography; with its feature `rustls` leave this out.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exporter = SpanExporter::builder().with_http().build()?;
-    let resource = Resource::builder().with_service_name("orders").build();
+    let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "orders".to_owned());
+    let resource = Resource::builder().with_service_name(name).build();
     let traces = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_subscriber::registry()
@@ -108,17 +109,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(other) => return Err(format!("{other} is neither child nor link").into()),
     };
     let traces = start_traces()?;
+    let ran = run(mode).await;
+    // The spans last, however it ended: those of a failure are wanted most.
+    let (done, wait) = mpsc::channel();
+    std::thread::spawn(move || done.send(traces.shutdown()));
+    wait.recv_timeout(Duration::from_secs(3))??;
+    ran
+}
+
+/// Sends, handles and waits for SIGTERM or Ctrl-C.
+async fn run(mode: Mode) -> Result<(), Box<dyn Error>> {
     let mut stop = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     // Bounded: a sender waits for a consumer that is behind.
     let (queue, messages) = channel(16);
     let consumer = tokio::spawn(consume(messages, mode));
     let request = tracing::info_span!("POST /orders", otel.kind = "server");
     async { tokio::try_join!(send(&queue, "book"), send(&queue, "lamp")) }.instrument(request).await?;
-    stop.recv().await;
+    tokio::select! { _ = stop.recv() => {}, ended = tokio::signal::ctrl_c() => ended? }
     // The end, in this order: no more messages, what is there is handled, the spans of that are sent.
     drop(queue);
-    tokio::time::timeout(Duration::from_secs(10), consumer).await??;
-    let (done, wait) = mpsc::channel();
-    std::thread::spawn(move || done.send(traces.shutdown()));
-    Ok(wait.recv_timeout(Duration::from_secs(3))??)
+    Ok(tokio::time::timeout(Duration::from_secs(10), consumer).await??)
 }

@@ -1,7 +1,7 @@
 //! A service with its telemetry, to copy: SERVER spans that continue the caller's trace, a histogram by route, log
 //! records that belong to their span, all by OTLP, and a shutdown that loses none of it.
 //!
-//!     OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 PORT=8080 cargo run --example service
+//!     OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 PORT=8080 cargo run --example service     (HOST=0.0.0.0 in a container)
 //!
 //! The lab does it in full: [telemetry](../src/runtime/telemetry/mod.rs) (bounded memory, an exact count of what was
 //! lost), [root span](../src/runtime/http/root_span.rs), [requests](../src/runtime/http/observe.rs) (limits, errors,
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpServer, web};
 use opentelemetry::metrics::Histogram;
@@ -38,7 +39,9 @@ impl Telemetry {
     fn start(service: &'static str) -> Result<Self, Box<dyn Error>> {
         // Here reqwest has TLS without a provider of its cryptography; with its feature `rustls` leave this out.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let resource = Resource::builder().with_service_name(service).build();
+        // What is set by hand would hide what the operator sets.
+        let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| service.to_owned());
+        let resource = Resource::builder().with_service_name(name).build();
         let (spans, metrics) = (SpanExporter::builder().with_http(), MetricExporter::builder().with_http());
         let traces = SdkTracerProvider::builder().with_batch_exporter(spans.build()?);
         let traces = traces.with_resource(resource.clone()).build();
@@ -59,14 +62,19 @@ impl Telemetry {
         Ok(Self(traces, metrics, logs))
     }
 
-    /// Sends what is left, for no longer than `deadline`: a backend that hangs holds up no exit.
+    /// Sends what is left, for no longer than `deadline`: a backend that hangs holds up no exit. What could not be sent before
+    /// says the SDK, with its feature `internal-logs` and without `opentelemetry=off` on the layer for standard error.
     fn stop(self, deadline: Duration) {
         let (done, wait) = mpsc::channel();
         std::thread::spawn(move || {
-            let _ = (self.0.shutdown(), self.1.shutdown(), self.2.shutdown());
-            done.send(())
+            let ends = [self.0.shutdown(), self.1.shutdown(), self.2.shutdown()];
+            done.send(ends.into_iter().collect::<Result<Vec<_>, _>>())
         });
-        let _ = wait.recv_timeout(deadline);
+        match wait.recv_timeout(deadline) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => eprintln!("telemetry was lost: {error}"),
+            Err(_) => eprintln!("telemetry was lost: not sent within {deadline:?}"),
+        }
     }
 }
 
@@ -92,6 +100,12 @@ fn durations() -> &'static Histogram<f64> {
     })
 }
 
+/// Any word is a method in HTTP, and a client can send many: a label has the known ones (the conventions' `_OTHER`).
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
+}
+
 /// Around every request: its span, its observation. Labels are routes, never paths: ids make no series.
 async fn observe(
     request: ServiceRequest,
@@ -101,10 +115,10 @@ async fn observe(
     if route == "/health" {
         return next.call(request).await;
     }
-    let (method, began) = (request.method().to_string(), Instant::now());
+    let (method, began) = (known(request.method()), Instant::now());
     let span = tracing::info_span!(
         "request",
-        otel.name = format!("{method} {route}"),
+        otel.name = format!("{} {route}", if method == "_OTHER" { "HTTP" } else { method }),
         otel.kind = "server",
         http.request.method = method,
         http.route = route,
@@ -146,9 +160,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .route("/health", web::get().to(async || "ok"))
             .route("/hello/{name}", web::get().to(greet))
     };
+    let host = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
     // SIGTERM: it takes no more, and the requests it has get ten seconds.
-    HttpServer::new(app).workers(2).shutdown_timeout(10).bind(("127.0.0.1", port))?.run().await?;
+    let served = HttpServer::new(app).workers(2).shutdown_timeout(10).bind((host, port))?.run().await;
     tracing::info!("Stopped");
+    // However it ended: what it said of that is telemetry too.
     telemetry.stop(Duration::from_secs(3));
-    Ok(())
+    Ok(served?)
 }

@@ -251,13 +251,11 @@ pub struct FaultConfig {
 }
 
 /// The folder for data where none is named: `$XDG_STATE_HOME/o11y-lab`, else
-/// `~/.local/state/o11y-lab` (XDG Base Directory Specification), else a folder here.
+/// `~/.local/state/o11y-lab` (XDG Base Directory Specification), else `o11y-lab-data` here: `o11y-lab` may be the program.
 pub fn default_data_dir() -> PathBuf {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
-        .unwrap_or_default()
-        .join("o11y-lab")
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    state.map_or_else(|| "o11y-lab-data".into(), |state| state.join("o11y-lab"))
 }
 
 /// A setting that can never work, found only when it was used: exit code 2, as for one that the

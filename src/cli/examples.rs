@@ -169,8 +169,11 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "completions",
         &[
-            ("completions bash > ~/.local/share/bash-completion/completions/o11y-lab", "for bash"),
-            ("completions zsh > ~/.zfunc/_o11y-lab", "for zsh, where ~/.zfunc is in fpath"),
+            (
+                "completions bash > ~/.local/share/bash-completion/completions/o11y-lab",
+                "for bash; make the folder first",
+            ),
+            ("completions zsh > ~/.zfunc/_o11y-lab", "for zsh; ~/.zfunc is there and in fpath"),
             ("completions fish > ~/.config/fish/completions/o11y-lab.fish", "for fish"),
         ],
     ),

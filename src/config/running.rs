@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::{at_least_one, default_data_dir, seconds};
 use crate::schema::SERVICES;
@@ -12,7 +12,9 @@ use crate::schema::SERVICES;
 /// What `logs` can show apart.
 fn programs() -> PossibleValuesParser {
     let others = ["console", "prometheus", "alertmanager", "up"];
-    PossibleValuesParser::new(SERVICES.iter().map(|row| row.command).chain(others))
+    // Also by the names that stand before the lines.
+    let roles = SERVICES.iter().map(|row| PossibleValue::new(row.command).alias(row.name));
+    PossibleValuesParser::new(roles.chain(others.map(PossibleValue::new)))
 }
 
 /// The lab that is meant.

@@ -78,6 +78,23 @@ fn a_broker_a_database_and_a_receiver_that_cannot_be_had_are_each_named_and_no_s
     assert!(!answer.to_string().contains("s3cret"), "{answer:#}");
 }
 
+#[test]
+fn settings_of_telemetry_that_no_role_understands_are_told_and_a_file_that_stops_them_fails() {
+    let temp = tempfile::tempdir().unwrap();
+    let (base, folder) = (free_port_base().to_string(), temp.path().to_str().unwrap());
+    let args = ["--port-base", &base, "--data-dir", folder];
+    let (_, answer) =
+        doctor(&args, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense"), ("OTEL_TRACES_SAMPLER", "nope")]);
+    let told = said(&answer, "telemetry", "warn").join("\n");
+    assert!(told.contains("OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https URL"), "{answer:#}");
+    assert!(told.contains("OTEL_TRACES_SAMPLER"), "{answer:#}");
+    let (code, answer) = doctor(&args, &[("OTEL_CONFIG_FILE", "/nonexistent.yaml")]);
+    let failed = said(&answer, "telemetry", "fail");
+    assert!(code == 1 && failed[0].contains("/nonexistent.yaml"), "{answer:#}");
+    let (_, answer) = doctor(&args, &[]);
+    assert_eq!(said(&answer, "telemetry", "ok").len(), 1, "{answer:#}");
+}
+
 /// One setting's value and where it came from.
 fn setting(answer: &Value, flag: &str) -> (Value, String) {
     let rows = answer["settings"].as_array().unwrap();

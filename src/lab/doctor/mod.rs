@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::CommandOutput;
 use super::up::{FoundLab, find};
 use crate::config::DoctorConfig;
+use crate::runtime::telemetry;
 use crate::terminal::escaped;
 
 /// How a check ended.
@@ -80,12 +81,26 @@ pub async fn run(config: DoctorConfig) -> anyhow::Result<()> {
     checks.extend(reach::skew(&config).await);
     checks.push(reach::queue(&config).await);
     checks.push(reach::database(&config).await);
+    checks.extend(telemetry(&config));
     checks.extend(reach::receivers(&config).await);
     let output = CommandOutput { text: lines(&checks), json: object(&checks) };
     output.print(config.json)?;
     let failed = checks.iter().filter(|check| check.verdict == CheckVerdict::Fail).count();
     ensure!(failed == 0, "{failed} of {} checks failed", checks.len());
     Ok(())
+}
+
+/// What the roles would say of their settings of telemetry when they start.
+fn telemetry(config: &DoctorConfig) -> Vec<Check> {
+    const NAME: &str = "telemetry";
+    let advice = "mend the variable, or take it away; `doctor --settings gateway` says where each came from";
+    match telemetry::concerns(&config.otel) {
+        Ok(concerns) if concerns.is_empty() => vec![Check::ok(NAME, "its settings are understood")],
+        Ok(concerns) => concerns.into_iter().map(|said| Check::warn(NAME, said, advice)).collect(),
+        Err(error) => {
+            vec![Check::fail(NAME, format!("{error:#}"), "mend the file, or take OTEL_CONFIG_FILE away")]
+        }
+    }
 }
 
 fn lines(checks: &[Check]) -> String {

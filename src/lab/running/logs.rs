@@ -76,7 +76,7 @@ struct Programs(Vec<&'static str>, Vec<String>);
 
 impl Programs {
     fn of(config: &LogsConfig) -> Self {
-        let service = |word: &String| SERVICES.iter().find(|row| row.command == word);
+        let service = |word: &String| SERVICES.iter().find(|row| row.command == word || row.name == word);
         let (roles, others): (Vec<_>, Vec<_>) =
             config.programs.iter().partition(|word| service(word).is_some());
         let names = roles.into_iter().filter_map(|word| Some(service(word)?.name));

@@ -36,7 +36,7 @@ fn lab(folder: &Path) -> anyhow::Result<LabState> {
 fn unknown(folder: &Path) -> anyhow::Error {
     let folder = folder.display();
     let text = format!(
-        "something holds {folder}/up.lock and says nothing of itself: a lab that only begins, or one in a container"
+        "something holds {folder}/up.lock and says nothing of itself: a lab that only begins, one in a container, or one whose processes /proc does not show"
     );
     NotAsWanted { exit_code: 1, text }.into()
 }

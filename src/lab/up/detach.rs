@@ -54,7 +54,7 @@ pub(super) async fn start(config: &UpConfig, folder: &Path) -> anyhow::Result<()
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("starting the lab")?;
+        .context("starting the lab, which takes /dev/null for its input")?;
     let (stdout, stderr) =
         (child.stdout.take().context("its output")?, child.stderr.take().context("its errors")?);
     let mut said = Vec::new();
@@ -102,7 +102,9 @@ pub(super) fn let_go(log: &Path) -> std::io::Result<()> {
     let mut stdout = std::io::stdout();
     // Whoever waited may be gone; the lab runs all the same.
     let _ = stdout.write_all(&[READY]).and_then(|()| stdout.flush());
-    let nothing = File::options().write(true).open("/dev/null")?;
+    let nothing = File::options().write(true).open("/dev/null");
+    let nothing =
+        nothing.map_err(|error| std::io::Error::new(error.kind(), format!("/dev/null: {error}")))?;
     let log = File::options().append(true).create(true).open(log)?;
     dup2_stdout(&nothing)?;
     dup2_stderr(&log)?;

@@ -54,6 +54,8 @@ pub(super) fn choose(base: u16, host: IpAddr, exported: bool, inherited: Inherit
     let unused = variable.filter(|_| exported);
     let variable = variable.filter(|_| !exported);
     let theirs = variable.and_then(|variable| Some((variable, place(&inherited(variable)?))));
+    let wrong = theirs.as_ref().and_then(|(variable, place)| place.is_none().then_some(*variable));
+    let theirs = theirs.and_then(|(variable, place)| Some((variable, place?)));
     let what = elsewhere(inherited);
     let choice = match (theirs, is_free(host, expected)) {
         (Some((_, place)), true) if is_here(&place, expected) => OtlpChoice::expected(ports),
@@ -63,7 +65,9 @@ pub(super) fn choose(base: u16, host: IpAddr, exported: bool, inherited: Inherit
             note: Some(format!("{what} go to {place} and not to the console, because {variable} is set")),
         },
         (None, true) => OtlpChoice {
-            note: unused.map(|unused| format!("{unused} has no effect beside --export")),
+            note: unused
+                .map(|unused| format!("{unused} has no effect beside --export"))
+                .or_else(|| wrong.map(no_url)),
             ..OtlpChoice::expected(ports)
         },
         (None, false) => another(base, host, expected),
@@ -107,11 +111,16 @@ fn any_free(host: IpAddr) -> Option<u16> {
     listener.local_addr().ok().map(|address| address.port())
 }
 
-/// Host and port only: an endpoint's user part or query may hold a token.
-fn place(endpoint: &str) -> String {
-    let uri: Option<Uri> = endpoint.parse().ok();
-    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-    uri.as_ref().and_then(Uri::port_u16).map_or(host.to_owned(), |port| format!("{host}:{port}"))
+/// What the roles do about it is in their log lines too.
+fn no_url(variable: &str) -> String {
+    format!("{variable} is no http or https URL: the roles send to their default, port 4318 of this machine")
+}
+
+/// Host and port only: an endpoint's user part or query may hold a token. Nothing for what is no endpoint.
+fn place(endpoint: &str) -> Option<String> {
+    let uri: Uri = endpoint.parse().ok()?;
+    let host = uri.host().filter(|_| matches!(uri.scheme_str(), Some("http" | "https")))?;
+    Some(uri.port_u16().map_or(host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 fn is_here(place: &str, port: u16) -> bool {
@@ -154,6 +163,18 @@ mod tests {
             let choice = choose(base, HERE, false, &ours);
             assert_eq!((choice.port, choice.note), (Some(free), None), "{inherited}");
             assert_eq!(choice.grpc, TAKES_GRPC.then_some(base + 9), "{inherited}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_endpoint_leads_nowhere_and_is_said() {
+        for wrong in ["nonsense", "collector:4318", "ftp://collector"] {
+            let choice = choose(free_base(), HERE, false, &set("OTEL_EXPORTER_OTLP_ENDPOINT", wrong.into()));
+            let note = choice.note.unwrap_or_default();
+            assert!(
+                choice.port.is_some() && note.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT is no http"),
+                "{note}"
+            );
         }
     }
 

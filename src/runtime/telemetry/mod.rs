@@ -189,6 +189,19 @@ fn on_plain_thread<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T> {
         .map_err(|_| anyhow::anyhow!("telemetry could not be started"))
 }
 
+/// What is wrong with the settings of telemetry, a sentence each, as the roles would say when they start.
+///
+/// # Errors
+/// A configuration file with which none of them starts.
+pub fn concerns(otel: &OtelConfig) -> Result<Vec<String>> {
+    let file = otel.file()?;
+    let settings = Settings::read("doctor", file.as_ref().map_or(otel, |file| &file.config));
+    if let Some(file) = &file {
+        file.refuse(&settings.notes.0)?;
+    }
+    Ok(settings.notes.0.into_iter().chain(file.into_iter().flat_map(|file| file.warnings)).collect())
+}
+
 fn report(settings: &Settings, file: Option<&OtelFile>) {
     let warnings = file.map(|file| &file.warnings);
     for note in settings.notes.0.iter().chain(warnings.into_iter().flatten()) {
