@@ -39,6 +39,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("metrics.css", CSS, include_str!("ui/metrics.css")),
     ("metrics.js", SCRIPT, include_str!("ui/metrics.js")),
     ("chart.js", SCRIPT, include_str!("ui/chart.js")),
+    ("colours.js", SCRIPT, include_str!("ui/colours.js")),
     ("charts.js", SCRIPT, include_str!("ui/charts.js")),
     ("services.js", SCRIPT, include_str!("ui/services.js")),
     ("lab.css", CSS, include_str!("ui/lab.css")),

@@ -33,7 +33,7 @@ export function withUnit(value, unit, per = "") {
   return `${text}${named ? (named.startsWith("/") ? named : ` ${named}`) : ""}${per}`;
 }
 
-// Lines have { name, points: [[µs, value]…] } and may have a hue; a gap is where a value is not. Exemplars that are not
+// Lines have { name, points: [[µs, value]…] } and a colour (colours.js); a gap is where a value is not. Exemplars that are not
 // on the lines' scale stand at its foot. `format` writes a value, `plain` that of an exemplar.
 export function chart(label, { lines, exemplars = [], limits = [], moments = [], from, to, format, plain, width = 640 }) {
   const drawn = lines.flatMap((line) => line.points).filter(([, value]) => Number.isFinite(value));
@@ -42,9 +42,12 @@ export function chart(label, { lines, exemplars = [], limits = [], moments = [],
   const times = [...drawn.map(([at]) => at), ...dots.map((one) => one.time)];
   const [first, last] = [from ?? Math.min(...times), to ?? Math.max(...times)];
   const values = drawn.map(([, value]) => value).concat(dots.filter((one) => one.onScale).map((one) => Number(one.value)));
-  // A limit that is far off would press the lines to the ground.
-  const near = limits.filter((limit) => limit.value <= 3 * Math.max(...values));
-  const [least, most] = [Math.min(0, ...values), Math.max(...values, ...near.map((limit) => limit.value))];
+  // A limit that is far off would press the lines to the ground; the lowest is there whatever the lines do.
+  const lowest = Math.min(...limits.map((limit) => limit.value));
+  const near = limits.filter((limit) => limit.value <= Math.max(lowest, 3 * Math.max(...values)));
+  const [least, highest] = [Math.min(0, ...values), Math.max(...values, ...near.map((limit) => limit.value))];
+  // Zero throughout has a scale too.
+  const most = highest > least ? highest : least + 1;
   const right = width - LEFT;
   const scale = {
     right,
@@ -55,24 +58,41 @@ export function chart(label, { lines, exemplars = [], limits = [], moments = [],
   const root = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "group", "aria-label": label });
   root.append(
     ...timeAxis(first, last, scale), ...valueAxis(least, most, scale, format),
-    ...near.map((limit) => svg("g", { class: "limit" }, svg("line", { x1: LEFT, x2: right, y1: scale.y(limit.value), y2: scale.y(limit.value) }),
-      words(right, scale.y(limit.value) - 3, "end", `${format(limit.value)} ${limit.means}`))),
+    ...limitLines(near, scale, format),
     ...moments.filter((one) => one.time >= first && one.time <= last).map((one) => moment(one, scale.x(one.time))),
-    ...lines.flatMap((line, at) => drawLine(line, at, scale)),
+    ...lines.flatMap((line) => drawLine(line, scale)));
+  // What is written is not painted over.
+  root.append(...root.querySelectorAll(":scope > text, :scope > .limit"),
     ...dots.map((one) => dot(one, scale.x(one.time), one.onScale ? scale.y(Number(one.value)) : scale.y(0), plain ?? format)));
   return cursor(root, label, lines, scale, format, width);
 }
 
-const colour = (line, at) => line.hue ?? (at * 137 + 262) % 360;
+const colour = (line) => ({ "--hue": line.hue, "--shade": line.shade });
 
 // What a dashed or coloured line means; nothing for a single one without a name.
 export function legend(lines) {
   const named = lines.filter((line) => line.name);
-  return named.length ? h("p", { class: "legend" }, lines.map((line, at) => h("span", { class: `key ${line.dash ? "dash" : ""}`, "--hue": colour(line, at) }, line.name))) : null;
+  return named.length ? h("p", { class: "legend" }, lines.map((line) => h("span", { class: `key ${line.dash ? "dash" : ""}`, ...colour(line) }, line.name))) : null;
 }
 
-function drawLine(line, at, { x, y }) {
-  const props = { "--hue": colour(line, at), "aria-hidden": "true" };
+// Those whose names would stand on each other share the name of the highest, and the values of the others beside it.
+function limitLines(limits, { y, right }, format) {
+  // As high as a letter: in a narrow window those of the wide charts are larger (metrics.css).
+  const apart = matchMedia("(max-width: 760px)").matches ? Math.max(14, right / 32) : 12;
+  const groups = [];
+  for (const limit of [...limits].sort((a, b) => b.value - a.value)) {
+    const last = groups.at(-1);
+    if (last && y(limit.value) - y(last[0].value) < apart) last.push(limit);
+    else groups.push([limit]);
+  }
+  const said = (limit) => `${format(limit.value)} ${limit.means}`;
+  return groups.map((group) => svg("g", { class: "limit", "data-testid": "chart-limit" }, svg("title", {}, group.map(said).join("; ")),
+    ...group.map((limit) => svg("line", { x1: LEFT, x2: right, y1: y(limit.value), y2: y(limit.value) })),
+    words(right, y(group[0].value) - 3, "end", [said(group[0]), ...group.slice(1).map((limit) => format(limit.value))].join(" · "))));
+}
+
+function drawLine(line, { x, y }) {
+  const props = { ...colour(line), "aria-hidden": "true" };
   return parts(line.points).map((part) => part.length > 1
     ? svg("polyline", { ...props, class: `line${line.dash ? " dash" : ""}`, points: part.map(([when, value]) => `${x(when).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })
     : svg("circle", { ...props, class: "point", cx: x(part[0][0]).toFixed(1), cy: y(part[0][1]).toFixed(1), r: 2 }));
@@ -96,8 +116,8 @@ function valueAxis(least, most, { y, right }, format) {
   const middle = (least + most) / 2;
   return [least, middle, most].flatMap((value) => [
     svg("line", { class: value === least ? "base" : "tick", x1: LEFT, x2: right, y1: y(value), y2: y(value), "aria-hidden": "true" }),
-    value === least && least === 0 ? "" : words(LEFT, y(value) - 3, "start", format(value)),
-  ]).filter(Boolean);
+    words(LEFT, y(value) - 3, "start", format(value)),
+  ]);
 }
 
 function moment(one, x) {
@@ -123,9 +143,9 @@ function cursor(root, label, lines, { x, at }, format, width) {
     const now = times[place];
     hair.setAttribute("x1", x(now));
     hair.setAttribute("x2", x(now));
-    const found = lines.map((line, index) => [line, index, line.points.find(([time]) => time === now)?.[1]]).filter(([, , value]) => Number.isFinite(value));
+    const found = lines.map((line) => [line, line.points.find(([time]) => time === now)?.[1]]).filter(([, value]) => Number.isFinite(value));
     box.replaceChildren(h("b", {}, clock(new Date(now / 1e3)).slice(0, 8)),
-      ...found.sort((a, b) => b[2] - a[2]).map(([line, index, value]) => h("span", { class: "key", "--hue": colour(line, index) }, `${line.name ? `${line.name} ` : ""}${format(value)}`)));
+      ...found.sort((a, b) => b[1] - a[1]).map(([line, value]) => h("span", { class: "key", ...colour(line) }, `${line.name ? `${line.name} ` : ""}${format(value)}`)));
     box.classList.toggle("left", x(now) > width / 2);
   }
   function nearest(event) {

@@ -20,6 +20,12 @@ export function svg(tag, props, ...children) {
   return element;
 }
 
+// The heads of a table's columns; what "(name)" stands above needs no word to be seen, and one to be heard.
+export const columns = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, /^\(.*\)$/.test(name) ? h("span", { class: "hidden" }, name.slice(1, -1)) : name))));
+
+// What may be wider than the window. The keyboard scrolls it, though nothing in it takes the focus.
+export const scrolling = (label, ...children) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, ...children);
+
 export const link = (href, props, ...children) => h("a", { href, ...props }, ...children);
 
 export class Failure extends Error {
@@ -58,10 +64,13 @@ const HUES = {
   "order-service": 65,
   "notification-service": 330,
   "order-validator": 215,
+  "o11y-lab-load": 115,
 };
 
+export const isOwn = (service) => Object.hasOwn(HUES, service);
+
 export function hue(service) {
-  if (Object.hasOwn(HUES, service)) return HUES[service];
+  if (isOwn(service)) return HUES[service];
   let hash = 0;
   for (const char of service) hash = (hash * 31 + char.codePointAt(0)) % 360_007;
   return hash % 360;
@@ -78,7 +87,7 @@ export function time(us) {
   if (three(us / 1e3) < 1_000) return `${three(us / 1e3)} ms`;
   if (three(us / 1e6) < 60) return `${three(us / 1e6)} s`;
   const [seconds, minutes, hours] = [1e6, 6e7, 3.6e9].map((unit) => Math.round(us / unit));
-  const pair = (total, per, unit, rest) => `${count(Math.floor(total / per))} ${unit} ${total % per} ${rest}`;
+  const pair = (total, per, unit, rest) => `${count(Math.floor(total / per))} ${unit}${total % per ? ` ${total % per} ${rest}` : ""}`;
   if (seconds < 3_600) return pair(seconds, 60, "min", "s");
   return minutes < 1_440 ? pair(minutes, 60, "h", "min") : pair(hours, 24, "d", "h");
 }

@@ -1,8 +1,9 @@
 // The metrics of anyone: a list with filters, and beside it the board, or the charts of the chosen one.
 
-import { calm, chip, clock, empty, getJson, h, hue, link, moveFocus, offerServices, plural, select, serviceOptions } from "./dom.js";
+import { calm, chip, clock, empty, getJson, h, hue, link, moveFocus, offerServices, plural, scrolling, select, serviceOptions } from "./dom.js";
 import { chart, legend, withUnit } from "./chart.js";
 import { board } from "./charts.js";
+import { coloured } from "./colours.js";
 
 const SPANS = [["5m", "5 minutes"], ["15m", "15 minutes"], ["1h", "1 hour"], ["6h", "6 hours"], ["24h", "a day"]];
 const WORDS = { upDownCounter: "up-down counter", exponentialHistogram: "exponential histogram" };
@@ -12,9 +13,8 @@ const ownRate = (series) => ["counter", "summary"].includes(series.kind);
 
 // What is drawn of a series: the value itself, how much came a second, or bounds of percentiles.
 function linesOf(series) {
-  const line = (name, value) => ({ name, dash: name === "p50", hue: hue(series.service), points: series.points.map((p) => [p.time, value(p) == null ? NaN : Number(value(p))]) });
-  if (isHistogram(series)) return [line("p50", (p) => p.p50?.value), line("p95", (p) => p.p95?.value)];
-  return [line("", (p) => (ownRate(series) ? p.rate : p.value))];
+  const line = (name, value) => ({ name, dash: name === "p50", hue: name === "p50" ? undefined : hue(series.service), points: series.points.map((p) => [p.time, value(p) == null ? NaN : Number(value(p))]) });
+  return coloured(isHistogram(series) ? [line("p50", (p) => p.p50?.value), line("p95", (p) => p.p95?.value)] : [line("", (p) => (ownRate(series) ? p.rate : p.value))]);
 }
 
 function summaryOf(series) {
@@ -33,7 +33,7 @@ function tableOf(series) {
     : [["value", (p) => withUnit(p.value ?? p.count, p.value == null ? "1" : unit)], ...(ownRate(series) ? [["rate", (p) => withUnit(p.rate, unit, "/s")]] : [])];
   const head = h("tr", {}, h("th", { scope: "col" }, "Time"), columns.map(([name]) => h("th", { scope: "col" }, name)));
   const rows = series.points.slice(-30).reverse().map((p) => h("tr", {}, h("th", { scope: "row" }, clock(new Date(p.time / 1e3)), p.fresh ? " (counts anew)" : ""), columns.map(([, of]) => h("td", {}, of(p)))));
-  return h("details", {}, h("summary", {}, "As a table"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))));
+  return h("details", {}, h("summary", {}, "As a table"), scrolling("The newest points", h("table", {}, h("thead", {}, head), h("tbody", {}, rows))));
 }
 
 function seriesCard(name, series) {
