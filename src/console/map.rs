@@ -12,9 +12,9 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::jaeger;
+use super::map_calls::CallFigures;
 use super::map_node::{NodeKey, OtherSide, has, short};
 use super::params::{Pairs, Params, now};
-use super::percentile::Percentile;
 use super::state::Console;
 use super::traces::{StoredSpan, StoredTrace};
 
@@ -31,39 +31,13 @@ const CLIENT: i32 = 3;
 const PRODUCER: i32 = 4;
 const CONSUMER: i32 = 5;
 
-#[derive(Debug, Default)]
-struct CallFigures {
-    nanos: Vec<u64>,
-    errors: usize,
-}
-
-impl CallFigures {
-    fn add(&mut self, kept: &StoredSpan) {
-        self.nanos.push(kept.duration());
-        self.errors += usize::from(kept.is_error());
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.nanos.extend(other.nanos);
-        self.errors += other.errors;
-    }
-
-    /// As the services' figures are told: of how many seconds they are is known to the caller.
-    fn to_json(&self, seconds: f64) -> Value {
-        let count = self.nanos.len();
-        json!({"count": count, "errors": self.errors, "seconds": seconds, "rate": count as f64 / seconds,
-            "errorRatio": (count > 0).then(|| self.errors as f64 / count as f64),
-            "p95": Percentile::of_durations(self.nanos.clone()).map(Percentile::json)})
-    }
-}
-
 type Edge<'a> = (NodeKey<'a>, NodeKey<'a>);
 
 #[derive(Debug, Default)]
 struct ServiceMap<'a> {
     /// Of services: what they served.
-    served: HashMap<&'a str, CallFigures>,
-    edges: HashMap<Edge<'a>, CallFigures>,
+    served: HashMap<&'a str, CallFigures<'a>>,
+    edges: HashMap<Edge<'a>, CallFigures<'a>>,
     /// Which service answered at an address.
     addresses: HashMap<(&'a str, i64), &'a str>,
     spans: usize,
@@ -77,7 +51,7 @@ struct ServiceMap<'a> {
 ///
 /// A node has `id`, `name`, `kind` (`callers`, `service`, `foreign`, `queue`, `database`) and its figures: of a service of what
 /// it served, of others of the calls to them. An edge has `from`, `to` and the figures of its calls, as the caller saw
-/// them. Figures are `count`, `errors`, `rate` (a second), `errorRatio`, `p95`. Both name the traces by `find`, the
+/// them, with its most frequent failures as `causes`: `[{"type","count"}]`, by `error.type`. Figures are `count`, `errors`, `rate` (a second), `errorRatio`, `p95`. Both name the traces by `find`, the
 /// fields of the list's form.
 pub(super) async fn answer(console: web::Data<Console>, pairs: Pairs) -> HttpResponse {
     let lookback = match Params(&pairs).duration("lookback") {
@@ -119,7 +93,7 @@ impl<'a> ServiceMap<'a> {
         map
     }
 
-    fn edge(&mut self, from: NodeKey<'a>, to: NodeKey<'a>, kept: &StoredSpan) {
+    fn edge(&mut self, from: NodeKey<'a>, to: NodeKey<'a>, kept: &'a StoredSpan) {
         self.edges.entry((from, to)).or_default().add(kept);
     }
 
@@ -197,7 +171,7 @@ impl<'a> ServiceMap<'a> {
         let mut edges: Vec<_> = self.edges.iter().collect();
         // The busiest, should there be too many.
         edges.sort_unstable_by_key(|(edge, figures)| (std::cmp::Reverse(figures.nanos.len()), **edge));
-        let mut nodes: HashMap<NodeKey<'a>, CallFigures> = HashMap::new();
+        let mut nodes: HashMap<NodeKey<'a>, CallFigures<'a>> = HashMap::new();
         let mut left_out = 0;
         let mut shown = Vec::new();
         for (&(from, to), figures) in edges {
@@ -214,6 +188,7 @@ impl<'a> ServiceMap<'a> {
             target.errors += figures.errors;
             let mut edge = figures.to_json(seconds);
             (edge["from"], edge["to"], edge["find"]) = (from.id(), to.id(), self.find(from, to));
+            edge["causes"] = figures.causes_json();
             shown.push(edge);
         }
         for service in self.served.keys() {
@@ -227,7 +202,7 @@ impl<'a> ServiceMap<'a> {
         json!({"nodes": nodes, "edges": shown, "spans": self.spans, "seconds": seconds, "leftOut": left_out})
     }
 
-    fn node(&self, node: NodeKey<'a>, called: &CallFigures, seconds: f64) -> Value {
+    fn node(&self, node: NodeKey<'a>, called: &CallFigures<'_>, seconds: f64) -> Value {
         let (kind, figures) = match node {
             NodeKey::Callers => ("callers", called),
             NodeKey::Queue(_) => ("queue", called),

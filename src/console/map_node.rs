@@ -104,6 +104,12 @@ impl<'a> OtherSide<'a> {
     }
 }
 
+/// Why a span failed, as its instrumentation names it.
+pub(super) fn error_type(kept: &StoredSpan) -> Option<&str> {
+    let [cause] = kept.span.pick([&["error.type"]]);
+    name(cause)
+}
+
 /// A value that is a name.
 fn name(value: Option<ValueRef<'_>>) -> Option<&str> {
     match value? {

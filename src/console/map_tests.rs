@@ -65,7 +65,7 @@ fn calls_messages_databases_and_foreign_callees_are_edges_between_those_that_the
         ("mailer", span(8, 99, CONSUMER, true, &queue)),
         ("mailer", span(9, 98, CLIENT, false, &receive)),
         // Nobody answered: no span of the other side, but its address is known.
-        ("gate", span(10, 1, CLIENT, true, &[("server.address", "10.0.0.7")])),
+        ("gate", span(10, 1, CLIENT, true, &[("server.address", "10.0.0.7"), ("error.type", "timeout")])),
         ("gate", span(11, 1, CLIENT, true, &[("service.peer.name", "search")])),
     ]);
     let expected = [
@@ -93,6 +93,7 @@ fn calls_messages_databases_and_foreign_callees_are_edges_between_those_that_the
         (&edge["rate"], &edge["errorRatio"], &edge["p95"]["ms"]),
         (&json!(0.2), &json!(0.5), &json!(10.0))
     );
+    assert_eq!(edge["causes"], json!([{"type": "timeout", "count": 1}]));
     assert_eq!(edge["find"], json!({"service": "gate", "text": r#"service="order""#}));
 }
 

@@ -46,6 +46,7 @@ mod log_json;
 mod logs;
 mod many;
 mod map;
+mod map_calls;
 mod map_node;
 mod metrics;
 mod origin;

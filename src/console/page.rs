@@ -49,6 +49,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("act.js", SCRIPT, include_str!("ui/act.js")),
     ("start.js", SCRIPT, include_str!("ui/start.js")),
     ("map.js", SCRIPT, include_str!("ui/map.js")),
+    ("labels.js", SCRIPT, include_str!("ui/labels.js")),
     ("layers.js", SCRIPT, include_str!("ui/layers.js")),
     ("faults.js", SCRIPT, include_str!("ui/faults.js")),
     ("lessons.css", CSS, include_str!("ui/lessons.css")),

@@ -1,13 +1,16 @@
 // The map: who calls whom, as a picture and as tables that say the same. Nodes and edges lead to their traces.
 
-import { empty, getJson, h, hue, link, plural, select, time } from "./dom.js";
+import { columns, count, empty, getJson, h, hue, link, plural, scrolling, select, time } from "./dom.js";
+import { curve, placed, widthOf } from "./labels.js";
 import { layers } from "./layers.js";
-import { errors, p95, rate } from "./services.js";
+import { errors, p95 } from "./services.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, GAP, DROP, BEND] = [176, 54, 22, 66, 40];
+const [WIDTH, HEIGHT, GAP, DROP, BEND] = [204, 54, 22, 78, 40];
 const WINDOWS = [["1m", "last minute"], ["5m", "last 5 minutes"], ["", "last 15 minutes"], ["1h", "last hour"], ["24h", "last day"]];
 const MARK_EVERY = 3_000;
+// The font size of what is drawn, as in lab.css.
+const WORDS = 11.5;
 const isBad = (figures) => figures.errorRatio > 0.01;
 
 function s(tag, props = {}, ...children) {
@@ -22,15 +25,26 @@ function s(tag, props = {}, ...children) {
 }
 
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
-// There is little room, and of how long the figures are stands above: where less than one a second came, how many that were.
-const often = (of) => (of.rate >= 1 ? rate(of) : plural(of.count, "call"));
-const figuresOf = (of) => (of.count ? `${often(of)} · ${errors(of)} · ${p95(of)}` : "serves nothing");
+// There is little room: how many calls, of how long stands above; what failed where something did.
+const often = (of) => plural(of.count, "call");
+const figuresOf = (of) => [often(of), of.errors > 0 && errors(of), p95(of)].filter(Boolean).join(" · ");
 // One mark, or how many of a kind.
 function short(wrong) {
   const kinds = Map.groupBy(wrong, (mark) => mark.split(" ")[0]);
   return [...kinds].map(([kind, all]) => (all.length === 1 ? all[0] : plural(all.length, kind))).join(", ");
 }
-const said = (of) => (of.count ? `${plural(of.count, "call")}, ${rate(of)}, ${errors(of)} failed, p95 ${p95(of)}` : "no calls");
+const markOf = (wrong) => cut(`⚠ ${short(wrong)}`, 34);
+const said = (of) => (of.count ? `${plural(of.count, "call")}, ${second(of)}, ${errors(of)} failed, p95 ${p95(of)}` : "no calls");
+const second = (of) => `${+(of.rate ?? 0).toPrecision(3)}/s`;
+
+// Why calls failed; a callee may know nothing of it: a caller gives up, or takes a 4xx for a failure.
+function why(edge, callee) {
+  if (!edge.errors) return "";
+  const causes = (edge.causes ?? []).map((one) => `${count(one.count)} × ${one.type}`).join(", ");
+  const alone = callee.kind === "service" && callee.errors === 0;
+  return alone ? `, as the caller saw it (${causes || "a timeout, a connection or a 4xx"}): ${callee.name} itself counts no failure` : causes && ` (${causes})`;
+}
+
 const traces = (find) => (Object.keys(find).length ? `/?${new URLSearchParams(find)}` : "/");
 
 export function mapView(root, { setQuery }) {
@@ -109,15 +123,35 @@ export function mapView(root, { setQuery }) {
     const nodes = map.nodes.map((node) => drawnNode(node, at.get(node.id), marked(node)));
     const edges = map.edges.filter((edge) => edge.from !== edge.to).map((edge) => {
       const points = [at.get(edge.from), ...(bends.get(map.edges.indexOf(edge)) ?? []).map((bend) => at.get(bend)), at.get(edge.to)];
-      return drawnEdge(edge, names, points, busiest);
+      const thick = (1 + 2.5 * (Math.log1p(edge.count) / Math.log1p(busiest))).toFixed(2);
+      const words = figuresOf(edge);
+      return { edge, words, thick, width: widthOf(words, WORDS), ...curve(ends(points)) };
     });
-    const arrow = s("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { d: "M0 0 8 4 0 8z" }));
+    const places = placed(edges, map.nodes.flatMap((node) => taken(at.get(node.id), marked(node))));
+    const arrow = (id) => s("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { d: "M0 0 8 4 0 8z" }));
+    // All lines lie below all words.
     return s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Map of the calls; the tables below say the same" },
-      s("defs", {}, arrow), edges, nodes);
+      s("defs", {}, arrow("arrow"), arrow("arrow-bad")),
+      s("g", { class: "lines", "aria-hidden": "true" }, edges.map(({ edge, d, thick }) => s("path", { d, class: isBad(edge) ? "line bad" : "line", "--thick": thick, "marker-end": `url(#arrow${isBad(edge) ? "-bad" : ""})` }))),
+      edges.map((drawn, i) => drawnEdge(drawn, names, places[i])), nodes);
+  }
+
+  // From the foot of the one to the head of the other; upwards where the calls go round in a circle.
+  function ends(points) {
+    const down = points.at(-1).y > points[0].y;
+    const [start, end] = down ? [HEIGHT, -2] : [0, HEIGHT + 2];
+    return points.map((point, i) => ({ x: point.x, y: point.y + (i === 0 ? start : i === points.length - 1 ? end : HEIGHT / 2) }));
+  }
+
+  // What a node takes of the picture, with the mark above it.
+  function taken({ x, y }, wrong) {
+    const wide = widthOf(markOf(wrong), WORDS) + 8;
+    return [{ x: x - WIDTH / 2, y, width: WIDTH, height: HEIGHT }, ...(wrong.length ? [{ x: x - wide / 2, y: y - 18, width: wide, height: 18 }] : [])];
   }
 
   function drawnNode(node, { x, y }, wrong) {
-    const seen = [cut(node.name, 20), node.kind === "callers" ? often(node) : figuresOf(node), wrong.length > 0 && cut(`⚠ ${short(wrong)}`, 34)].filter(Boolean);
+    const figures = node.count ? figuresOf(node) : "serves nothing";
+    const seen = [cut(node.name, 20), node.kind === "callers" ? often(node) : figures, wrong.length > 0 && markOf(wrong)].filter(Boolean);
     // What is seen is part of what is said.
     const title = `${seen.join(" ")}: ${node.name} (${node.kind}), ${said(node)}${wrong.map((mark) => `; ${mark}`).join("")}`;
     const state = wrong.length || isBad(node) ? "node bad" : "node";
@@ -128,38 +162,27 @@ export function mapView(root, { setQuery }) {
       text(22, "name", seen[0]), text(40, "figures", seen[1]), text(-6, "mark", seen[2]));
   }
 
-  function drawnEdge(edge, names, points, busiest) {
-    const shown = `${often(edge)}${isBad(edge) ? ` · ${errors(edge)}` : ""} · ${p95(edge)}`;
+  function drawnEdge({ edge, words, d, thick }, names, place) {
+    const [from, to] = [names.get(edge.from), names.get(edge.to)];
     // What is seen is part of what is said.
-    const title = `${names.get(edge.from).name} to ${names.get(edge.to).name}: ${shown}; ${plural(edge.count, "call")}, ${errors(edge)} failed`;
-    const down = points.at(-1).y > points[0].y;
-    const [start, end] = down ? [HEIGHT, -2] : [0, HEIGHT + 2];
-    const way = points.map((point, i) => ({ x: point.x, y: point.y + (i === 0 ? start : i === points.length - 1 ? end : HEIGHT / 2) }));
-    const d = way.slice(1).reduce((path, to, i) => {
-      const from = way[i];
-      const middle = (from.y + to.y) / 2;
-      return `${path} C${from.x} ${middle} ${to.x} ${middle} ${to.x} ${to.y}`;
-    }, `M${way[0].x} ${way[0].y}`);
-    const last = way.at(-1);
-    const before = way.at(-2);
-    const label = { x: before.x + (last.x - before.x) * 0.72, y: before.y + (last.y - before.y) * 0.62 };
-    return s("a", { href: traces(edge.find), class: isBad(edge) ? "edge bad" : "edge", "aria-label": title, "data-testid": "map-edge", "data-key": `${edge.from} ${edge.to}`, "data-from": names.get(edge.from).name, "data-to": names.get(edge.to).name, "--thick": (1 + 2.5 * (Math.log1p(edge.count) / Math.log1p(busiest))).toFixed(2) },
-      s("title", {}, title), s("path", { class: "hit", d }), s("path", { class: "line", d, "marker-end": "url(#arrow)" }),
-      s("text", { x: label.x, y: label.y, class: "figures" }, shown));
+    const title = `${from.name} to ${to.name}: ${words}; ${plural(edge.count, "call")}, ${errors(edge)} failed${why(edge, to)}`;
+    // Words that find no room are in the title, and in the table.
+    return s("a", { href: traces(edge.find), class: isBad(edge) ? "edge bad" : "edge", "aria-label": title, "data-testid": "map-edge", "data-key": `${edge.from} ${edge.to}`, "data-from": from.name, "data-to": to.name, "--thick": thick },
+      s("title", {}, title), s("path", { class: "hit", d }), s("path", { class: "over", d }),
+      place && s("g", { "data-testid": "map-label" }, s("rect", { ...place, rx: 4 }), s("text", { x: place.x + place.width / 2, y: place.y + 12, class: "figures" }, words)));
   }
 
-  const head = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
-  const cells = (of) => [h("td", {}, rate(of)), h("td", { class: isBad(of) ? "danger" : "" }, errors(of)), h("td", {}, p95(of))];
+  const cells = (of, why) => [h("td", {}, count(of.count)), h("td", {}, second(of)), h("td", { class: isBad(of) ? "danger" : "", title: why }, errors(of)), h("td", {}, p95(of))];
 
   function edgeTable(map, names) {
-    const row = (edge) => h("tr", { "data-testid": "map-edge-row" }, h("th", { scope: "row" }, names.get(edge.from).name, " → ", names.get(edge.to).name), cells(edge),
+    const row = (edge) => h("tr", { "data-testid": "map-edge-row" }, h("th", { scope: "row" }, names.get(edge.from).name, " → ", names.get(edge.to).name), cells(edge, why(edge, names.get(edge.to)).replace(/^, /, "")),
       h("td", {}, link(traces(edge.find), { "aria-label": `Traces of ${names.get(edge.from).name} to ${names.get(edge.to).name}` }, "traces")));
-    return h("div", { class: "scroll" }, h("table", {}, h("caption", {}, "Calls"), head("From → to", "Rate", "Errors", "p95", ""), h("tbody", {}, map.edges.map(row))));
+    return scrolling("Calls", h("table", {}, h("caption", {}, "Calls"), columns("From → to", "Calls", "Rate", "Errors", "p95", "(Traces)"), h("tbody", {}, map.edges.map(row))));
   }
 
   function nodeTable(map, marked) {
     const row = (node) => h("tr", { "data-testid": "map-node-row" }, h("th", { scope: "row" }, node.name), h("td", {}, node.kind), cells(node), h("td", { class: "danger" }, marked(node).join(", ")));
-    return h("div", { class: "scroll" }, h("table", {}, h("caption", {}, "Who takes part"), head("Name", "Kind", "Rate", "Errors", "p95", "Wrong"), h("tbody", {}, map.nodes.map(row))));
+    return scrolling("Who takes part", h("table", {}, h("caption", {}, "Who takes part"), columns("Name", "Kind", "Calls", "Rate", "Errors", "p95", "Wrong"), h("tbody", {}, map.nodes.map(row))));
   }
 
   // However often something changes, it is drawn anew once a second at most.
