@@ -1,6 +1,6 @@
 // Alerts: what Prometheus has firing and pending, what was resolved lately, each with its runbook and the traces of its time.
 
-import { age, chip, clock, empty, getJson, h, link, moveFocus, poll } from "./dom.js";
+import { age, chip, clock, empty, getJson, h, link, moveFocus, poll, scrolling } from "./dom.js";
 import { term } from "./glossary.js";
 import { markdown } from "./markdown.js";
 
@@ -63,7 +63,7 @@ export function alertsView(root) {
       h("td", { class: budget.remaining < 0 ? "danger" : "" }, budget.remaining === undefined ? "–" : `${number(budget.remaining * 100)} %`),
       h("td", { class: budget.burnRate > 1 ? "danger" : "" }, budget.burnRate === undefined ? "–" : number(budget.burnRate)));
     const head = h("tr", {}, h("th", { scope: "col" }, "Objective"), h("th", { scope: "col" }, term("error budget"), " left"), h("th", { scope: "col" }, term("burn rate"), " now"));
-    return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, Object.entries(all).map(row))));
+    return scrolling("Error budgets", h("table", {}, h("thead", {}, head), h("tbody", {}, Object.entries(all).map(row))));
   }
 
   function draw(now) {

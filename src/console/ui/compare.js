@@ -1,6 +1,6 @@
 // Two traces side by side: on one scale of time, and by service and operation.
 
-import { age, chip, count, empty, getJson, h, hue, link, time } from "./dom.js";
+import { age, chip, count, empty, getJson, h, hue, link, scrolling, time } from "./dom.js";
 import { quoted } from "./filters.js";
 import { build, statistics, tellApart } from "./model.js";
 
@@ -60,7 +60,7 @@ function table(here, there) {
   rows.sort((x, y) => Math.abs(change(y)) - Math.abs(change(x)));
   const cells = (of) => (of ? [h("td", {}, count(of.count)), h("td", {}, time(of.total)), h("td", {}, time(of.self))] : [h("td", { class: "idle", colspan: "3" }, "not there")]);
   const head = ["Service and operation", "Spans", "Total", "Self", "Spans, other", "Total, other", "Self, other", "Difference of self"];
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Comparison by service and operation" }, h("table", { class: "statistics" },
+  return scrolling("Comparison by service and operation", h("table", { class: "statistics" },
     h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, rows.map((row) => h("tr", { "data-testid": "compare-row" }, h("th", { scope: "row" }, chip(row.service), " ", row.name), cells(row.a), cells(row.b),
       h("td", { class: change(row) > 0 ? "danger" : "" }, `${change(row) < 0 ? "−" : "+"}${time(Math.abs(change(row)))}`))))));

@@ -1,7 +1,7 @@
 // Faults: what is active and until when, and every fault that can be set, with its parameters.
 
 import { act, countdown } from "./act.js";
-import { chip, empty, h, moveFocus, poll } from "./dom.js";
+import { chip, columns, empty, h, moveFocus, poll } from "./dom.js";
 
 const POLL = 3_000;
 const SHOWN_ELSEWHERE = ["role", "service", "fault", "secondsLeft", "seconds"];
@@ -77,9 +77,8 @@ export function faultsView(root) {
 
   function drawActive() {
     const focused = document.activeElement?.closest?.("[data-testid=fault-active]")?.dataset.fault;
-    const head = h("tr", {}, ["Fault", "At", "Settings", "Left", ""].map((text) => h("th", { scope: "col" }, text)));
     active.replaceChildren(known.active.length
-      ? h("div", { class: "scroll" }, h("table", {}, h("caption", {}, "Active now"), h("thead", {}, head), h("tbody", {}, known.active.map(activeRow))))
+      ? h("div", { class: "scroll" }, h("table", {}, h("caption", {}, "Active now"), columns("Fault", "At", "Settings", "Left", "(Clear)"), h("tbody", {}, known.active.map(activeRow))))
       : h("p", { class: "note", "data-testid": "fault-none" }, "No fault is active."));
     if (focused) active.querySelector(`[data-fault="${CSS.escape(focused)}"] button`)?.focus({ preventScroll: true });
   }

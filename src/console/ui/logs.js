@@ -27,6 +27,7 @@ export function logLine(line, { withTrace = true, onspan, onfield, columns = [],
   const level = String(line.level ?? "info").toLowerCase();
   const trace = typeof line.traceId === "string" && /^[0-9a-fA-F]{1,32}$/.test(line.traceId) ? line.traceId : "";
   const span = typeof line.spanId === "string" && /^[0-9a-fA-F]{16}$/.test(line.spanId) ? `#${line.spanId}` : "";
+  const service = String(line.service ?? "unknown");
   const extra = Object.entries(line).filter(([key]) => !CORE.has(key) && !columns.includes(key));
   const event = typeof line.eventName === "string" && !columns.includes("eventName") ? line.eventName : "";
   const field = (key) => (onfield ? h("button", { type: "button", class: "tiny key-name", title: `Show ${key} as a column`, onclick: () => onfield(key) }, `${key}=`) : h("i", {}, `${key}=`));
@@ -34,7 +35,7 @@ export function logLine(line, { withTrace = true, onspan, onfield, columns = [],
   return h("div", { class: "log", "data-testid": "log-line", "data-level": level, "data-span-id": line.spanId, role: "listitem", tabindex: "-1" },
     h("time", { title: line.timestamp }, clock(new Date(line.timestamp))),
     h("span", { class: `level ${levelOf(level)}` }, level),
-    chip(String(line.service ?? "unknown")),
+    chip(service, "", { title: service }),
     columns.map((key) => h("span", { class: "column", "data-testid": "log-column", title: `${key}=${written(line[key])}` }, written(line[key]))),
     h("span", { class: "text" }, event && h("b", { class: "event", title: "the name of the event" }, event), h("span", { class: "message" }, written(line.message)),
       extra.filter(([key]) => key !== "eventName" || !event).map(([key, v]) => h("span", { class: "field" }, field(key), written(v)))),

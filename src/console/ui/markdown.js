@@ -1,6 +1,6 @@
 // A runbook's Markdown as elements: headings, paragraphs, lists, tables, blocks of code. All of it becomes text; markup in it stays text.
 
-import { h } from "./dom.js";
+import { h, scrolling } from "./dom.js";
 
 // Code, bold, and links, of which only those to a web page lead anywhere.
 function inline(text) {
@@ -17,7 +17,7 @@ function inline(text) {
 const cells = (line) => line.replace(/^\||\|$/g, "").split("|").map((cell) => inline(cell.trim()));
 
 function table([head, , ...rows]) {
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, cells(head).map((cell) => h("th", { scope: "col" }, cell)))),
+  return scrolling("Table", h("table", {}, h("thead", {}, h("tr", {}, cells(head).map((cell) => h("th", { scope: "col" }, cell)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, cells(row).map((cell) => h("td", {}, cell)))))));
 }
 

@@ -95,3 +95,9 @@ export function micros(text) {
   const whole = Date.parse(seconds + zone);
   return seconds && !Number.isNaN(whole) ? whole * 1_000 + Number((part ?? "0").padEnd(6, "0").slice(0, 6)) : NaN;
 }
+
+// A time in whole milliseconds stands for any within its millisecond: for one that the span has, where there is one.
+export function within(time, { startTime, duration }) {
+  const last = time % 1_000 ? time : time + 999;
+  return last < startTime || time > startTime + duration ? time : Math.min(Math.max(time, startTime), startTime + duration);
+}

@@ -1,6 +1,6 @@
 // Rate, errors and duration of the services: a strip above the traces, and a page of its own.
 
-import { calm, chip, count, empty, getJson, h, hue, plural, time } from "./dom.js";
+import { calm, chip, columns, count, empty, getJson, h, hue, plural, scrolling, time } from "./dom.js";
 
 const number = (value, digits = 3) => String(+value.toPrecision(digits));
 
@@ -66,8 +66,7 @@ export function servicesView(root) {
     const all = service.routes ?? [];
     const busy = all.filter((r) => r.total > 0).sort((a, b) => b.total - a.total);
     const idle = all.filter((r) => !(r.total > 0)).map((r) => r.route).sort();
-    const head = h("tr", {}, ["Route", "Rate", "Errors", "p95", "Total"].map((t) => h("th", { scope: "col" }, t)));
-    const table = () => h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, busy.map((r) =>
+    const table = () => scrolling(`Routes of ${service.name}`, h("table", {}, columns("Route", "Rate", "Errors", "p95", "Total"), h("tbody", {}, busy.map((r) =>
       h("tr", { "data-testid": "route-row" }, h("th", { scope: "row" }, r.route), h("td", {}, rate(r)),
         h("td", { class: isBad(r) ? "danger" : "" }, errors(r)), h("td", { title: p95Source(r) }, p95(r)), h("td", {}, count(r.total)))))));
     return [busy.length ? table() : h("p", { class: "note" }, "No requests counted yet."), idle.length > 0 && folded(service.name, idle)];
@@ -100,12 +99,11 @@ export function servicesView(root) {
   function called(nodes) {
     const silent = nodes.filter((node) => !["service", "callers"].includes(node.kind));
     if (!silent.length) return [];
-    const head = h("tr", {}, ["Called", "Kind", "Rate", "Errors", "p95", ""].map((t) => h("th", { scope: "col" }, t)));
     const row = (node) => h("tr", { "data-testid": "foreign-row", "data-name": node.name }, h("th", { scope: "row" }, node.name), h("td", {}, node.kind), h("td", {}, rate(node)),
       h("td", { class: isBad(node) ? "danger" : "" }, errors(node)), h("td", {}, p95(node)), h("td", {}, h("a", { href: `/?${new URLSearchParams(node.find)}`, "aria-label": `traces of ${node.name}` }, "traces")));
     return [h("section", { class: "service called" }, h("header", {}, h("h2", {}, "Called, and sends nothing here"), h("span", { class: "grow" }), h("a", { href: "/map" }, "map")),
       h("p", { class: "note" }, "Databases, queues and foreign services, as their callers' spans of the last 15 minutes tell."),
-      h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, silent.map(row)))))];
+      h("div", { class: "scroll" }, h("table", {}, columns("Called", "Kind", "Rate", "Errors", "p95", "(Traces)"), h("tbody", {}, silent.map(row)))))];
   }
 
   // Not of the lab: known by what it sends, its figures are of the spans kept.

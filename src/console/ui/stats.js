@@ -1,6 +1,6 @@
 // What the spans of a trace amount to: a table by service and operation, and a flame graph of the calls.
 
-import { chip, count, h, hue, time } from "./dom.js";
+import { chip, count, h, hue, scrolling, time } from "./dom.js";
 import { statistics } from "./model.js";
 
 // The fewest of a flame graph's width that a part is drawn with, the deepest row, the most parts.
@@ -15,7 +15,7 @@ export function statisticsTable(model, reveal) {
   const total = rows.reduce((sum, row) => sum + row.self, 0) || 1;
   const path = rows.reduce((sum, row) => sum + row.path, 0) || 1;
   const head = ["Service and operation", "Spans", "Errors", "Total", "Self", "Of all self", "Of the critical path", "Longest"];
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Statistics by service and operation" }, h("table", { class: "statistics" },
+  return scrolling("Statistics by service and operation", h("table", { class: "statistics" },
     h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, rows.map((row) => h("tr", { "data-testid": "statistics-row" },
       h("th", { scope: "row" }, chip(row.service), " ", row.name), h("td", {}, count(row.count)), h("td", { class: row.errors ? "danger" : "" }, count(row.errors)),

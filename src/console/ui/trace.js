@@ -6,7 +6,7 @@ import { compare } from "./compare.js";
 import { details } from "./details.js";
 import { lastList } from "./filters.js";
 import { logLine } from "./logs.js";
-import { build, micros, tellApart } from "./model.js";
+import { build, micros, tellApart, within } from "./model.js";
 import { flameGraph, statisticsTable } from "./stats.js";
 import { zooming } from "./zoom.js";
 
@@ -127,7 +127,7 @@ export function traceView(root, { id, go }) {
     const path = node.path.map((s) => h("i", { class: "on-path", "--from": share(s.startTime - model.start), "--part": share(s.duration) }));
     const events = span.logs.map((e) => h("i", { class: "event", "--from": share(e.timestamp - model.start) }));
     const lines = state.lines.get(span.spanID) ?? [];
-    const dots = lines.map((line) => ({ line, at: share(micros(line.timestamp) - model.start) })).filter(({ at }) => at >= 0 && at <= 1)
+    const dots = lines.map((line) => ({ line, at: share(within(micros(line.timestamp), span) - model.start) })).filter(({ at }) => at >= 0 && at <= 1)
       .map(({ line, at }) => h("i", { class: `log-dot ${["error", "fatal", "warn"].find((level) => String(line.level).toLowerCase().startsWith(level)) ?? ""}`, "--from": at, "data-testid": "log-dot", title: `${clock(new Date(line.timestamp))} ${line.level}: ${line.message}` }));
     const more = `, ${time(span.duration)}${node.error ? ", error" : ""}${node.fault ? `, hit by fault ${node.fault}` : ""}${path.length ? ", on the critical path" : ""}${lines.length ? `, ${plural(lines.length, "log line")}` : ""}`;
     const fold = node.children.length
