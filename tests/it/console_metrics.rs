@@ -94,6 +94,10 @@ fn a_person_reads_the_charts_and_the_log_lines_of_a_service_by_keyboard_and_poin
             &json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]}),
         );
     }
+    let long =
+        json!({"attributes": [text("service.name", "a-service-with-a-name-that-is-too-long-for-a-line")]});
+    let record = json!({"timeUnixNano": ago(55), "body": {"stringValue": "a line"}});
+    post("/v1/logs", &json!({"resourceLogs": [{"resource": long, "scopeLogs": [{"logRecords": [record]}]}]}));
     let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     let mut command = tool("browser_board.py");
     command.args(["--url", &console.page("/"), "--service", "shop", "--literal", HOSTILE]);

@@ -3,7 +3,7 @@
     browser_board.py --url http://127.0.0.1:3005/ --service SERVICE --literal TEXT --screenshots target/screenshots
 
 The service sent requests of one route, named TEXT, with a fault set meanwhile, and log lines of one minute, the last but
-one of which has a field `shelf` with TEXT and the name of an event, `book.sold`. Prints one line for each expectation that does
+one of which has a field `shelf` with TEXT and the name of an event, `book.sold`; another line is of a service with a long name. Prints one line for each expectation that does
 not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
 
 What it needs from the page: data-testid chart-panel (data-panel), chart-values, chart-moment, moments, log-line, log-bar,
@@ -14,7 +14,12 @@ import argparse
 import sys
 
 from browser import NARROW, WIDE, walked
+from page_looks import check_charts, check_overlaps
 from watched_page import WatchedPage
+
+
+# The service of another line.
+LONG_NAME = "a-service-with-a-name-that-is-too-long-for-a-line"
 
 
 class BoardPage(WatchedPage):
@@ -32,10 +37,12 @@ class BoardPage(WatchedPage):
         self.by_id("filter-service").first.select_option(self.options.service)
         literal = requests.get_by_text(f"GET {self.options.literal}")
         self.expect(self.appears(literal), "a chosen service has no line for its route")
+        self.check_sizes("charts of a service")
         self.screenshot("charts-1280x800")
         self.page.set_viewport_size(NARROW)
         self.check_width("the charts at 375 px")
         self.page.set_viewport_size(WIDE)
+        check_charts(self)
         self.read_lines()
         self.check_policy()
 
@@ -62,6 +69,11 @@ class BoardPage(WatchedPage):
         if not self.expect(self.appears(lines), "no log lines"):
             return
         self.expect(self.appears(lines.get_by_text("book.sold")), "the name of the event is not shown")
+        self.check_sizes("log lines")
+        check_overlaps(self, "log lines", ".log .chip", ".log .text")
+        long = lines.get_by_title(LONG_NAME)
+        cut = long.evaluate("chip => chip.scrollWidth > chip.clientWidth && getComputedStyle(chip).textOverflow")
+        self.expect(cut == "ellipsis", f"a name that is too long ends with no ellipsis: {cut}")
         lines.get_by_role("button", name="shelf=").first.click()
         self.expect(self.appears(self.by_id("column-chip")), "a field that is clicked is no column")
         column = self.by_id("log-column").get_by_text(self.options.literal, exact=True)

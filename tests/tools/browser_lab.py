@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from browser import walked
-from watched_page import WatchedPage
+from watched_page import WIDE, WatchedPage
 
 # Milliseconds: a trace travels through export batches first.
 TRACE_TIMEOUT = 30_000
@@ -51,6 +51,11 @@ class LabPage(WatchedPage):
         self.expect(self.appears(stop), "traffic does not say that it runs")
         rows = self.polled(lambda: self.by_id("trace-row").count() > 4, TRACE_TIMEOUT)
         self.expect(rows, "traffic leaves no traces")
+        for width in (1280, 1100, 390):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            cut = self.page.locator(".card").evaluate_all("cards => cards.filter((card) => [...card.querySelectorAll('b')].some((b) => b.getBoundingClientRect().right > card.getBoundingClientRect().right)).map((card) => card.textContent)")
+            self.expect(not cut, f"at {width} px figures are cut off: {cut}")
+        self.page.set_viewport_size(WIDE)
         button.click()
         self.expect(self.appears(button.filter(has_text="Start traffic")), "traffic does not stop")
         ended = self.by_id("start-running").filter(has_text="it has ended")
@@ -65,6 +70,11 @@ class LabPage(WatchedPage):
         self.expect(self.appears(self.by_id("trace-fault"), TRACE_TIMEOUT), "no trace in the list is marked as hit")
         self.by_id("start-trace").first.click()
         self.expect(self.appears(self.by_id("span-fault"), TRACE_TIMEOUT), "no span that was hit is marked")
+        for width in (1280, 1000):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            cut = self.by_id("span-row").locator(".op").evaluate_all("all => all.filter((op) => op.scrollWidth > Math.ceil(op.getBoundingClientRect().width)).map((op) => op.textContent)")
+            self.expect(not cut, f"at {width} px names of spans give way to services and faults: {cut}")
+        self.page.set_viewport_size(WIDE)
         self.screenshot("span-fault-1280x800")
 
     def services(self):
@@ -105,6 +115,13 @@ class LabPage(WatchedPage):
         self.expect(self.appears(set_now), "a fault that was set is not shown")
         self.expect(self.appears(self.by_id("fault-none")), "a fault whose time is over is still shown")
 
+    def alerts(self):
+        """Without a Prometheus to ask."""
+        self.page.evaluate("document.activeElement.blur()")
+        self.page.keyboard.press("8")
+        self.expect(self.appears(self.page.locator(".empty")), "the page of alerts does not say what is missing")
+        self.check_sizes("no alerts")
+
     def slow_network(self):
         """Each page comes on a line that is slow in both ways, and says meanwhile nothing that is wrong."""
         session = self.context.new_cdp_session(self.page)
@@ -123,6 +140,7 @@ class LabPage(WatchedPage):
         self.broken()
         self.services()
         self.faults()
+        self.alerts()
         self.slow_network()
         self.check_policy()
 

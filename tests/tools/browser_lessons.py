@@ -51,6 +51,7 @@ class LessonsPage(WatchedPage):
         if not self.begin("waterfall"):
             return self.screenshot("missing-question")
         self.screenshot("lessons-1280x800")
+        self.check_sizes("a lesson")
         self.answer_wrongly()
         self.answer_rightly()
         self.expect(self.says("Repaired:", STAGE_TIMEOUT), "the stage is not repaired")

@@ -6,7 +6,7 @@
 Prints one line for each expectation that does not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
 
 What it needs from the page: data-testid map with map-node (data-name, data-marks) and map-edge (data-from, data-to), which
-are links, map-edge-row and map-node-row of its tables; fault-active; alert-row (data-name, data-state) with alert-runbook,
+are links, map-label of their words, map-edge-row and map-node-row of its tables; fault-active; alert-row (data-name, data-state) with alert-runbook,
 alert-traces and runbook; trace-row where a link of the map leads.
 """
 
@@ -14,6 +14,7 @@ import argparse
 import sys
 
 from browser import walked
+from page_looks import check_overlaps
 from watched_page import WatchedPage
 
 LOADED = 20_000
@@ -54,9 +55,19 @@ class MapPage(WatchedPage):
             service, _, mark = name.partition("|")
             marked = self.polled(lambda s=service, m=mark: m in (self.node(s).get_attribute("data-marks") or ""), LOADED)
             self.expect(marked, f"{service} is not marked with {mark!r}")
+        self.labels()
         self.screenshot("map-1280x800")
         self.check_sizes("map")
         self.literals("the map")
+
+    def labels(self):
+        """What stands at the edges lies on nothing, and says calls."""
+        label = '[data-testid="map-label"]'
+        self.expect(self.by_id("map-label").count() > 2, f"{self.by_id('map-label').count()} edges have words")
+        check_overlaps(self, "the words of edges", f"{label} rect")
+        check_overlaps(self, "the words of edges on nodes", f"{label} rect", '[data-testid="map-node"] rect, .node .mark')
+        for words in self.by_id("map-label").all_text_contents():
+            self.expect(" call" in words, f"an edge says {words!r}")
 
     def follow(self):
         """By the keyboard from an edge to its traces."""

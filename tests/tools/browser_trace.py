@@ -3,7 +3,7 @@
     browser_trace.py --url http://127.0.0.1:3005/ --otlp http://127.0.0.1:3006 --literal TEXT --trace-id ID --other-id ID \\
         --span ID --screenshots target/screenshots
 
-The trace has four spans: `POST /buy`, below it `charge` (that span's id) and two called TEXT, one of which failed. `charge` has two log lines with TEXT, and
+The trace has four spans: `POST /buy`, below it `charge` (that span's id) and two called TEXT, one of which failed. `charge` has two log lines with TEXT, one of the millisecond in which it starts, and
 a span of the other trace, `POST /buy` as well, whose service is TEXT, links to it. Prints one line for each expectation that does not hold
 (`FAILED: ...`) and exits 1, or `OK` and 0.
 
@@ -17,6 +17,14 @@ import sys
 
 from browser import WIDE, walked
 from watched_page import WatchedPage
+
+# Of each log line's dot whether it stands within the bar of its span.
+INSIDE = """row => {
+    const of = (element, name) => Number(element.style.getPropertyValue(name));
+    const bar = row.querySelector('.span-bar');
+    const [from, until] = [of(bar, '--from'), of(bar, '--from') + of(bar, '--part')];
+    return [...row.querySelectorAll('[data-testid=log-dot]')].map((dot) => of(dot, '--from') >= from - 1e-9 && of(dot, '--from') <= until + 1e-9);
+}"""
 
 PHONE = {"width": 390, "height": 844}
 
@@ -34,6 +42,10 @@ class TracePage(WatchedPage):
         self.check_compare()
         self.check_download()
         self.check_accessibility("a trace with all its parts open")
+        # The dark that was chosen where the system is light.
+        self.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        self.check_rules("a trace in the dark that was chosen")
+        self.page.evaluate("delete document.documentElement.dataset.theme")
         self.page.set_viewport_size(PHONE)
         self.check_width("a trace with all its parts open at 390 px")
         self.screenshot("trace-parts-390x844")
@@ -65,6 +77,8 @@ class TracePage(WatchedPage):
 
     def check_logs_and_links(self):
         self.expect(self.row(self.options.span).locator('[data-testid="log-dot"]').count() == 2, "not two dots for two log lines")
+        inside = self.row(self.options.span).evaluate(INSIDE)
+        self.expect(inside == [True, True], f"log lines of the span have dots inside its bar: {inside}")
         lines = self.by_id("span-logs").locator('[data-testid="log-line"]')
         self.expect(self.appears(lines) and lines.count() == 2, f"{lines.count()} log lines of the span")
         self.expect(self.options.literal in lines.first.inner_text(), "a log line of the span is not shown as it is")

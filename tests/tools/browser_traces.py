@@ -61,6 +61,10 @@ class TracesPage(WatchedPage):
         self.page.set_viewport_size(PHONE)
         self.check_width("the list at 390 px")
         self.screenshot("list-390x844")
+        for width in (1280, 1100, 1000, 800):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            rows = self.page.locator(".filters > label").evaluate_all("all => all.map((label) => label.getBoundingClientRect().top)")
+            self.expect(rows.count(max(rows)) > 1, f"at {width} px one field of the filter stands alone")
         # 80 % zoom is a window a quarter wider.
         self.page.set_viewport_size({"width": 1600, "height": 1000})
         self.check_width("the list at 80 % zoom")

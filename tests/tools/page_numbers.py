@@ -15,15 +15,15 @@ TIMES = [
     (999_999, "1 s"),
     (1_460_000, "1.46 s"),
     (59_940_000, "59.9 s"),
-    (59_999_999, "1 min 0 s"),
+    (59_999_999, "1 min"),
     (MINUTE + 59_400_000, "1 min 59 s"),
-    (MINUTE + 59_600_000, "2 min 0 s"),
-    (HOUR - 1, "1 h 0 min"),
+    (MINUTE + 59_600_000, "2 min"),
+    (HOUR - 1, "1 h"),
     (HOUR + 29 * MINUTE, "1 h 29 min"),
-    (2 * HOUR - 1, "2 h 0 min"),
-    (DAY - 1, "1 d 0 h"),
-    (DAY, "1 d 0 h"),
-    (400 * DAY, "400 d 0 h"),
+    (2 * HOUR - 1, "2 h"),
+    (DAY - 1, "1 d"),
+    (DAY, "1 d"),
+    (400 * DAY, "400 d"),
 ]
 
 # One entry of /api/overview, and how its rate, its errors and its p95 are read.
@@ -36,7 +36,7 @@ FIGURES = [
     ),
     (
         {"rate": 0.9, "count": 54, "seconds": 59.9, "errorRatio": 1 / 3, "p95": {"ms": 1500, "bound": "at most"}},
-        ["54 in 1 min 0 s", "33.3 %", "≤ 1.5 s"],
+        ["54 in 1 min", "33.3 %", "≤ 1.5 s"],
     ),
     (
         {"rate": 12.345, "count": 741, "seconds": 60, "errorRatio": 0, "p95": {"ms": 10_000, "bound": "more than"}},

@@ -95,6 +95,7 @@ class WatchedPage:
         """For people who do not see it, on a phone, and in a browser at 80 % zoom."""
         self.check_accessibility(what)
         self.page.set_viewport_size(PHONE)
+        self.check_rules(f"{what} at 390 px")
         self.check_width(f"{what} at 390 px")
         self.screenshot(f"{what}-390x800")
         self.page.set_viewport_size(WIDE)
@@ -103,14 +104,18 @@ class WatchedPage:
         self.page.evaluate("document.documentElement.style.zoom = ''")
 
     def check_accessibility(self, what):
-        """No fault that axe-core calls serious or critical."""
+        """No fault that axe-core knows, in the light and in the dark."""
+        for scheme in ("dark", "light"):
+            self.page.emulate_media(color_scheme=scheme)
+            self.check_rules(f"{what}, {scheme}")
+
+    def check_rules(self, what):
         if not self.expect(AXE.exists(), f"{AXE} is missing: `make test` (scripts/provision) installs it"):
             return
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         for fault in self.page.evaluate("axe.run({resultTypes: ['violations']}).then((found) => found.violations)"):
-            if fault["impact"] in ("serious", "critical"):
-                where = "; ".join(str(node["target"]) for node in fault["nodes"][:3])
-                self.failures.append(f"{what}: axe-core {fault['id']} ({fault['impact']}) at {where}: {fault['help']}")
+            where = "; ".join(str(node["target"]) for node in fault["nodes"][:3])
+            self.failures.append(f"{what}: axe-core {fault['id']} ({fault['impact']}) at {where}: {fault['help']}")
 
     def check_policy(self):
         for violation in self.page.evaluate("window.policyViolations"):
