@@ -125,10 +125,11 @@ export function lessonsView(root) {
     const done = finished().has(lesson.name);
     const busy = WAITS.includes(known.now?.state);
     const here = known.now?.scenario === lesson.name && known.now.state !== "over";
+    const label = here ? "now" : done ? "Again" : "Begin";
     return h("div", { role: "listitem", class: "lesson", tabindex: "0", "data-testid": "lesson-row", "data-name": lesson.name, "data-done": String(done) },
       h("span", { class: "done", title: done ? "done" : "not done yet" }, done ? "✓" : ""),
       h("div", {}, h("b", {}, lesson.title), h("p", {}, lesson.learn)), h("span", { class: "code" }, lesson.level),
-      h("button", { type: "button", "data-testid": "lesson-start", disabled: busy || here, "aria-label": `Begin ${lesson.title}`, onclick: () => turn("stage", { name: lesson.name }) }, here ? "now" : done ? "Again" : "Begin"));
+      h("button", { type: "button", "data-testid": "lesson-start", disabled: busy || here, "aria-label": `${label}: ${lesson.title}`, onclick: () => turn("stage", { name: lesson.name }) }, label));
   }
 
   function draw() {

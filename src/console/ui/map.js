@@ -165,7 +165,7 @@ export function mapView(root, { setQuery }) {
   function drawnEdge({ edge, words, d, thick }, names, place) {
     const [from, to] = [names.get(edge.from), names.get(edge.to)];
     // What is seen is part of what is said.
-    const title = `${from.name} to ${to.name}: ${words}; ${plural(edge.count, "call")}, ${errors(edge)} failed${why(edge, to)}`;
+    const title = `${from.name} to ${to.name}: ${words}; ${errors(edge)} failed${why(edge, to)}`;
     // Words that find no room are in the title, and in the table.
     return s("a", { href: traces(edge.find), class: isBad(edge) ? "edge bad" : "edge", "aria-label": title, "data-testid": "map-edge", "data-key": `${edge.from} ${edge.to}`, "data-from": from.name, "data-to": to.name, "--thick": thick },
       s("title", {}, title), s("path", { class: "hit", d }), s("path", { class: "over", d }),
