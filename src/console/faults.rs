@@ -1,5 +1,7 @@
 //! Faults from the page: the table, what is active, set and clear. Each ends by itself.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, web};
@@ -13,8 +15,11 @@ use super::start::{Refusal, lab};
 use super::state::Console;
 use crate::config::VerifyConfig;
 use crate::lab::fault::described;
-use crate::lab::fault::staged::RoleFaults;
-use crate::schema::{Fault, Role, SERVICES};
+use crate::lab::fault::staged::{FaultSupport, RoleFaults};
+use crate::schema::{Fault, Role, SERVICES, Service};
+
+/// Longest wait for what is active at a role: the others are not to wait for one that hangs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Adds the routes that change something.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
@@ -27,8 +32,16 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(acts);
 }
 
-/// `GET /api/faults`: `{"faults":[…],"roles":[…],"active":[…]}`: the table; of each role its `service` and whether faults can be set
-/// there (`can`); what is active, with `role`, `service`, `secondsLeft` and its settings.
+/// `GET /api/faults/table`: `{"faults":[…],"roles":[…]}`: every fault, and of each role its `service`; no role is asked.
+pub(super) async fn table() -> HttpResponse {
+    let role = |service: &Service| json!({"role": service.role.as_str(), "service": service.name});
+    let roles: Vec<_> = SERVICES.iter().map(role).collect();
+    HttpResponse::Ok().json(json!({"faults": described(), "roles": roles}))
+}
+
+/// `GET /api/faults`: `{"faults":[…],"roles":[…],"active":[…]}`: the table; of each role its `service`, whether faults can be set
+/// there (`can`) and where they cannot `why`; what is active, with `role`, `service`, `secondsLeft` and its settings. A role
+/// that hangs delays that by [`ANSWER_WITHIN`].
 pub(super) async fn list(console: web::Data<Console>) -> HttpResponse {
     match lab(&console) {
         Ok(config) => now(&config).await,
@@ -37,19 +50,36 @@ pub(super) async fn list(console: web::Data<Console>) -> HttpResponse {
 }
 
 async fn now(config: &VerifyConfig) -> HttpResponse {
-    let asked = SERVICES
-        .iter()
-        .map(|service| async move { (service, RoleFaults::at(&config.of(service.role)).active().await) });
+    let asked = SERVICES.iter().map(|service| async move { (service, asked(config, service).await) });
     let (mut roles, mut active) = (Vec::new(), Vec::new());
     for (service, found) in join_all(asked).await {
-        let name = service.role.as_str();
-        roles.push(json!({"role": name, "service": service.name, "can": found.is_ok()}));
-        for mut fault in found.unwrap_or_default() {
-            (fault["role"], fault["service"]) = (json!(name), json!(service.name));
+        let (role, name) = (service.role.as_str(), service.name);
+        let (found, why) = match found {
+            FaultSupport::Active(found) => (found, None),
+            FaultSupport::Disabled(_) => (Vec::new(), Some(format!("{name} takes no faults"))),
+            FaultSupport::Unreachable(_) => {
+                (Vec::new(), Some(format!("{name} does not answer: its faults are not known")))
+            }
+        };
+        roles.push(json!({"role": role, "service": name, "can": why.is_none(), "why": why}));
+        for mut fault in found {
+            (fault["role"], fault["service"]) = (json!(role), json!(name));
             active.push(fault);
         }
     }
     HttpResponse::Ok().json(json!({"faults": described(), "roles": roles, "active": active}))
+}
+
+async fn asked(config: &VerifyConfig, service: &Service) -> FaultSupport {
+    RoleFaults::within(&config.of(service.role), ANSWER_WITHIN).support().await
+}
+
+/// Refuses at once what is meant for a role that hangs.
+async fn hangs(config: &VerifyConfig, role: Role) -> Option<HttpResponse> {
+    let service = role.service();
+    let away = matches!(asked(config, service).await, FaultSupport::Unreachable(_));
+    let why = format!("{} does not answer", service.name);
+    away.then(|| jaeger::error(StatusCode::BAD_GATEWAY, &why))
 }
 
 #[derive(Deserialize)]
@@ -77,6 +107,9 @@ async fn set(console: web::Data<Console>, wanted: web::Json<FaultToSet>) -> Http
         (Ok(config), Ok(place)) => (config, place),
         (Err(refusal), _) | (_, Err(refusal)) => return refusal.into(),
     };
+    if let Some(refusal) = hangs(&config, role).await {
+        return refusal;
+    }
     settings.insert("fault".to_owned(), json!(fault.name));
     match RoleFaults::at(&config.of(role)).set(&settings.into()).await {
         Ok(()) => now(&config).await,
@@ -96,6 +129,9 @@ async fn clear(console: web::Data<Console>, wanted: web::Json<FaultToClear>) -> 
         (Ok(config), Ok(place)) => (config, place),
         (Err(refusal), _) | (_, Err(refusal)) => return refusal.into(),
     };
+    if let Some(refusal) = hangs(&config, role).await {
+        return refusal;
+    }
     match RoleFaults::at(&config.of(role)).clear(fault.name).await {
         Ok(()) => now(&config).await,
         Err(why) => jaeger::error(StatusCode::BAD_GATEWAY, &why),
@@ -114,7 +150,16 @@ mod tests {
         let told = get(&console, "/api/faults").await;
         let said = told.json;
         assert_eq!((told.status, &said["active"]), (200, &json!([])));
-        assert!(said["roles"].as_array().unwrap().iter().all(|role| role["can"] == false));
+        for role in said["roles"].as_array().unwrap() {
+            let why =
+                format!("{} does not answer: its faults are not known", role["service"].as_str().unwrap());
+            assert_eq!((&role["can"], &role["why"]), (&json!(false), &json!(why)));
+        }
+        let table = get(&console, "/api/faults/table").await.json;
+        assert_eq!(
+            (&table["faults"], table["roles"].as_array().unwrap().len()),
+            (&said["faults"], SERVICES.len())
+        );
         assert_eq!(said["faults"].as_array().unwrap().len(), crate::schema::FAULTS.len());
         let token = token(&console).await;
         let headers = [("content-type", "application/json"), ("x-console-token", token.as_str())];

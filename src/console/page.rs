@@ -119,6 +119,7 @@ fn api(app: &mut web::ServiceConfig) {
         .route("/api/map", get().to(map::answer))
         .route("/api/start", get().to(start::state))
         .route("/api/faults", get().to(faults::list))
+        .route("/api/faults/table", get().to(faults::table))
         .route("/api/token", get().to(own_page::token))
         .route("/api/live", web::get().to(live::feed))
         .configure(import::routes)

@@ -18,6 +18,7 @@ use crate::config::{FaultAction, FaultArguments, FaultTarget, child};
 use crate::runtime::oneshot::OneShot;
 use crate::schema::{Fault, Role, SERVICES};
 use crate::terminal::escaped;
+use staged::{FaultSupport, RoleFaults};
 
 /// Longest wait for a role's answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -72,27 +73,6 @@ impl FaultEndpoint {
         // Something else on this port may answer in any form.
         Some((answer.status.as_u16(), answer.json().unwrap_or_default()))
     }
-
-    async fn support(&self) -> FaultSupport {
-        match self.ask(Method::GET, "/faults", None).await {
-            None => FaultSupport::Unreachable,
-            Some((200, answer)) => {
-                let active = answer["active"].as_array().into_iter().flatten();
-                FaultSupport::Active(active.filter(|one| one.is_object()).cloned().collect())
-            }
-            Some(_) => FaultSupport::Disabled,
-        }
-    }
-}
-
-/// Whether an address can have faults, and which it has.
-enum FaultSupport {
-    /// Nothing answers.
-    Unreachable,
-    /// It does not serve `/faults`.
-    Disabled,
-    /// What is active there.
-    Active(Vec<Value>),
 }
 
 /// The active faults of all addresses; an error where none of them can have faults.
@@ -101,9 +81,9 @@ async fn active(endpoints: Vec<FaultEndpoint>) -> anyhow::Result<Vec<(FaultEndpo
     let first = endpoints.first().map(|endpoint| endpoint.url.clone()).unwrap_or_default();
     let mut off = None;
     for endpoint in endpoints {
-        match endpoint.support().await {
-            FaultSupport::Unreachable => {}
-            FaultSupport::Disabled => off = Some(endpoint.url),
+        match RoleFaults::within(&endpoint.url, ANSWER_WITHIN).support().await {
+            FaultSupport::Unreachable(_) => {}
+            FaultSupport::Disabled(_) => off = Some(endpoint.url),
             FaultSupport::Active(active) => found.push((endpoint, active)),
         }
     }

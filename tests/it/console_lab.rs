@@ -6,6 +6,7 @@ use o11y_lab::lab::expect::ORDER_TRACE;
 use o11y_lab::schema::{Ports, Role, SERVICES};
 use serde_json::{Value, json};
 
+use crate::helpers::proc::child_named;
 use crate::helpers::standin::{response, serve, serve_on};
 use crate::helpers::tools::tool;
 use crate::helpers::{Lab, eventually, get, post};
@@ -36,6 +37,15 @@ fn a_person_sends_an_order_starts_and_stops_traffic_breaks_something_and_repairs
     // A program that is not the page is refused.
     let fault = json!({"role": "order", "fault": "latency"});
     assert_eq!(post(&lab.console("/api/faults/set"), &fault).status, 403);
+}
+
+#[test]
+fn a_role_or_a_console_that_hangs_is_named_on_the_page_and_nothing_is_done_in_its_place() {
+    let lab = Lab::start();
+    let console = child_named(lab.up.pid(), "console").expect("a console");
+    let mut command = walk("browser_hung.py", &lab.console("/"));
+    command.args(["--order-pid", &lab.pid(Role::Order).to_string(), "--console-pid", &console.to_string()]);
+    assert_ok(command);
 }
 
 #[test]

@@ -20,10 +20,25 @@ pub(crate) struct RoleFaults {
     http: OneShot,
 }
 
+/// Whether an address can have faults, and which it has; why not, in words.
+pub(crate) enum FaultSupport {
+    /// Nothing answers in time.
+    Unreachable(String),
+    /// It does not serve `/faults`.
+    Disabled(String),
+    /// What is active there.
+    Active(Vec<Value>),
+}
+
 impl RoleFaults {
     /// Of the role at this base URL.
     pub(crate) fn at(base: &str) -> Self {
-        Self { url: format!("{base}/faults"), http: OneShot::new(ANSWER_WITHIN, LARGEST_ANSWER) }
+        Self::within(base, ANSWER_WITHIN)
+    }
+
+    /// The same for whoever cannot wait that long for an answer.
+    pub(crate) fn within(base: &str, deadline: Duration) -> Self {
+        Self { url: format!("{base}/faults"), http: OneShot::new(deadline, LARGEST_ANSWER) }
     }
 
     /// Where that is.
@@ -74,13 +89,25 @@ impl RoleFaults {
     /// # Errors
     /// Nothing answers, or no faults can be set there; in words.
     pub(crate) async fn active(&self) -> Result<Vec<Value>, String> {
-        let url = &self.url;
-        let answer = self.http.get(url).await.map_err(|why| format!("{url}: {why}"))?;
-        if !answer.is_success() {
-            return Err(format!("{url} answered {}", answer.status));
+        match self.support().await {
+            FaultSupport::Active(active) => Ok(active),
+            FaultSupport::Unreachable(why) | FaultSupport::Disabled(why) => Err(why),
         }
-        let answer: Value = answer.json().unwrap_or_default();
-        let active = answer["active"].as_array().into_iter().flatten();
-        Ok(active.filter(|one| one.is_object()).cloned().collect())
+    }
+
+    /// Asks for what is active. Something else on this port may answer in any form.
+    pub(crate) async fn support(&self) -> FaultSupport {
+        let url = &self.url;
+        match self.http.get(url).await {
+            Err(why) => FaultSupport::Unreachable(format!("{url}: {why}")),
+            Ok(answer) if !answer.is_success() => {
+                FaultSupport::Disabled(format!("{url} answered {}", answer.status))
+            }
+            Ok(answer) => {
+                let answer: Value = answer.json().unwrap_or_default();
+                let active = answer["active"].as_array().into_iter().flatten();
+                FaultSupport::Active(active.filter(|one| one.is_object()).cloned().collect())
+            }
+        }
     }
 }
