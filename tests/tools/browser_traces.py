@@ -140,6 +140,11 @@ class TracesPage(WatchedPage):
         return locator.first.evaluate("element => element.contains(document.activeElement)")
 
     def check_scatter(self):
+        # What the drag below comes after, in the history, is another page.
+        self.page.evaluate("document.activeElement.blur()")
+        self.page.keyboard.press("2")
+        self.appears(self.by_id("filter-level"))
+        self.page.keyboard.press("1")
         dot = self.page.locator(f'[data-testid="scatter-dot"][data-trace-id="{self.options.failed_id}"]')
         if not self.expect(self.appears(dot), "the failed trace has no dot"):
             return
@@ -157,6 +162,11 @@ class TracesPage(WatchedPage):
         self.has_rows(1, "a drag around one dot")
         self.expect("start=" in self.page.url and "minDuration=" in self.page.url, f"a drag is not in the address {self.page.url}")
         self.screenshot("list-picked")
+        self.page.go_back()
+        self.has_rows(100, "back from the drag")
+        self.expect("start=" not in self.page.url and "/logs" not in self.page.url, f"back from the drag leads to {self.page.url}")
+        self.page.go_forward()
+        self.has_rows(1, "forward to the drag")
         self.by_id("filter-time").select_option("")
         self.by_id("filter-min").fill("")
         self.by_id("filter-max").fill("")

@@ -55,10 +55,12 @@ function go(path) {
   scrollTo(0, 0);
 }
 
-// Replaces the entry: typing in a filter must not fill the history.
-function setQuery(values) {
+// Typing in a filter must not fill the history: it replaces the entry. What is clicked or dragged is a step, which Back undoes.
+function setQuery(values, isStep = false) {
   const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
-  history.replaceState(null, "", query.size ? `${location.pathname}?${query}` : location.pathname);
+  const address = query.size ? `${location.pathname}?${query}` : location.pathname;
+  if (isStep && address !== location.pathname + location.search) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
 }
 
 async function ingest() {

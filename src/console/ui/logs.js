@@ -66,9 +66,9 @@ export function logsView(root, { setQuery, go }) {
 
   const address = (more) => `/logs?${new URLSearchParams(Object.entries({ ...filters, ...more }).filter(([, value]) => value))}`;
 
-  function set(changes) {
+  function set(changes, isStep = false) {
     Object.assign(filters, { around: "" }, changes);
-    setQuery(filters);
+    setQuery(filters, isStep);
     drawForm();
     restart();
   }
@@ -167,7 +167,7 @@ export function logsView(root, { setQuery, go }) {
       const said = `${clock(new Date(from / 1e3)).slice(0, 8)}: ${found.levels.map((name, level) => [name, counts[level]]).filter(([, n]) => n).map(([name, n]) => `${count(n)} ${name}`).join(", ") || "none"}`;
       const parts = found.levels.map((name, level) => counts[level] > 0 && h("i", { class: `level ${name}`, "--part": counts[level] / most })).reverse();
       return total(counts)
-        ? h("button", { type: "button", class: "log-bar", title: said, "aria-label": said, "data-testid": "log-bar", onclick: () => set({ since: iso(from), until: iso(from + found.step - 1e3) }) }, parts)
+        ? h("button", { type: "button", class: "log-bar", title: said, "aria-label": said, "data-testid": "log-bar", onclick: () => set({ since: iso(from), until: iso(from + found.step - 1e3) }, true) }, parts)
         : h("span", { class: "log-bar" });
     }));
   }

@@ -58,18 +58,18 @@ export function tracesView(root, { go, setQuery }) {
     lastList.href = location.pathname + location.search;
   }
 
-  // Changed by anything but typing: the form has to follow.
+  // Changed by a click or a drag: the form has to follow, and Back undoes it.
   function change(values) {
-    set(values);
+    set(values, true);
     drawForm();
     overview();
   }
 
-  function set(values) {
+  function set(values, isStep = false) {
     // What was typed just before another page was opened.
     if (!root.contains(form)) return;
     filters = { ...filters, page: "", ...values };
-    setQuery(filters);
+    setQuery(filters, isStep);
     remember();
     chosen.hidden = true;
     load();
