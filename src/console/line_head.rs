@@ -22,14 +22,16 @@ pub(super) const LEVELS: [(&str, &[&str]); 6] = [
 const INFO: usize = 2;
 
 /// The place among the levels of the one that any logging system's name means; OpenTelemetry's `DEBUG3` is
-/// `debug`.
+/// `debug`. An unknown one counts as `info`.
 pub(super) fn rank(level: &str) -> usize {
+    place(level).unwrap_or(INFO)
+}
+
+/// The same of a known one.
+pub(super) fn place(level: &str) -> Option<usize> {
     let level = level.trim().trim_end_matches(['1', '2', '3', '4']);
     let means = |name: &str| name.eq_ignore_ascii_case(level);
-    LEVELS
-        .iter()
-        .position(|(name, others)| means(name) || others.iter().any(|other| means(other)))
-        .unwrap_or(INFO)
+    LEVELS.iter().position(|(name, others)| means(name) || others.iter().any(|other| means(other)))
 }
 
 /// The level that such a name means.

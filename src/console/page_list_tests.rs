@@ -101,3 +101,24 @@ async fn a_trace_says_which_spans_link_to_it_and_is_downloaded_as_otlp_json() {
     assert_eq!(get(&console, "/api/export/traces/77").await.0, 404);
     assert_eq!(get(&console, "/api/export/traces/nothex").await.0, 400);
 }
+
+#[actix_web::test]
+async fn what_is_none_of_the_values_of_a_parameter_is_400_with_those_it_takes() {
+    let console = filled();
+    for (path, why) in [
+        ("/api/summaries?status=foo", "'status' is none of error, ok, 1xx to 5xx, 100 to 599"),
+        ("/api/summaries?status=9xx", "'status' is none of error, ok, 1xx to 5xx, 100 to 599"),
+        ("/api/export/traces?status=foo", "'status' is none of error, ok, 1xx to 5xx, 100 to 599"),
+        ("/api/summaries?background=foo", "'background' is none of hide, show"),
+        ("/api/summaries?limit=-1", "'limit' is not a whole number from 0 on"),
+        ("/api/traces?limit=-1", "'limit' is not a whole number from 0 on"),
+        ("/api/summaries?minDuration=abc", "'minDuration' is not a duration such as 100ms or 1.5s"),
+        ("/api/logs?level=foo", "'level' is none of trace, debug, info, warn, error, fatal"),
+    ] {
+        let (status, body) = get(&console, path).await;
+        assert_eq!((status, &body["errors"][0]["msg"]), (400, &json!(why)), "{path}");
+    }
+    for path in ["/api/summaries?status=404", "/api/summaries?background=show", "/api/logs?level=WARNING"] {
+        assert_eq!(get(&console, path).await.0, 200, "{path}");
+    }
+}

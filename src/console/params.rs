@@ -58,7 +58,14 @@ impl<'a> Params<'a> {
 
     /// Nanoseconds from a duration such as `1.5s`.
     pub(super) fn duration(&self, name: &'static str) -> Result<Option<u64>, String> {
-        self.get(name).map(|text| named(name, duration(text))).transpose()
+        let why = || format!("'{name}' is not a duration such as 100ms or 1.5s");
+        self.get(name).map(|text| duration(text).ok_or_else(why)).transpose()
+    }
+
+    /// One of some words, or nothing.
+    pub(super) fn one_of(&self, name: &'static str, words: &[&str]) -> Result<Option<&'a str>, String> {
+        let why = || format!("'{name}' is none of {}", words.join(", "));
+        self.get(name).map(|text| words.contains(&text).then_some(text).ok_or_else(why)).transpose()
     }
 
     /// Nanoseconds since the epoch from a duration back from `now` or an RFC 3339 time.
@@ -90,7 +97,7 @@ impl<'a> Params<'a> {
 
 /// A number that is part of a query.
 pub(super) fn whole<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("'{name}' is not a whole number"))
+    text.parse().map_err(|_| format!("'{name}' is not a whole number from 0 on"))
 }
 
 /// Says which parameter it was.

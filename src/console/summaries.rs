@@ -24,7 +24,7 @@ const MOST_FAULTS: usize = 5;
 /// What is asked of the list.
 struct ListQuery<'a> {
     service: Option<&'a str>,
-    /// `error`, `ok`, `2xx` to `5xx`.
+    /// As [`wanted_status`] takes it.
     status: Option<&'a str>,
     filter: Filter,
     /// Nanoseconds.
@@ -105,12 +105,12 @@ impl<'a> ListQuery<'a> {
         let (from, until) = params.times()?;
         Ok(Self {
             service: params.get("service"),
-            status: params.get("status"),
+            status: params.get("status").map(wanted_status).transpose()?,
             filter: params.filter()?,
             durations: least..=most,
             times: from..=until,
             sort: params.get("sort").map_or(Ok(Sort::Newest), Sort::read)?,
-            hide_background: params.get("background") == Some("hide"),
+            hide_background: params.one_of("background", &["hide", "show"])? == Some("hide"),
             offset: params.limit("offset", 0, usize::MAX)?,
             limit: params.limit("limit", 100, query::MOST_TRACES)?,
         })
@@ -134,6 +134,14 @@ impl<'a> ListQuery<'a> {
             && self.status.is_none_or(|status| has_status(trace, status))
             && self.filter.finds(trace)
     }
+}
+
+/// `error`, `ok`, a class of HTTP status codes such as `5xx`, or one code.
+fn wanted_status(text: &str) -> Result<&str, String> {
+    let is_class = matches!(text.as_bytes(), [b'1'..=b'5', b'x', b'x']);
+    let is_code = text.len() == 3 && text.parse().is_ok_and(|code: u16| (100..600).contains(&code));
+    let known = ["error", "ok"].contains(&text) || is_class || is_code;
+    known.then_some(text).ok_or_else(|| "'status' is none of error, ok, 1xx to 5xx, 100 to 599".to_owned())
 }
 
 fn has_status(trace: &StoredTrace, wanted: &str) -> bool {

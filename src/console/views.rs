@@ -8,7 +8,7 @@ use super::critical;
 use super::forward::Forwarder;
 use super::ids::{self, parse_trace_id, span_hex};
 use super::jaeger;
-use super::line_head::LEVELS;
+use super::line_head::{LEVELS, place};
 use super::linked::linked_from;
 use super::logs::LogFilter;
 use super::others;
@@ -38,7 +38,7 @@ fn log_filter(params: &Params<'_>) -> Result<LogFilter, String> {
     Ok(LogFilter {
         traces: params.trace_ids("traceId")?.into_iter().collect(),
         service: params.get("service").map(Into::into),
-        level: params.get("level").map(Into::into),
+        level: params.get("level").map(known_level).transpose()?,
         text: params.get("text").map(str::to_lowercase),
         after: params.get("after").map(|text| whole("after", text)).transpose()?,
         since: params.instant("since", now())?,
@@ -46,6 +46,12 @@ fn log_filter(params: &Params<'_>) -> Result<LogFilter, String> {
         around: params.get("around").map(|text| whole("around", text)).transpose()?,
         limit: params.limit("limit", 200, 5_000)?,
     })
+}
+
+/// By any logging system's name.
+fn known_level(name: &str) -> Result<String, String> {
+    let why = || format!("'level' is none of {}", LEVELS.map(|(name, _)| name).join(", "));
+    place(name).map(|_| name.to_owned()).ok_or_else(why)
 }
 
 /// `GET /api/logs/histogram?…` with the filters of the list: `{"from":µs,"step":µs,"levels":[…],"counts":[[…]…]}`, how many

@@ -2,6 +2,21 @@
 
 export const FIELDS = ["service", "status", "text", "minDuration", "maxDuration", "lookback", "start", "end", "sort", "background", "page"];
 
+export const STATUSES = [
+  ["", "any status"], ["error", "with errors"], ["ok", "without errors"],
+  ["2xx", "HTTP 2xx"], ["4xx", "HTTP 4xx"], ["5xx", "HTTP 5xx"],
+];
+export const TIMES = [["", "all that is kept"], ["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["1h", "last hour"], ["6h", "last 6 hours"], ["1d", "last day"]];
+export const SORTS = [["", "newest first"], ["oldest", "oldest first"], ["longest", "longest first"], ["shortest", "shortest first"]];
+export const LANGUAGE = [
+  ["POST declined", "both words, anywhere in the trace"], ['"card declined"', "a text with spaces"],
+  ["http.route=/api/orders", "an attribute of a span; != is none with it"], ["error.message~timeout", "it contains the text; !~ is none with it"],
+  ["http.response.status_code>=500", "numbers: > >= < <="], ["error.type exists", "!exists is none with it"],
+  ["service=order-service duration>100ms", "also name, kind, status, span.duration"],
+];
+// What the page calls what the API calls otherwise.
+export const NAMES = { service: "Service", status: "Status", minDuration: "Longer than", maxDuration: "Shorter than", lookback: "Time", start: "Time", end: "Time", sort: "Order" };
+
 // Where the list was left: the way back from a trace keeps its filter.
 export const lastList = { href: "/" };
 

@@ -2,25 +2,13 @@
 
 import { age, calm, chip, count, empty, getJson, h, hue, link, moveFocus, offerServices, plural, select, serviceOptions, time } from "./dom.js";
 import { dataPanel } from "./data.js";
-import { FIELDS, asked, lastList, readFilters } from "./filters.js";
+import { FIELDS, LANGUAGE, NAMES, SORTS, STATUSES, TIMES, asked, lastList, readFilters } from "./filters.js";
 import { pointsNote, scatter } from "./scatter.js";
 import { strip } from "./services.js";
 import { startPanel } from "./start.js";
 import { suggest } from "./suggest.js";
 
 const ROWS = 100;
-const STATUSES = [
-  ["", "any status"], ["error", "with errors"], ["ok", "without errors"],
-  ["2xx", "HTTP 2xx"], ["4xx", "HTTP 4xx"], ["5xx", "HTTP 5xx"],
-];
-const TIMES = [["", "all that is kept"], ["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["1h", "last hour"], ["6h", "last 6 hours"], ["1d", "last day"]];
-const SORTS = [["", "newest first"], ["oldest", "oldest first"], ["longest", "longest first"], ["shortest", "shortest first"]];
-const LANGUAGE = [
-  ["POST declined", "both words, anywhere in the trace"], ['"card declined"', "a text with spaces"],
-  ["http.route=/api/orders", "an attribute of a span; != is none with it"], ["error.message~timeout", "it contains the text; !~ is none with it"],
-  ["http.response.status_code>=500", "numbers: > >= < <="], ["error.type exists", "!exists is none with it"],
-  ["service=order-service duration>100ms", "also name, kind, status, span.duration"],
-];
 
 export function tracesView(root, { go, setQuery }) {
   document.title = "Traces · o11y-lab";
@@ -78,20 +66,20 @@ export function tracesView(root, { go, setQuery }) {
 
   function drawForm() {
     const input = (name, label, hint, props = {}) => h("label", { class: name }, h("span", {}, label),
-      h("input", { type: "search", value: filters[name], placeholder: hint, autocomplete: "off", spellcheck: "false",
+      h("input", { type: "search", name, value: filters[name], placeholder: hint, autocomplete: "off", spellcheck: "false",
         oninput: calm((e) => set({ [name]: e.target.value.trim() })), ...props }));
-    const text = input("text", "Filter", "text, key=value, duration>100ms", { "data-filter-text": true, "data-testid": "filter-text", "aria-describedby": "filter-wrong" });
+    const text = input("text", "Filter", "text, key=value, duration>100ms", { "data-filter-text": true, "data-testid": "filter-text" });
     const field = text.querySelector("input");
     text.append(suggest(field, () => set({ text: field.value.trim() })));
     const picked = filters.start || filters.end ? [["picked", "picked on the chart"]] : [];
     form.replaceChildren(
-      select("Service", filters.service, serviceOptions(filters.service, services), (value) => change({ service: value }), { "data-testid": "filter-service" }),
-      select("Status", filters.status, STATUSES, (value) => set({ status: value }), { "data-testid": "filter-status" }),
+      select("Service", filters.service, serviceOptions(filters.service, services), (value) => change({ service: value }), { name: "service", "data-testid": "filter-service" }),
+      select("Status", filters.status, STATUSES, (value) => set({ status: value }), { name: "status", "data-testid": "filter-status" }),
       text,
       input("minDuration", "Longer than", "100ms", { "data-testid": "filter-min" }),
       input("maxDuration", "Shorter than", "2s", { "data-testid": "filter-max" }),
-      select("Time", picked.length ? "picked" : filters.lookback, [...TIMES, ...picked], (value) => value !== "picked" && change({ lookback: value, start: "", end: "" }), { "data-testid": "filter-time" }),
-      select("Order", filters.sort, SORTS, (value) => set({ sort: value }), { "data-testid": "filter-sort" }),
+      select("Time", picked.length ? "picked" : filters.lookback, [...TIMES, ...picked], (value) => value !== "picked" && change({ lookback: value, start: "", end: "" }), { name: "lookback", "data-testid": "filter-time" }),
+      select("Order", filters.sort, SORTS, (value) => set({ sort: value }), { name: "sort", "data-testid": "filter-sort" }),
       h("details", { class: "language" }, h("summary", {}, "how to filter"), h("dl", {}, LANGUAGE.map(([term, what]) => h("div", {}, h("dt", {}, h("code", {}, term)), h("dd", {}, what))))),
     );
   }
@@ -139,14 +127,31 @@ export function tracesView(root, { go, setQuery }) {
     loadPoints();
   }
 
-  // What is wrong with the filter, and where in it.
+  // Which field is wrong, as the page calls it; of the filter, where in it. There is no list then: it would be another's.
   function refused(why) {
-    const field = form.querySelector("[data-filter-text]");
+    const [, name, rest] = why.match(/^'(\w+)' (.*)$/s) ?? [];
+    const label = NAMES[name];
+    const field = form.querySelector(`[name="${{ start: "lookback", end: "lookback" }[name] ?? (label ? name : "text")}"]`);
+    for (const other of form.elements) if (other.name) ["aria-invalid", "aria-describedby"].forEach((of) => other.removeAttribute(of));
     wrong.hidden = !why;
-    field.toggleAttribute("aria-invalid", Boolean(why));
+    if (!why) return;
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", wrong.id);
     const at = why.match(/^filter, character (\d+): /);
     const chars = [...field.value.trimStart()];
-    wrong.replaceChildren(why, at ? h("code", {}, chars.slice(0, at[1] - 1), h("mark", {}, chars.slice(at[1] - 1).join("") || " ")) : "");
+    const part = at ? h("code", {}, chars.slice(0, at[1] - 1), h("mark", {}, chars.slice(at[1] - 1).join("") || " ")) : "";
+    wrong.replaceChildren(label ? `${label}: “${filters[name]}” ${rest}` : why, part);
+    showNothing();
+  }
+
+  function showNothing() {
+    waiting = null;
+    shown = { query: "", ids: new Set() };
+    fresh.hidden = pages.hidden = true;
+    note.replaceChildren();
+    list.replaceChildren();
+    list.setAttribute("role", "group");
+    chart.draw([]);
   }
 
   function wait(answer) {
