@@ -20,6 +20,10 @@ let shown = "";
 let paused = false;
 let feed = null;
 let generation = {};
+let heardAt = 0;
+
+// Milliseconds: the console lets itself be heard every five seconds (src/console/live.rs).
+const SILENCE = 15_000;
 
 function route() {
   const trace = location.pathname.match(/^\/trace\/([0-9a-fA-F]+)$/);
@@ -116,6 +120,7 @@ function sentOn(forward, part) {
 }
 
 function changed(event) {
+  heard();
   const next = JSON.parse(event.data);
   const what = Object.fromEntries(Object.keys(next).map((key) => [key, next[key] !== generation[key]]));
   generation = next;
@@ -127,8 +132,9 @@ function changed(event) {
 
 function say(state) {
   const button = document.getElementById("live");
-  button.dataset.state = state;
   button.setAttribute("aria-pressed", String(!paused));
+  if (button.dataset.state === state) return;
+  button.dataset.state = state;
   document.getElementById("live-text").textContent = state;
 }
 
@@ -140,9 +146,21 @@ function connect() {
   if (document.hidden) return;
   say("connecting");
   feed = new EventSource("/api/live");
-  feed.addEventListener("open", () => say("live"));
+  heardAt = Date.now();
+  feed.addEventListener("open", heard);
   feed.addEventListener("error", () => say("reconnecting"));
   feed.addEventListener("change", changed);
+  feed.addEventListener("beat", heard);
+}
+
+function heard() {
+  heardAt = Date.now();
+  say("live");
+}
+
+// A console that hangs keeps its connections open and is silent.
+function listen() {
+  if (feed && Date.now() - heardAt > SILENCE) say("no answer");
 }
 
 function toggleLive() {
@@ -186,3 +204,4 @@ glossary(document.getElementById("words"));
 show();
 ingest();
 connect();
+setInterval(listen, 1_000);
