@@ -67,6 +67,20 @@ class HungPage(WatchedPage):
         self.expect(dropped.count() > 0, "a fault of the hung role alone has no role to choose")
         self.check_accessibility("faults beside a hung role")
 
+    def order(self):
+        """Words at once, and no second click meanwhile."""
+        self.goto("/")
+        button = self.by_id("start-order")
+        if not self.expect(self.appears(button, ANSWERED), "no button to send an order"):
+            return
+        button.click()
+        said = self.by_id("start-said")
+        self.expect("Sending an order" in said.inner_text(), f"of an order on its way the page says {said.inner_text()!r}")
+        self.expect(button.is_disabled(), "an order that is on its way can be sent twice")
+        self.screenshot("start-hung")
+        self.expect(self.polled(button.is_enabled, ANSWERED), "the button stays disabled")
+        self.expect("Sending" not in said.inner_text(), f"an order that was answered is still being sent: {said.inner_text()!r}")
+
     def default(self):
         """What was left empty is set as the field shows it, and said."""
         self.goto("/faults")
@@ -81,10 +95,29 @@ class HungPage(WatchedPage):
         self.says(self.by_id("fault-said"), f"ms {default}", "what was set for an empty field is not said")
         self.screenshot("faults-set")
 
+    def console(self):
+        """Its badge and its words are of now: while it hangs, and when it is back."""
+        self.goto("/")
+        live = self.page.locator("#live")
+        self.says(live, "live", "with a console that answers the badge says")
+        button = self.by_id("start-order")
+        self.appears(button, ANSWERED)
+        said = self.by_id("start-said")
+        with stopped(self.options.console_pid):
+            button.click()
+            self.says(live, "no answer", "with a console that hangs the badge says")
+            self.says(said, "Not done: the console does not answer", "with a console that hangs an order says")
+            self.screenshot("console-hung")
+        self.says(live, "live", "with a console that is back the badge says")
+        gone = self.polled(lambda: "does not answer" not in said.inner_text(), ANSWERED)
+        self.expect(gone, f"with a console that is back an order still says {said.inner_text()!r}")
+
     def walk(self):
         with stopped(self.options.order_pid):
             self.faults()
+            self.order()
         self.default()
+        self.console()
         self.check_policy()
 
 

@@ -41,21 +41,23 @@ export function exact(key, value, context) {
   return held ? value : context?.source ?? value;
 }
 
-export async function getJson(path, params = {}) {
-  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value != null));
-  const response = await fetch(query.size ? `${path}?${query}` : path, { signal: AbortSignal.timeout(10_000) });
-  const body = await response.text().then((text) => JSON.parse(text, exact)).catch(() => ({}));
+// What does not come, or breaks off, is said as a person would say it; its status is 0.
+async function answer(path, options = {}) {
+  const away = () => { throw new Failure(0, "the console does not answer"); };
+  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(10_000) }).catch(away);
+  const text = await response.text().catch(away);
+  const body = await Promise.resolve(text).then((text) => JSON.parse(text, exact)).catch(() => ({}));
   if (!response.ok) throw new Failure(response.status, body.errors?.[0]?.msg ?? `HTTP ${response.status}`);
   return body;
 }
 
-export async function postJson(path, body, headers = {}) {
-  const sent = { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
-  const response = await fetch(path, { ...sent, signal: AbortSignal.timeout(10_000) });
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Failure(response.status, answer.errors?.[0]?.msg ?? `HTTP ${response.status}`);
-  return answer;
+export async function getJson(path, params = {}) {
+  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value != null));
+  return answer(query.size ? `${path}?${query}` : path);
 }
+
+export const postJson = (path, body, headers = {}) =>
+  answer(path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) });
 
 // Hues of the lab's own services, far apart; any other service gets one from its name.
 const HUES = {

@@ -15,23 +15,26 @@ const MOST_LINES = 4;
 let next = 0;
 
 export function startPanel() {
-  const state = { closed: false, traffic: null, arriving: new Map(), asking: false };
+  const state = { closed: false, traffic: null, arriving: new Map(), unanswered: new Set(), asking: false };
   const title = h("h2", {}, "Make something happen");
   const button = (id, text, click, hint) => h("button", { type: "button", "data-testid": `start-${id}`, title: hint, onclick: click }, text);
-  const order = button("order", "Send an order", () => once(order, sendOrder), "one order through the gateway, and the trace it leaves");
-  const traffic = button("traffic", "Start traffic", () => once(traffic, toggleTraffic), "some requests a second, for two minutes at most");
-  const broken = button("break", "Break something", () => once(broken, breakSomething), "sets a fault for a minute and sends an order");
+  const order = button("order", "Send an order", () => once(order, "Sending an order", sendOrder), "one order through the gateway, and the trace it leaves");
+  const traffic = button("traffic", "Start traffic", () => once(traffic, state.traffic?.running ? "Stopping traffic" : "Starting traffic", toggleTraffic), "some requests a second, for two minutes at most");
+  const broken = button("break", "Break something", () => once(broken, "Breaking something", breakSomething), "sets a fault for a minute and sends an order");
   const running = h("p", { class: "note", "data-testid": "start-running" });
   const said = h("div", { role: "status", "data-testid": "start-said" });
   const element = h("section", { class: "start", "aria-label": "Make something happen", "data-testid": "start", hidden: true },
     title, h("div", { class: "buttons" }, order, traffic, broken, link("/faults", { class: "more" }, "all faults")), running, said);
 
-  async function once(pressed, work) {
+  // Says at once what is being done, and puts what became of it in that place.
+  async function once(pressed, doing, work) {
+    const line = say(`${doing}…`);
     pressed.disabled = true;
     try {
-      await work();
+      await work(line);
     } catch (error) {
-      say(h("span", { class: "danger" }, `Not done: ${error.message}`));
+      line.replaceChildren(h("span", { class: "danger" }, `Not done: ${error.message}`));
+      if (error.status === 0) state.unanswered.add(line);
     }
     pressed.disabled = false;
     pressed.focus({ preventScroll: true });
@@ -45,10 +48,10 @@ export function startPanel() {
     return line;
   }
 
-  async function sendOrder() {
+  async function sendOrder(line) {
     const sent = await act("/api/start/order");
     const what = sent.status < 400 && sent.order ? `Order ${sent.order} is accepted (${sent.status}).` : `${sent.request} was answered with ${sent.status}.`;
-    const line = say(`${what} `);
+    line.replaceChildren(`${what} `);
     if (!sent.trace) return line.append("Its trace is not recorded: it was not sampled.");
     const place = h("span", {}, "Its trace is on its way…");
     line.append(place);
@@ -56,19 +59,20 @@ export function startPanel() {
     while (state.arriving.size > MOST_LINES) state.arriving.delete(state.arriving.keys().next().value);
   }
 
-  async function toggleTraffic() {
+  async function toggleTraffic(line) {
     state.traffic = await act("/api/start/traffic", { on: !state.traffic?.running });
+    line.remove();
     drawTraffic();
   }
 
-  async function breakSomething() {
+  async function breakSomething(line) {
     const { what, ...fault } = BREAKS[next++ % BREAKS.length];
     await act("/api/faults/set", { ...fault, seconds: SECONDS });
     const clear = h("button", { type: "button", class: "tiny", "data-testid": "start-clear", onclick: async () => {
       await act("/api/faults/clear", { role: fault.role, fault: fault.fault }).then(() => line.replaceChildren(`${what}: cleared.`), (error) => line.append(` ${error.message}`));
     } }, "clear it now");
-    const line = say(h("b", {}, what), ` (fault ${fault.fault}). It ends by itself in `, countdown(SECONDS, () => line.replaceChildren(`${what}: over.`)), "; ", clear);
-    await sendOrder();
+    line.replaceChildren(h("b", {}, what), ` (fault ${fault.fault}). It ends by itself in `, countdown(SECONDS, () => line.replaceChildren(`${what}: over.`)), "; ", clear);
+    await once(order, "Sending an order", sendOrder);
   }
 
   function drawTraffic() {
@@ -87,7 +91,14 @@ export function startPanel() {
     const [[trace, place] = []] = state.arriving;
     const now = await getJson("/api/start", { traceId: trace }).catch(() => null);
     state.asking = false;
-    if (!now || state.closed) return;
+    if (state.closed) return;
+    if (!now) {
+      // It is asked until it is back.
+      if (state.unanswered.size) state.timer = setTimeout(refresh, 1_000);
+      return;
+    }
+    for (const line of state.unanswered) line.remove();
+    state.unanswered.clear();
     element.hidden = !now.lab && !state.traffic?.running;
     state.traffic = now.traffic;
     drawTraffic();
