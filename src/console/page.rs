@@ -4,7 +4,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
-use actix_web::{Error, HttpResponse, Route, guard, web};
+use actix_web::{Error, HttpRequest, HttpResponse, Route, guard, web};
 use serde_json::json;
 
 use super::live::{self, Feeds};
@@ -15,6 +15,8 @@ use super::{
 };
 
 const INDEX: &str = include_str!("ui/index.html");
+/// What a browser is shown where there is no page.
+const NO_PAGE: &str = include_str!("ui/missing.html");
 
 /// The page's files: name, type, text. No build step: the browser reads what stands here.
 const FILES: &[(&str, &str, &str)] = &[
@@ -34,6 +36,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("compare.js", SCRIPT, include_str!("ui/compare.js")),
     ("zoom.js", SCRIPT, include_str!("ui/zoom.js")),
     ("trace.js", SCRIPT, include_str!("ui/trace.js")),
+    ("missing.js", SCRIPT, include_str!("ui/missing.js")),
     ("details.js", SCRIPT, include_str!("ui/details.js")),
     ("logs.js", SCRIPT, include_str!("ui/logs.js")),
     ("metrics.css", CSS, include_str!("ui/metrics.css")),
@@ -145,14 +148,19 @@ async fn index() -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX)
 }
 
-async fn file(name: web::Path<String>) -> HttpResponse {
+async fn file(name: web::Path<String>, request: HttpRequest) -> HttpResponse {
     match FILES.iter().find(|(known, _, _)| *known == *name) {
         Some((_, kind, text)) => HttpResponse::Ok().content_type(*kind).body(*text),
-        None => unknown().await,
+        None => unknown(request).await,
     }
 }
 
-async fn unknown() -> HttpResponse {
+/// In a browser as a page, else as the API says what is wrong.
+async fn unknown(request: HttpRequest) -> HttpResponse {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return HttpResponse::NotFound().content_type("text/html; charset=utf-8").body(NO_PAGE);
+    }
     jaeger::error(StatusCode::NOT_FOUND, "no such page")
 }
 

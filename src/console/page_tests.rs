@@ -212,6 +212,25 @@ async fn every_answer_forbids_foreign_content_and_the_page_needs_none() {
 }
 
 #[actix_web::test]
+async fn a_browser_is_shown_a_page_where_there_is_none_and_a_program_is_told_so_in_json() {
+    let console = filled();
+    let shutdown = web::Data::new(Shutdown::new(Duration::ZERO));
+    let app = init_service(App::new().app_data(console.clone()).app_data(shutdown).configure(routes)).await;
+    for path in ["/nope", "/trace/ab/cd", "/assets/nope.js"] {
+        for (accepted, kind) in [("text/html,*/*;q=0.8", "text/html"), ("*/*", "application/json")] {
+            let request = TestRequest::with_uri(path).insert_header((header::ACCEPT, accepted));
+            let answer = call_service(&app, request.to_request()).await;
+            assert_eq!(answer.status(), 404, "{path}");
+            let told = answer.headers().get(header::CONTENT_TYPE).unwrap().to_str().unwrap();
+            assert!(told.starts_with(kind), "{path} {accepted}: {told}");
+            let body = read_body(answer).await;
+            let linked = String::from_utf8_lossy(&body).contains(r#"<a href="/">"#);
+            assert_eq!(linked, kind == "text/html", "{path} {accepted}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn a_name_that_a_foreign_page_could_own_is_refused() {
     let console = sample::console();
     for host in

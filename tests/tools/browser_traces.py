@@ -8,7 +8,7 @@ the others, three health checks, and one failed trace with that id, `POST /buy`,
 expectation that does not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
 
 What it needs from the page: data-testid trace-row (data-trace-id), filter-text, filter-time, filter-sort, filter-wrong,
-suggestion, scatter, scatter-dot (data-trace-id), fresh, background, page-next, page-previous, span-row, attribute-only, data, data-traces, data-remove, data-service, data-upload, data-said.
+suggestion, scatter, scatter-dot (data-trace-id), fresh, background, page-next, page-previous, span-row, no-trace, no-span, attribute-only, data, data-traces, data-remove, data-service, data-upload, data-said.
 """
 
 import argparse
@@ -28,8 +28,8 @@ class TracesPage(WatchedPage):
     """The list of traces: filters, suggestions, scatter, pages."""
 
     def on_console(self, message):
-        # A filter that is wrong is answered with 400, which Chromium notes by itself.
-        if "status of 400" not in message.text:
+        # What is wrong on purpose, a filter (400) and an address (404), Chromium notes by itself.
+        if not any(status in message.text for status in ["status of 400", "status of 404"]):
             super().on_console(message)
 
     def rows(self):
@@ -57,6 +57,7 @@ class TracesPage(WatchedPage):
         self.check_scatter()
         self.check_waiting_rows()
         self.check_attribute()
+        self.check_wrong_addresses()
         self.check_data()
         self.page.set_viewport_size(PHONE)
         self.check_width("the list at 390 px")
@@ -232,6 +233,31 @@ class TracesPage(WatchedPage):
         self.page.keyboard.press("Escape")
         self.expect(self.polled(lambda: field.input_value() == "kind=server", 5_000), "Escape from a trace loses the filter")
 
+
+    def check_wrong_addresses(self):
+        """What an address names and is not there is said, with a way back."""
+        home = self.options.url.rstrip("/")
+        self.page.goto(f"{home}/trace/xyz")
+        wrong = self.by_id("no-trace")
+        self.expect(self.appears(wrong), "/trace/xyz is not called wrong")
+        self.expect("xyz" in wrong.inner_text() and self.rows().count() == 0, f"of /trace/xyz the page says {wrong.inner_text()!r}")
+        self.check_accessibility("an address that names no trace")
+        self.screenshot("no-trace")
+        missing = self.by_id("no-span")
+        for span, said in [("f" * 16, "is not in this trace"), ("xyz", "is not a span id")]:
+            self.page.goto("about:blank")
+            self.page.goto(f"{home}/trace/{self.options.failed_id}#{span}")
+            self.expect(self.appears(missing), f"a trace without the span {span} does not say so")
+            self.expect(said in missing.inner_text(), f"of the span {span} the page says {missing.inner_text()!r}")
+        self.screenshot("no-span")
+        self.by_id("span-row").first.click()
+        self.expect(self.disappears(missing), "with another span open the one that is not there is still named")
+        answer = self.page.goto(f"{home}/nope")
+        self.expect(answer.status == 404 and self.page.locator("h1").inner_text() == "No such page", f"/nope is {answer.status}")
+        self.check_accessibility("a page that is not there")
+        self.screenshot("no-page")
+        self.page.locator("main a").click()
+        self.expect(self.appears(self.rows()), "a page that is not there does not lead to the list")
 
     def check_slow_network(self):
         network = self.context.new_cdp_session(self.page)

@@ -26,8 +26,8 @@ let heardAt = 0;
 const SILENCE = 15_000;
 
 function route() {
-  const trace = location.pathname.match(/^\/trace\/([0-9a-fA-F]+)$/);
-  if (trace) return ["traces", traceView, { id: trace[1] }];
+  const [, trace] = location.pathname.match(/^\/trace\/(.+)$/) ?? [];
+  if (trace) return ["traces", traceView, { id: trace }];
   if (location.pathname === "/logs") return ["logs", logsView, {}];
   if (location.pathname === "/metrics") return ["metrics", metricsView, {}];
   if (location.pathname === "/lessons") return ["lessons", lessonsView, {}];

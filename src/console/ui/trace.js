@@ -7,10 +7,12 @@ import { details } from "./details.js";
 import { lastList } from "./filters.js";
 import { logLine } from "./logs.js";
 import { build, micros, tellApart, within } from "./model.js";
+import { decoded, isTraceId, missingSpan, noTrace } from "./missing.js";
 import { flameGraph, statisticsTable } from "./stats.js";
 import { zooming } from "./zoom.js";
 
 export function traceView(root, { id, go }) {
+  if (!isTraceId(id)) return noTrace(root, id, go);
   document.title = `Trace ${id.slice(0, 8)} · o11y-lab`;
   const state = { collapsed: new Set(), open: null, drawn: "", trace: null, zoom: { from: 0, to: 1 }, parts: new Set(), asked: "" };
   root.append(h("p", { class: "note" }, "Loading…"));
@@ -33,12 +35,21 @@ export function traceView(root, { id, go }) {
 
   // To the span that the address names, once for each address.
   function follow() {
-    const span = decodeURIComponent(location.hash.slice(1)).toLowerCase();
+    const span = decoded(location.hash.slice(1)).toLowerCase();
     const asked = location.pathname + location.hash;
+    tellMissing(span);
     if (!span || asked === state.asked || !state.model?.nodes.has(span)) return;
     state.asked = asked;
     if (state.open !== span) toggleDetails(state.model.nodes.get(span));
     reveal(span);
+  }
+
+  // That the address names a span which is not there, or none.
+  function tellMissing(span) {
+    const note = root.querySelector("[data-testid=no-span]");
+    if (!note) return;
+    note.hidden = !span || state.model.nodes.has(span);
+    if (!note.hidden) note.textContent = missingSpan(span);
   }
 
   // The address follows what is open, so that a link shows the same.
@@ -46,6 +57,7 @@ export function traceView(root, { id, go }) {
     const other = new URLSearchParams(location.search).get("with");
     state.asked = `${location.pathname}${state.open ? `#${state.open}` : ""}`;
     history.replaceState(null, "", `${location.pathname}${other ? `?with=${other}` : ""}${state.open ? `#${state.open}` : ""}`);
+    tellMissing(state.open);
   }
 
   function missing(error) {
@@ -63,7 +75,8 @@ export function traceView(root, { id, go }) {
     state.linked = Map.groupBy(linkedFrom, (one) => one.to);
     state.model = model;
     const lines = h("div", { class: "logs", role: "list" }, log.logs.map((line) => logLine(line, { withTrace: false, onspan: reveal })));
-    root.replaceChildren(heading(model), waterfall(model), parts(model), h("section", { class: "trace-logs", "aria-label": "Logs of this trace" },
+    const missed = h("p", { class: "failure", role: "alert", "data-testid": "no-span", hidden: true });
+    root.replaceChildren(heading(model), missed, waterfall(model), parts(model), h("section", { class: "trace-logs", "aria-label": "Logs of this trace" },
       h("h2", {}, `Logs of this trace (${log.logs.length})`),
       log.logs.length ? lines : h("p", { class: "note" }, "No log line carries this trace id.")));
     document.documentElement.scrollTop = top;
