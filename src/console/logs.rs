@@ -223,11 +223,14 @@ impl RecentLines {
     }
 }
 
-/// Of lines that are newest first, those next to the one with a number, or to where it was.
+/// Of lines that are newest first, those next to the one with a number, or to where it was; by when they were written, for
+/// those of several services do not come in that order.
 fn around<'a>(lines: &[&'a Arc<StoredLine>], number: u64, limit: usize) -> Vec<&'a Arc<StoredLine>> {
     let place = lines.partition_point(|line| line.number > number);
     let (first, end) = (place.saturating_sub(limit / 2), (place + limit.div_ceil(2)).min(lines.len()));
-    lines[first..end].to_vec()
+    let mut found = lines[first..end].to_vec();
+    found.sort_by_key(|line| std::cmp::Reverse(line.time));
+    found
 }
 
 #[cfg(test)]
@@ -325,6 +328,17 @@ mod tests {
         assert_eq!(found(10, Some("b")), serde_json::json!([7, 9, 11, 13]));
         assert_eq!(found(1, None), serde_json::json!([1, 2, 3]));
         assert_eq!(found(99, None), serde_json::json!([19, 20]));
+    }
+
+    #[test]
+    fn lines_around_one_are_in_the_order_in_which_they_were_written() {
+        let mut logs = LogStore::new(100, 1 << 20);
+        for millis in [708, 843, 844, 708, 839, 844, 785] {
+            logs.push(&format!(r#"{{"timestamp":"2026-01-01T00:00:00.{millis}Z"}}"#));
+        }
+        let filter = LogFilter { around: Some(4), limit: 10, ..LogFilter::default() };
+        let answer: Value = serde_json::from_str(&answer(&logs, &filter)).unwrap();
+        assert_eq!(answer["numbers"], serde_json::json!([1, 4, 7, 5, 2, 3, 6]));
     }
 
     #[test]
