@@ -108,13 +108,13 @@ fn prometheus(path: &str) -> Option<Value> {
         json!({"labels": {"alertname": name, "service": text, "severity": text, text: text}, "state": state,
             "activeAt": "2026-01-31T12:34:56.789Z", "annotations": {"summary": text, "runbook_url": format!("http://x/user/{name}.md")}})
     };
-    let vector =
-        |value: &str| json!({"data": {"result": [{"metric": {"slo": HOSTILE}, "value": [1, value]}]}});
+    let vector = |slo: &str, value: &str| json!({"metric": {"slo": slo}, "value": [1, value]});
     if path == "/api/v1/alerts" {
         let all = [alert("TargetDown", "firing", "order-service"), alert("Hostile", "pending", HOSTILE)];
         return Some(json!({"data": {"alerts": all}}));
     }
-    path.starts_with("/api/v1/query").then(|| vector("0.5"))
+    let results = [vector(HOSTILE, "0.5"), vector("overspent", "-113")];
+    path.starts_with("/api/v1/query").then(|| json!({"data": {"result": results}}))
 }
 
 #[test]

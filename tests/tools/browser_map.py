@@ -105,6 +105,9 @@ class MapPage(WatchedPage):
         text = self.page.inner_text("main")
         for literal in self.options.expect_literal:
             self.expect(literal in text, f"the alerts do not show {literal!r} as it is")
+        budgets = self.by_id("budget-row").all_inner_texts()
+        self.expect(any("50 %" in row for row in budgets), f"half a budget that is left is not said: {budgets}")
+        self.expect(any("used up 114 times over" in row for row in budgets), f"an overspent budget is not said so: {budgets}")
         self.by_id("alert-runbook").first.focus()
         self.page.keyboard.press("Enter")
         self.expect(self.appears(self.by_id("runbook").locator("h4")), "the runbook is not rendered")

@@ -8,6 +8,12 @@ const POLL = 5_000;
 const HIDDEN_LABELS = ["alertname", "service", "severity"];
 const number = (value, digits = 3) => String(+value.toPrecision(digits));
 
+// Of an error budget, what is left as a share, or how often it is used up.
+function left(remaining) {
+  if (remaining === undefined) return "–";
+  return remaining < 0 ? `used up ${number(1 - remaining)} times over` : `${number(remaining * 100)} %`;
+}
+
 // The time of an alert, as the list of traces takes it, with a minute before.
 function tracesOf(alert) {
   const query = new URLSearchParams({ status: "error" });
@@ -60,7 +66,7 @@ export function alertsView(root) {
 
   function budgetTable(all) {
     const row = ([slo, budget]) => h("tr", { "data-testid": "budget-row" }, h("th", { scope: "row" }, slo || "all"),
-      h("td", { class: budget.remaining < 0 ? "danger" : "" }, budget.remaining === undefined ? "–" : `${number(budget.remaining * 100)} %`),
+      h("td", { class: budget.remaining < 0 ? "danger" : "" }, left(budget.remaining)),
       h("td", { class: budget.burnRate > 1 ? "danger" : "" }, budget.burnRate === undefined ? "–" : number(budget.burnRate)));
     const head = h("tr", {}, h("th", { scope: "col" }, "Objective"), h("th", { scope: "col" }, term("error budget"), " left"), h("th", { scope: "col" }, term("burn rate"), " now"));
     return scrolling("Error budgets", h("table", {}, h("thead", {}, head), h("tbody", {}, Object.entries(all).map(row))));
