@@ -1,6 +1,6 @@
 //! Lessons: the page that sets the stage of a scenario, asks, takes the answer, explains and repairs.
 //!
-//! They change the lab, so a page of another site must not make them: [`own_page`].
+//! They change the lab, so a page of another site must not make them: [`super::own_page`].
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::jaeger;
-use super::own_page::{own_page, small_json};
+use super::own_page::{own_page_with_token, small_json};
 use super::state::Console;
 use crate::lab::scenario::lesson::{self, Asked};
 use crate::lab::scenario::{LessonLab, SCENARIOS, Scenario, Scene};
@@ -88,7 +88,7 @@ impl CurrentLesson {
 /// Adds the routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     let turns = web::scope("/api/lessons")
-        .wrap(from_fn(own_page))
+        .wrap(from_fn(own_page_with_token))
         .app_data(small_json())
         .service(web::resource("/stage").route(web::post().to(stage)))
         .service(web::resource("/answer").route(web::post().to(answer)))
@@ -256,15 +256,19 @@ mod tests {
     #[actix_web::test]
     async fn a_page_of_another_site_cannot_set_a_stage_and_what_is_no_turn_is_refused() {
         let console = sample::console();
+        let token = sample::token(&console).await;
+        let right = ("x-console-token", token.as_str());
         let body = r#"{"name":"waterfall"}"#;
         for foreign in [
-            &[JSON, ("origin", "http://evil.example")][..],
-            &[JSON, ("origin", "null")],
-            &[JSON, ("origin", "http://localhost:7000")],
-            &[JSON, ("sec-fetch-site", "cross-site")],
-            &[JSON, ("sec-fetch-site", "same-site")],
-            &[("content-type", "text/plain")],
-            &[],
+            &[JSON, right, ("origin", "http://evil.example")][..],
+            &[JSON, right, ("origin", "null")],
+            &[JSON, right, ("origin", "http://localhost:7000")],
+            &[JSON, right, ("sec-fetch-site", "cross-site")],
+            &[JSON, right, ("sec-fetch-site", "same-site")],
+            &[("content-type", "text/plain"), right],
+            &[right],
+            &[JSON],
+            &[JSON, ("x-console-token", "0123456789abcdef0123456789abcdef")],
         ] {
             for path in ["stage", "answer", "hint", "solve", "stop"] {
                 let (status, _) = post(&console, &format!("/api/lessons/{path}"), foreign, body).await;
@@ -272,7 +276,7 @@ mod tests {
             }
         }
         assert!(console.lessons.lock().is_none());
-        let own = [JSON, ("origin", "http://localhost:7005"), ("sec-fetch-site", "same-origin")];
+        let own = [JSON, right, ("origin", "http://localhost:7005"), ("sec-fetch-site", "same-origin")];
         let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(LARGEST_BODY));
         for (path, body, expected) in [
             ("stage", r#"{"name":"nothing"}"#, 404),
@@ -295,7 +299,9 @@ mod tests {
     #[actix_web::test]
     async fn where_there_is_no_lab_the_lesson_says_so_and_is_over() {
         let console = sample::console();
-        assert_eq!(post(&console, "/api/lessons/stage", &[JSON], r#"{"name":"poison"}"#).await.0, 202);
+        let token = sample::token(&console).await;
+        let headers = [JSON, ("x-console-token", token.as_str())];
+        assert_eq!(post(&console, "/api/lessons/stage", &headers, r#"{"name":"poison"}"#).await.0, 202);
         let why = loop {
             let now = console.lessons.lock().as_ref().map(CurrentLesson::to_json).unwrap();
             if now["state"] == "over" {

@@ -1,8 +1,8 @@
 //! Who may change something: the console's own page.
 //!
 //! Such a request has JSON, which a browser sends to another origin only after asking, and the page's own origin where a
-//! browser names one. What acts on the lab beside a lesson also carries the token of this console, which a page of
-//! another site cannot read.
+//! browser names one. What acts on the lab also carries the token of this console, which a page of another site cannot
+//! read; what brings or removes data does not, so that programs can send it.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};

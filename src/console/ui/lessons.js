@@ -1,7 +1,8 @@
 // Lessons: the list, and the question that stays beside the data on every page until it is answered.
 // What was finished is kept in this browser alone.
 
-import { empty, getJson, h, link, moveFocus, plural, postJson } from "./dom.js";
+import { act } from "./act.js";
+import { empty, getJson, h, link, moveFocus, plural } from "./dom.js";
 
 const KEY = "o11y-lab.lessons";
 const WAITS = ["setting", "repairing"];
@@ -41,7 +42,7 @@ async function refresh() {
 async function turn(path, body = {}) {
   failure = "";
   try {
-    await postJson(`/api/lessons/${path}`, body);
+    await act(`/api/lessons/${path}`, body);
   } catch (error) {
     failure = error.message;
   }
