@@ -19,7 +19,7 @@ const short = (text) => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
 // The view of an address that names no trace.
 export function noTrace(root, id, go) {
   document.title = "No trace · o11y-lab";
-  root.append(h("div", { role: "alert", "data-testid": "no-trace" }, empty("This is no trace",
+  root.append(h("h1", { class: "hidden" }, "No trace"), h("div", { role: "alert", "data-testid": "no-trace" }, empty("This is no trace",
     h("p", {}, `“${short(decoded(id))}” is not a trace id: that is 32 hexadecimal digits, or fewer without the zeros before them.`),
     h("p", {}, link(lastList.href, {}, "All traces")))));
   return {

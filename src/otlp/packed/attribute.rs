@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message as _;
 
 use super::utf8;
-use super::wire::{PackedValue, checked};
+use super::wire::{RawFieldValue, checked};
 
 /// A key with its value, read when asked for.
 #[derive(Clone, Copy)]
@@ -40,8 +40,8 @@ impl<'a> SpanAttribute<'a> {
         let (mut key, mut value) = ([].as_slice(), AttributeValue::Decoded(None));
         for field in checked(pair) {
             match field {
-                (1, PackedValue::Bytes(bytes)) => key = bytes,
-                (2, PackedValue::Bytes(bytes)) => value = AttributeValue::Packed(bytes),
+                (1, RawFieldValue::Bytes(bytes)) => key = bytes,
+                (2, RawFieldValue::Bytes(bytes)) => value = AttributeValue::Packed(bytes),
                 _ => {}
             }
         }
@@ -83,10 +83,10 @@ impl<'a> ValueRef<'a> {
     #[inline]
     fn packed(value: &'a [u8]) -> Option<Self> {
         Some(match checked(value).next()? {
-            (1, PackedValue::Bytes(text)) => Self::Text(utf8(text)),
-            (2, PackedValue::Varint(flag)) => Self::Bool(flag != 0),
-            (3, PackedValue::Varint(number)) => Self::Int(number as i64),
-            (4, PackedValue::Fixed64(number)) => Self::Double(f64::from_bits(number)),
+            (1, RawFieldValue::Bytes(text)) => Self::Text(utf8(text)),
+            (2, RawFieldValue::Varint(flag)) => Self::Bool(flag != 0),
+            (3, RawFieldValue::Varint(number)) => Self::Int(number as i64),
+            (4, RawFieldValue::Fixed64(number)) => Self::Double(f64::from_bits(number)),
             _ => Self::Other(Cow::Owned(AnyValue::decode(value).ok()?.value?)),
         })
     }

@@ -4,7 +4,7 @@
 //! `None`, and prost decides: this can be slower or quicker than prost, never different.
 
 use super::PackedSpan;
-use super::wire::{PackedValue, WireFields};
+use super::wire::{RawFieldValue, WireFields};
 
 /// Which values attributes may have.
 #[derive(Clone, Copy)]
@@ -22,24 +22,24 @@ pub(super) fn span(bytes: &[u8], values: CheckedValues) -> Option<(PackedSpan, b
     let mut fields = WireFields(bytes);
     while let Some(field) = fields.next()? {
         match field {
-            (9, PackedValue::Bytes(one)) => pair(one, values)?,
-            (11, PackedValue::Bytes(one)) => timed &= event(one, values)?,
-            (13, PackedValue::Bytes(one)) => {
+            (9, RawFieldValue::Bytes(one)) => pair(one, values)?,
+            (11, RawFieldValue::Bytes(one)) => timed &= event(one, values)?,
+            (13, RawFieldValue::Bytes(one)) => {
                 link(one, values)?;
                 span.has_links = true;
             }
             (number, value) => {
                 seen.note(number)?;
                 match (number, value) {
-                    (1, PackedValue::Bytes(id)) => span.trace_id = trace_id(id),
-                    (2, PackedValue::Bytes(id)) => span.span_id = span_id(id),
-                    (4, PackedValue::Bytes(id)) => span.parent_span_id = span_id(id),
-                    (3 | 5, PackedValue::Bytes(one)) => text(one)?,
-                    (6, PackedValue::Varint(kind)) => span.kind = kind as i32,
-                    (7, PackedValue::Fixed64(time)) => span.start = time,
-                    (8, PackedValue::Fixed64(time)) => span.end = time,
-                    (10 | 12 | 14, PackedValue::Varint(_)) | (16, PackedValue::Fixed32) => {}
-                    (15, PackedValue::Bytes(one)) => span.status_code = status(one)?,
+                    (1, RawFieldValue::Bytes(id)) => span.trace_id = trace_id(id),
+                    (2, RawFieldValue::Bytes(id)) => span.span_id = span_id(id),
+                    (4, RawFieldValue::Bytes(id)) => span.parent_span_id = span_id(id),
+                    (3 | 5, RawFieldValue::Bytes(one)) => text(one)?,
+                    (6, RawFieldValue::Varint(kind)) => span.kind = kind as i32,
+                    (7, RawFieldValue::Fixed64(time)) => span.start = time,
+                    (8, RawFieldValue::Fixed64(time)) => span.end = time,
+                    (10 | 12 | 14, RawFieldValue::Varint(_)) | (16, RawFieldValue::Fixed32) => {}
+                    (15, RawFieldValue::Bytes(one)) => span.status_code = status(one)?,
                     _ => return None,
                 }
             }
@@ -54,13 +54,13 @@ fn event(bytes: &[u8], values: CheckedValues) -> Option<bool> {
     let (mut fields, mut seen, mut timed) = (WireFields(bytes), SeenFields(0), false);
     while let Some(field) = fields.next()? {
         match field {
-            (3, PackedValue::Bytes(one)) => pair(one, values)?,
+            (3, RawFieldValue::Bytes(one)) => pair(one, values)?,
             (number, value) => {
                 seen.note(number)?;
                 match (number, value) {
-                    (1, PackedValue::Fixed64(time)) => timed = time > 0,
-                    (2, PackedValue::Bytes(one)) => text(one)?,
-                    (4, PackedValue::Varint(_)) => {}
+                    (1, RawFieldValue::Fixed64(time)) => timed = time > 0,
+                    (2, RawFieldValue::Bytes(one)) => text(one)?,
+                    (4, RawFieldValue::Varint(_)) => {}
                     _ => return None,
                 }
             }
@@ -73,14 +73,14 @@ fn link(bytes: &[u8], values: CheckedValues) -> Option<()> {
     let (mut fields, mut seen) = (WireFields(bytes), SeenFields(0));
     while let Some(field) = fields.next()? {
         match field {
-            (4, PackedValue::Bytes(one)) => pair(one, values)?,
+            (4, RawFieldValue::Bytes(one)) => pair(one, values)?,
             (number, value) => {
                 seen.note(number)?;
                 match (number, value) {
-                    (1 | 2, PackedValue::Bytes(_))
-                    | (5, PackedValue::Varint(_))
-                    | (6, PackedValue::Fixed32) => {}
-                    (3, PackedValue::Bytes(one)) => text(one)?,
+                    (1 | 2, RawFieldValue::Bytes(_))
+                    | (5, RawFieldValue::Varint(_))
+                    | (6, RawFieldValue::Fixed32) => {}
+                    (3, RawFieldValue::Bytes(one)) => text(one)?,
                     _ => return None,
                 }
             }
@@ -95,8 +95,8 @@ fn status(bytes: &[u8]) -> Option<i32> {
     while let Some((number, value)) = fields.next()? {
         seen.note(number)?;
         match (number, value) {
-            (2, PackedValue::Bytes(one)) => text(one)?,
-            (3, PackedValue::Varint(said)) => code = said as i32,
+            (2, RawFieldValue::Bytes(one)) => text(one)?,
+            (3, RawFieldValue::Varint(said)) => code = said as i32,
             _ => return None,
         }
     }
@@ -108,9 +108,9 @@ fn pair(bytes: &[u8], values: CheckedValues) -> Option<()> {
     while let Some((number, value)) = fields.next()? {
         seen.note(number)?;
         match (number, value, values) {
-            (1, PackedValue::Bytes(key), _) => text(key)?,
-            (2, PackedValue::Bytes(one), CheckedValues::Single) => single(one)?,
-            (2, PackedValue::Bytes(_), CheckedValues::All) | (3, _, CheckedValues::All) => {}
+            (1, RawFieldValue::Bytes(key), _) => text(key)?,
+            (2, RawFieldValue::Bytes(one), CheckedValues::Single) => single(one)?,
+            (2, RawFieldValue::Bytes(_), CheckedValues::All) | (3, _, CheckedValues::All) => {}
             _ => return None,
         }
     }
@@ -121,9 +121,10 @@ fn single(bytes: &[u8]) -> Option<()> {
     let mut fields = WireFields(bytes);
     match fields.next()? {
         None
-        | Some((2 | 3, PackedValue::Varint(_)) | (4, PackedValue::Fixed64(_)) | (7, PackedValue::Bytes(_))) =>
-            {}
-        Some((1, PackedValue::Bytes(one))) => text(one)?,
+        | Some(
+            (2 | 3, RawFieldValue::Varint(_)) | (4, RawFieldValue::Fixed64(_)) | (7, RawFieldValue::Bytes(_)),
+        ) => {}
+        Some((1, RawFieldValue::Bytes(one))) => text(one)?,
         Some(_) => return None,
     }
     fields.0.is_empty().then_some(())

@@ -13,7 +13,7 @@ use prost::{DecodeError, Message as _};
 
 pub(crate) use attribute::{SpanAttribute, ValueRef};
 use check::CheckedValues;
-use wire::{PackedValue, checked, parts};
+use wire::{RawFieldValue, checked, parts};
 
 use super::fields::SPAN;
 use super::points::MetricItem;
@@ -131,10 +131,10 @@ impl PackedSpan {
     /// Whatever a search for a text looks into, in one pass.
     pub(crate) fn searched(&self) -> impl Iterator<Item = SearchedPart<'_>> {
         checked(&self.bytes).filter_map(|field| match field {
-            (5, PackedValue::Bytes(name)) => Some(SearchedPart::Text(utf8(name))),
-            (9, PackedValue::Bytes(pair)) => Some(SearchedPart::Attribute(SpanAttribute::packed(pair))),
-            (11, PackedValue::Bytes(event)) => Some(SearchedPart::Event(PackedEvent(event))),
-            (15, PackedValue::Bytes(status)) => Some(SearchedPart::Text(text(status, 2))),
+            (5, RawFieldValue::Bytes(name)) => Some(SearchedPart::Text(utf8(name))),
+            (9, RawFieldValue::Bytes(pair)) => Some(SearchedPart::Attribute(SpanAttribute::packed(pair))),
+            (11, RawFieldValue::Bytes(event)) => Some(SearchedPart::Event(PackedEvent(event))),
+            (15, RawFieldValue::Bytes(status)) => Some(SearchedPart::Text(text(status, 2))),
             _ => None,
         })
     }

@@ -2,7 +2,7 @@
 
 /// The value of a field.
 #[derive(Clone, Copy)]
-pub(super) enum PackedValue<'a> {
+pub(super) enum RawFieldValue<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -16,21 +16,21 @@ pub(super) struct WireFields<'a>(pub(super) &'a [u8]);
 impl<'a> WireFields<'a> {
     /// Number and value of the next field; `Some(None)` at the end, `None` for what is no field.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Option<(u64, PackedValue<'a>)>> {
+    pub(super) fn next(&mut self) -> Option<Option<(u64, RawFieldValue<'a>)>> {
         if self.0.is_empty() {
             return Some(None);
         }
         let key = self.varint()?;
         let value = match key & 7 {
-            0 => PackedValue::Varint(self.varint()?),
-            1 => PackedValue::Fixed64(u64::from_le_bytes(self.array()?)),
+            0 => RawFieldValue::Varint(self.varint()?),
+            1 => RawFieldValue::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
                 let length = usize::try_from(self.varint()?).ok()?;
                 let (value, rest) = self.0.split_at_checked(length)?;
                 self.0 = rest;
-                PackedValue::Bytes(value)
+                RawFieldValue::Bytes(value)
             }
-            5 => self.array::<4>().map(|_| PackedValue::Fixed32)?,
+            5 => self.array::<4>().map(|_| RawFieldValue::Fixed32)?,
             _ => return None,
         };
         Some(Some((key >> 3, value)))
@@ -68,7 +68,7 @@ impl<'a> WireFields<'a> {
 
 /// The fields of a message that was checked; where it is wrong all the same, those before.
 #[inline]
-pub(super) fn checked(message: &[u8]) -> impl Iterator<Item = (u64, PackedValue<'_>)> {
+pub(super) fn checked(message: &[u8]) -> impl Iterator<Item = (u64, RawFieldValue<'_>)> {
     let mut fields = WireFields(message);
     std::iter::from_fn(move || fields.next().flatten())
 }
@@ -77,7 +77,7 @@ pub(super) fn checked(message: &[u8]) -> impl Iterator<Item = (u64, PackedValue<
 #[inline]
 pub(super) fn parts(message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
     checked(message).filter_map(move |field| match field {
-        (found, PackedValue::Bytes(part)) if found == number => Some(part),
+        (found, RawFieldValue::Bytes(part)) if found == number => Some(part),
         _ => None,
     })
 }
