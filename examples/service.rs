@@ -64,6 +64,7 @@ impl Telemetry {
 
     /// Sends what is left, for no longer than `deadline`: a backend that hangs holds up no exit. What could not be sent before
     /// says the SDK, with its feature `internal-logs` and without `opentelemetry=off` on the layer for standard error.
+    #[allow(clippy::print_stderr, reason = "what made log records is gone")]
     fn stop(self, deadline: Duration) {
         let (done, wait) = mpsc::channel();
         std::thread::spawn(move || {
