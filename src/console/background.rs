@@ -1,5 +1,6 @@
 //! Traces of background polls: health checks, scrapes, probes, what a consumer asks its broker. The page hides them until asked.
 
+use super::span::CLIENT;
 use super::traces::StoredTrace;
 use crate::otlp::packed::{SpanAttribute, ValueRef};
 
@@ -28,8 +29,6 @@ const AGENTS: [&str; 6] =
 /// A consumer waits for messages in a call of its own, which brings those of many traces. What became of each is in the trace
 /// that sent it.
 const OPERATION: &str = "messaging.operation.type";
-/// As OTLP numbers the kinds of spans.
-const CLIENT: i32 = 3;
 /// gRPC's own health check, as conventions of several ages write it.
 const GRPC: &str = "grpc.health.v1.health";
 

@@ -15,6 +15,7 @@ use super::jaeger;
 use super::map_calls::CallFigures;
 use super::map_node::{NodeKey, OtherSide, has, short};
 use super::params::{Pairs, Params, now};
+use super::span::{CLIENT, CONSUMER, PRODUCER, SERVER};
 use super::state::Console;
 use super::traces::{StoredSpan, StoredTrace};
 
@@ -25,11 +26,6 @@ const MOST_NODES: usize = 150;
 const MOST_EDGES: usize = 400;
 /// Within this time, in nanoseconds, the spans of a call have come from all sides.
 const ARRIVED: u64 = 10_000_000_000;
-/// Kinds of spans, as OTLP numbers them.
-const SERVER: i32 = 2;
-const CLIENT: i32 = 3;
-const PRODUCER: i32 = 4;
-const CONSUMER: i32 = 5;
 
 type Edge<'a> = (NodeKey<'a>, NodeKey<'a>);
 

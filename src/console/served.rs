@@ -8,11 +8,12 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use super::origin::Origin;
 use super::percentile::Percentile;
 use super::red::WINDOW;
+use super::span::{CONSUMER, SERVER};
 use super::traces::StoredTrace;
 use crate::otlp::packed::PackedSpan;
 
-/// SERVER and CONSUMER, as OTLP numbers them: the spans that serve a request or a message.
-const SERVING: [i32; 2] = [2, 5];
+/// The spans that serve a request or a message.
+const SERVING: [i32; 2] = [SERVER, CONSUMER];
 /// Spans remembered apart from their traces.
 const MOST_SPANS: usize = 20_000;
 

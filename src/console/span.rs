@@ -5,6 +5,11 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use super::ids::{SpanId, TraceId};
 use crate::otlp::packed::PackedSpan;
 
+/// Kinds of spans, as OTLP numbers them.
+pub(super) const SERVER: i32 = 2;
+pub(super) const CLIENT: i32 = 3;
+pub(super) const PRODUCER: i32 = 4;
+pub(super) const CONSUMER: i32 = 5;
 /// Largest single span, in bytes.
 const MAX_SPAN_BYTES: usize = 1 << 20;
 /// Why a larger one is refused.

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use super::ids::{SpanId, TraceId};
 use super::origin::Origin;
 pub(super) use super::span::StoredSpan;
+use super::span::{CLIENT, SERVER};
 use crate::otlp::packed::PackedSpan;
 
 /// Most spans of one trace: a runaway loop in one request must not push out everything else.
 pub(super) const MAX_SPANS_PER_TRACE: usize = 5_000;
-/// Kinds of spans, as OTLP numbers them.
-const SERVER: i32 = 2;
-const CLIENT: i32 = 3;
 /// What a trace takes before its first span, in bytes.
 const TRACE_BYTES: usize = 512;
 

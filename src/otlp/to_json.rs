@@ -16,7 +16,7 @@ const DEEPEST: usize = 100;
 
 /// A value as it stands in a message.
 #[derive(Clone, Copy)]
-enum PackedValue<'a> {
+enum WireValue<'a> {
     /// Of a varint, or of as many bytes as the field's type has.
     Number(u64),
     Bytes(&'a [u8]),
@@ -58,7 +58,7 @@ fn write_message(json: &mut String, message: &[u8], of: &MessageType, depth: usi
 }
 
 /// One element of a list, or the packed numbers of several.
-fn write_elements(json: &mut String, field: &Field, value: PackedValue<'_>, depth: usize) -> Option<()> {
+fn write_elements(json: &mut String, field: &Field, value: WireValue<'_>, depth: usize) -> Option<()> {
     let mut element = |value| {
         if !json.ends_with('[') {
             json.push(',');
@@ -66,14 +66,14 @@ fn write_elements(json: &mut String, field: &Field, value: PackedValue<'_>, dept
         write_value(json, field.of, value, depth)
     };
     match (field.of, value) {
-        (FieldType::Fixed64 | FieldType::Double | FieldType::SFixed64, PackedValue::Bytes(packed)) => {
+        (FieldType::Fixed64 | FieldType::Double | FieldType::SFixed64, WireValue::Bytes(packed)) => {
             let (numbers, rest) = packed.as_chunks::<8>();
-            numbers.iter().try_for_each(|bytes| element(PackedValue::Number(u64::from_le_bytes(*bytes))))?;
+            numbers.iter().try_for_each(|bytes| element(WireValue::Number(u64::from_le_bytes(*bytes))))?;
             rest.is_empty().then_some(())
         }
-        (FieldType::Uint64, PackedValue::Bytes(mut packed)) => {
+        (FieldType::Uint64, WireValue::Bytes(mut packed)) => {
             while !packed.is_empty() {
-                element(PackedValue::Number(decode_varint(&mut packed).ok()?))?;
+                element(WireValue::Number(decode_varint(&mut packed).ok()?))?;
             }
             Some(())
         }
@@ -82,35 +82,33 @@ fn write_elements(json: &mut String, field: &Field, value: PackedValue<'_>, dept
 }
 
 /// Numbers are as wide as their type says: the truncating conversions are protobuf's own.
-fn write_value(json: &mut String, of: FieldType, value: PackedValue<'_>, depth: usize) -> Option<()> {
+fn write_value(json: &mut String, of: FieldType, value: WireValue<'_>, depth: usize) -> Option<()> {
     match (of, value) {
-        (FieldType::Text, PackedValue::Bytes(bytes)) => text(json, std::str::from_utf8(bytes).ok()?)?,
-        (FieldType::Hex, PackedValue::Bytes(bytes)) => {
+        (FieldType::Text, WireValue::Bytes(bytes)) => text(json, std::str::from_utf8(bytes).ok()?)?,
+        (FieldType::Hex, WireValue::Bytes(bytes)) => {
             json.push('"');
             bytes.iter().try_for_each(|byte| write!(json, "{byte:02x}")).ok()?;
             json.push('"');
         }
-        (FieldType::Base64, PackedValue::Bytes(bytes)) => {
+        (FieldType::Base64, WireValue::Bytes(bytes)) => {
             json.push('"');
             STANDARD.encode_string(bytes, json);
             json.push('"');
         }
-        (FieldType::Message(of) | FieldType::Item(of), PackedValue::Bytes(bytes)) => {
+        (FieldType::Message(of) | FieldType::Item(of), WireValue::Bytes(bytes)) => {
             write_message(json, bytes, of, depth + 1)?;
         }
-        (FieldType::Bool, PackedValue::Number(n)) => write!(json, "{}", n != 0).ok()?,
-        (FieldType::Double, PackedValue::Number(n)) => double(json, f64::from_bits(n))?,
-        (FieldType::Fixed64 | FieldType::Uint64, PackedValue::Number(n)) => write!(json, "\"{n}\"").ok()?,
-        (FieldType::SFixed64 | FieldType::Int64, PackedValue::Number(n)) => {
+        (FieldType::Bool, WireValue::Number(n)) => write!(json, "{}", n != 0).ok()?,
+        (FieldType::Double, WireValue::Number(n)) => double(json, f64::from_bits(n))?,
+        (FieldType::Fixed64 | FieldType::Uint64, WireValue::Number(n)) => write!(json, "\"{n}\"").ok()?,
+        (FieldType::SFixed64 | FieldType::Int64, WireValue::Number(n)) => {
             write!(json, "\"{}\"", n.cast_signed()).ok()?;
         }
-        (FieldType::Fixed32 | FieldType::Uint32, PackedValue::Number(n)) => {
+        (FieldType::Fixed32 | FieldType::Uint32, WireValue::Number(n)) => {
             write!(json, "{}", n as u32).ok()?;
         }
-        (FieldType::Int32 | FieldType::Enum(_), PackedValue::Number(n)) => {
-            write!(json, "{}", n as i32).ok()?
-        }
-        (FieldType::SInt32, PackedValue::Number(n)) => {
+        (FieldType::Int32 | FieldType::Enum(_), WireValue::Number(n)) => write!(json, "{}", n as i32).ok()?,
+        (FieldType::SInt32, WireValue::Number(n)) => {
             let n = n as u32;
             write!(json, "{}", (n >> 1).cast_signed() ^ -(n & 1).cast_signed()).ok()?;
         }
@@ -134,27 +132,27 @@ fn double(json: &mut String, number: f64) -> Option<()> {
 }
 
 /// The fields of a message in their order; `None` where it is malformed.
-fn values(mut message: &[u8]) -> Option<Vec<(u32, PackedValue<'_>)>> {
+fn values(mut message: &[u8]) -> Option<Vec<(u32, WireValue<'_>)>> {
     let mut found = Vec::new();
     while !message.is_empty() {
         let (number, wire) = decode_key(&mut message).ok()?;
         let value = match wire {
-            WireType::Varint => PackedValue::Number(decode_varint(&mut message).ok()?),
+            WireType::Varint => WireValue::Number(decode_varint(&mut message).ok()?),
             WireType::SixtyFourBit => {
                 let (bytes, rest) = message.split_first_chunk::<8>()?;
                 message = rest;
-                PackedValue::Number(u64::from_le_bytes(*bytes))
+                WireValue::Number(u64::from_le_bytes(*bytes))
             }
             WireType::ThirtyTwoBit => {
                 let (bytes, rest) = message.split_first_chunk::<4>()?;
                 message = rest;
-                PackedValue::Number(u32::from_le_bytes(*bytes).into())
+                WireValue::Number(u32::from_le_bytes(*bytes).into())
             }
             WireType::LengthDelimited => {
                 let length = usize::try_from(decode_varint(&mut message).ok()?).ok()?;
                 let (bytes, rest) = message.split_at_checked(length)?;
                 message = rest;
-                PackedValue::Bytes(bytes)
+                WireValue::Bytes(bytes)
             }
             // Groups, which OTLP does not have.
             WireType::StartGroup | WireType::EndGroup => return None,

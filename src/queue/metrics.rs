@@ -80,8 +80,9 @@ impl WorkerMetrics {
     /// A message is tried for the first time. Its id says when it was made, if it is a UUID of version 7 (RFC 9562, section
     /// 5.7); where the clocks of two machines disagree, none is younger than new.
     pub(super) fn tried(&self, id: &str, now: SystemTime) {
-        let made = Uuid::parse_str(id).ok().and_then(|id| id.get_timestamp());
-        let Some((seconds, nanos)) = made.map(|made| made.to_unix()) else { return };
+        let id = Uuid::parse_str(id).ok().filter(|id| id.get_version_num() == 7);
+        let Some(made) = id.and_then(|id| id.get_timestamp()) else { return };
+        let (seconds, nanos) = made.to_unix();
         let made = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
         self.age.record(now.duration_since(made).unwrap_or_default().as_secs_f64());
     }
@@ -130,6 +131,8 @@ mod tests {
             metrics.tried(&id, made + Duration::from_millis(2_500));
             metrics.tried(&id, made - Duration::from_secs(9));
             metrics.tried("m-1", made);
+            // A time too, of version 1, and in another count.
+            metrics.tried("c232ab00-9414-11ec-b3c8-9f6bdeced846", made);
         });
         let page = recorder.handle().render();
         assert!(page.contains("queue_message_age_seconds_sum 2.5\n"), "{page}");

@@ -82,12 +82,8 @@ pub fn start(
     log: &LogConfig,
     recorder: Option<&Recorder>,
 ) -> Result<Telemetry> {
-    let file = otel.file()?;
+    let (mut settings, file) = read(service, otel)?;
     let otel = file.as_ref().map_or(otel, |file| &file.config);
-    let mut settings = Settings::read(service, otel);
-    if let Some(file) = &file {
-        file.refuse(&settings.notes.0)?;
-    }
     let logs = LogLayer::stdout(&settings.service_name, log)?;
     settings.print_to(&logs.lines);
     if let Some(recorder) = recorder {
@@ -194,12 +190,18 @@ fn on_plain_thread<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T> {
 /// # Errors
 /// A configuration file with which none of them starts.
 pub fn concerns(otel: &OtelConfig) -> Result<Vec<String>> {
+    let (settings, file) = read("doctor", otel)?;
+    Ok(settings.notes.0.into_iter().chain(file.into_iter().flat_map(|file| file.warnings)).collect())
+}
+
+/// The settings that hold, and the file that said them, if one did.
+fn read(service: &str, otel: &OtelConfig) -> Result<(Settings, Option<OtelFile>)> {
     let file = otel.file()?;
-    let settings = Settings::read("doctor", file.as_ref().map_or(otel, |file| &file.config));
+    let settings = Settings::read(service, file.as_ref().map_or(otel, |file| &file.config));
     if let Some(file) = &file {
         file.refuse(&settings.notes.0)?;
     }
-    Ok(settings.notes.0.into_iter().chain(file.into_iter().flat_map(|file| file.warnings)).collect())
+    Ok((settings, file))
 }
 
 fn report(settings: &Settings, file: Option<&OtelFile>) {
