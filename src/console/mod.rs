@@ -69,6 +69,7 @@ mod span;
 mod start;
 mod state;
 mod stdin;
+mod stored_trace;
 mod subject;
 mod suggestions;
 mod summaries;

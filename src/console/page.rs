@@ -189,5 +189,8 @@ mod data_tests;
 #[path = "page_list_tests.rs"]
 mod list_tests;
 #[cfg(test)]
+#[path = "page_lock_tests.rs"]
+mod lock_tests;
+#[cfg(test)]
 #[path = "page_tests.rs"]
 mod tests;

@@ -27,8 +27,9 @@ const MOST_WAITING: usize = 16 << 20;
 const WRITE_EVERY: Duration = Duration::from_millis(500);
 /// The longest one write may take; what it had is lost for the journal then.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Log lines are joined to entries of about this size, in bytes.
-const LINES: usize = 64 * 1024;
+/// What follows on its like is joined to entries of this size at the most, in bytes: they are packed better, and what an
+/// export of this size would take decoded is never too much.
+const JOINED: usize = 256 << 10;
 
 /// What waits to be written, and what became of the rest.
 #[derive(Debug, Default)]
@@ -66,40 +67,42 @@ impl Retention {
             Signal::Logs => JournalKind::Records,
             Signal::Metrics => JournalKind::Points,
         };
-        // A copy: a body that came in pieces holds on to more memory than it has bytes.
-        self.note(JournalEntry { at: now(), kind, is_json, body: body.to_vec() });
+        // Two exports in protobuf, one after the other, are an export: what is repeated adds up (its encoding, "Last One
+        // Wins", where messages are merged).
+        let between = if is_json { None } else { Some(&b""[..]) };
+        self.note(kind, is_json, body, between);
     }
 
     /// Notes that what is kept of a service, or of all, was removed.
     pub(super) fn note_removal(&self, service: Option<&str>) {
-        let body = json!(service).to_string().into();
-        self.note(JournalEntry { at: now(), kind: JournalKind::Removal, is_json: true, body });
+        self.note(JournalKind::Removal, true, json!(service).to_string().as_bytes(), None);
     }
 
     /// Notes a log line; never waits.
     pub(super) fn note_line(&self, line: &str) {
-        let mut state = self.state();
-        if let Some(last) = state.waiting.last_mut()
-            && last.kind == JournalKind::Lines
-            && last.body.len() + line.len() < LINES
-        {
-            last.body.push(b'\n');
-            last.body.extend_from_slice(line.as_bytes());
-            state.bytes += line.len() + 1;
-            return;
-        }
-        drop(state);
-        self.note(JournalEntry { at: now(), kind: JournalKind::Lines, is_json: true, body: line.into() });
+        self.note(JournalKind::Lines, true, line.as_bytes(), Some(b"\n"));
     }
 
-    fn note(&self, entry: JournalEntry) {
+    /// A copy: a body that came in pieces holds on to more memory than it has bytes. With something to write between them
+    /// it may be joined to the one before.
+    fn note(&self, kind: JournalKind, is_json: bool, body: &[u8], between: Option<&[u8]>) {
         let mut state = self.state();
-        if state.bytes + entry.body.len() > MOST_WAITING {
+        let state = &mut *state;
+        if state.bytes + body.len() > MOST_WAITING {
             state.lost += 1;
             return;
         }
-        state.bytes += entry.body.len();
-        state.waiting.push(entry);
+        state.bytes += body.len();
+        if let (Some(last), Some(between)) = (state.waiting.last_mut(), between)
+            && (last.kind, last.is_json) == (kind, is_json)
+            && last.body.len() + between.len() + body.len() <= JOINED
+        {
+            last.body.extend_from_slice(between);
+            last.body.extend_from_slice(body);
+            state.bytes += between.len();
+            return;
+        }
+        state.waiting.push(JournalEntry { at: now(), kind, is_json, body: body.to_vec() });
     }
 
     /// Writes what waits. A failure is told, once for each reason, and costs what should have been written.

@@ -86,6 +86,32 @@ async fn a_console_has_what_the_one_before_it_took_in() {
 }
 
 #[tokio::test]
+async fn exports_that_follow_each_other_are_joined_and_come_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention::new(&config(&folder)).unwrap();
+    let spans = |trace| sample::export("shop", vec![sample::span(trace, 1, 0)]);
+    for trace in 1..=3 {
+        retention.note_export(Signal::Traces, false, &Bytes::from(spans(trace).encode_to_vec()));
+    }
+    let json = serde_json::to_string(&spans(4)).unwrap();
+    retention.note_export(Signal::Traces, true, &Bytes::from(json));
+    // Too large to be joined to another.
+    let mut large = sample::span(5, 1, 0);
+    large.name = "x".repeat(JOINED);
+    for export in [sample::export("shop", vec![large]), spans(6)] {
+        retention.note_export(Signal::Traces, false, &Bytes::from(export.encode_to_vec()));
+    }
+    let entries: Vec<_> = retention.state().waiting.iter().map(|entry| entry.is_json).collect();
+    assert_eq!(entries, [false, true, false, false]);
+    retention.finish().await;
+
+    let console = sample::console();
+    Retention::new(&config(&folder)).unwrap().restore(&console).await.unwrap();
+    let kept: Vec<_> = (1..=6).map(|id| console.trace(id).map_or(0, |trace| trace.spans.len())).collect();
+    assert_eq!(kept, [1; 6]);
+}
+
+#[tokio::test]
 async fn what_has_no_room_or_cannot_be_written_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let retention = Retention::new(&config(&folder)).unwrap();

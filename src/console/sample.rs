@@ -17,7 +17,7 @@ use super::export::{OtlpExport, TRACES};
 use super::origin::{Origin, SchemaUrls};
 use super::page;
 use super::state::Console;
-use crate::config::{ConsoleConfig, ForwardConfig, PortBase, RetainConfig};
+use crate::config::{ConsoleConfig, ForwardConfig, KeepRules, PortBase, RetainConfig};
 use crate::runtime::Shutdown;
 
 /// When the sample spans start, in nanoseconds.
@@ -75,7 +75,20 @@ pub(super) fn console() -> web::Data<Console> {
 
 /// One that may take so many MiB.
 pub(super) fn console_of(max_memory_mib: usize) -> web::Data<Console> {
-    let config = ConsoleConfig {
+    of(ConsoleConfig { max_memory_mib, ..config() })
+}
+
+/// One that keeps a part of the traces.
+pub(super) fn console_that_keeps(rules: KeepRules) -> web::Data<Console> {
+    of(ConsoleConfig { keep: Some(rules), ..config() })
+}
+
+fn of(config: ConsoleConfig) -> web::Data<Console> {
+    web::Data::new(Console::new(&config, None).expect("nothing is sent on"))
+}
+
+fn config() -> ConsoleConfig {
+    ConsoleConfig {
         allowed_hosts: vec!["lab.example".to_owned()],
         ports: PortBase { port_base: 7000 },
         host: "127.0.0.1".parse().expect("an address"),
@@ -83,14 +96,13 @@ pub(super) fn console_of(max_memory_mib: usize) -> web::Data<Console> {
         otlp_grpc_port: None,
         max_spans: 1_000,
         max_logs: 1_000,
-        max_memory_mib,
+        max_memory_mib: 8,
         scrape_interval: Duration::from_secs(5),
         forward: ForwardConfig::default(),
         keep: None,
         prometheus: None,
         retain: RetainConfig { retain: None, retain_mib: 1, retain_age: Duration::from_secs(60) },
-    };
-    web::Data::new(Console::new(&config, None).expect("nothing is sent on"))
+    }
 }
 
 /// What the page's port answered.

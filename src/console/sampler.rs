@@ -6,28 +6,23 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Value, json};
 
 use super::ids::TraceId;
 use super::origin::Origin;
 use super::served::ServedSpans;
+use super::traces::{FULL, StoredSpan, StoredTrace};
 use crate::config::KeepRules;
 use crate::otlp::packed::PackedSpan;
 
 /// Decisions that are remembered: those of the last traces.
 const MOST_DECISIONS: usize = 50_000;
 
-/// A span with its origin.
-pub(super) type OriginatedSpan = (Arc<Origin>, PackedSpan);
-
-/// A trace that is not decided.
-#[derive(Default)]
-struct WaitingTrace {
-    spans: Vec<OriginatedSpan>,
-    bytes: usize,
-    start: u64,
-    end: u64,
+/// A trace that is not decided, or was just decided to be kept.
+pub(super) struct WaitingTrace {
+    pub(super) trace: StoredTrace,
+    /// Spans that came in, each as often as it came.
+    pub(super) received: u64,
     error: bool,
 }
 
@@ -71,42 +66,52 @@ impl TailSampler {
 
     /// Takes a span that arrives now, in nanoseconds since the epoch; gives it back where it is to be kept, or refused,
     /// at once.
+    ///
+    /// # Errors
+    /// Its trace is full.
     pub(super) fn take(
         &mut self,
         origin: &Arc<Origin>,
         span: impl Into<PackedSpan>,
         now: u64,
-    ) -> Option<PackedSpan> {
+    ) -> Result<Option<PackedSpan>, &'static str> {
         let span = span.into();
-        let trace = span.trace_id;
-        if trace == 0 {
-            return Some(span);
+        if StoredSpan::check(&span).is_err() {
+            return Ok(Some(span));
         }
         self.served.note(origin, &span, now);
+        let trace = span.trace_id;
+        if let Some(waiting) = self.waiting.get_mut(&trace) {
+            self.bytes -= waiting.trace.bytes;
+            let held = waiting.hold(origin, span, self.max_bytes);
+            self.bytes += waiting.trace.bytes;
+            return held.map(|()| None);
+        }
         match self.decisions.get(&trace) {
             Some(true) => {
                 self.counts.kept_spans += 1;
                 self.counts.late_kept += 1;
-                return Some(span);
+                Ok(Some(span))
             }
             Some(false) => {
                 self.counts.dropped_spans += 1;
                 self.counts.late_dropped += 1;
-                return None;
+                Ok(None)
             }
-            None => {}
+            None => {
+                let mut waiting =
+                    WaitingTrace { trace: StoredTrace::empty(trace), received: 0, error: false };
+                waiting.hold(origin, span, usize::MAX)?;
+                self.bytes += waiting.trace.bytes;
+                self.waiting.insert(trace, waiting);
+                self.due.push_back((now.saturating_add(self.wait), trace));
+                Ok(None)
+            }
         }
-        let waiting = self.waiting.entry(trace).or_insert_with(|| {
-            self.due.push_back((now.saturating_add(self.wait), trace));
-            WaitingTrace { start: u64::MAX, ..WaitingTrace::default() }
-        });
-        let bytes = waiting.hold(origin, span);
-        self.bytes += bytes;
-        None
     }
 
-    /// The spans of the traces that are due now and kept.
-    pub(super) fn decide(&mut self, now: u64) -> Vec<OriginatedSpan> {
+    /// The traces that are due now and kept.
+    pub(super) fn decide(&mut self, now: u64) -> Vec<WaitingTrace> {
         let mut kept = Vec::new();
         while let Some((due, trace)) = self.due.front().copied() {
             let full = self.bytes > self.max_bytes;
@@ -116,21 +121,21 @@ impl TailSampler {
             self.due.pop_front();
             self.counts.early += u64::from(due > now);
             if let Some(waiting) = self.waiting.remove(&trace) {
-                self.bytes -= waiting.bytes;
-                kept.extend(self.settle(trace, waiting));
+                self.bytes -= waiting.trace.bytes;
+                kept.extend(self.settle(waiting));
             }
         }
         kept
     }
 
-    fn settle(&mut self, trace: TraceId, waiting: WaitingTrace) -> Vec<OriginatedSpan> {
-        let keep = self.keeps(trace, &waiting);
+    fn settle(&mut self, waiting: WaitingTrace) -> Option<WaitingTrace> {
+        let (trace, keep) = (waiting.trace.id, self.keeps(&waiting));
         let (traces, spans) = match keep {
             true => (&mut self.counts.kept_traces, &mut self.counts.kept_spans),
             false => (&mut self.counts.dropped_traces, &mut self.counts.dropped_spans),
         };
         *traces += 1;
-        *spans += waiting.spans.len() as u64;
+        *spans += waiting.received;
         self.decisions.insert(trace, keep);
         self.decided.push_back(trace);
         if self.decided.len() > MOST_DECISIONS
@@ -138,20 +143,20 @@ impl TailSampler {
         {
             self.decisions.remove(&forgotten);
         }
-        if keep { waiting.spans } else { Vec::new() }
+        keep.then_some(waiting)
     }
 
-    fn keeps(&self, trace: TraceId, waiting: &WaitingTrace) -> bool {
-        let took = u128::from(waiting.end.saturating_sub(waiting.start));
-        self.rules.error && waiting.error
+    fn keeps(&self, WaitingTrace { trace, error, .. }: &WaitingTrace) -> bool {
+        let took = u128::from(trace.end.saturating_sub(trace.start));
+        self.rules.error && *error
             || self.rules.slower.is_some_and(|slower| took > slower.as_nanos())
-            || self.rules.ratio.is_some_and(|ratio| is_in_share(trace, ratio))
+            || self.rules.ratio.is_some_and(|ratio| is_in_share(trace.id, ratio))
     }
 
     /// Spans that came in and are not in the store of traces.
     pub(super) fn not_stored(&self) -> u64 {
-        let waiting: usize = self.waiting.values().map(|trace| trace.spans.len()).sum();
-        self.counts.dropped_spans + waiting as u64
+        let waiting: u64 = self.waiting.values().map(|waiting| waiting.received).sum();
+        self.counts.dropped_spans + waiting
     }
 
     /// Bytes of the spans that wait.
@@ -171,19 +176,16 @@ impl TailSampler {
 }
 
 impl WaitingTrace {
-    /// How many bytes it takes.
-    fn hold(&mut self, origin: &Arc<Origin>, span: PackedSpan) -> usize {
-        // Without times it will be refused.
-        if span.start > 0 {
-            self.start = self.start.min(span.start);
-            self.end = self.end.max(span.end).max(span.start);
+    /// Adds a span, where the trace may take so many bytes.
+    fn hold(&mut self, origin: &Arc<Origin>, span: PackedSpan, room: usize) -> Result<(), &'static str> {
+        let (_, kept) = StoredSpan::new(span)?;
+        if self.trace.is_full_for(&kept, room) {
+            return Err(FULL);
         }
-        self.error |= span.status_code == StatusCode::Error as i32;
-        let known = self.spans.iter().any(|(other, _)| Arc::ptr_eq(other, origin));
-        let bytes = span.packed_size() + if known { 0 } else { origin.weight };
-        self.spans.push((origin.clone(), span));
-        self.bytes += bytes;
-        bytes
+        self.received += 1;
+        self.error |= kept.is_error();
+        self.trace.put(origin, kept);
+        Ok(())
     }
 }
 

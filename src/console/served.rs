@@ -73,8 +73,9 @@ struct ServedSpan {
 }
 
 /// The same of spans as they arrive, whether or not their traces are kept: those of the last minute.
-#[derive(Default)]
-pub(super) struct ServedSpans(VecDeque<ServedSpan>);
+/// A copy is one of references: figures are made of it without the sampler's lock.
+#[derive(Clone, Default)]
+pub(super) struct ServedSpans(VecDeque<Arc<ServedSpan>>);
 
 impl ServedSpans {
     /// Remembers a span that served something, and forgets the oldest.
@@ -90,7 +91,8 @@ impl ServedSpans {
         }
         let error = span.status_code == StatusCode::Error as i32;
         let (origin, name, end) = (origin.clone(), span.name().to_owned(), span.end);
-        self.0.push_back(ServedSpan { origin, name, end, nanos: end.saturating_sub(span.start), error });
+        let nanos = end.saturating_sub(span.start);
+        self.0.push_back(ServedSpan { origin, name, end, nanos, error }.into());
     }
 
     /// Those that ended at `from` or later, in nanoseconds since the epoch.

@@ -35,13 +35,12 @@ pub(super) struct StoredSpan {
 }
 
 impl StoredSpan {
-    /// A span as it came in, with its trace; or why it cannot be kept.
-    pub(super) fn new(span: PackedSpan) -> Result<(TraceId, Self), &'static str> {
-        let (trace, id) = (span.trace_id, span.span_id);
-        if trace == 0 {
+    /// Why a span cannot be kept, if it cannot.
+    pub(super) fn check(span: &PackedSpan) -> Result<(), &'static str> {
+        if span.trace_id == 0 {
             return Err("a trace id must be 16 bytes, not all zero");
         }
-        if id == 0 {
+        if span.span_id == 0 {
             return Err("a span id must be 8 bytes, not all zero");
         }
         if span.packed_size() > MAX_SPAN_BYTES {
@@ -50,6 +49,13 @@ impl StoredSpan {
         if span.start == 0 {
             return Err("a span must have a start or an end");
         }
+        Ok(())
+    }
+
+    /// A span as it came in, with its trace; or why it cannot be kept.
+    pub(super) fn new(span: PackedSpan) -> Result<(TraceId, Self), &'static str> {
+        Self::check(&span)?;
+        let (trace, id) = (span.trace_id, span.span_id);
         let parent = if span.parent_span_id == id { 0 } else { span.parent_span_id };
         let (start, end) = (span.start, span.end.max(span.start));
         let weight = size_of::<Self>() - size_of::<PackedSpan>() + span.packed_size() + BESIDE;

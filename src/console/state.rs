@@ -124,18 +124,19 @@ impl Console {
             return;
         }
         let mut traces = self.traces();
-        // One that cannot be kept is counted as rejected there; its sender has been answered long ago.
-        kept.into_iter().for_each(|(origin, span)| _ = traces.insert(&origin, span));
+        kept.into_iter().for_each(|kept| traces.adopt(kept.trace, kept.received));
         drop(traces);
         self.changes.send_modify(|now| now.traces += 1);
     }
 
     /// Keeps a span, or holds it until its trace is decided.
     fn admit(&self, origin: &Arc<Origin>, span: PackedSpan, now: u64) -> Result<(), &'static str> {
-        let span = match self.sampler() {
+        let taken = match self.sampler() {
             Some(mut sampler) => sampler.take(origin, span, now),
-            None => Some(span),
+            None => Ok(Some(span)),
         };
+        // The store counts what it refuses itself.
+        let span = taken.inspect_err(|_| self.traces().reject(1))?;
         span.map_or(Ok(()), |span| self.traces().insert(origin, span))
     }
 
@@ -166,6 +167,14 @@ impl Console {
 
     pub(super) fn services(&self) -> MutexGuard<'_, ServiceHistories> {
         self.services.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Whether nobody holds the stores of traces, log lines and metrics, and the sampler, in this order.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> [bool; 4] {
+        let sampler = self.sampler.as_ref().is_none_or(|sampler| sampler.try_lock().is_ok());
+        let stores = (self.traces.try_lock().is_ok(), self.logs.try_lock().is_ok());
+        [stores.0, stores.1, self.metrics.try_lock().is_ok(), sampler]
     }
 
     /// Follows the changes from now on.

@@ -4,6 +4,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::*;
 use crate::console::sample;
+use crate::console::stored_trace::MAX_SPANS_PER_TRACE;
 
 fn filled(traces: u128, spans_each: u64, limit: usize) -> TraceStore {
     let mut store = TraceStore::new(limit, 64 << 20);
@@ -115,4 +116,43 @@ fn what_has_no_time_is_placed_by_the_time_it_has_or_refused() {
     assert_eq!(take(5, 0), Ok((5, 5, 5)));
     assert_eq!(take(5, 7), Ok((5, 7, 5)));
     assert_eq!(take(0, 0), Err("a span must have a start or an end"));
+}
+
+/// One that was put together elsewhere.
+fn put_together(id: u128, spans: u64) -> StoredTrace {
+    let mut trace = StoredTrace::empty(id);
+    for span in 1..=spans {
+        let (_, kept) = StoredSpan::new(sample::span(id, span, 0).into()).unwrap();
+        trace.put(&sample::origin("a"), kept);
+    }
+    trace
+}
+
+#[test]
+fn a_trace_that_is_adopted_is_counted_and_bounded_like_one_that_came_span_by_span() {
+    let mut one_by_one = filled(3, 4, 100);
+    let mut store = TraceStore::new(100, 64 << 20);
+    (1..=3).for_each(|id| store.adopt(put_together(id, 4), 4));
+    let counts = |store: &TraceStore| (store.stats.spans, store.stats.received, store.order.len());
+    assert_eq!(counts(&store), counts(&one_by_one));
+    // Part of it is there already, and one of its spans came twice.
+    for store in [&mut store, &mut one_by_one] {
+        store.adopt(put_together(2, 6), 7);
+    }
+    assert_eq!((store.stats.spans, store.stats.received), (14, 19));
+    assert_eq!(counts(&store), counts(&one_by_one));
+    (4..=100).for_each(|id| store.adopt(put_together(id, 4), 4));
+    assert_eq!((store.stats.spans, store.len()), (100, 25));
+    assert!(store.get(2).is_none() && store.get(100).is_some());
+}
+
+#[test]
+fn of_an_adopted_trace_that_is_too_large_what_has_room_is_kept() {
+    let mut store = TraceStore::new(1_000, 8_000);
+    store.adopt(put_together(1, 100), 100);
+    let stats = store.stats;
+    assert!(
+        stats.bytes <= 2_000 && stats.spans > 2 && stats.spans as u64 + stats.rejected == 100,
+        "{stats:?}"
+    );
 }

@@ -15,8 +15,7 @@ use super::others;
 use super::params::{Pairs, Params, now, whole};
 use super::red;
 use super::retain::Retention;
-use super::sampler::TailSampler;
-use super::served::ServedDurations;
+use super::served::{ServedDurations, ServedSpans};
 use super::state::Console;
 
 /// Log lines shown under one trace.
@@ -120,16 +119,19 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
             "evictedSeries": store.stats.evicted_series, "bytes": store.bytes})
     };
     let lately = now().saturating_sub(u64::try_from(red::WINDOW.as_nanos()).unwrap_or(u64::MAX));
-    let sampler = console.sampler();
     // Where a part of the traces is kept, figures are of all that came in.
-    let served = match &sampler {
-        Some(sampler) => sampler.served.since(lately),
+    let (arrived, not_stored, waiting, keep) = match console.sampler() {
+        Some(sampler) => {
+            (Some(sampler.served.clone()), sampler.not_stored(), sampler.bytes(), Some(sampler.json()))
+        }
+        None => (None, 0, 0, None),
+    };
+    let served = match &arrived {
+        Some(arrived) => arrived.since(lately),
         None => ServedDurations::since(&traces, lately),
     };
-    let (not_stored, waiting) =
-        sampler.as_ref().map_or((0, 0), |sampler| (sampler.not_stored(), sampler.bytes()));
     let mut seen = console.all_services(&traces);
-    seen.extend(sampler.iter().flat_map(|sampler| sampler.served.services()));
+    seen.extend(arrived.iter().flat_map(ServedSpans::services));
     HttpResponse::Ok().json(json!({
         "services": console.services().report(console.ports, &served),
         "others": others::report(&seen, &served),
@@ -140,7 +142,7 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
             "maxSpans": max_spans, "maxBytes": max_bytes},
         "logs": logs,
         "metrics": metrics,
-        "keep": sampler.as_deref().map(TailSampler::json),
+        "keep": keep,
         "retain": console.retention.as_ref().map(Retention::json),
         "forward": console.forward.as_ref().map(Forwarder::json),
         "maxBytes": console.max_bytes,

@@ -124,9 +124,10 @@ fn append(
 ) -> Result<u64, SqliteError> {
     let mut insert =
         connection.prepare_cached("INSERT INTO entry (at, kind, is_json, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut packer = DeflateEncoder::new(Vec::new(), Compression::fast());
     for entry in entries {
         let kind = KINDS.iter().position(|kind| *kind == entry.kind).unwrap_or_default();
-        let packed = pack(&entry.body).map_err(|error| SqliteError::other(error.to_string()))?;
+        let packed = pack(&mut packer, &entry.body).map_err(|error| SqliteError::other(error.to_string()))?;
         insert.execute(params![signed(entry.at), kind as i64, entry.is_json, packed])?;
     }
     connection.execute("DELETE FROM entry WHERE at < ?1", [signed(oldest)])?;
@@ -168,10 +169,10 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn pack(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packed = DeflateEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(body)?;
-    packed.finish()
+/// With a packer that has nothing in hand: what it is made of is more than most entries.
+fn pack(packer: &mut DeflateEncoder<Vec<u8>>, body: &[u8]) -> std::io::Result<Vec<u8>> {
+    packer.write_all(body)?;
+    packer.reset(Vec::new())
 }
 
 fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -6,6 +6,11 @@
 use super::PackedSpan;
 use super::wire::{RawFieldValue, WireFields};
 
+/// How a pair's key, its value and a text in it begin: a field's number and that bytes follow, of a length of their own.
+const KEY: u8 = 1 << 3 | 2;
+const VALUE: u8 = 2 << 3 | 2;
+const TEXT: u8 = 1 << 3 | 2;
+
 /// Which values attributes may have.
 #[derive(Clone, Copy)]
 pub(super) enum CheckedValues {
@@ -104,6 +109,9 @@ fn status(bytes: &[u8]) -> Option<i32> {
 }
 
 fn pair(bytes: &[u8], values: CheckedValues) -> Option<()> {
+    if is_short_text(bytes) {
+        return Some(());
+    }
     let (mut fields, mut seen) = (WireFields(bytes), SeenFields(0));
     while let Some((number, value)) = fields.next()? {
         seen.note(number)?;
@@ -115,6 +123,16 @@ fn pair(bytes: &[u8], values: CheckedValues) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Whether it is a key and a text, in this order, of less than 128 bytes and in ASCII: as most are. Then lengths are
+/// single bytes, and what is no ASCII would be seen in them too.
+fn is_short_text(pair: &[u8]) -> bool {
+    let [KEY, key, rest @ ..] = pair else { return false };
+    let Some((_, [VALUE, value, TEXT, text, rest @ ..])) = rest.split_at_checked((*key).into()) else {
+        return false;
+    };
+    usize::from(*text) == rest.len() && usize::from(*value) == rest.len() + 2 && pair.is_ascii()
 }
 
 fn single(bytes: &[u8]) -> Option<()> {
