@@ -162,6 +162,7 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
         args.insert(1.min(args.len()), role.into());
     }
     let command = alone(&args).map_or_else(command, variables::prepared);
+    let command = if asks_for_settings(&args) { variables::none(command) } else { command };
     let command = variables::flags_first(command, &mut args);
     let matches = command.try_get_matches_from(args)?;
     let cli = Cli::from_arg_matches(&matches)?;
@@ -169,6 +170,13 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, format!("{missing}\n")));
     }
     Ok(cli)
+}
+
+/// Whether settings are asked for, of which a variable that is wrong is one to be shown and no reason to end.
+fn asks_for_settings(words: &[OsString]) -> bool {
+    let asked =
+        |word: &OsString| word.to_str().is_some_and(|word| word.split('=').next() == Some("--settings"));
+    words.get(1).is_some_and(|name| name == "doctor") && words.iter().any(asked)
 }
 
 /// Whether the first argument already says what to run: a command, or asks for help.

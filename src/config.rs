@@ -29,6 +29,7 @@ mod running;
 mod scenario;
 pub mod spec;
 mod transport;
+mod validator;
 mod values;
 mod verify;
 mod verify_sampling;
@@ -132,13 +133,6 @@ pub struct RoleConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub fault: FaultConfig,
-}
-
-impl RoleConfig {
-    /// The Lambda API that the AWS SDK's variables name, if they name one.
-    pub fn lambda_endpoint(&self) -> Option<&str> {
-        self.upstream.lambda_endpoint.as_deref().or(self.queue.broker.aws_endpoint.as_deref())
-    }
 }
 
 /// The name by which containers call the machine that they run on.
@@ -253,9 +247,19 @@ pub struct FaultConfig {
 /// The folder for data where none is named: `$XDG_STATE_HOME/o11y-lab`, else
 /// `~/.local/state/o11y-lab` (XDG Base Directory Specification), else `o11y-lab-data` here: `o11y-lab` may be the program.
 pub fn default_data_dir() -> PathBuf {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    state.map_or_else(|| "o11y-lab-data".into(), |state| state.join("o11y-lab"))
+    computed_data_dir().0
+}
+
+/// The same, and what it is computed from.
+pub(crate) fn computed_data_dir() -> (PathBuf, &'static str) {
+    let absolute = |name: &'static str| {
+        std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute()).map(|path| (path, name))
+    };
+    let home = || absolute("HOME").map(|(home, name)| (home.join(".local/state"), name));
+    match absolute("XDG_STATE_HOME").or_else(home) {
+        Some((state, name)) => (state.join("o11y-lab"), name),
+        None => ("o11y-lab-data".into(), "the working folder"),
+    }
 }
 
 /// A setting that can never work, found only when it was used: exit code 2, as for one that the

@@ -25,10 +25,15 @@ pub(super) fn prepared(command: Command) -> Command {
     })
 }
 
+/// The command as if no variable were set.
+pub(super) fn none(command: Command) -> Command {
+    each_arg(command, &|arg| arg.env(None::<&str>))
+}
+
 /// The command without the variables that the flags among `words` exclude or outweigh. A flag that says
 /// false is taken out, and its variable with it: it excludes nothing.
 pub(super) fn flags_first(command: Command, words: &mut Vec<OsString>) -> Command {
-    let bare = each_arg(command.clone(), &|arg| arg.env(None::<&str>)).ignore_errors(true);
+    let bare = none(command.clone()).ignore_errors(true);
     // Where even that cannot be read, the real attempt says why, or shows the help.
     match bare.try_get_matches_from(words.as_slice()) {
         Ok(matches) => yielding(command, &matches, words),
@@ -64,7 +69,7 @@ fn outweighs(command: &Command, flag: &Arg, other: &Arg) -> bool {
 }
 
 /// Changes the arguments of every subcommand, at every depth.
-fn each_arg(mut command: Command, change: &dyn Fn(Arg) -> Arg) -> Command {
+pub(super) fn each_arg(mut command: Command, change: &dyn Fn(Arg) -> Arg) -> Command {
     for sub in command.get_subcommands_mut() {
         *sub = each_arg(std::mem::take(sub).mut_args(change), change);
     }

@@ -58,15 +58,19 @@ pub fn not_in_circles(
 impl ForwardConfig {
     /// The same as settings of an exporter; nothing where nothing is sent on.
     pub fn otel(&self) -> Option<OtelConfig> {
-        let endpoint = self.forward.clone()?;
-        Some(OtelConfig {
-            otel_exporter_otlp_endpoint: Some(endpoint),
+        self.forward.as_ref().map(|_| self.exporter())
+    }
+
+    /// The settings of that exporter, also where nothing is sent on.
+    pub(crate) fn exporter(&self) -> OtelConfig {
+        OtelConfig {
+            otel_exporter_otlp_endpoint: self.forward.clone(),
             otel_exporter_otlp_headers: self.forward_headers.clone(),
             otel_exporter_otlp_timeout: self.forward_timeout.clone(),
             otel_exporter_otlp_certificate: self.forward_certificate.clone(),
             otel_exporter_otlp_client_certificate: self.forward_client_certificate.clone(),
             otel_exporter_otlp_client_key: self.forward_client_key.clone(),
             ..OtelConfig::default()
-        })
+        }
     }
 }

@@ -59,7 +59,7 @@ pub async fn run(config: RoleConfig) -> anyhow::Result<()> {
     runtime.on_answer(move |route, status| EndpointCounters::count(&counters, route, status));
     runtime.prefer(Role::User, &config.upstream.user_service_url);
     runtime.prefer(Role::Order, &config.upstream.order_service_url);
-    if let Some(endpoint) = validator::local_endpoint(&config) {
+    if let Some(endpoint) = config.local_lambda_endpoint() {
         runtime.prefer(Role::Lambda, &endpoint);
     }
     let validator = ValidatorSettings::read(&config).await;

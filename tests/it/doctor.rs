@@ -141,3 +141,62 @@ fn a_setting_is_shown_with_what_it_is_and_where_that_came_from_and_a_secret_is_n
     assert_eq!(setting(&answer, "--retain"), (Value::from("yes"), "environment".to_owned()));
     assert_eq!(setting(&answer, "--quiet").1, "default");
 }
+
+#[test]
+fn what_a_setting_has_come_to_is_shown_also_where_it_is_computed_or_its_variable_is_wrong() {
+    let env = [
+        ("XDG_STATE_HOME", "/state"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@vendor:4318"),
+        ("OTEL_TRACES_SAMPLER", "nope"),
+        ("OTEL_PROPAGATORS", "b3,nope"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "7"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=mine,team=a"),
+        ("LOG_LEVEL", "WARNING"),
+    ];
+    let (code, answer) = doctor(&["--settings", "order"], &env);
+    assert_eq!(code, 0, "{answer:#}");
+    let file = "sqlite:///state/o11y-lab/orders.db";
+    for (flag, value, from) in [
+        ("--port", "3002", "default"),
+        ("--data-dir", "/state/o11y-lab", "computed from XDG_STATE_HOME"),
+        ("--database-url", file, "computed from DATA_DIR"),
+        ("--log-level", "warn", "environment"),
+        ("--otel-log-level", "warn", "computed from LOG_LEVEL"),
+        ("--otel-service-name", "mine", "computed from OTEL_RESOURCE_ATTRIBUTES"),
+        ("--otel-traces-sampler", "parentbased_always_on", "default"),
+        ("--otel-propagators", "b3", "environment"),
+        ("--otel-exporter-otlp-endpoint", "***", "environment"),
+        ("--otel-exporter-otlp-logs-endpoint", "***", "computed from OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("--otel-exporter-otlp-traces-protocol", "http/protobuf", "default"),
+        ("--otel-bsp-max-export-batch-size", "100", "computed from OTEL_BSP_MAX_QUEUE_SIZE"),
+        ("--otel-blrp-max-queue-size", "2048", "default"),
+        ("--otel-span-link-count-limit", "128", "default"),
+        ("--otel-event-attribute-count-limit", "7", "computed from OTEL_ATTRIBUTE_COUNT_LIMIT"),
+    ] {
+        assert_eq!(setting(&answer, flag), (Value::from(value), from.to_owned()), "{flag}");
+    }
+    assert!(!answer.to_string().contains("s3cret"), "{answer:#}");
+    let rows = answer["settings"].as_array().unwrap();
+    let note = |flag| rows.iter().find(|row| row["flag"] == flag).unwrap()["note"].as_str().unwrap();
+    assert!(note("--otel-traces-sampler").contains("using parentbased_always_on"), "{answer:#}");
+    assert!(note("--otel-propagators").contains("ignoring that one"), "{answer:#}");
+    assert!(note("--otel-blrp-max-queue-size").contains("is not a number from 1"), "{answer:#}");
+}
+
+#[test]
+fn a_variable_that_a_role_refuses_is_shown_as_refused_and_one_that_it_does_not_read_is_not_shown() {
+    let env =
+        [("QUEUE_CONCURRENCY", "x"), ("DATABASE_URL", "mysql://me:s3cret@db/lab"), ("REQUEST_TIMEOUT", "0")];
+    let (code, answer) = doctor(&["--settings", "order"], &env);
+    assert_eq!(code, 2, "{answer:#}");
+    for (flag, value) in [("--queue-concurrency", "x"), ("--database-url", "***"), ("--request-timeout", "0")]
+    {
+        assert_eq!(setting(&answer, flag), (Value::from(value), "refused".to_owned()), "{flag}");
+    }
+    assert!(answer.to_string().contains("expected a whole number") && !answer.to_string().contains("s3cret"));
+    // The lambda has no queue and no database: what is said of them does not stop it.
+    let (code, answer) = doctor(&["--settings", "lambda"], &env[..2]);
+    assert!(code == 0 && !answer.to_string().contains("--queue-concurrency"), "{answer:#}");
+}

@@ -26,7 +26,6 @@ use crate::runtime::deadline;
 use crate::schema::Role;
 
 use endpoint::InvokeTarget;
-pub(super) use endpoint::local_endpoint;
 pub(super) use outcome::ValidatorError;
 use outcome::{InvokeAnswer, verdict};
 use transport::InvokeTransport;

@@ -45,6 +45,7 @@ use otlp::Ledger;
 pub(crate) use otlp::grpc;
 use pipeline::Pipeline;
 use propagators::Propagators;
+pub use settings::EffectiveVariable;
 use settings::Settings;
 pub use signal::{PartialSuccess, Signal};
 pub(in crate::runtime) use staged::{is_next_version, set_clock_behind, set_next_version, version};
@@ -192,6 +193,16 @@ fn on_plain_thread<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T> {
 pub fn concerns(otel: &OtelConfig) -> Result<Vec<String>> {
     let (settings, file) = read("doctor", otel)?;
     Ok(settings.notes.0.into_iter().chain(file.into_iter().flat_map(|file| file.warnings)).collect())
+}
+
+/// What each variable of these settings has come to in a role, and the sentences about those that were not taken as they
+/// are, by variable. Some of the values are secrets.
+///
+/// # Errors
+/// A role with this file would not start.
+pub fn effective(role: &str, otel: &OtelConfig) -> Result<(Vec<EffectiveVariable>, Vec<String>)> {
+    let (settings, _) = read(role, otel)?;
+    Ok((settings.notes.1, settings.notes.0))
 }
 
 /// The settings that hold, and the file that said them, if one did.

@@ -6,10 +6,6 @@ use super::aws::AwsAccess;
 use crate::api::lambda::INVOKE_PATH;
 use crate::config::RoleConfig;
 use crate::runtime::client::encode;
-use crate::schema::Role;
-
-/// Where the function is when nothing says otherwise: the lambda role on this machine.
-const LOCAL_REGION: &str = "us-east-1";
 
 /// A function and how it is reached.
 pub(super) struct InvokeTarget {
@@ -27,9 +23,8 @@ impl InvokeTarget {
     /// Reads the configuration, and where it is AWS the SDK's own.
     pub(super) async fn of(config: &RoleConfig) -> Self {
         let upstream = &config.upstream;
-        let (function, region) = (upstream.lambda_function_name.clone(), upstream.aws_region.clone());
-        let region = region.unwrap_or_else(|| LOCAL_REGION.to_owned());
-        let (endpoint, aws) = match local_endpoint(config) {
+        let (function, region) = (upstream.lambda_function_name.clone(), config.lambda_region().to_owned());
+        let (endpoint, aws) = match config.local_lambda_endpoint() {
             Some(endpoint) => (endpoint, None),
             None => {
                 let (aws, endpoint) = AwsAccess::load(&region, upstream.upstream_connect_timeout).await;
@@ -44,16 +39,6 @@ impl InvokeTarget {
 fn url(endpoint: &str, function: &str) -> String {
     let name: &dyn Display = &encode(function);
     format!("{}{}", endpoint.trim_end_matches('/'), INVOKE_PATH.replace("{name}", &name.to_string()))
-}
-
-/// The endpoint of a stand-in: one that is named and speaks plain HTTP, or, where nothing points to
-/// AWS at all, the lambda role on its usual port.
-pub(in crate::roles::gateway) fn local_endpoint(config: &RoleConfig) -> Option<String> {
-    match (config.lambda_endpoint(), &config.upstream.aws_region) {
-        (Some(endpoint), _) => endpoint.starts_with("http://").then(|| endpoint.to_owned()),
-        (None, Some(_)) => None,
-        (None, None) => Some(format!("http://127.0.0.1:{}", Role::Lambda.service().port())),
-    }
 }
 
 /// AWS's own endpoint in `region` (AWS General Reference, "AWS Lambda endpoints and quotas"; the

@@ -26,14 +26,20 @@ pub(super) enum PropagatorKind {
 }
 
 impl PropagatorKind {
+    const ALL: [Self; 5] = [Self::TraceContext, Self::Baggage, Self::B3, Self::B3Multi, Self::XRay];
+
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "tracecontext" => Some(Self::TraceContext),
-            "baggage" => Some(Self::Baggage),
-            "b3" => Some(Self::B3),
-            "b3multi" => Some(Self::B3Multi),
-            "xray" => Some(Self::XRay),
-            _ => None,
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// As `OTEL_PROPAGATORS` has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::TraceContext => "tracecontext",
+            Self::Baggage => "baggage",
+            Self::B3 => "b3",
+            Self::B3Multi => "b3multi",
+            Self::XRay => "xray",
         }
     }
 

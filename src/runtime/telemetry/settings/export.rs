@@ -6,7 +6,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::vars::{Notes, var};
-use super::{ONE_DAY_MS, Var};
+use super::{ONE_DAY_MS, Var, text_length};
 use crate::config::OtelConfig;
 use crate::runtime::telemetry::otlp::{StdoutLines, grpc_path};
 use crate::runtime::telemetry::signal::Signal;
@@ -14,6 +14,7 @@ use crate::runtime::telemetry::signal::Signal;
 /// A receiver on this host, by the specification's port.
 const DEFAULT_BASE: &str = "http://localhost:4318";
 const DEFAULT_GRPC: &str = "http://localhost:4317";
+const LONGEST_EXPORT_MS: u64 = 10_000;
 
 /// The OTLP receiver and what to send it; instead of that, or beside it, standard output.
 #[derive(Clone, Debug)]
@@ -169,6 +170,25 @@ impl Export {
     }
 }
 
+/// Keeps what the variables have come to that stand behind those of the signals; a signal that reads one notes what is
+/// wrong with it.
+pub(super) fn general(config: &OtelConfig, notes: &mut Notes) {
+    let mut quiet = Notes::default();
+    let protocol = protocol(&var!(config, otel_exporter_otlp_protocol), &mut quiet);
+    let base = var!(config, otel_exporter_otlp_endpoint);
+    match url_of(&base) {
+        Some(Some(url)) => quiet.holds(&base, &url),
+        _ => quiet
+            .holds_by_default(&base, &if protocol == Protocol::Grpc { DEFAULT_GRPC } else { DEFAULT_BASE }),
+    }
+    headers(&var!(config, otel_exporter_otlp_headers), &mut quiet);
+    var!(config, otel_exporter_otlp_timeout).number(1..=ONE_DAY_MS, LONGEST_EXPORT_MS, &mut quiet);
+    gzip(&var!(config, otel_exporter_otlp_compression), &mut quiet);
+    authority(&var!(config, otel_exporter_otlp_certificate), &mut quiet);
+    text_length(&var!(config, otel_attribute_value_length_limit), &mut quiet);
+    notes.1.append(&mut quiet.1);
+}
+
 /// Which of the exporters a list names.
 struct Exporters {
     otlp: bool,
@@ -178,7 +198,10 @@ struct Exporters {
 /// Those that a list names; `None` where it is none of them. Of metrics, Prometheus may be another: its page is there
 /// in any case.
 fn exporters(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> Option<Exporters> {
-    let Some(list) = exporter.value else { return Some(Exporters { otlp: true, console: false }) };
+    let Some(list) = exporter.value else {
+        notes.holds(exporter, &"otlp");
+        return Some(Exporters { otlp: true, console: false });
+    };
     let names: Vec<_> = list.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     let scraped = signal == Signal::Metrics;
     let all: &[&str] = if scraped { &["otlp", "prometheus", "console"] } else { &["otlp", "console"] };
@@ -192,6 +215,7 @@ fn exporters(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> Option<Ex
         // The specification: what is not known is as if it were not set.
         _ if used.is_empty() && !named("none") => {
             notes.add(exporter, &format!("is neither {} nor none; using otlp", all.join(", ")));
+            notes.holds_by_default(exporter, &"otlp");
             return Some(Exporters { otlp: true, console: false });
         }
         _ => notes.add(
@@ -202,25 +226,31 @@ fn exporters(signal: Signal, exporter: &Var<'_>, notes: &mut Notes) -> Option<Ex
     if named("none") && !used.is_empty() {
         notes.add(exporter, &format!("names none beside others, which has no effect; using {using}"));
     }
+    notes.holds(exporter, &using);
     let exporters = Exporters { otlp: named("otlp"), console: named("console") };
     (exporters.otlp || exporters.console).then_some(exporters)
 }
 
 fn protocol(var: &Var<'_>, notes: &mut Notes) -> Protocol {
-    match var.value.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("http/protobuf") => return Protocol::HttpProtobuf,
-        Some("http/json") => return Protocol::HttpJson,
-        Some("grpc") if cfg!(feature = "grpc") => return Protocol::Grpc,
-        Some("grpc") => notes.add(
-            var,
-            "is grpc, which this build does not speak (cargo build --release --features grpc); using \
-             http/protobuf",
-        ),
-        Some(_) => {
-            notes.add(var, "names a protocol this program does not speak; using http/protobuf");
+    let name = var.value.map(str::to_ascii_lowercase);
+    let protocol = match name.as_deref() {
+        None | Some("http/protobuf") => Protocol::HttpProtobuf,
+        Some("http/json") => Protocol::HttpJson,
+        Some("grpc") if cfg!(feature = "grpc") => Protocol::Grpc,
+        not => {
+            let why = if not == Some("grpc") {
+                "is grpc, which this build does not speak (cargo build --release --features grpc); using \
+                 http/protobuf"
+            } else {
+                "names a protocol this program does not speak; using http/protobuf"
+            };
+            notes.add(var, why);
+            notes.holds_by_default(var, &"http/protobuf");
+            return Protocol::HttpProtobuf;
         }
-    }
-    Protocol::HttpProtobuf
+    };
+    notes.holds(var, &name.as_deref().unwrap_or("http/protobuf"));
+    protocol
 }
 
 /// A variable's URL; `Some(None)` for what is none.
@@ -231,25 +261,27 @@ fn url_of(var: &Var<'_>) -> Option<Option<Url>> {
 
 /// Of gRPC's endpoint only scheme, host and port count; the path is the service's.
 fn grpc_endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
-    let var = variables.endpoint.or(variables.base);
+    let mut var = variables.endpoint.or(variables.base);
     let mut url = match url_of(&var) {
         Some(Some(url)) => url,
         invalid => {
             if invalid.is_some() {
                 notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_GRPC}"));
             }
+            var = var.unset();
             default_endpoint(DEFAULT_GRPC, "")
         }
     };
     url.set_path(grpc_path(variables.signal));
     url.set_query(None);
+    notes.holds(&var, &url);
     url
 }
 
 fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
     let (own, base, path) = (variables.endpoint, variables.base, variables.signal.path());
-    let var = own.or(base);
-    match url_of(&var) {
+    let mut var = own.or(base);
+    let url = match url_of(&var) {
         Some(Some(url)) if own.value.is_some() => url,
         // The specification: a signal's own endpoint is used as it is, the general one is a base.
         Some(Some(mut url)) => {
@@ -276,9 +308,12 @@ fn endpoint(variables: &Variables<'_>, notes: &mut Notes) -> Url {
             if invalid.is_some() {
                 notes.add(&var, &format!("is not an http or https URL; using {DEFAULT_BASE}"));
             }
+            var = var.unset();
             default_endpoint(DEFAULT_BASE, path)
         }
-    }
+    };
+    notes.holds(&var, &url);
+    url
 }
 
 #[allow(clippy::expect_used, reason = "made of constants, parsed by a test")]
@@ -305,20 +340,27 @@ fn headers(var: &Var<'_>, notes: &mut Notes) -> HeaderMap {
 }
 
 fn timeout(variables: &Variables<'_>, notes: &mut Notes) -> Duration {
-    let otlp = variables.timeout.number(1..=ONE_DAY_MS, 10_000, notes);
+    let otlp = variables.timeout.number(1..=ONE_DAY_MS, LONGEST_EXPORT_MS, notes);
     let batch = variables.batch_timeout.number(1..=ONE_DAY_MS, 30_000, notes);
     Duration::from_millis(otlp.min(batch))
 }
 
 fn gzip(var: &Var<'_>, notes: &mut Notes) -> bool {
-    match var.value.map(str::to_ascii_lowercase).as_deref() {
-        Some("gzip") => true,
-        None | Some("none") => false,
+    let name = var.value.map(str::to_ascii_lowercase);
+    match name.as_deref() {
+        None | Some("gzip" | "none") => notes.holds(var, &name.as_deref().unwrap_or("none")),
         Some(_) => {
             notes.add(var, "is neither gzip nor none; using none");
-            false
+            notes.holds_by_default(var, &"none");
         }
     }
+    name.as_deref() == Some("gzip")
+}
+
+/// The file of the authority to trust, where it is not the system's.
+fn authority(var: &Var<'_>, notes: &mut Notes) -> Option<String> {
+    notes.holds(var, &var.value.unwrap_or("the system's"));
+    var.value.map(str::to_owned)
 }
 
 fn files(variables: &Variables<'_>, notes: &mut Notes) -> Files {
@@ -332,5 +374,9 @@ fn files(variables: &Variables<'_>, notes: &mut Notes) -> Files {
             None
         }
     };
-    Files { authority: owned(&variables.certificate), client }
+    if let Some((of_certificate, of_key)) = &client {
+        notes.holds(&certificate, of_certificate);
+        notes.holds(&key, of_key);
+    }
+    Files { authority: authority(&variables.certificate, notes), client }
 }

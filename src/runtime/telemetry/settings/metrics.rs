@@ -56,14 +56,21 @@ impl MetricSettings {
 /// The value of a word, or the first with a note.
 fn choice<T: Copy>(var: &Var<'_>, words: &[(&str, T)], notes: &mut Notes) -> T {
     let (default, first) = words[0];
-    let Some(value) = var.value else { return first };
+    let Some(value) = var.value else {
+        notes.holds(var, &default);
+        return first;
+    };
     let found = words.iter().find(|(word, _)| value.eq_ignore_ascii_case(word));
-    found.map_or_else(
-        || {
+    match found {
+        Some((word, chosen)) => {
+            notes.holds(var, word);
+            *chosen
+        }
+        None => {
             let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             notes.add(var, &format!("is none of {}; using {default}", known.join(", ")));
+            notes.holds_by_default(var, &default);
             first
-        },
-        |(_, chosen)| *chosen,
-    )
+        }
+    }
 }

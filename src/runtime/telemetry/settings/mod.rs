@@ -15,6 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 pub(super) use export::{Export, Files, Protocol};
 pub(super) use metrics::MetricSettings;
+pub use vars::EffectiveVariable;
 pub(super) use vars::Notes;
 use vars::{Var, var};
 
@@ -80,13 +81,14 @@ impl Settings {
         let named =
             attributes.iter().rfind(|(k, v)| k == "service.name" && !v.is_empty()).map(|(_, v)| v.clone());
         attributes.retain(|(key, _)| key != "service.name");
-        let service_name = var!(config, otel_service_name).value.map(str::to_owned).or(named);
+        let service_name = service_name(service, named, config, &mut notes);
+        export::general(config, &mut notes);
         Self {
             disabled: disabled(&var!(config, otel_sdk_disabled), &mut notes),
             export: Export::read(Signal::Traces, config, &mut notes),
             logs: notes.apart(|notes| logs(config, notes)),
             metrics: notes.apart(|notes| MetricSettings::read(config, notes)),
-            service_name: service_name.unwrap_or_else(|| service.to_owned()),
+            service_name,
             attributes,
             propagators: propagators(&var!(config, otel_propagators), &mut notes),
             sampler: sampler(config, &mut notes),
@@ -111,6 +113,22 @@ impl Settings {
     }
 }
 
+/// `named` is what the resource attributes say.
+fn service_name(role: &str, named: Option<String>, config: &OtelConfig, notes: &mut Notes) -> String {
+    let own = var!(config, otel_service_name);
+    match (own.value, named) {
+        (None, Some(name)) => {
+            notes.holds(&own.or(var!(config, otel_resource_attributes)), &name);
+            name
+        }
+        (name, _) => {
+            let name = name.unwrap_or(role);
+            notes.holds(&own, &name);
+            name.to_owned()
+        }
+    }
+}
+
 /// The specification names no levels; these are the words of the SDKs and of the declarative configuration, where
 /// `debug2` is a `debug`.
 fn log_level(var: &Var<'_>, notes: &mut Notes) -> Option<LevelFilter> {
@@ -127,25 +145,32 @@ fn log_level(var: &Var<'_>, notes: &mut Notes) -> Option<LevelFilter> {
             return None;
         }
     };
+    notes.holds(var, &level);
     Some(level)
 }
 
 fn disabled(var: &Var<'_>, notes: &mut Notes) -> bool {
+    let disabled = var.value.is_some_and(|value| value.eq_ignore_ascii_case("true"));
     match var.value {
-        Some(v) if v.eq_ignore_ascii_case("true") => true,
-        Some(v) if !v.eq_ignore_ascii_case("false") => {
+        Some(v) if !disabled && !v.eq_ignore_ascii_case("false") => {
             notes.add(var, "is neither true nor false; tracing stays on");
-            false
+            notes.holds_by_default(var, &false);
         }
-        _ => false,
+        _ => notes.holds(var, &disabled),
     }
+    disabled
 }
 
 fn propagators(var: &Var<'_>, notes: &mut Notes) -> Vec<PropagatorKind> {
     const DEFAULT: [PropagatorKind; 2] = [PropagatorKind::TraceContext, PropagatorKind::Baggage];
-    let Some(list) = var.value else { return DEFAULT.to_vec() };
+    let said = |kinds: &[PropagatorKind]| kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",");
+    let Some(list) = var.value else {
+        notes.holds(var, &said(&DEFAULT));
+        return DEFAULT.to_vec();
+    };
     let names: Vec<String> = list.split(',').map(|n| n.trim().to_ascii_lowercase()).collect();
     if names.iter().all(|name| name == "none") {
+        notes.holds(var, &"none");
         return Vec::new();
     }
     let mut kinds = Vec::new();
@@ -158,10 +183,14 @@ fn propagators(var: &Var<'_>, notes: &mut Notes) -> Vec<PropagatorKind> {
     }
     if kinds.is_empty() {
         notes.add(var, "names none that is known; using tracecontext,baggage");
+        notes.holds_by_default(var, &said(&DEFAULT));
         return DEFAULT.to_vec();
     }
+    notes.holds(var, &said(&kinds));
     kinds
 }
+
+const DEFAULT_SAMPLER: &str = "parentbased_always_on";
 
 fn sampler(config: &OtelConfig, notes: &mut Notes) -> Sampler {
     let var = var!(config, otel_traces_sampler);
@@ -173,7 +202,8 @@ fn sampler(config: &OtelConfig, notes: &mut Notes) -> Sampler {
         Sampler::TraceIdRatioBased(arg.number(0.0..=1.0, 1.0, notes))
     };
     let parent_based = |root| Sampler::ParentBased(Box::new(root));
-    match var.value.map(str::to_ascii_lowercase).as_deref() {
+    let name = var.value.map(str::to_ascii_lowercase);
+    let sampler = match name.as_deref() {
         None | Some("parentbased_always_on") => parent_based(Sampler::AlwaysOn),
         Some("parentbased_always_off") => parent_based(Sampler::AlwaysOff),
         Some("parentbased_traceidratio") => parent_based(ratio()),
@@ -182,26 +212,48 @@ fn sampler(config: &OtelConfig, notes: &mut Notes) -> Sampler {
         Some("traceidratio") => ratio(),
         Some(_) => {
             notes.add(&var, "names a sampler that is not known here; using parentbased_always_on");
-            parent_based(Sampler::AlwaysOn)
+            notes.holds_by_default(&var, &DEFAULT_SAMPLER);
+            return parent_based(Sampler::AlwaysOn);
         }
-    }
+    };
+    notes.holds(&var, &name.as_deref().unwrap_or(DEFAULT_SAMPLER));
+    sampler
 }
 
 fn limits(config: &OtelConfig, notes: &mut Notes) -> SpanLimits {
-    let general = var!(config, otel_attribute_count_limit).number(0..=u32::MAX, 128, notes);
-    let mut limit = |var: Var<'_>, default| var.number(0..=u32::MAX, default, notes);
+    let all = 0..=u32::MAX;
+    let general = var!(config, otel_attribute_count_limit);
+    let most = general.number(all.clone(), 128, notes);
+    // A general one that is no number has not said it.
+    let general = if general.value.is_some_and(|value| value.parse::<u32>().is_err()) {
+        general.unset()
+    } else {
+        general
+    };
+    let mut attributes = |var: Var<'_>| var.number_or(all.clone(), (&general, most), notes);
+    let (of_span, of_event, of_link) = (
+        attributes(var!(config, otel_span_attribute_count_limit)),
+        attributes(var!(config, otel_event_attribute_count_limit)),
+        attributes(var!(config, otel_link_attribute_count_limit)),
+    );
     SpanLimits {
-        max_attributes_per_span: limit(var!(config, otel_span_attribute_count_limit), general),
-        max_attributes_per_event: limit(var!(config, otel_event_attribute_count_limit), general),
-        max_attributes_per_link: limit(var!(config, otel_link_attribute_count_limit), general),
-        max_events_per_span: limit(var!(config, otel_span_event_count_limit), 128),
-        max_links_per_span: limit(var!(config, otel_span_link_count_limit), 128),
+        max_attributes_per_span: of_span,
+        max_attributes_per_event: of_event,
+        max_attributes_per_link: of_link,
+        max_events_per_span: var!(config, otel_span_event_count_limit).number(all.clone(), 128, notes),
+        max_links_per_span: var!(config, otel_span_link_count_limit).number(all, 128, notes),
     }
 }
 
 fn value_length(own: Var<'_>, config: &OtelConfig, notes: &mut Notes) -> Option<usize> {
-    let general = var!(config, otel_attribute_value_length_limit);
-    let length = own.or(general).number(0..=usize::MAX, usize::MAX, notes);
+    text_length(&own.or(var!(config, otel_attribute_value_length_limit)), notes)
+}
+
+fn text_length(var: &Var<'_>, notes: &mut Notes) -> Option<usize> {
+    let length = var.number(0..=usize::MAX, usize::MAX, notes);
+    if length == usize::MAX {
+        notes.holds_by_default(var, &"no limit");
+    }
     (length < usize::MAX).then_some(length)
 }
 
@@ -250,6 +302,10 @@ fn batch(variables: &BatchVariables<'_>, delay: u64, notes: &mut Notes) -> Batch
     let wanted = size.number(1..=LARGEST_QUEUE, 512, notes);
     if wanted > queue && size.value.is_some() {
         notes.add(&size, &format!("is more than the queue holds; using {queue}"));
+    }
+    if wanted > queue {
+        // What the queue's variable says, or its default.
+        notes.holds(&size.unset().or(variables.queue), &queue);
     }
     Batch { queue, size: wanted.min(queue), delay: Duration::from_millis(delay) }
 }
