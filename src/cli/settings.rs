@@ -62,9 +62,7 @@ pub(super) fn run(config: &DoctorConfig) -> anyhow::Result<()> {
         .filter(|arg| {
             arg.get_long().is_some_and(|long| !matches!(long, "help" | "version")) && !arg.is_hide_set()
         })
-        .filter(|arg| {
-            arg.get_env().and_then(|name| name.to_str()).is_none_or(|name| source.parsed.reads(name))
-        })
+        .filter(|arg| source.matters(arg))
         .map(|arg| source.setting(arg))
         .collect();
     output(name, &settings).print(config.json)?;
@@ -86,12 +84,18 @@ struct SettingSources<'a> {
 }
 
 impl SettingSources<'_> {
+    /// Whether the command reads the setting, or ends because of it: every role parses the settings of all.
+    fn matters(&self, arg: &Arg) -> bool {
+        let read = arg.get_env().and_then(|name| name.to_str()).is_none_or(|name| self.parsed.reads(name));
+        read || self.refused.iter().any(|one| arg.get_id() == one.id.as_str())
+    }
+
     fn setting(&self, arg: &Arg) -> ShownSetting {
         let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
         let (value, from) = self.value(arg, variable.as_deref());
         ShownSetting {
             flag: format!("--{}", arg.get_long().unwrap_or_default()),
-            value: value.map(|value| if from == DEFAULT { value } else { shown_value(arg, &value) }),
+            value,
             note: self.note(arg, variable.as_deref()),
             variable,
             from,
@@ -103,24 +107,30 @@ impl SettingSources<'_> {
         let id = arg.get_id().as_str();
         if self.refused.iter().any(|one| one.id == id) {
             let set = variable.and_then(std::env::var_os).map(|value| value.to_string_lossy().into_owned());
-            return (set, REFUSED.to_owned());
+            return (set.map(|value| shown_value(arg, &value)), REFUSED.to_owned());
         }
         let (raw, own) = self.said(arg, variable);
         let effective = self.effective.iter().find(|one| Some(one.variable.as_str()) == variable);
         if let Some(one) = effective {
-            let from = match &one.from {
-                Some(name) if *name == one.variable => own,
-                Some(name) => format!("computed from {name}"),
-                None => DEFAULT.to_owned(),
+            return match &one.from {
+                Some(name) if *name == one.variable => (Some(shown_value(arg, &one.value)), own),
+                Some(name) => (Some(shown_value(arg, &one.value)), format!("computed from {name}")),
+                None => (Some(one.value.clone()), DEFAULT.to_owned()),
             };
-            return (Some(one.value.clone()), from);
         }
         // What the file does not say is its default, whatever the variable says.
         let of_file = self.file.is_some() && is_of_otel(arg) && id != "otel_config_file";
         match raw {
-            Some(value) if !(of_file && own == DEFAULT) => (Some(self.parsed_text(id).unwrap_or(value)), own),
+            Some(value) if own == DEFAULT && !of_file => (Some(value), own),
+            Some(value) if own != DEFAULT => {
+                (Some(shown_value(arg, &self.parsed_text(id).unwrap_or(value))), own)
+            }
             _ => match self.parsed.computed(id) {
-                Some((value, Some(from))) => (Some(value), format!("computed from {from}")),
+                // Of what is no secret, but a URL may have a login.
+                Some((value, Some(from))) => {
+                    let value = if value.contains('@') { "***".to_owned() } else { value };
+                    (Some(value), format!("computed from {from}"))
+                }
                 Some((value, None)) => (Some(value), DEFAULT.to_owned()),
                 None => (None, DEFAULT.to_owned()),
             },

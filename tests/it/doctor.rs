@@ -95,6 +95,19 @@ fn settings_of_telemetry_that_no_role_understands_are_told_and_a_file_that_stops
     assert_eq!(said(&answer, "telemetry", "ok").len(), 1, "{answer:#}");
 }
 
+#[test]
+fn an_embedded_queue_that_cannot_be_opened_is_a_matter_of_the_folder_and_of_no_broker() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::create_dir(temp.path().join("queue.db")).unwrap();
+    let (code, answer) = doctor(&["--data-dir", temp.path().to_str().unwrap()], &[]);
+    let rows = answer["checks"].as_array().unwrap();
+    let queue = rows.iter().find(|row| row["check"] == "queue").unwrap();
+    let advice = queue["advice"].as_str().unwrap();
+    assert!(code == 1 && queue["verdict"] == "fail", "{answer:#}");
+    assert!(advice.contains("--data-dir") && !advice.contains("broker"), "{advice}");
+    assert!(!answer.to_string().contains("start the broker"), "{answer:#}");
+}
+
 /// One setting's value and where it came from.
 fn setting(answer: &Value, flag: &str) -> (Value, String) {
     let rows = answer["settings"].as_array().unwrap();
@@ -146,6 +159,7 @@ fn a_setting_is_shown_with_what_it_is_and_where_that_came_from_and_a_secret_is_n
 fn what_a_setting_has_come_to_is_shown_also_where_it_is_computed_or_its_variable_is_wrong() {
     let env = [
         ("XDG_STATE_HOME", "/state"),
+        ("OTEL_LOGS_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@vendor:4318"),
         ("OTEL_TRACES_SAMPLER", "nope"),
         ("OTEL_PROPAGATORS", "b3,nope"),
@@ -196,7 +210,9 @@ fn a_variable_that_a_role_refuses_is_shown_as_refused_and_one_that_it_does_not_r
         assert_eq!(setting(&answer, flag), (Value::from(value), "refused".to_owned()), "{flag}");
     }
     assert!(answer.to_string().contains("expected a whole number") && !answer.to_string().contains("s3cret"));
-    // The lambda has no queue and no database: what is said of them does not stop it.
-    let (code, answer) = doctor(&["--settings", "lambda"], &env[..2]);
+    // The lambda has no queue, and yet it does not start with a setting of one that is wrong.
+    let (code, answer) = doctor(&["--settings", "lambda"], &env[..1]);
+    assert_eq!((code, setting(&answer, "--queue-concurrency").1.as_str()), (2, "refused"), "{answer:#}");
+    let (code, answer) = doctor(&["--settings", "lambda"], &[]);
     assert!(code == 0 && !answer.to_string().contains("--queue-concurrency"), "{answer:#}");
 }

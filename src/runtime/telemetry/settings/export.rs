@@ -177,7 +177,7 @@ pub(super) fn general(config: &OtelConfig, notes: &mut Notes) {
     let protocol = protocol(&var!(config, otel_exporter_otlp_protocol), &mut quiet);
     let base = var!(config, otel_exporter_otlp_endpoint);
     match url_of(&base) {
-        Some(Some(url)) => quiet.holds(&base, &url),
+        Some(Some(_)) => quiet.holds(&base, &base.value.unwrap_or_default()),
         _ => quiet
             .holds_by_default(&base, &if protocol == Protocol::Grpc { DEFAULT_GRPC } else { DEFAULT_BASE }),
     }
@@ -335,6 +335,9 @@ fn headers(var: &Var<'_>, notes: &mut Notes) -> HeaderMap {
             }
             _ => notes.add(var, "has a header that cannot be sent; ignoring that one"),
         }
+    }
+    if !headers.is_empty() {
+        notes.holds(var, &"***");
     }
     headers
 }

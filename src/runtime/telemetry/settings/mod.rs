@@ -78,6 +78,12 @@ impl Settings {
     pub(super) fn read(service: &str, config: &OtelConfig) -> Self {
         let mut notes = Notes::default();
         let mut attributes = var!(config, otel_resource_attributes).pairs(&mut notes);
+        if !attributes.is_empty() {
+            notes.holds(
+                &var!(config, otel_resource_attributes),
+                &config.otel_resource_attributes.as_deref().unwrap_or_default(),
+            );
+        }
         let named =
             attributes.iter().rfind(|(k, v)| k == "service.name" && !v.is_empty()).map(|(_, v)| v.clone());
         attributes.retain(|(key, _)| key != "service.name");

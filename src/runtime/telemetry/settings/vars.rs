@@ -92,10 +92,7 @@ impl<'a> Var<'a> {
     /// resource would be worse than none.
     pub(super) fn pairs(&self, notes: &mut Notes) -> Vec<(String, String)> {
         match pairs(self.value.unwrap_or_default()) {
-            Some(pairs) => {
-                notes.holds(self, &self.value.unwrap_or_default());
-                pairs
-            }
+            Some(pairs) => pairs,
             None => {
                 notes.add(self, "is not key=value,key=value in percent-encoding; ignoring all of it");
                 Vec::new()
