@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use error::SqliteError;
-pub use open::make_file;
+pub use open::{bytes_left, make_file};
 
 use mailbox::{Job, Mailbox, Ran, Work};
 
@@ -106,6 +106,15 @@ impl SqliteFile {
         T: Send + 'static,
     {
         self.call(Job::Write, operation, committed).await
+    }
+
+    /// The bytes that are left on the file's disk, asked on the file's thread: a disk that hangs holds up nobody else.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub async fn bytes_left(&self) -> Result<u64, SqliteError> {
+        let path = self.inner.options.path.clone();
+        self.read(move |_| bytes_left(&path).map_err(|error| SqliteError::io(&error))).await
     }
 
     /// Closes the file after what was asked for before; a later call opens it again.

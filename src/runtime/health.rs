@@ -38,7 +38,7 @@ pub struct Readiness {
 /// Result of one check.
 #[derive(Debug, Serialize)]
 pub struct CheckResult {
-    /// `store`, `queue`, or the name of a service.
+    /// `store`, `disk`, `queue`, or the name of a service.
     pub name: &'static str,
     /// Whether the process cannot serve at all without it.
     pub required: bool,

@@ -30,6 +30,17 @@ pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
+/// The bytes that an unprivileged process may still write on the disk of a folder or file.
+///
+/// # Errors
+/// There is no such file, or its disk says nothing.
+pub fn bytes_left(path: &Path) -> std::io::Result<u64> {
+    let disk = nix::sys::statvfs::statvfs(path)?;
+    #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
+    let left = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+    Ok(left)
+}
+
 /// Processes that start together may collide while one of them makes the file, which SQLite reports
 /// without waiting: so the wait is ours.
 pub(super) fn open(options: &FileOptions) -> Result<Connection, SqliteError> {

@@ -22,6 +22,8 @@ use crate::sqlite::{FileOptions, SqliteFile};
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// `/ready` gives its checks a second; a little less lets us say the reason ourselves.
 const READY_WAIT: Duration = Duration::from_millis(900);
+/// Bytes on the disk of a SQLite file below which a transaction may not fit: its pages go into the log first.
+const LEAST_ROOM: u64 = 1 << 20;
 /// Time between two updates of the pool's gauges.
 const POOL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,16 @@ impl Backend {
             Self::Sqlite(_) => Engine::Sqlite,
             Self::Postgres(_) => Engine::Postgres,
         }
+    }
+}
+
+/// Whether a file can grow; one that cannot be had is the store's to say. A look at the disk's counters: nothing is
+/// written.
+async fn has_room(file: &SqliteFile) -> Result<(), String> {
+    match timeout(READY_WAIT, file.bytes_left()).await {
+        Ok(Ok(left)) if left < LEAST_ROOM => Err("the disk is full: what writes is refused".to_owned()),
+        Err(_) => Err(super::failure::TOO_SLOW.to_owned()),
+        Ok(_) => Ok(()),
     }
 }
 
@@ -122,6 +134,14 @@ impl Db {
             let db = db.clone();
             Box::pin(async move { db.ready().await })
         });
+        if let Backend::Sqlite(file) = &self.inner.backend {
+            let file = file.clone();
+            // What is there can still be read, and another instance would have the same disk.
+            runtime.health().prefer("disk", move || {
+                let file = file.clone();
+                Box::pin(async move { has_room(&file).await })
+            });
+        }
     }
 
     /// Closes the database, as one that is lost.

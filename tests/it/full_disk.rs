@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use o11y_lab::schema::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::helpers::process::clean;
-use crate::helpers::{Lab, eventually, free_port_base, get, post};
+use crate::helpers::{Lab, bin, eventually, free_port_base, get, post};
 
 const MIB: u64 = 1 << 20;
 /// Mounts a disk of `$1` bytes at `$0`, then becomes the rest.
@@ -33,6 +33,24 @@ fn fill(disk: &Path, left: u64) -> File {
     while ballast.write_all(&vec![1; MIB as usize / 16]).is_ok() {}
     ballast.set_len(ballast.metadata().unwrap().len() - left).unwrap();
     ballast
+}
+
+/// Takes what is left of a full disk for a moment.
+fn assert_doctor_says_that_it_cannot_write(disk: &Path) {
+    let rest = disk.join("rest");
+    let mut file = File::create(&rest).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    let asked = bin().args(["doctor", "--json", "--data-dir"]).arg(disk).output().unwrap();
+    fs::remove_file(rest).unwrap();
+    let answer: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    let checks = answer["checks"].as_array().unwrap();
+    let folder = checks.iter().find(|check| check["check"] == "data folder").unwrap();
+    let (said, advice) = (folder["said"].as_str().unwrap(), folder["advice"].as_str().unwrap());
+    assert_eq!(folder["verdict"], "fail", "{said}");
+    assert!(said.contains("cannot be written, writing 16 KiB: ") && said.ends_with(" KiB left"), "{said}");
+    assert!(advice.starts_with("free some"), "{advice}");
+    let left = fs::read_dir(disk).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().contains("doctor")), "nothing of it stays");
 }
 
 /// The write-ahead logs on a disk by their sizes.
@@ -63,8 +81,19 @@ fn a_lab_whose_disk_was_full_goes_on_when_there_is_room_and_no_log_takes_it() {
         assert_eq!(order().status, 503, "it stays full");
     }
     assert_eq!(get(&lab.url(Role::Order, "/health")).status, 200);
+    let said_of_disk = || {
+        let ready = get(&lab.url(Role::Order, "/ready"));
+        let checks = ready.json["checks"].as_array().unwrap().clone();
+        let disk = checks.into_iter().find(|check| check["name"] == "disk").unwrap();
+        (ready.status, disk["ok"].as_bool().unwrap(), disk["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    // What is there is still served: the reason is said, and decides nothing.
+    let (status, ok, why) = said_of_disk();
+    assert!(status == 200 && !ok && why.contains("the disk is full"), "{status} {why}");
+    assert_doctor_says_that_it_cannot_write(&disk);
 
     ballast.set_len(ballast.metadata().unwrap().len() - 16 * MIB).unwrap();
+    assert_eq!(said_of_disk(), (200, true, String::new()));
     accepted.push(eventually("orders are taken again", || Some(order()).filter(|a| a.status == 201)).id());
     for _ in 0..30 {
         let answer = order();

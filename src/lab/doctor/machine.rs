@@ -1,14 +1,15 @@
 //! What the lab takes of the machine: open files, memory, room on the disk, a clock.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
-use nix::sys::statvfs::statvfs;
-use nix::unistd::{AccessFlags, access};
 
 use super::Check;
+use crate::sqlite::bytes_left;
 
 /// A role has a file for each connection; below this many its own and the brokers' are hardly enough.
 const LEAST_FILES: u64 = 256;
@@ -19,6 +20,8 @@ const LEAST_MEMORY: u64 = 128 * MIB;
 const GOOD_MEMORY: u64 = 384 * MIB;
 const LEAST_DISK: u64 = 64 * MIB;
 const GOOD_DISK: u64 = 512 * MIB;
+/// What to do about a full disk.
+const FULL: &str = "free some, or name a folder elsewhere with --data-dir (DATA_DIR)";
 /// How long the two clocks are compared, and by how much they may differ in that time.
 const COMPARED: Duration = Duration::from_millis(200);
 const STEP: Duration = Duration::from_millis(50);
@@ -84,6 +87,7 @@ fn there(folder: &Path) -> Option<&Path> {
 
 /// Whether the lab can write its databases.
 pub(super) fn folder(folder: &Path) -> Check {
+    const FOLDER: &str = "data folder";
     let advice = "name another with --data-dir (DATA_DIR), or make it this user's";
     let Some(there) = there(folder) else {
         return Check::fail("data folder", format!("{} cannot be made", folder.display()), advice);
@@ -91,22 +95,37 @@ pub(super) fn folder(folder: &Path) -> Check {
     if !there.is_dir() {
         return Check::fail("data folder", format!("{} is no folder", there.display()), advice);
     }
-    match access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
-        Ok(()) if there == folder => Check::ok("data folder", format!("{} can be written", folder.display())),
-        Ok(()) => Check::ok("data folder", format!("{} can be made", folder.display())),
-        Err(error) => {
-            Check::fail("data folder", format!("{} cannot be written: {error}", there.display()), advice)
+    match written(there) {
+        Ok(()) if there == folder => Check::ok(FOLDER, format!("{} can be written", folder.display())),
+        Ok(()) => Check::ok(FOLDER, format!("{} can be made", folder.display())),
+        Err((step, error)) => {
+            let left = bytes_left(there).map_or(String::new(), |left| format!("; {} KiB left", left / 1024));
+            let said = format!("{} cannot be written, {step}: {error}{left}", there.display());
+            let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            Check::fail(FOLDER, said, if full { FULL } else { advice })
         }
     }
 }
 
+/// Writes a small file there and flushes it: that a folder may be written says nothing of its disk. Its name is taken away
+/// before anything is in it, so that nothing stays whatever happens.
+///
+/// # Errors
+/// What could not be done, and why.
+fn written(folder: &Path) -> Result<(), (&'static str, std::io::Error)> {
+    let path = folder.join(format!(".o11y-lab-doctor-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let mut file = made.map_err(|error| ("making a file", error))?;
+    fs::remove_file(&path).map_err(|error| ("removing a file", error))?;
+    file.write_all(&[1; 16 * 1024]).map_err(|error| ("writing 16 KiB", error))?;
+    file.sync_all().map_err(|error| ("flushing 16 KiB", error))
+}
+
 /// The room that is left there.
 pub(super) fn disk(folder: &Path) -> Check {
-    let advice = "free some, or name a folder elsewhere with --data-dir (DATA_DIR)";
-    match there(folder).map(statvfs) {
-        Some(Ok(disk)) => {
-            #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
-            let left = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+    let advice = FULL;
+    match there(folder).map(bytes_left) {
+        Some(Ok(left)) => {
             graded("disk", left, (LEAST_DISK, GOOD_DISK), format!("{} MiB left", left / MIB), advice)
         }
         _ => Check::warn("disk", "how much room is left is not known", ""),

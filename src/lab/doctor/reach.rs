@@ -23,9 +23,14 @@ const SKEW: i64 = 2;
 
 /// The question that a role's `/ready` asks the queue.
 pub(super) async fn queue(config: &DoctorConfig) -> Check {
-    let advice = "start the broker, or set its address and login as docs/queue.md says";
     let transport = config.queue.queue_transport;
     let folder = config.store.data_dir();
+    let advice = match transport {
+        Transport::Embedded => {
+            "make its file and the data folder this user's, or name another with --data-dir (DATA_DIR)"
+        }
+        _ => "start the broker, or set its address and login as docs/queue.md says",
+    };
     if let Err(missing) = config.queue.check() {
         return Check::fail(
             "queue",
@@ -33,8 +38,14 @@ pub(super) async fn queue(config: &DoctorConfig) -> Check {
             "set it, or choose another --queue-transport (QUEUE_TRANSPORT)",
         );
     }
-    if transport == Transport::Embedded && !folder.join(embedded::FILE_NAME).exists() {
-        return Check::ok("queue", "embedded: made in the data folder at the first start");
+    if transport == Transport::Embedded {
+        match folder.join(embedded::FILE_NAME).try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Check::ok("queue", "embedded: made in the data folder at the first start"),
+            Err(error) => {
+                return Check::fail("queue", format!("embedded: {}: {error}", folder.display()), advice);
+            }
+        }
     }
     let asked = async {
         let queue = queue::open(&config.queue, &folder).await?;
