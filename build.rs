@@ -5,13 +5,16 @@
 //! linker has patched them in the file, and all processes share it. The price is that the program's own
 //! code is not at a random address; heap, stacks and libraries still are.
 //!
-//! Commit and date are what the environment says, or the commit that git has: its date and not today's, so that the same
-//! source makes the same program. Only a release asks git, or each commit would build the tests again.
+//! Commit and its date are what the environment says, or the commit that git has. Only a release asks git, or each commit
+//! would build the tests again. The date of the build is SOURCE_DATE_EPOCH's where that is set, so that the same source
+//! makes the same program, as in the archives of a release; else the day, in UTC, on which this script ran last. That is
+//! when what it depends on changed: it does not run again for each build, or each would link the program anew.
 
 #![allow(clippy::print_stdout, reason = "how a build script speaks")]
 
 use std::path::Path;
 use std::process::Command;
+use std::time::SystemTime;
 
 /// Named by whoever builds without a repository, as the Dockerfile does.
 const COMMIT: &str = "O11Y_LAB_COMMIT";
@@ -42,7 +45,14 @@ fn main() {
     let said = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
     let date = variable(DATE).and_then(|seconds| seconds.parse().ok()).map(date_of);
     println!("cargo:rustc-env=O11Y_LAB_BUILD_COMMIT={}", said(variable(COMMIT).or_else(|| git("%H"))));
-    println!("cargo:rustc-env=O11Y_LAB_BUILD_DATE={}", said(date.or_else(|| git("%cs"))));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
+    let today = now.and_then(|now| u32::try_from(now.as_secs()).ok()).map(date_of);
+    let of_commit = match variable(COMMIT) {
+        Some(_) => date.clone().or_else(|| git("%cs")),
+        None => git("%cs"),
+    };
+    println!("cargo:rustc-env=O11Y_LAB_BUILD_COMMIT_DATE={}", said(of_commit));
+    println!("cargo:rustc-env=O11Y_LAB_BUILD_DATE={}", said(date.or(today)));
     println!("cargo:rustc-env=O11Y_LAB_BUILD_TARGET={}", said(variable("TARGET")));
 }
 

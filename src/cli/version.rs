@@ -11,10 +11,13 @@ pub(super) fn long() -> &'static str {
 fn text() -> String {
     let features: Vec<_> = FEATURES.iter().filter(|(_, built)| *built).map(|(name, _)| *name).collect();
     let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+    let commit = match (env!("O11Y_LAB_BUILD_COMMIT"), env!("O11Y_LAB_BUILD_COMMIT_DATE")) {
+        (commit, "unknown") => commit.to_owned(),
+        (commit, date) => format!("{commit} of {date}"),
+    };
     format!(
-        "{}\ncommit:   {}\ndate:     {}\nfeatures: {features}\ntarget:   {}",
+        "{}\ncommit:   {commit}\nbuilt:    {}\nfeatures: {features}\ntarget:   {}",
         env!("CARGO_PKG_VERSION"),
-        env!("O11Y_LAB_BUILD_COMMIT"),
         env!("O11Y_LAB_BUILD_DATE"),
         env!("O11Y_LAB_BUILD_TARGET"),
     )

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::helpers::bin;
-use crate::helpers::process::{PROGRAM, clean};
 use crate::helpers::rules::root;
 
 fn run(args: &[&str]) -> Output {
@@ -16,31 +15,6 @@ fn said(args: &[&str]) -> String {
     let done = run(args);
     assert!(done.status.success(), "{args:?}: {done:?}");
     String::from_utf8(done.stdout).expect("text")
-}
-
-/// What bash offers where the last of the words is to be completed.
-fn completed(words: &[&str]) -> Vec<String> {
-    let script = format!(
-        "eval \"$('{PROGRAM}' completions bash)\"; COMP_WORDS=({}); COMP_CWORD={}; function=$(complete -p o11y-lab); \
-         function=${{function##*-F }}; function=${{function%% *}}; \
-         \"$function\" o11y-lab \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
-         printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-        words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
-        words.len() - 1
-    );
-    let done = clean(Command::new("bash")).args(["--norc", "-c", &script]).output().expect("bash");
-    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
-    String::from_utf8(done.stdout).expect("text").lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn bash_completes_commands_flags_and_values_and_offers_nothing_that_is_hidden() {
-    assert_eq!(completed(&["o11y-lab", "stat"]), ["status"]);
-    assert_eq!(completed(&["o11y-lab", "queue", "dead", "rep"]), ["replay"]);
-    assert_eq!(completed(&["o11y-lab", "up", "--det"]), ["--detach"]);
-    assert!(completed(&["o11y-lab", "order", "--queue-transport", ""]).contains(&"rabbitmq".to_owned()));
-    let all = completed(&["o11y-lab", ""]);
-    assert!(all.contains(&"doctor".to_owned()) && !all.iter().any(|word| word == "until-eof"), "{all:?}");
 }
 
 #[test]
@@ -103,9 +77,11 @@ fn the_version_says_commit_date_features_and_target_and_the_short_one_is_one_lin
     assert_eq!(said(&["-V"]), concat!("o11y-lab ", env!("CARGO_PKG_VERSION"), "\n"));
     let long = said(&["--version"]);
     let lines: Vec<_> = long.lines().collect();
-    let [name, commit, date, features, target] = &lines[..] else { panic!("{long}") };
+    let [name, commit, built, features, target] = &lines[..] else { panic!("{long}") };
     assert_eq!(*name, concat!("o11y-lab ", env!("CARGO_PKG_VERSION")));
-    assert!(commit.starts_with("commit: ") && date.starts_with("date: "), "{long}");
+    assert!(commit.starts_with("commit: "), "{long}");
+    let date = built.strip_prefix("built: ").unwrap_or_else(|| panic!("{long}")).trim();
+    assert!(date.parse::<jiff::civil::Date>().is_ok(), "{long}");
     for (feature, built) in [("kafka", cfg!(feature = "kafka")), ("grpc", cfg!(feature = "grpc"))] {
         assert_eq!(features.contains(feature), built, "{long}");
     }
@@ -113,7 +89,7 @@ fn the_version_says_commit_date_features_and_target_and_the_short_one_is_one_lin
 }
 
 #[test]
-fn commit_and_date_of_a_build_are_those_of_its_environment_and_a_debug_build_asks_no_repository() {
+fn commit_and_dates_of_a_build_are_those_of_its_environment_and_a_debug_build_asks_no_repository() {
     let temp = tempfile::tempdir().unwrap();
     let script = temp.path().join("script");
     let mut made = Command::new("rustc");
@@ -133,9 +109,16 @@ fn commit_and_date_of_a_build_are_those_of_its_environment_and_a_debug_build_ask
     ] {
         let said = build(&[("O11Y_LAB_COMMIT", "abc123"), ("SOURCE_DATE_EPOCH", seconds)]);
         assert!(said.contains("O11Y_LAB_BUILD_COMMIT=abc123\n"), "{said}");
-        assert!(said.contains(&format!("O11Y_LAB_BUILD_DATE={date}\n")), "{said}");
+        for of in ["BUILD", "BUILD_COMMIT"] {
+            assert!(said.contains(&format!("O11Y_LAB_{of}_DATE={date}\n")), "{said}");
+        }
     }
-    let said = build(&[]);
-    assert!(said.contains("BUILD_COMMIT=unknown") && said.contains("BUILD_DATE=unknown"), "{said}");
+    let (before, said, after) = (jiff::Timestamp::now(), build(&[]), jiff::Timestamp::now());
+    assert!(said.contains("BUILD_COMMIT=unknown") && said.contains("COMMIT_DATE=unknown"), "{said}");
+    // A day may end meanwhile.
+    let today = [before, after].map(|time| format!("BUILD_DATE={}", time.strftime("%F")));
+    assert!(today.iter().any(|day| said.contains(day)), "{said}");
+    // It runs again for what it names here and not for each build: what it says is part of the program.
+    assert!(said.contains("cargo:rerun-if-changed=build.rs\n"), "{said}");
     assert!(!said.contains("if-changed=.git"), "each commit would build the tests again: {said}");
 }
