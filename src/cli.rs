@@ -1,5 +1,6 @@
 //! The command line: every command, and one run of it.
 
+mod completions;
 mod examples;
 mod manual;
 mod settings;

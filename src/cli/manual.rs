@@ -7,6 +7,7 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use super::completions;
 use crate::config::{CompletionsConfig, ManConfig};
 use crate::lab::tolerate_closed_pipe;
 
@@ -21,7 +22,11 @@ pub(super) fn completions(config: &CompletionsConfig) -> anyhow::Result<()> {
 fn script(shell: Shell) -> Vec<u8> {
     // Into memory, for it would panic where standard output is a pipe that was closed.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut shown(), super::NAME, &mut script);
+    let mut command = completions::offered(shown());
+    clap_complete::generate(shell, &mut command, super::NAME, &mut script);
+    if shell == Shell::Fish {
+        script.extend(completions::fish_positionals(&command).into_bytes());
+    }
     if shell != Shell::Bash {
         return script;
     }

@@ -15,6 +15,7 @@ mod backends;
 mod bench;
 mod chaos;
 mod clock;
+mod completions;
 mod config_file;
 mod conformance;
 mod console;
