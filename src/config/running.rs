@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
-use super::{at_least_one, default_data_dir, seconds};
+use super::{Invalid, default_data_dir, seconds};
 use crate::schema::SERVICES;
 
 /// What `logs` can show apart.
@@ -52,12 +52,25 @@ pub struct LogsConfig {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub lab: LabFolder,
-    /// Go on with the lines that come, until the lab ends or Ctrl-C
+    /// Go on with the lines that come, until the lab ends or Ctrl-C; of a lab of `up --detach` (one in a terminal shows them there, or with `up --logs FILE` in a file: tail -f FILE)
     #[arg(long, short)]
     pub follow: bool,
-    /// The last lines to begin with
-    #[arg(long, short = 'n', default_value_t = 100, value_name = "N", value_parser = at_least_one)]
+    /// The last lines to begin with; with --follow also 0, for those alone that come
+    #[arg(long, short = 'n', default_value_t = 100, value_name = "N")]
     pub lines: usize,
+}
+
+impl LogsConfig {
+    /// # Errors
+    /// Nothing would ever be shown.
+    pub fn check(&self) -> Result<(), Invalid> {
+        match (self.lines, self.follow) {
+            (0, false) => {
+                Err(Invalid("--lines 0 shows nothing; with --follow it shows what comes".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Settings of `down`.

@@ -2,13 +2,20 @@
 
 use std::fs;
 
+use crate::terminal::escaped;
+
 /// The most processes and open files that are looked through.
 const MOST: usize = 100_000;
 /// The state of a socket that listens, in /proc/net/tcp.
 const LISTENS: &str = "0A";
 
-/// Pid and command line of a process that listens on `port`; `None` where that is not to be seen.
-pub(super) fn listener(port: u16) -> Option<(u32, String)> {
+/// Who listens on `port`, as a message names it: its program, and its pid in brackets. `None` where that is not to be
+/// seen: of another user's process, in another container, on another system than Linux.
+pub(super) fn holder(port: u16) -> Option<String> {
+    listener(port).map(|(pid, program)| format!("{} (pid {pid})", escaped(&program)))
+}
+
+fn listener(port: u16) -> Option<(u32, String)> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| fs::read_to_string(file).unwrap_or_default());
     let sockets: Vec<_> = tables.iter().flat_map(|table| sockets(table, port)).collect();
     if sockets.is_empty() {

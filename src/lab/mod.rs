@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod expect;
 pub mod fault;
 pub mod healthcheck;
+mod listener;
 pub mod load;
 mod output;
 mod program;

@@ -216,6 +216,30 @@ fn a_follower_of_the_log_has_each_line_and_ends_with_the_lab() {
 }
 
 #[test]
+fn a_follower_that_wants_no_earlier_line_has_only_those_that_come() {
+    let lab = Background::new();
+    let (code, _, why) = lab.run("logs", &["--lines", "0"]);
+    assert!(code == 2 && why.contains("--follow"), "{why}");
+    started(&lab);
+    let mut command = lab.command("logs");
+    command.args(["--follow", "--lines", "0"]);
+    let mut follower = crate::helpers::Process::spawn(command);
+    // It has the file open, and with that its end.
+    let files = format!("/proc/{}/fd", follower.pid());
+    eventually("it reads", || {
+        let open = std::fs::read_dir(&files).ok()?.flatten();
+        open.filter_map(|file| std::fs::read_link(file.path()).ok())
+            .any(|to| to.ends_with("up.log"))
+            .then_some(())
+    });
+    assert_eq!(lab.run("down", &[]).0, 0);
+    assert!(follower.wait().success(), "{}", follower.stderr());
+    let lines =
+        eventually("the last word", || Some(follower.stdout()).filter(|out| out.ends_with("| stopped\n")));
+    assert!(!lines.contains("| starting; data in "), "{lines}");
+}
+
+#[test]
 fn a_lab_in_a_terminal_is_found_too_and_its_lines_are_the_consoles() {
     let lab = Lab::shared();
     let run = |name: &str, args: &[&str]| {
@@ -234,6 +258,7 @@ fn a_lab_in_a_terminal_is_found_too_and_its_lines_are_the_consoles() {
     });
     let (code, _, err) = run("logs", &["--follow"]);
     assert!(code == 1 && err.contains("runs in a terminal"), "{err}");
+    assert!(err.contains("up --detach") && err.contains("tail -f"), "what to do instead: {err}");
 }
 
 /// Ends a lab also where a step before its end failed.

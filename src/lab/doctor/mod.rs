@@ -1,6 +1,5 @@
 //! `o11y-lab doctor`: what keeps the lab from running here, and what to do about it. Nothing is changed.
 
-mod listener;
 mod machine;
 mod ports;
 mod reach;

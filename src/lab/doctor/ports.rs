@@ -1,8 +1,8 @@
 //! The ports of the lab: free, the lab's own, or whose.
 
 use super::Check;
-use super::listener::listener;
 use crate::config::{DoctorConfig, TAKES_GRPC};
+use crate::lab::listener::holder;
 use crate::lab::up::{LabState, is_free};
 use crate::schema::{Endpoint, SERVICES};
 
@@ -34,8 +34,8 @@ pub(super) fn checks(config: &DoctorConfig, lab: Option<&LabState>) -> Vec<Check
 }
 
 fn told(port: u16, name: &str) -> String {
-    match listener(port) {
-        Some((pid, program)) => format!("port {port} ({name}) is taken by {program} (pid {pid})"),
+    match holder(port) {
+        Some(who) => format!("port {port} ({name}) is taken by {who}"),
         None => format!("port {port} ({name}) is taken, or not to be had"),
     }
 }

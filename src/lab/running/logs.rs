@@ -31,6 +31,7 @@ const LARGEST_ANSWER: usize = 16 << 20;
 /// # Errors
 /// There are no lines: no lab runs and none has left a file, or what runs in a terminal is to be followed.
 pub async fn logs(config: LogsConfig) -> anyhow::Result<()> {
+    config.check()?;
     let folder = config.lab.path();
     let programs = Programs::of(&config);
     let log = match find(&folder)? {
@@ -159,17 +160,18 @@ impl LogTail {
 }
 
 fn push(lines: &mut VecDeque<String>, most: usize, line: String) {
-    if lines.len() == most {
+    lines.push_back(line);
+    if lines.len() > most {
         lines.pop_front();
     }
-    lines.push_back(line);
 }
 
 /// The roles' lines that the console of a lab in a terminal has.
 async fn from_console(config: &LogsConfig, programs: &Programs, lab: &LabState) -> anyhow::Result<()> {
     if config.follow {
         bail!(
-            "this lab runs in a terminal (pid {}), where its lines are; one of `up --detach` is followed from here",
+            "this lab runs in a terminal (pid {}), where its lines are: look there, or start it with `up --detach` and follow \
+             it from here, or with `up --logs FILE` and `tail -f FILE`",
             lab.pid
         );
     }

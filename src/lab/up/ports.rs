@@ -11,6 +11,7 @@ use super::backends;
 use super::otlp::OtlpChoice;
 use super::plan::LabPlan;
 use super::spec::CONSOLE;
+use crate::lab::listener::holder;
 use crate::schema::{Endpoint, PORT_BASE, Ports, SERVICES};
 
 impl LabPlan {
@@ -32,7 +33,9 @@ impl LabPlan {
             if let Err((address, error)) = self.bind(port) {
                 let in_use = error.kind() == io::ErrorKind::AddrInUse;
                 let why = if in_use { String::new() } else { format!(": {error}") };
-                taken.entry(address).or_default().push(format!("port {port} ({name}{why})"));
+                let who = if in_use { holder(port) } else { None };
+                let by = who.map_or(String::new(), |who| format!(" by {who}"));
+                taken.entry(address).or_default().push(format!("port {port} ({name}{why}){by}"));
             }
         }
         if taken.is_empty() {
@@ -116,6 +119,8 @@ mod tests {
         let message = plan.check_ports().unwrap_err().to_string();
         assert!(message.contains(&format!("taken on 127.0.0.1: port {port} (user-service)")), "{message}");
         assert!(message.contains("--port-base ") && !message.contains('\n'), "{message}");
+        let who = format!("(pid {})", std::process::id());
+        assert!(cfg!(not(target_os = "linux")) || message.contains(&who), "{message}");
     }
 
     #[test]
