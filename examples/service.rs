@@ -7,26 +7,19 @@
 //! lost), [root span](../src/runtime/http/root_span.rs), [requests](../src/runtime/http/observe.rs) (limits, errors,
 //! requests without an answer), [shutdown](../src/runtime/shutdown.rs), [propagation](../src/runtime/propagation.rs).
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{OnceLock, mpsc};
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpServer, web};
-use opentelemetry::metrics::Histogram;
-use opentelemetry::propagation::Extractor;
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry::{KeyValue, global};
+use actix_web::{App, HttpServer, body::MessageBody, http::Method, web};
+use opentelemetry::{KeyValue, global, metrics::Histogram, trace::TracerProvider as _};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator};
+use opentelemetry_sdk::{logs::SdkLoggerProvider, metrics::SdkMeterProvider, trace::SdkTracerProvider};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
@@ -42,14 +35,13 @@ impl Telemetry {
         // What is set by hand would hide what the operator sets.
         let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| service.to_owned());
         let resource = Resource::builder().with_service_name(name).build();
-        let (spans, metrics) = (SpanExporter::builder().with_http(), MetricExporter::builder().with_http());
-        let traces = SdkTracerProvider::builder().with_batch_exporter(spans.build()?);
-        let traces = traces.with_resource(resource.clone()).build();
-        let metrics = SdkMeterProvider::builder().with_periodic_exporter(metrics.build()?);
-        let metrics = metrics.with_resource(resource.clone()).build();
-        let logs = SdkLoggerProvider::builder();
-        let logs = logs.with_batch_exporter(LogExporter::builder().with_http().build()?);
-        let logs = logs.with_resource(resource).build();
+        let spans = SpanExporter::builder().with_http().build()?;
+        let traces = SdkTracerProvider::builder().with_resource(resource.clone());
+        let traces = traces.with_batch_exporter(spans).build();
+        let metrics = SdkMeterProvider::builder().with_resource(resource.clone());
+        let metrics = metrics.with_periodic_exporter(MetricExporter::builder().with_http().build()?).build();
+        let logs = SdkLoggerProvider::builder().with_resource(resource);
+        let logs = logs.with_batch_exporter(LogExporter::builder().with_http().build()?).build();
         global::set_text_map_propagator(TraceContextPropagator::new());
         global::set_meter_provider(metrics.clone());
         tracing_subscriber::registry()
@@ -71,35 +63,20 @@ impl Telemetry {
             let ends = [self.0.shutdown(), self.1.shutdown(), self.2.shutdown()];
             done.send(ends.into_iter().collect::<Result<Vec<_>, _>>())
         });
-        match wait.recv_timeout(deadline) {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => eprintln!("telemetry was lost: {error}"),
-            Err(_) => eprintln!("telemetry was lost: not sent within {deadline:?}"),
+        let ended = wait.recv_timeout(deadline);
+        if !matches!(ended, Ok(Ok(_))) {
+            eprintln!("telemetry was lost: {ended:?}");
         }
     }
 }
 
-struct Headers<'a>(&'a actix_web::http::header::HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(|name| name.as_str()).collect()
-    }
-}
-
 /// Seconds that requests took; made once, and with the bounds that the conventions name.
-fn durations() -> &'static Histogram<f64> {
-    static DURATIONS: OnceLock<Histogram<f64>> = OnceLock::new();
-    DURATIONS.get_or_init(|| {
-        let bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-        let meter = global::meter("service");
-        let histogram = meter.f64_histogram("http.server.request.duration").with_unit("s");
-        histogram.with_boundaries(bounds.to_vec()).build()
-    })
-}
+static DURATIONS: LazyLock<Histogram<f64>> = LazyLock::new(|| {
+    let bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    let meter = global::meter("service");
+    let histogram = meter.f64_histogram("http.server.request.duration").with_unit("s");
+    histogram.with_boundaries(bounds.to_vec()).build()
+});
 
 /// Any word is a method in HTTP, and a client can send many: a label has the known ones (the conventions' `_OTHER`).
 fn known(method: &Method) -> &'static str {
@@ -126,8 +103,10 @@ async fn observe(
         http.response.status_code = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
     );
-    let parent = global::get_text_map_propagator(|text| text.extract(&Headers(request.headers())));
-    let _ = span.set_parent(parent);
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+    let headers: HashMap<_, _> = headers.collect();
+    let _ = span.set_parent(global::get_text_map_propagator(|propagator| propagator.extract(&headers)));
     let answer = next.call(request).instrument(span.clone()).await;
     let status =
         answer.as_ref().map_or_else(|e| e.as_response_error().status_code(), ServiceResponse::status);
@@ -140,7 +119,7 @@ async fn observe(
         KeyValue::new("http.route", route),
         KeyValue::new("http.response.status_code", i64::from(status.as_u16())),
     ];
-    durations().record(began.elapsed().as_secs_f64(), &labels);
+    DURATIONS.record(began.elapsed().as_secs_f64(), &labels);
     answer
 }
 
@@ -154,14 +133,12 @@ async fn greet(name: web::Path<String>) -> String {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let telemetry = Telemetry::start("hello-service")?;
+    let host = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
     let port = std::env::var("PORT").map_or(Ok(8080), |port| port.parse())?;
     let app = || {
-        App::new()
-            .wrap(from_fn(observe))
-            .route("/health", web::get().to(async || "ok"))
-            .route("/hello/{name}", web::get().to(greet))
+        let app = App::new().wrap(from_fn(observe)).route("/health", web::get().to(async || "ok"));
+        app.route("/hello/{name}", web::get().to(greet))
     };
-    let host = std::env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
     // SIGTERM: it takes no more, and the requests it has get ten seconds.
     let served = HttpServer::new(app).workers(2).shutdown_timeout(10).bind((host, port))?.run().await;
     tracing::info!("Stopped");

@@ -163,6 +163,7 @@ fn a_collector_that_says_nothing_holds_up_no_answer_of_the_function() {
 fn an_example_can_be_copied_as_it_is_and_leads_to_the_files_that_do_it_in_full() {
     let (page, sources) = (std::fs::read_to_string(root().join("docs/copy-this.md")).unwrap(), sources());
     assert_eq!(sources.len(), 3);
+    let code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
     for (name, text) in sources {
         assert!(!text.contains("o11y_lab"), "{name} needs the lab");
         let links: Vec<_> = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
@@ -171,6 +172,12 @@ fn an_example_can_be_copied_as_it_is_and_leads_to_the_files_that_do_it_in_full()
             assert!(root().join("examples").join(link).exists(), "{name}: {link}");
         }
         assert!(page.contains(&format!("(../examples/{name}.rs)")), "{name}");
+        let lines = text.lines().filter(code).count();
+        assert!(
+            page.contains(&format!(" {name} {lines}")),
+            "{name}: docs/copy-this.md counts other than {lines} lines"
+        );
+        assert!(lines <= 120, "{name} is no longer small: {lines} lines");
         assert!(page.contains(&format!("cargo run --example {name}")) || name == "lambda", "{name}");
     }
 }
