@@ -217,9 +217,14 @@ impl Deliver for Kafka {
     }
 
     async fn close(&self) {
+        self.close_within(Duration::ZERO).await;
+    }
+
+    /// A group that synchronises accepts no commit, and that takes seconds where its members come and go.
+    async fn close_within(&self, patience: Duration) {
         self.stop_receiving().await;
         if let Some(incoming) = self.incoming.lock().await.take() {
-            incoming.close().await;
+            incoming.close(patience).await;
         }
         self.outgoing.lock().await.take();
     }

@@ -69,6 +69,12 @@ pub trait Deliver: Send + Sync {
 
     /// Releases what the transport holds; called once, after the last delivery is settled.
     async fn close(&self);
+
+    /// The same, by a consumer that has so long for it: where the broker has not accepted yet what is settled, the next
+    /// one would be given it again.
+    async fn close_within(&self, _patience: Duration) {
+        self.close().await;
+    }
 }
 
 /// Words of the messaging conventions for this transport.

@@ -107,7 +107,7 @@ pub async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, policy: Polic
     // Nothing may be sent to us while we finish.
     queue.stop_receiving().await;
     drain(in_flight, &abandon, shutdown.remaining()).await;
-    queue.close().await;
+    queue.close_within(shutdown.remaining()).await;
 }
 
 /// One `receive`, never dropped half-way: what it brings is in flight, shutdown or not.

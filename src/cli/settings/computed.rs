@@ -9,7 +9,7 @@ use crate::schema::{SERVICES, Service};
 /// A command's arguments as they are after all defaults.
 pub(super) enum ParsedCommand {
     Role(&'static Service, Box<RoleConfig>),
-    Up(UpConfig),
+    Up(Box<UpConfig>),
     Console(Box<ConsoleConfig>),
 }
 
@@ -22,7 +22,7 @@ impl ParsedCommand {
     pub(super) fn of(name: &str, matches: &ArgMatches) -> Result<Self, clap::Error> {
         Ok(match SERVICES.iter().find(|service| service.command == name) {
             Some(service) => Self::Role(service, Box::new(RoleConfig::from_arg_matches(matches)?)),
-            None if name == "up" => Self::Up(UpConfig::from_arg_matches(matches)?),
+            None if name == "up" => Self::Up(Box::new(UpConfig::from_arg_matches(matches)?)),
             None => Self::Console(Box::new(ConsoleConfig::from_arg_matches(matches)?)),
         })
     }

@@ -42,6 +42,8 @@ pub(super) struct MemberState {
     pub(super) trouble: bool,
     /// The group went on without this member: what it still has is lost.
     pub(super) expelled: bool,
+    /// Until when a member that goes waits for what is settled to be accepted.
+    pub(super) leaves_by: Option<Instant>,
     /// The member goes, and waits for nothing any more.
     pub(super) closing: bool,
     /// Turns, so that no partition is always the first to be asked.
@@ -226,11 +228,14 @@ impl Incoming {
         (waiting, in_hand)
     }
 
-    /// Commits and leaves the group, so that another member has the partitions at once.
-    pub(super) async fn close(&self) {
+    /// Commits and leaves the group, so that another member has the partitions at once. `patience` is for a group that does
+    /// not accept the commit yet; two seconds are taken in any case.
+    pub(super) async fn close(&self, patience: Duration) {
+        let patience = patience.max(CALL_TIMEOUT / 2);
+        self.0.lock().leaves_by = Some(Instant::now() + patience);
         self.0.leave.cancel();
         // Where the broker does not answer, it will find out by itself.
-        tokio::time::timeout(CALL_TIMEOUT, self.0.left.cancelled()).await.ok();
+        tokio::time::timeout(patience + CALL_TIMEOUT / 2, self.0.left.cancelled()).await.ok();
     }
 }
 

@@ -96,7 +96,8 @@ fn run(consumer: Member, topic: &str, desk: &Desk) {
 
 /// Leaves the group: as soon as that has accepted what is settled, or when it was given enough time to.
 fn leave(consumer: Member, topic: &str, desk: &Desk) {
-    let until = Instant::now() + CALL_TIMEOUT / 2;
+    let until = desk.lock().leaves_by.map(tokio::time::Instant::into_std);
+    let until = until.unwrap_or_else(|| Instant::now() + CALL_TIMEOUT / 2);
     commit::send(&consumer, topic, desk);
     while !desk.lock().all_accepted() && !consumer.assignment_lost() && Instant::now() < until {
         // Serves the group meanwhile. A message that comes is the next owner's.
@@ -104,6 +105,11 @@ fn leave(consumer: Member, topic: &str, desk: &Desk) {
             break;
         }
         commit::send(&consumer, topic, desk);
+    }
+    if !desk.lock().all_accepted() {
+        tracing::warn!(
+            "Kafka's group has not accepted yet where it goes on: its next owner may be given settled messages again"
+        );
     }
     desk.lock().closing = true;
     commit_and_hand_over(&consumer, topic, desk);

@@ -84,8 +84,19 @@ impl Evidence {
     /// That the trace is the one of an order: its spans and no others, each below one that is there.
     pub fn assert_joined(&self, trace: &str) -> Result<(), String> {
         let spans = self.traces.get(trace).ok_or("it is not there")?;
+        // Which instance, and when, in milliseconds after the first: who did twice what was to be done once.
+        let first = spans.iter().map(|(_, span)| span.start_time_unix_nano).min().unwrap_or_default();
+        let after = |nanos: u64| nanos.saturating_sub(first) / 1_000_000;
         let drawn = || {
-            spans.iter().map(|((service, _), span)| format!("{service}: {}", span.name)).collect::<Vec<_>>()
+            let lines = spans.iter().map(|((service, instance), span)| {
+                let (start, end) = (after(span.start_time_unix_nano), after(span.end_time_unix_nano));
+                let (name, attributes) = (&span.name, &span.attributes);
+                let attempt = text(attributes, "o11y_lab.delivery.attempt");
+                format!("{start:>6} to {end:>6} ms, {service} {instance}: {name} {attempt}")
+            });
+            let mut lines: Vec<_> = lines.collect();
+            lines.sort();
+            lines
         };
         // A call whose instance had gone was made again: each attempt is a span.
         let is_repeated = |span: &Span| {
