@@ -22,10 +22,11 @@ fn post(console: &Console, path: &str, export: &Value) {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// Two traces, a line and a gauge.
+/// Two traces, a line, a gauge and a counter whose exemplars name the traces.
 fn fill(console: &Console) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     let at = now.as_nanos().to_string();
+    let before = (now.as_nanos() - 60_000_000_000).to_string();
     let span = |id: &str| {
         json!({"traceId": id.repeat(32), "spanId": id.repeat(16), "name": "GET /books", "kind": 2,
         "startTimeUnixNano": at, "endTimeUnixNano": at, "attributes": [{"key": "big", "value": {"intValue": "9007199254740993"}}]})
@@ -37,7 +38,12 @@ fn fill(console: &Console) {
     let records = json!([{"logRecords": [record]}]);
     post(console, "/v1/logs", &json!({"resourceLogs": [{"resource": resource, "scopeLogs": records}]}));
     let gauge = json!({"name": "shop.shelf", "gauge": {"dataPoints": [{"timeUnixNano": at, "asInt": "7"}]}});
-    let metrics = json!([{"metrics": [gauge]}]);
+    // One of the first point, which is kept beside the last one, and one of the last without a span.
+    let exemplar = |at: &str, trace: &str, span: &str| json!({"timeUnixNano": at, "asDouble": 0.5, "traceId": trace.repeat(32), "spanId": span.repeat(16)});
+    let point = |at: &str, count: &str, exemplar: Value| json!({"startTimeUnixNano": before, "timeUnixNano": at, "asInt": count, "exemplars": [exemplar]});
+    let points = [point(&before, "1", exemplar(&before, "a", "a")), point(&at, "2", exemplar(&at, "b", ""))];
+    let counter = json!({"name": "shop.sold", "sum": {"dataPoints": points, "aggregationTemporality": 2, "isMonotonic": true}});
+    let metrics = json!([{"metrics": [gauge, counter]}]);
     post(
         console,
         "/v1/metrics",
@@ -53,8 +59,8 @@ fn what_one_console_saw_is_kept_as_files_and_shown_by_another_one() {
     let out = folder.path().join("seen").display().to_string();
     let exported = console(&["export", "--out", &out, "--port-base", &first.base.to_string()]);
     assert!(exported.status.success(), "{}", said(&exported));
-    assert_eq!(said(&exported), format!("2 traces, 1 log records, 1 series in {out}\n"));
-    for (file, lines) in [("traces.jsonl", 2), ("logs.jsonl", 1), ("metrics.jsonl", 1)] {
+    assert_eq!(said(&exported), format!("2 traces, 1 log records, 2 series in {out}\n"));
+    for (file, lines) in [("traces.jsonl", 2), ("logs.jsonl", 1), ("metrics.jsonl", 2)] {
         let text = std::fs::read_to_string(Path::new(&out).join(file)).expect("a file");
         assert_eq!(text.lines().count(), lines, "{file}: {text}");
     }
@@ -62,17 +68,21 @@ fn what_one_console_saw_is_kept_as_files_and_shown_by_another_one() {
     let imported = console(&["import", &out, "--url", &url, "--json"]);
     assert!(imported.status.success(), "{}", said(&imported));
     let sums: Value = serde_json::from_slice(&imported.stdout).expect("JSON");
-    assert_eq!(sums, json!({"spans": 2, "logRecords": 1, "dataPoints": 1, "refused": 0}));
+    assert_eq!(sums, json!({"spans": 2, "logRecords": 1, "dataPoints": 3, "refused": 0}));
     for (path, part) in [
         ("/api/traces", "data"),
         ("/api/logs", "logs"),
         ("/api/metrics", "metrics"),
         ("/api/metrics/shop.shelf", "series"),
+        ("/api/metrics/shop.sold", "series"),
     ] {
         let of = |console: &Console| get(&console.page(path)).json[part].clone();
         assert!(of(&first).as_array().is_some_and(|list| !list.is_empty()), "{path}");
         assert_eq!(of(&first), of(&second), "{path}");
     }
+    let sold = get(&second.page("/api/metrics/shop.sold")).json["series"][0]["exemplars"].clone();
+    let traces: Vec<_> = sold.as_array().expect("a list").iter().map(|one| &one["traceID"]).collect();
+    assert_eq!(traces, [&json!("a".repeat(32)), &json!("b".repeat(32))], "{sold}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Series as OTLP JSON: a message for each, with its points as they are kept.
+//! Series as OTLP JSON: a message for each, with its points and exemplars as they are kept.
 
 use serde_json::{Value, json};
 
 use super::exponential::{Buckets, Exponential};
-use super::series::{StoredKind, StoredPoint, StoredSeries};
+use super::series::{StoredExemplar, StoredKind, StoredPoint, StoredSeries};
 use super::value::{Counted, Histogram, Number, PointValue};
 use crate::console::attributes::double;
+use crate::console::ids::{span_hex, trace_hex};
 use crate::console::log_json::pairs;
 use crate::console::otlp_json;
 use crate::console::state::Console;
@@ -25,7 +26,16 @@ fn message(series: &StoredSeries) -> Value {
     let instrument = &series.instrument;
     let attributes = serde_json::from_str::<serde_json::Map<_, _>>(&series.attributes).unwrap_or_default();
     let attributes = Value::Array(pairs(&attributes));
-    let points: Vec<_> = series.since(0).into_iter().map(|kept| point(kept, &attributes)).collect();
+    let kept = series.since(0);
+    let mut points: Vec<_> = kept.iter().map(|kept| point(kept, &attributes)).collect();
+    for exemplar in &series.exemplars {
+        if let Some(point) = points.get_mut(place(exemplar, &kept)) {
+            match point["exemplars"].as_array_mut() {
+                Some(exemplars) => exemplars.push(exemplar_json(exemplar)),
+                None => point["exemplars"] = json!([exemplar_json(exemplar)]),
+            }
+        }
+    }
     let kind = instrument.kind;
     let data = match kind {
         StoredKind::Gauge | StoredKind::Summary => json!({"dataPoints": points}),
@@ -41,6 +51,20 @@ fn message(series: &StoredSeries) -> Value {
     };
     let metric = json!({"name": instrument.name, "unit": instrument.unit, "description": instrument.description, field: data});
     json!({"resourceMetrics": [otlp_json::group(&series.origin, "scopeMetrics", "metrics", vec![metric])]})
+}
+
+/// Which of the points an exemplar is of: the first that is not before it, or else the last.
+fn place(exemplar: &StoredExemplar, points: &[&StoredPoint]) -> usize {
+    points.partition_point(|point| point.time < exemplar.time).min(points.len().saturating_sub(1))
+}
+
+fn exemplar_json(of: &StoredExemplar) -> Value {
+    let mut exemplar =
+        json!({"timeUnixNano": whole(of.time), "asDouble": double(of.value), "traceId": trace_hex(of.trace)});
+    if of.span != 0 {
+        exemplar["spanId"] = json!(span_hex(of.span));
+    }
+    exemplar
 }
 
 /// A 64-bit number is a text.
