@@ -1,4 +1,4 @@
-//! The 95th percentile of durations, no more exact than its source allows.
+//! Percentiles of durations, no more exact than their source allows.
 //!
 //! Spans carry every duration, so theirs is one of them (nearest rank). Buckets only say between which
 //! bounds a duration lies. Interpolating in them invents a number that the traces beside it may
@@ -6,9 +6,61 @@
 
 use serde_json::{Value, json};
 
-/// A histogram's upper bounds in seconds, ascending, each with how many durations were at most that.
+use super::attributes::double;
+
+/// A histogram's upper bounds, ascending, each with how many observations were at most that.
 /// The last bound is infinite.
 pub(super) type BucketCounts = Vec<(f64, f64)>;
+
+/// What buckets tell of a percentile, in the unit of their bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum PercentileBound {
+    /// It is this or less.
+    AtMost(f64),
+    /// It is more than this.
+    MoreThan(f64),
+}
+
+impl PercentileBound {
+    /// Of all that several histograms counted, whose bounds may differ; nothing where they counted nothing.
+    ///
+    /// At any bound, each histogram has counted at least what stands at its own largest bound up to
+    /// there. So no two are ever added bucket by bucket, and what comes out is true of all.
+    pub(super) fn of_buckets(histograms: &[&BucketCounts], percent: f64) -> Option<Self> {
+        let total: f64 = histograms.iter().filter_map(|buckets| buckets.last()).map(|last| last.1).sum();
+        if total <= 0.0 {
+            return None;
+        }
+        let rank = (total * percent / 100.0).ceil().max(1.0);
+        let mut bounds: Vec<f64> =
+            histograms.iter().flat_map(|buckets| buckets.iter().map(|b| b.0)).collect();
+        bounds.retain(|bound| bound.is_finite());
+        bounds.sort_unstable_by(f64::total_cmp);
+        let counted = |bound: f64| histograms.iter().map(|buckets| up_to(buckets, bound)).sum::<f64>();
+        if let Some(bound) = bounds.get(bounds.partition_point(|bound| counted(*bound) < rank)) {
+            return Some(Self::AtMost(*bound));
+        }
+        // More lies beyond the bounds than may: certainly above the lowest of the places where one ends.
+        histograms.iter().filter_map(|buckets| overflows(buckets)).min_by(f64::total_cmp).map(Self::MoreThan)
+    }
+
+    /// What holds for two groups together, of each of which one holds; nothing where one has a ceiling and the other a floor.
+    pub(super) fn of_both(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::AtMost(a), Self::AtMost(b)) => Some(Self::AtMost(a.max(b))),
+            (Self::MoreThan(a), Self::MoreThan(b)) => Some(Self::MoreThan(a.min(b))),
+            _ => None,
+        }
+    }
+
+    /// `{"value":N,"bound":"at most"}`, or `"more than"`.
+    pub(super) fn json(self) -> Value {
+        match self {
+            Self::AtMost(value) => json!({"value": double(value), "bound": "at most"}),
+            Self::MoreThan(value) => json!({"value": double(value), "bound": "more than"}),
+        }
+    }
+}
 
 /// What is known of a 95th percentile.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,26 +81,12 @@ impl Percentile {
         Some(Self::Exact(*nanos.select_nth_unstable(place).1, count))
     }
 
-    /// Of all that several histograms counted, whose bounds may differ; nothing without durations.
-    ///
-    /// At any bound, each histogram has counted at least what stands at its own largest bound up to
-    /// there. So no two are ever added bucket by bucket, and what comes out is true of all.
+    /// Of all that several histograms counted, whose bounds are seconds; nothing without durations.
     pub(super) fn of_buckets(histograms: &[&BucketCounts]) -> Option<Self> {
-        let total: f64 = histograms.iter().filter_map(|buckets| buckets.last()).map(|last| last.1).sum();
-        if total <= 0.0 {
-            return None;
-        }
-        let rank = (total * 19.0 / 20.0).ceil();
-        let mut bounds: Vec<f64> =
-            histograms.iter().flat_map(|buckets| buckets.iter().map(|b| b.0)).collect();
-        bounds.retain(|bound| bound.is_finite());
-        bounds.sort_unstable_by(f64::total_cmp);
-        let counted = |bound: f64| histograms.iter().map(|buckets| up_to(buckets, bound)).sum::<f64>();
-        if let Some(bound) = bounds.get(bounds.partition_point(|bound| counted(*bound) < rank)) {
-            return Some(Self::AtMost(*bound));
-        }
-        // More lies beyond the bounds than 5 %: certainly above the lowest of the places where one ends.
-        histograms.iter().filter_map(|buckets| overflows(buckets)).min_by(f64::total_cmp).map(Self::MoreThan)
+        PercentileBound::of_buckets(histograms, 95.0).map(|bound| match bound {
+            PercentileBound::AtMost(seconds) => Self::AtMost(seconds),
+            PercentileBound::MoreThan(seconds) => Self::MoreThan(seconds),
+        })
     }
 
     /// `{"ms":N,"bound":"exact","spans":N}`, or with `"at most"` or `"more than"` and without spans.

@@ -7,10 +7,12 @@ pub mod faults;
 mod metrics;
 mod otlp;
 pub mod registry;
+mod slo;
 
 pub use faults::{Checked, FAULT_ATTRIBUTE, FAULT_NAMES, FAULTS, Fault, Parameter, SECONDS, Values};
 pub use metrics::{Label, METRICS, Metric, MetricKind, PROCESS_HELP, names};
 pub use otlp::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric};
+pub use slo::{AVAILABILITY, BurnPage, Objective};
 
 use std::fmt;
 

@@ -71,10 +71,29 @@ fn a_person_reads_the_charts_and_the_log_lines_of_a_service_by_keyboard_and_poin
             send("POST", &console.otlp(path), &[("content-type", JSON)], Some(body.to_string().as_bytes()));
         assert_eq!(answer.text, r#"{"partialSuccess":null}"#, "{answer:?}");
     };
+    let gateway = json!({"attributes": [text("service.name", "api-gateway")]});
+    let span = json!({"traceId": TRACE, "spanId": "b7ad6b7169203331", "name": "GET /books", "kind": 2,
+        "startTimeUnixNano": ago(75), "endTimeUnixNano": ago(74)});
+    post(
+        "/v1/traces",
+        &json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}),
+    );
     for (at, count, fault) in [(90, 1, 0), (80, 11, 1), (70, 21, 1), (60, 31, 0)] {
+        let exemplar = json!({"timeUnixNano": ago(74), "asDouble": 0.08, "traceId": TRACE, "spanId": "b7ad6b7169203331"});
         let requests = json!({"startTimeUnixNano": ago(120), "timeUnixNano": ago(at), "count": count, "sum": 3.5,
-            "bucketCounts": [count, 0], "explicitBounds": [0.1],
+            "bucketCounts": [count, 0], "explicitBounds": [0.1], "exemplars": [exemplar],
             "attributes": [text("http.request.method", "GET"), text("http.route", HOSTILE)]});
+        let served = |status: &str, count: u64| {
+            json!({"startTimeUnixNano": ago(120), "timeUnixNano": ago(at), "count": count, "bucketCounts": [0, count],
+                "explicitBounds": [0.1], "attributes": [text("http.response.status_code", status)]})
+        };
+        let points = [served("200", 400 * count), served("500", count)];
+        let metric = json!([{"name": "http.server.request.duration", "unit": "s",
+            "histogram": {"aggregationTemporality": 2, "dataPoints": points}}]);
+        post(
+            "/v1/metrics",
+            &json!({"resourceMetrics": [{"resource": gateway, "scopeMetrics": [{"metrics": metric}]}]}),
+        );
         let active =
             json!({"timeUnixNano": ago(at), "asInt": fault, "attributes": [text("fault", "latency")]});
         let metrics = json!([
@@ -100,7 +119,16 @@ fn a_person_reads_the_charts_and_the_log_lines_of_a_service_by_keyboard_and_poin
     post("/v1/logs", &json!({"resourceLogs": [{"resource": long, "scopeLogs": [{"logRecords": [record]}]}]}));
     let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     let mut command = tool("browser_board.py");
-    command.args(["--url", &console.page("/"), "--service", "shop", "--literal", HOSTILE]);
+    command.args([
+        "--url",
+        &console.page("/"),
+        "--service",
+        "shop",
+        "--literal",
+        HOSTILE,
+        "--trace-id",
+        TRACE,
+    ]);
     command.arg("--screenshots").arg(target.join("screenshots"));
     let output = command.output().expect("the tool starts");
     let said = String::from_utf8_lossy(&output.stdout);

@@ -1,12 +1,13 @@
 """Looks at the console's charts and log lines as a person would, in the system's own Chromium.
 
-    browser_board.py --url http://127.0.0.1:3005/ --service SERVICE --literal TEXT --screenshots target/screenshots
+    browser_board.py --url http://127.0.0.1:3005/ --service SERVICE --trace-id ID --literal TEXT --screenshots target/screenshots
 
-The service sent requests of one route, named TEXT, with a fault set meanwhile, and log lines of one minute, the last but
+The service sent requests of one route, named TEXT, with an exemplar of the trace with that id and a fault set meanwhile; the
+gateway served and failed some, slower than its last bound. The service sent log lines too of one minute, the last but
 one of which has a field `shelf` with TEXT and the name of an event, `book.sold`; another line is of a service with a long name. Prints one line for each expectation that does
 not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
 
-What it needs from the page: data-testid chart-panel (data-panel), chart-values, chart-moment, moments, log-line, log-bar,
+What it needs from the page: data-testid chart-panel (data-panel), exemplar (data-trace-id), span-row, chart-values, chart-moment, moments, log-line, log-bar,
 log-around, log-all, column-chip, log-column, filter-service, filter-since.
 """
 
@@ -31,6 +32,8 @@ class BoardPage(WatchedPage):
         if not self.expect(self.appears(requests), "no chart of requests"):
             return self.screenshot("missing-chart")
         self.read_values(requests)
+        self.read_percentiles()
+        self.read_budget()
         self.expect(self.by_id("chart-moment").count() > 0, "the fault is no line in the charts")
         said = self.by_id("moments").inner_text()
         self.expect("fault set latency" in said, f"the fault is not told in words: {said!r}")
@@ -55,6 +58,34 @@ class BoardPage(WatchedPage):
         self.expect(found, f"no step has a value of the service: {values.inner_text()!r}")
         self.page.keyboard.press("Escape")
         self.expect(self.disappears(values), "Escape does not take the values away")
+
+    def panel(self, name):
+        return self.page.locator(f'[data-testid="chart-panel"][data-panel="{name}"]')
+
+    def read_percentiles(self):
+        """Three lines of each service, each value a bound, and the way from a dot to its trace."""
+        panel = self.panel("latency")
+        keys = panel.locator(".legend .key").all_inner_texts()
+        self.expect(keys == ["p50", "p95", "p99", "api-gateway", self.options.service], f"the legend says {keys}")
+        self.expect(panel.locator("svg polyline").count() == 6, "there are not three lines of each service")
+        label = panel.locator("svg").get_attribute("aria-label")
+        self.expect("p95 · api-gateway > 100 ms" in label, f"beyond the last bound the chart says {label!r}")
+        self.expect(f"p99 · {self.options.service} ≤ 100 ms" in label, f"of a bound the chart says {label!r}")
+        dot = panel.locator(f'[data-testid="exemplar"][data-trace-id="{self.options.trace_id}"]')
+        if not self.expect(dot.count() == 1, f"{dot.count()} dots of the exemplar"):
+            return
+        dot.click()
+        self.expect(self.appears(self.by_id("span-row")), "a click on the dot does not open its trace")
+        self.page.go_back()
+        self.expect(self.appears(self.panel("latency")), "back does not lead to the charts")
+
+    def read_budget(self):
+        budget = self.panel("budget")
+        about = budget.locator(".note").first.inner_text()
+        self.expect("of data kept here" in about and "over 30 days" in about, f"the budget is said to be {about!r}")
+        label = budget.locator("svg").get_attribute("aria-label")
+        # One of 401 failed, where one of 200 may.
+        self.expect("api-gateway 50.1 %" in label, f"of the budget the chart says {label!r}")
 
     def earlier(self, values):
         if self.options.service in values.inner_text():
@@ -97,7 +128,7 @@ class BoardPage(WatchedPage):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ["--url", "--service", "--literal", "--screenshots"]:
+    for name in ["--url", "--service", "--trace-id", "--literal", "--screenshots"]:
         parser.add_argument(name, required=True)
     options = parser.parse_args()
     return walked(BoardPage, options)

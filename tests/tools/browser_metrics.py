@@ -69,7 +69,7 @@ class MetricsPage(WatchedPage):
         dot = self.by_id("exemplar").first
         said = dot.get_attribute("aria-label")
         self.expect(self.options.trace_id in said, f"the exemplar says only {said!r}")
-        self.expect(series.locator("svg polyline").count() == 2, "there are not two lines, p50 and p95")
+        self.expect(series.locator("svg polyline").count() == 3, "there are not three lines, p50, p95 and p99")
         self.expect(self.options.literal in series.inner_text(), f"{self.options.literal!r} is not shown as it is")
         self.expect("false" not in self.page.locator("main").inner_text(), "the page shows a value of its own code")
         series.locator("summary").click()

@@ -8,11 +8,11 @@ use actix_web::{HttpResponse, web};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::dots::exemplar_json;
 use super::exponential::{Buckets, Exponential};
 use super::series::{Instrument, StoredKind, StoredPoint, StoredSeries};
 use super::value::{Counted, PointValue};
 use crate::console::attributes::{self, double};
-use crate::console::ids::{span_hex, trace_hex};
 use crate::console::jaeger;
 use crate::console::origin::Origin;
 use crate::console::params::{Pairs, Params, now};
@@ -161,13 +161,7 @@ fn series_json(console: &Console, series: &StoredSeries, since: u64) -> Value {
         before = Some(point);
     }
     let exemplars = series.exemplars.iter().filter(|exemplar| exemplar.time >= since);
-    let exemplars: Vec<_> = exemplars
-        .map(|exemplar| {
-            json!({"time": exemplar.time / 1_000, "value": double(exemplar.value),
-                "traceID": trace_hex(exemplar.trace), "spanID": span_hex(exemplar.span),
-                "kept": console.trace(exemplar.trace).is_some()})
-        })
-        .collect();
+    let exemplars: Vec<_> = exemplars.map(|exemplar| exemplar_json(exemplar, console)).collect();
     let mut resource = attributes::object(&origin.resource.attributes);
     resource.remove("service.name");
     json!({

@@ -55,11 +55,14 @@ impl Watched {
     }
 }
 
-/// The values of a line at a time and after it.
-fn values(charts: &Value, panel: &str, line: &str, from: u64) -> Vec<Value> {
+fn panel<'a>(charts: &'a Value, id: &str) -> &'a Value {
     let panels = charts["panels"].as_array().unwrap();
-    let panel =
-        panels.iter().find(|found| found["id"] == panel).unwrap_or_else(|| panic!("{panel} in {charts}"));
+    panels.iter().find(|found| found["id"] == id).unwrap_or_else(|| panic!("{id} in {charts}"))
+}
+
+/// The values of a line at a time and after it.
+fn values(charts: &Value, id: &str, line: &str, from: u64) -> Vec<Value> {
+    let panel = panel(charts, id);
     let lines = panel["lines"].as_array().unwrap();
     let line =
         lines.iter().find(|found| found["name"] == line).unwrap_or_else(|| panic!("{line} in {panel}"));
@@ -98,8 +101,61 @@ async fn failures_over_what_the_objective_allows_are_its_burn_rate() {
         |value: &Value, wanted: f64| assert!((value.as_f64().unwrap() - wanted).abs() < 1e-9, "{value}");
     near(&values(&all, "errors", "api-gateway", watched.ago(9))[0], 0.1);
     near(&values(&all, "burn", "5 min · api-gateway", watched.ago(9))[0], 20.0);
-    let burn = all["panels"].as_array().unwrap().iter().find(|panel| panel["id"] == "burn").unwrap();
-    assert_eq!(burn["limits"][0]["value"], 14.4);
+    assert_eq!(panel(&all, "burn")["limits"][0]["value"], 14.4);
+}
+
+#[actix_web::test]
+async fn what_is_left_of_the_budget_is_of_all_requests_kept_and_says_of_how_long_that_is() {
+    let watched = Watched::new();
+    for (tens, good, bad) in [(11, 0, 0), (10, 399, 1), (9, 798, 2), (8, 1196, 4), (7, 1596, 16)] {
+        watched.served("api-gateway", tens, "/a", 200, [good, 0, 0]);
+        watched.served("api-gateway", tens, "/a", 503, [bad, 0, 0]);
+        watched.served("other", tens, "/a", 503, [good, 0, 0]);
+    }
+    let all = watched.charts("since=5m").await;
+    let left = values(&all, "budget", "api-gateway", watched.ago(10));
+    // Of 400 requests two may fail, of 1,612 eight.
+    for (value, wanted) in left.iter().zip([0.5, 0.5, 1.0 - 4.0 / 6.0, 1.0 - 16.0 / 8.06]) {
+        assert!((value.as_f64().unwrap() - wanted).abs() < 1e-9, "{value} for {wanted}");
+    }
+    let budget = panel(&all, "budget");
+    // Since the first counter began, and to the end of the last step.
+    assert_eq!((&budget["covers"], &budget["period"]), (&json!(120.0), &json!(2_592_000)));
+}
+
+#[actix_web::test]
+async fn a_share_is_of_what_came_also_where_the_failures_counter_was_born_late() {
+    let watched = Watched::new();
+    for (tens, good) in [(11, 0), (6, 500), (1, 990)] {
+        watched.served("api-gateway", tens, "/a", 200, [good, 0, 0]);
+    }
+    for (tens, bad) in [(2, 0), (1, 10)] {
+        watched.served("api-gateway", tens, "/a", 503, [bad, 0, 0]);
+    }
+    let all = watched.charts("since=5m").await;
+    let burn = values(&all, "burn", "5 min · api-gateway", watched.ago(1))[0].as_f64().unwrap();
+    assert!((burn - 2.0).abs() < 1e-9, "{burn}");
+}
+
+#[actix_web::test]
+async fn exemplars_of_the_latency_chart_are_the_slowest_of_their_time_and_say_whether_their_trace_is_kept() {
+    let watched = Watched::new();
+    let exemplar = |tens: u64, value: f64, trace: &str| json!({"timeUnixNano": watched.ago(tens).to_string(), "asDouble": value, "traceId": trace.repeat(32)});
+    let exemplars =
+        [exemplar(6, 0.2, "a"), exemplar(6, 0.4, "b"), exemplar(3, 0.1, "c"), exemplar(90, 9.0, "d")];
+    for (tens, count, exemplars) in [(11, 0, json!([])), (2, 3, json!(exemplars))] {
+        let point = json!({"startTimeUnixNano": watched.ago(12).to_string(), "timeUnixNano": watched.ago(tens).to_string(),
+            "count": count, "bucketCounts": [0, count, 0], "explicitBounds": [0.1, 0.5], "exemplars": exemplars});
+        let metric = json!([{"name": "http.server.request.duration", "unit": "s",
+            "histogram": {"aggregationTemporality": 2, "dataPoints": [point]}}]);
+        send_of(&watched.console, "shop", &metric);
+    }
+    let all = watched.charts("since=5m").await;
+    let dots = panel(&all, "latency")["exemplars"].as_array().unwrap();
+    let told: Vec<_> = dots.iter().map(|dot| (&dot["value"], &dot["traceID"], &dot["service"])).collect();
+    let (b, c) = (json!("b".repeat(32)), json!("c".repeat(32)));
+    assert_eq!(told, [(&json!(0.4), &b, &json!("shop")), (&json!(0.1), &c, &json!("shop"))]);
+    assert_eq!(dots[0]["kept"], false);
 }
 
 #[actix_web::test]
@@ -112,10 +168,22 @@ async fn a_quantile_is_of_all_that_a_line_joins_and_of_what_came_in_its_minute_a
         watched.served("shop", tens, "/b", 200, b);
     }
     let all = watched.charts("since=5m").await;
-    assert_eq!(values(&all, "latency", "shop", watched.ago(3))[0], json!(0.1));
-    assert_eq!(values(&all, "latency", "shop", watched.ago(10))[0], json!(0.5));
+    let at =
+        |charts: &Value, line: &str, tens: u64| values(charts, "latency", line, watched.ago(tens))[0].clone();
+    assert_eq!([3, 10].map(|tens| at(&all, "p95 · shop", tens)), [json!(0.1), json!(0.5)]);
+    assert_eq!([at(&all, "p50 · shop", 3), at(&all, "p99 · shop", 3)], [json!(0.1), json!(0.5)]);
+    // Beyond the last bound nobody has counted: it is more than that.
+    let line = panel(&all, "latency")["lines"][0].clone();
+    assert_eq!(
+        (&line["bound"], &line["of"], &line["percentile"]),
+        (&json!("at most"), &json!("shop"), &json!("p50"))
+    );
+    let step = line["values"].as_array().unwrap().iter().position(|value| *value == 0.5).unwrap();
+    assert_eq!(line["beyond"][0], step);
     let one = watched.charts("since=5m&service=shop").await;
-    assert_eq!(values(&one, "latency", "GET /b", watched.ago(3))[0], json!(0.5));
+    assert_eq!(at(&one, "p95", 3), json!(0.1));
+    assert_eq!(values(&one, "routes", "GET /b", watched.ago(3))[0], json!(0.5));
+    assert!(all["panels"].as_array().unwrap().iter().all(|panel| panel["id"] != "routes"), "{all}");
 }
 
 #[actix_web::test]

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use std::mem::size_of;
 use std::ops::RangeInclusive;
 
-use super::value::{Counted, PercentileBound, rank};
+use super::value::{Counted, rank};
+use crate::console::percentile::PercentileBound;
 
 /// Most buckets of one sign. A sum of two histograms that would have more gets a smaller scale.
 pub(super) const MOST_BUCKETS: usize = 1_024;

@@ -6,16 +6,20 @@
 //! 4. [`store`] all series within their bounds
 //! 5. [`intake`] from an export into the store
 //! 6. [`answer`] the API's list and its series of one metric; [`otlp_json`] the series as a file has them
-//! 7. [`mod@charts`] the [`panels`], each line of them from the [`timeline`]s of its series, and [`moments`]
+//! 7. [`mod@charts`] the [`panels`], each a [`panel`]; its [`lines`] from the [`timeline`]s of its series, exemplars as [`dots`],
+//!    and [`moments`]
 //!
 //! Percentiles are bounds, as everywhere in the console: a bucket says between which values something lies.
 
 mod answer;
 mod charts;
+mod dots;
 mod exponential;
 mod intake;
+mod lines;
 mod moments;
 mod otlp_json;
+mod panel;
 mod panels;
 mod read;
 mod series;

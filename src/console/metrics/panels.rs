@@ -1,5 +1,8 @@
 //! The panels of the metrics page: one table. Each reads metrics by their OTLP names, whoever sends them.
 
+use super::panel::{Figure, LATELY, Panel, PanelSubject, Share, Source};
+use crate::schema::{AVAILABILITY, Role, SERVICES};
+
 const HTTP_SERVER: &str = "http.server.request.duration";
 const HTTP_CLIENT: &str = "http.client.request.duration";
 const SENT: &str = "messaging.client.sent.messages";
@@ -16,57 +19,19 @@ const MEMORY: &str = "process.memory.usage";
 const THREADS: &str = "process.thread.count";
 const DROPPED: &str = "telemetry.items.dropped";
 const LOST: &str = "telemetry.items.lost";
+const GATEWAY: &str = SERVICES[Role::Gateway as usize].name;
 
-/// What is drawn of the series that a line joins.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Figure {
-    /// How much came a second: of a counter itself, of a histogram its observations.
-    Rate,
-    /// The sum of the values themselves.
-    Value,
-    /// The bucket bound that so large a share of a histogram's observations does not exceed.
-    Quantile(f64),
-    /// The share of observations whose attribute begins so, divided by `of`; over the window, in seconds.
-    Share { attribute: &'static str, begins: &'static str, of: f64, window: u64 },
-}
-
-/// Which series, how they are joined to lines, and what a line shows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Source {
-    /// What its lines are called where a panel has several sources; empty where it has one.
-    pub(super) name: &'static str,
-    pub(super) metric: &'static str,
-    /// The attribute and its only value wanted.
-    pub(super) only: Option<(&'static str, &'static str)>,
-    /// By which attributes lines are told apart where one service is chosen; otherwise each service has one line.
-    pub(super) by: &'static [&'static str],
-    pub(super) figure: Figure,
-}
-
-/// One chart.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Panel {
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
-    /// Of the values drawn: UCUM, `{thing}`, or `1` for a ratio.
-    pub(super) unit: &'static str,
-    pub(super) about: &'static str,
-    pub(super) sources: &'static [Source],
-    /// Values that mean something, with what they mean.
-    pub(super) limits: &'static [(f64, &'static str)],
-    /// The only service that it is about, if it is.
-    pub(super) service: Option<&'static str>,
-}
-
-/// Seconds in which shares and quantiles are taken.
-pub(super) const LATELY: u64 = 60;
 const ROUTE: &[&str] = &["http.request.method", "http.route"];
-const SERVER_ERROR: Figure =
-    Figure::Share { attribute: "http.response.status_code", begins: "5", of: 1.0, window: LATELY };
+const DAY: u64 = 86_400;
 
-/// The burn rate of an SLO of 99.5 %: the share of failures over the share that it allows (the SRE workbook, chapter 5).
-const fn burn(window: u64) -> Figure {
-    Figure::Share { attribute: "http.response.status_code", begins: "5", of: 0.005, window }
+/// Answers with a 5xx, over a share that is allowed.
+const fn failed(of: f64, window: u64) -> Share {
+    Share { attribute: "http.response.status_code", begins: "5", of, window }
+}
+
+/// The burn rate of the objective: the share of failures over the share that it allows (the SRE workbook, chapter 5).
+const fn burn(minutes: u64) -> Figure {
+    Figure::Share(failed(AVAILABILITY.allowed, minutes * 60))
 }
 
 const fn source(metric: &'static str, by: &'static [&'static str], figure: Figure) -> Source {
@@ -89,7 +54,17 @@ const fn panel(
     about: &'static str,
     sources: &'static [Source],
 ) -> Panel {
-    Panel { id, title, unit, about, sources, limits: &[], service: None }
+    let (subject, exemplars) = (PanelSubject::All, false);
+    Panel { id, title, unit, about, sources, limits: &[], subject, exemplars, period: None }
+}
+
+/// Three lines of one histogram.
+const fn percentiles(metric: &'static str) -> [Source; 3] {
+    [
+        named("p50", metric, &[], Figure::Percentile(50.0)),
+        named("p95", metric, &[], Figure::Percentile(95.0)),
+        named("p99", metric, &[], Figure::Percentile(99.0)),
+    ]
 }
 
 /// In the order of the page.
@@ -106,35 +81,63 @@ pub(super) static PANELS: &[Panel] = &[
         "Errors",
         "1",
         "the share of requests answered with a 5xx, over a minute",
-        &[source(HTTP_SERVER, ROUTE, SERVER_ERROR)],
+        &[source(HTTP_SERVER, ROUTE, Figure::Share(failed(1.0, LATELY)))],
     ),
-    panel(
-        "latency",
-        "Latency, p95",
-        "s",
-        "requests served, over a minute: the upper bound of the bucket",
-        &[source(HTTP_SERVER, ROUTE, Figure::Quantile(0.95))],
-    ),
+    Panel {
+        exemplars: true,
+        ..panel(
+            "latency",
+            "Latency",
+            "s",
+            "requests served, over a minute: upper bounds of buckets. Dots are exemplars, the slowest of their time",
+            &percentiles(HTTP_SERVER),
+        )
+    },
+    Panel {
+        subject: PanelSubject::Chosen,
+        ..panel(
+            "routes",
+            "Latency by route, p95",
+            "s",
+            "requests served, over a minute: the upper bound of the bucket",
+            &[source(HTTP_SERVER, ROUTE, Figure::Percentile(95.0))],
+        )
+    },
     panel(
         "calls",
         "Calls to other services, p95",
         "s",
         "HTTP calls made, over a minute: the upper bound of the bucket",
-        &[source(HTTP_CLIENT, &["service.peer.name", "server.address"], Figure::Quantile(0.95))],
+        &[source(HTTP_CLIENT, &["service.peer.name", "server.address"], Figure::Percentile(95.0))],
     ),
     Panel {
         limits: &[
-            (14.4, "pages over 5 min"),
-            (6.0, "pages over 30 min"),
+            (AVAILABILITY.pages[0].factor, "pages over 5 min"),
+            (AVAILABILITY.pages[1].factor, "pages over 30 min"),
             (1.0, "all of the budget, in its time"),
         ],
-        service: Some("api-gateway"),
+        subject: PanelSubject::Only(GATEWAY),
         ..panel(
             "burn",
             "Burn rate of the availability SLO",
             "1",
             "the gateway's share of 5xx over the 0.5 % that it may have",
-            &[named("5 min", HTTP_SERVER, &[], burn(300)), named("30 min", HTTP_SERVER, &[], burn(1_800))],
+            &[
+                named("5 min", HTTP_SERVER, &[], burn(AVAILABILITY.pages[0].minutes)),
+                named("30 min", HTTP_SERVER, &[], burn(AVAILABILITY.pages[1].minutes)),
+            ],
+        )
+    },
+    Panel {
+        limits: &[(0.0, "used up")],
+        subject: PanelSubject::Only(GATEWAY),
+        period: Some(AVAILABILITY.days * DAY),
+        ..panel(
+            "budget",
+            "Error budget left of the availability SLO",
+            "1",
+            "of the 0.5 % of the gateway's requests that may fail",
+            &[source(HTTP_SERVER, &[], Figure::Left(failed(AVAILABILITY.allowed, AVAILABILITY.days * DAY)))],
         )
     },
     panel(
@@ -160,24 +163,24 @@ pub(super) static PANELS: &[Panel] = &[
     ),
     panel(
         "age",
-        "Age of messages, p95",
+        "Age of messages",
         "s",
-        "since they were stored with their order until they were first tried, over a minute: the upper bound of the bucket",
-        &[source(AGE, &[], Figure::Quantile(0.95))],
+        "since they were stored with their order until they were first tried, over a minute: upper bounds of buckets",
+        &percentiles(AGE),
     ),
     panel(
         "processing",
-        "Processing of a message, p95",
+        "Processing of a message",
         "s",
-        "over a minute: the upper bound of the bucket",
-        &[source(PROCESS, &[], Figure::Quantile(0.95))],
+        "over a minute: upper bounds of buckets",
+        &percentiles(PROCESS),
     ),
     panel(
         "database",
         "Database operations, p95",
         "s",
         "over a minute: the upper bound of the bucket",
-        &[source(DATABASE, &["db.operation.name"], Figure::Quantile(0.95))],
+        &[source(DATABASE, &["db.operation.name"], Figure::Percentile(95.0))],
     ),
     panel(
         "pool",
@@ -222,6 +225,19 @@ mod tests {
             for source in panel.sources {
                 assert!(OTLP_METRICS.iter().any(|row| row.name == source.metric), "{}", source.metric);
             }
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_objectives_limits_say_its_numbers() {
+        let panel = |id: &str| PANELS.iter().find(|panel| panel.id == id);
+        let (Some(burn), Some(budget)) = (panel("burn"), panel("budget")) else { panic!("both are there") };
+        for (page, (_, means)) in AVAILABILITY.pages.iter().zip(burn.limits) {
+            assert_eq!(*means, format!("pages over {} min", page.minutes));
+        }
+        for panel in [burn, budget] {
+            assert!(panel.about.contains(&format!("{} %", AVAILABILITY.allowed * 100.0)), "{}", panel.about);
+            assert_eq!(panel.subject, PanelSubject::Only(AVAILABILITY.role.service().name));
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::series::{COARSE, StoredPoint, StoredSeries};
-use super::value::{Histogram, PercentileBound, PointValue, rank};
+use super::value::{Histogram, PointValue};
+use crate::console::percentile::{BucketCounts, PercentileBound};
 
 const SECOND: u64 = 1_000_000_000;
 /// A first point that counts since no longer than this before it tells what came; before, nobody watched.
@@ -17,8 +18,17 @@ struct Increase {
     from: u64,
     to: u64,
     more: f64,
+    /// What came in all increases before it, and of how many nanoseconds they tell.
+    before: (f64, u64),
     /// By bucket, where they have the bounds of the newest point.
     buckets: Option<Box<[u64]>>,
+}
+
+impl Increase {
+    /// What came until its end, and of how many nanoseconds points tell until then.
+    fn after(&self) -> (f64, u64) {
+        (self.before.0 + self.more, self.before.1 + (self.to - self.from))
+    }
 }
 
 /// The points of a series from a time on. Times are nanoseconds since the epoch.
@@ -33,13 +43,18 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn new(series: &StoredSeries, from: u64) -> Self {
+    /// Buckets are read only where they are asked for.
+    pub(super) fn new(series: &StoredSeries, from: u64, with_buckets: bool) -> Self {
         let points = series.since(from);
-        let bounds = series.latest().and_then(|last| histogram(&last.value)).map(|last| last.bounds.clone());
+        let last = series.latest().filter(|_| with_buckets);
+        let bounds = last.and_then(|last| histogram(&last.value)).map(|last| last.bounds.clone());
         let mut before = points.first().and_then(|first| series.before(first.time));
-        let mut increases = Vec::with_capacity(points.len());
+        let mut increases: Vec<Increase> = Vec::with_capacity(points.len());
         for point in &points {
-            increases.extend(increase(series, before, point, bounds.as_ref()));
+            if let Some(mut next) = increase(series, before, point, bounds.as_ref()) {
+                next.before = increases.last().map_or((0.0, 0), Increase::after);
+                increases.push(next);
+            }
             before = Some(point);
         }
         let values = match series.latest().map(|last| &last.value) {
@@ -48,27 +63,39 @@ impl Timeline {
         };
         let exponential = points
             .iter()
-            .filter(|point| matches!(point.value, PointValue::Exponential(_)))
+            .filter(|point| with_buckets && matches!(point.value, PointValue::Exponential(_)))
             .map(|point| (point.time, point.fresh, point.value.clone()))
             .collect();
         Self { increases, values, bounds, exponential }
     }
 
-    /// The increases that reach into a time.
-    fn within(&self, from: u64, to: u64) -> impl Iterator<Item = (&Increase, u64)> {
-        let first = self.increases.partition_point(|increase| increase.to <= from);
-        let reaches = self.increases[first..].iter().take_while(move |increase| increase.from < to);
-        reaches.map(move |increase| (increase, increase.to.min(to) - increase.from.max(from)))
+    /// How much came until a time since the first point, and of how many nanoseconds points tell.
+    fn until(&self, at: u64) -> (f64, u64) {
+        let next = self.increases.partition_point(|increase| increase.from < at);
+        let Some(last) = next.checked_sub(1).map(|last| &self.increases[last]) else { return (0.0, 0) };
+        let (shared, whole) = (last.to.min(at) - last.from, last.to - last.from);
+        (last.before.0 + last.more * shared as f64 / whole as f64, last.before.1 + shared)
+    }
+
+    /// How much came in `(from, to]`, and of how many nanoseconds of it points tell; nothing where none does.
+    fn came(&self, from: u64, to: u64) -> Option<(f64, u64)> {
+        let ((before, earlier), (after, later)) = (self.until(from), self.until(to));
+        (later > earlier).then_some(((after - before).max(0.0), later - earlier))
+    }
+
+    /// How much came in `(from, to]`, as far as points tell of it; nothing where none does.
+    pub(super) fn more(&self, from: u64, to: u64) -> Option<f64> {
+        self.came(from, to).map(|(more, _)| more)
     }
 
     /// How much came a second in `(from, to]`, over the part of it that points tell of; nothing where none does.
     pub(super) fn rate(&self, from: u64, to: u64) -> Option<f64> {
-        let (mut more, mut told) = (0.0, 0);
-        for (increase, shared) in self.within(from, to) {
-            more += increase.more * shared as f64 / (increase.to - increase.from) as f64;
-            told += shared;
-        }
-        (told > 0).then(|| more / (told as f64 / 1e9))
+        self.came(from, to).map(|(more, told)| more / (told as f64 / 1e9))
+    }
+
+    /// Since when points tell what came.
+    pub(super) fn told_since(&self) -> Option<u64> {
+        self.increases.first().map(|first| first.from)
     }
 
     /// The value at a time, if it was still sent then.
@@ -92,23 +119,22 @@ impl Timeline {
         }
     }
 
-    /// The bound that so large a share of what exponential histograms counted in `(from, to]` does not exceed.
-    fn exponential(&self, from: u64, to: u64, share: f64) -> Option<PercentileBound> {
+    /// What this percentile is of what exponential histograms counted in `(from, to]`.
+    fn exponential(&self, from: u64, to: u64, percent: f64) -> Option<PercentileBound> {
         let until = |at: u64| self.exponential.partition_point(|(time, ..)| *time <= at);
         let (first, end) = (until(from), until(to));
         let (_, _, last) = self.exponential.get(first..end)?.last()?;
         let anew = self.exponential[first..end].iter().any(|(_, fresh, _)| *fresh);
         let before = first.checked_sub(1).filter(|_| !anew).map(|at| &self.exponential[at].2);
-        last.percentile(before, share)
+        last.percentile(before, percent / 100.0)
     }
 }
 
-/// The bound that so large a share of what these counted in `(from, to]` does not exceed: buckets of the same bounds are
-/// added up; of others, and of exponential ones, the largest bound holds for all together.
-pub(super) fn quantile(of: &[&Timeline], from: u64, to: u64, share: f64) -> Option<f64> {
+/// What this percentile is of all that these counted in `(from, to]`. Buckets of the same bounds are added up; of others
+/// and of exponential ones what holds for all together is told.
+pub(super) fn percentile(of: &[&Timeline], from: u64, to: u64, percent: f64) -> Option<PercentileBound> {
     let mut seen: Vec<&Arc<[f64]>> = Vec::new();
-    let mut largest =
-        of.iter().filter_map(|one| one.exponential(from, to, share)).map(worth).fold(None, most);
+    let mut explicit: Vec<BucketCounts> = Vec::new();
     for bounds in of.iter().filter_map(|one| one.bounds.as_ref()) {
         if seen.contains(&bounds) {
             continue;
@@ -116,20 +142,24 @@ pub(super) fn quantile(of: &[&Timeline], from: u64, to: u64, share: f64) -> Opti
         seen.push(bounds);
         let mut sums = vec![0; bounds.len() + 1];
         of.iter().for_each(|one| one.add_buckets(bounds, from, to, &mut sums));
-        let found = rank(&sums, share).and_then(|at| bounds.get(at).or(bounds.last()).copied());
-        largest = found.map_or(largest, |found| most(largest, found));
+        explicit.push(cumulative(bounds, &sums));
     }
-    largest
+    let explicit: Vec<_> = explicit.iter().collect();
+    let all = PercentileBound::of_buckets(&explicit, percent).into_iter();
+    let mut all = all.chain(of.iter().filter_map(|one| one.exponential(from, to, percent)));
+    let first = all.next()?;
+    all.try_fold(first, PercentileBound::of_both)
 }
 
-fn most(so_far: Option<f64>, value: f64) -> Option<f64> {
-    Some(so_far.map_or(value, |so_far| so_far.max(value)))
-}
-
-fn worth(bound: PercentileBound) -> f64 {
-    match bound {
-        PercentileBound::AtMost(value) | PercentileBound::MoreThan(value) => value,
-    }
+/// Buckets as how many were at most each bound, and at last all.
+fn cumulative(bounds: &[f64], buckets: &[u64]) -> BucketCounts {
+    let ends = bounds.iter().copied().filter(|bound| bound.is_finite()).chain([f64::INFINITY]);
+    let mut counted = 0_u64;
+    let at_most = buckets.iter().map(|count| {
+        counted = counted.saturating_add(*count);
+        counted as f64
+    });
+    ends.zip(at_most).collect()
 }
 
 fn histogram(value: &PointValue) -> Option<&Arc<Histogram>> {
@@ -164,5 +194,5 @@ fn increase(
         let count = |at: usize| then.and_then(|then| then.counts.get(at)).copied().unwrap_or(0);
         Some(now.counts.iter().enumerate().map(|(at, counted)| counted.saturating_sub(count(at))).collect())
     });
-    Some(Increase { from, to: point.time, more, buckets })
+    Some(Increase { from, to: point.time, more, before: (0.0, 0), buckets })
 }

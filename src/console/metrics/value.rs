@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::exponential::Exponential;
 use crate::console::attributes::double;
+use crate::console::percentile::PercentileBound;
 
 /// A number, with the type that it was sent with: a counter beyond 2^53 keeps its digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,22 +106,6 @@ pub(super) fn rank(counts: &[u64], share: f64) -> Option<usize> {
         counted = counted.saturating_add(*count);
         counted >= wanted
     })
-}
-
-/// What buckets tell of a percentile.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum PercentileBound {
-    AtMost(f64),
-    MoreThan(f64),
-}
-
-impl PercentileBound {
-    pub(super) fn json(self) -> Value {
-        match self {
-            Self::AtMost(value) => json!({"value": double(value), "bound": "at most"}),
-            Self::MoreThan(value) => json!({"value": double(value), "bound": "more than"}),
-        }
-    }
 }
 
 /// A count and sum with quantiles that the program itself computed.

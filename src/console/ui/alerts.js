@@ -1,18 +1,12 @@
 // Alerts: what Prometheus has firing and pending, what was resolved lately, each with its runbook and the traces of its time.
 
-import { age, chip, clock, empty, getJson, h, link, moveFocus, poll, scrolling } from "./dom.js";
+import { age, budgetLeft, chip, clock, empty, getJson, h, link, moveFocus, poll, scrolling } from "./dom.js";
 import { term } from "./glossary.js";
 import { markdown } from "./markdown.js";
 
 const POLL = 5_000;
 const HIDDEN_LABELS = ["alertname", "service", "severity"];
 const number = (value, digits = 3) => String(+value.toPrecision(digits));
-
-// Of an error budget, what is left as a share, or how often it is used up.
-function left(remaining) {
-  if (remaining === undefined) return "–";
-  return remaining < 0 ? `used up ${number(1 - remaining)} times over` : `${number(remaining * 100)} %`;
-}
 
 // The time of an alert, as the list of traces takes it, with a minute before.
 function tracesOf(alert) {
@@ -66,7 +60,7 @@ export function alertsView(root) {
 
   function budgetTable(all) {
     const row = ([slo, budget]) => h("tr", { "data-testid": "budget-row" }, h("th", { scope: "row" }, slo || "all"),
-      h("td", { class: budget.remaining < 0 ? "danger" : "" }, left(budget.remaining)),
+      h("td", { class: budget.remaining < 0 ? "danger" : "" }, budgetLeft(budget.remaining)),
       h("td", { class: budget.burnRate > 1 ? "danger" : "" }, budget.burnRate === undefined ? "–" : number(budget.burnRate)));
     const head = h("tr", {}, h("th", { scope: "col" }, "Objective"), h("th", { scope: "col" }, term("error budget"), " left"), h("th", { scope: "col" }, term("burn rate"), " now"));
     return scrolling("Error budgets", h("table", {}, h("thead", {}, head), h("tbody", {}, Object.entries(all).map(row))));

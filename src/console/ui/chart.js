@@ -6,6 +6,8 @@ import { clock, h, time } from "./dom.js";
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 170;
 const [LEFT, TOP, FOOT] = [8, 16, HEIGHT - 18];
+// How percentiles of one histogram are told apart.
+export const DASHES = { p50: "dash", p99: "dots" };
 // Seconds between two marks of the time axis.
 const TICKS = [10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600];
 
@@ -33,7 +35,8 @@ export function withUnit(value, unit, per = "") {
   return `${text}${named ? (named.startsWith("/") ? named : ` ${named}`) : ""}${per}`;
 }
 
-// Lines have { name, points: [[µs, value]…] } and a colour (colours.js); a gap is where a value is not. Exemplars that are not
+// Lines have { name, points: [[µs, value, said?]…] }, a colour (colours.js) and may have a `dash` ("dash", "dots") and a `group`;
+// a gap is where a value is not, and what is said of it is `format`'s where it does not say so itself. Exemplars that are not
 // on the lines' scale stand at its foot. `format` writes a value, `plain` that of an exemplar.
 export function chart(label, { lines, exemplars = [], limits = [], moments = [], from, to, format, plain, width = 640 }) {
   const drawn = lines.flatMap((line) => line.points).filter(([, value]) => Number.isFinite(value));
@@ -72,7 +75,7 @@ const colour = (line) => ({ "--hue": line.hue, "--shade": line.shade });
 // What a dashed or coloured line means; nothing for a single one without a name.
 export function legend(lines) {
   const named = lines.filter((line) => line.name);
-  return named.length ? h("p", { class: "legend" }, lines.map((line) => h("span", { class: `key ${line.dash ? "dash" : ""}`, ...colour(line) }, line.name))) : null;
+  return named.length ? h("p", { class: "legend" }, lines.map((line) => h("span", { class: `key ${line.dash ?? ""}`, ...colour(line) }, line.name))) : null;
 }
 
 // Those whose names would stand on each other share the name of the highest, and the values of the others beside it.
@@ -94,7 +97,7 @@ function limitLines(limits, { y, right }, format) {
 function drawLine(line, { x, y }) {
   const props = { ...colour(line), "aria-hidden": "true" };
   return parts(line.points).map((part) => part.length > 1
-    ? svg("polyline", { ...props, class: `line${line.dash ? " dash" : ""}`, points: part.map(([when, value]) => `${x(when).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })
+    ? svg("polyline", { ...props, class: `line ${line.dash ?? ""}`, points: part.map(([when, value]) => `${x(when).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })
     : svg("circle", { ...props, class: "point", cx: x(part[0][0]).toFixed(1), cy: y(part[0][1]).toFixed(1), r: 2 }));
 }
 
@@ -143,9 +146,8 @@ function cursor(root, label, lines, { x, at }, format, width) {
     const now = times[place];
     hair.setAttribute("x1", x(now));
     hair.setAttribute("x2", x(now));
-    const found = lines.map((line) => [line, line.points.find(([time]) => time === now)?.[1]]).filter(([, value]) => Number.isFinite(value));
-    box.replaceChildren(h("b", {}, clock(new Date(now / 1e3)).slice(0, 8)),
-      ...found.sort((a, b) => b[1] - a[1]).map(([line, value]) => h("span", { class: "key", ...colour(line) }, `${line.name ? `${line.name} ` : ""}${format(value)}`)));
+    const found = lines.map((line) => [line, line.points.find(([time]) => time === now) ?? []]).filter(([, [, value]]) => Number.isFinite(value));
+    box.replaceChildren(h("b", {}, clock(new Date(now / 1e3)).slice(0, 8)), ...read(found, format));
     box.classList.toggle("left", x(now) > width / 2);
   }
   function nearest(event) {
@@ -163,6 +165,17 @@ function cursor(root, label, lines, { x, at }, format, width) {
   }
   return h("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${label}. Arrow keys read its values.`, onpointermove: nearest, onpointerleave: () => show(null), onblur: () => show(null), onkeydown: key }, root, box);
 }
+
+// One row a line, the highest first; the lines of a group have one together.
+function read(found, format) {
+  const said = ([line, [, value, text]], name) => [name, text ?? format(value)].filter(Boolean).join(" ");
+  const rows = [...Map.groupBy(found.sort((a, b) => b[1][1] - a[1][1]), ([line]) => line.group ?? line)];
+  return rows.map(([group, all]) => h("span", { class: "key", ...colour(all[0][0]) }, typeof group === "string"
+    ? `${group} ${byPercentile(all).map((one) => said(one, one[0].percentile)).join(", ")}`.trim()
+    : said(all[0], all[0][0].name)));
+}
+
+const byPercentile = (all) => all.toSorted(([a], [b]) => (a.percentile < b.percentile ? -1 : 1));
 
 // Neighbouring points that have a value.
 function parts(points) {

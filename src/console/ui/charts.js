@@ -1,7 +1,7 @@
 // The board: charts of rate, errors, duration, queue, database and processes, with what happened meanwhile.
 
-import { chip, clock, getJson, h, hue, isOwn, plural } from "./dom.js";
-import { chart, legend, withUnit } from "./chart.js";
+import { budgetLeft, chip, clock, getJson, h, hue, isOwn, plural, time } from "./dom.js";
+import { DASHES, chart, legend, withUnit } from "./chart.js";
 import { coloured } from "./colours.js";
 
 const SHARE = new Set(["errors"]);
@@ -9,27 +9,52 @@ const SHARE = new Set(["errors"]);
 // A share is read in percent; a burn rate has no unit.
 function format(panel) {
   if (SHARE.has(panel.id)) return (value) => `${+(value * 100).toPrecision(3)} %`;
+  if (panel.period) return budgetLeft;
   return (value) => withUnit(value, panel.unit);
+}
+
+// Of buckets only what they bound.
+function pointsOf(line, { from, step }, value) {
+  const beyond = new Set(line.beyond ?? []);
+  const said = (number, at) => (line.bound ? `${beyond.has(at) ? ">" : "≤"} ${value(number)}` : undefined);
+  return line.values.map((number, at) => [from + (at + 1) * step, number === null ? NaN : Number(number), said(number, at)]);
 }
 
 // Where no service is chosen each line is one, with its source before it where a panel has several: it has that service's
 // colour if it can. Of a chosen one lines are routes, causes, or those that it calls.
-function lineOf({ name, values }, { from, step }, chosen) {
-  const last = name.split(" · ").at(-1);
-  const points = values.map((value, at) => [from + (at + 1) * step, value === null ? NaN : Number(value)]);
-  return { name, points, hue: isOwn(last) || (!chosen && last) ? hue(last) : undefined };
+function lineOf(line, answer, value, chosen) {
+  const last = line.name.split(" · ").at(-1);
+  return { name: line.name, points: pointsOf(line, answer, value), hue: isOwn(last) || (!chosen && last) ? hue(last) : undefined };
 }
 
+// Percentiles of one histogram have the colour of who it is of, and are told apart by their dashes.
+function percentilesOf(lines, answer, value, chosen, known) {
+  const groups = coloured([...new Set(lines.map((line) => line.of || chosen))].map((name) => ({ name, hue: hue(name) })), known);
+  const colours = new Map(groups.map((group) => [group.name, group]));
+  const drawn = lines.map((line) => ({ ...colours.get(line.of || chosen), name: line.name, group: line.of, percentile: line.percentile, dash: DASHES[line.percentile], points: pointsOf(line, answer, value) }));
+  const kinds = [...new Set(lines.map((line) => line.percentile))].map((name) => ({ ...groups[0], name, dash: `${DASHES[name] ?? ""} ${groups.length > 1 ? "any" : ""}` }));
+  return [drawn, [...kinds, ...(groups.length > 1 || !chosen ? groups : [])]];
+}
+
+// A console that began later than the objective's period says of which time it speaks.
+const aboutOf = (panel) => (panel.period
+  ? `${panel.about}, over the ${time(Math.round(panel.covers ?? 0) * 1e6)} of data kept here; the objective is over ${plural(panel.period / 86_400, "day")}`
+  : panel.about);
+
 function panelOf(panel, answer, chosen, known) {
-  const lines = coloured(panel.lines.map((line) => lineOf(line, answer, chosen)), known);
   const value = format(panel);
-  const latest = lines.map((line) => line.points.findLast(([, v]) => Number.isFinite(v))?.[1]).filter((v) => v !== undefined);
-  const label = `${panel.title}: ${plural(lines.length, "line")}, now ${lines.map((line, at) => `${line.name || "all"} ${value(latest[at] ?? NaN)}`).join(", ")}`;
+  const [lines, keys] = panel.lines[0].percentile
+    ? percentilesOf(panel.lines, answer, value, chosen, known)
+    : [coloured(panel.lines.map((line) => lineOf(line, answer, value, chosen)), known)];
+  const latest = (line) => line.points.findLast(([, number]) => Number.isFinite(number));
+  const now = lines.map((line) => [line.name || "all", latest(line)[2] ?? value(latest(line)[1])].join(" "));
+  const label = `${panel.title}: ${plural(lines.length, "line")}, now ${now.join(", ")}`;
   const steps = panel.lines[0].values.length;
+  const exemplars = panel.exemplars.map((one) => ({ ...one, onScale: true }));
   return h("section", { class: "panel", "data-testid": "chart-panel", "data-panel": panel.id },
-    h("h2", {}, panel.title), h("p", { class: "note" }, panel.about),
-    chart(label, { lines, limits: panel.limits, moments: answer.moments, from: answer.from, to: answer.from + steps * answer.step, format: value, width: 400 }),
-    legend(lines),
+    h("h2", {}, panel.title), h("p", { class: "note" }, aboutOf(panel)),
+    chart(label, { lines, exemplars, limits: panel.limits, moments: answer.moments, from: answer.from, to: answer.from + steps * answer.step, format: value, width: 400 }),
+    legend(keys ?? lines),
     panel.matched > lines.length && h("p", { class: "note" }, `${lines.length} of ${panel.matched} lines, those that are not zero throughout and largest`));
 }
 

@@ -109,6 +109,12 @@ export function clock(date) {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${two(date.getMilliseconds(), 3)}`;
 }
 
+// Of an error budget, what is left as a share, or how often it is used up.
+export function budgetLeft(share) {
+  if (share === undefined) return "–";
+  return share < 0 ? `used up ${+(1 - share).toPrecision(3)} times over` : `${+(share * 100).toPrecision(3)} %`;
+}
+
 export const count = (number) => new Intl.NumberFormat("en").format(number);
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 export const mebibytes = (bytes) => `${(bytes / 1_048_576).toFixed(1)} MiB`;

@@ -1,7 +1,7 @@
 // The metrics of anyone: a list with filters, and beside it the board, or the charts of the chosen one.
 
 import { calm, chip, clock, empty, getJson, h, hue, link, moveFocus, offerServices, plural, scrolling, select, serviceOptions } from "./dom.js";
-import { chart, legend, withUnit } from "./chart.js";
+import { DASHES, chart, legend, withUnit } from "./chart.js";
 import { board } from "./charts.js";
 import { coloured } from "./colours.js";
 
@@ -13,14 +13,16 @@ const ownRate = (series) => ["counter", "summary"].includes(series.kind);
 
 // What is drawn of a series: the value itself, how much came a second, or bounds of percentiles.
 function linesOf(series) {
-  const line = (name, value) => ({ name, dash: name === "p50", hue: name === "p50" ? undefined : hue(series.service), points: series.points.map((p) => [p.time, value(p) == null ? NaN : Number(value(p))]) });
-  return coloured(isHistogram(series) ? [line("p50", (p) => p.p50?.value), line("p95", (p) => p.p95?.value)] : [line("", (p) => (ownRate(series) ? p.rate : p.value))]);
+  const line = (name, value, said) => ({ name, percentile: name, dash: DASHES[name], points: series.points.map((p) => [p.time, value(p) == null ? NaN : Number(value(p)), said?.(p)]) });
+  if (!isHistogram(series)) return coloured([{ ...line("", (p) => (ownRate(series) ? p.rate : p.value)), hue: hue(series.service) }]);
+  const own = { hue: hue(series.service), group: "" };
+  return ["p50", "p95", "p99"].map((name) => ({ ...line(name, (p) => p[name]?.value, (p) => bound(p[name], series.unit)), ...own }));
 }
 
 function summaryOf(series) {
   const last = series.points.at(-1);
   const { unit, latest } = series;
-  if (isHistogram(series)) return [["count", withUnit(latest.count, "1")], ["rate", withUnit(last?.rate, "1", "/s")], ["p50", bound(last?.p50, unit)], ["p95", bound(last?.p95, unit)]];
+  if (isHistogram(series)) return [["count", withUnit(latest.count, "1")], ["rate", withUnit(last?.rate, "1", "/s")], ...["p50", "p95", "p99"].map((name) => [name, bound(last?.[name], unit)])];
   if (series.kind === "summary") return [["count", withUnit(latest.count, "1")], ...latest.quantiles.map((q) => [`q${q.quantile}`, withUnit(q.value, unit)])];
   const value = ["value", withUnit(latest.value, unit)];
   return ownRate(series) ? [value, ["rate", withUnit(last?.rate, unit, "/s")]] : [value];

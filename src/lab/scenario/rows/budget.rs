@@ -8,12 +8,12 @@ use crate::lab::scenario::answer::{Answer, AnswerKind};
 use crate::lab::scenario::eyes::{Eyes, millis};
 use crate::lab::scenario::model::{FaultChoice, Level, Scenario, Setting, Step, Wait};
 use crate::lab::scenario::scene::Scene;
-use crate::schema::{FAULT_ATTRIBUTE, Role};
+use crate::schema::{AVAILABILITY, FAULT_ATTRIBUTE, Role};
 
-/// The share of requests that the promise lets fail (alerts/production/slo.yml: 99.5 %).
-pub(crate) const BUDGET: f64 = 0.005;
-/// The rate at which ErrorBudgetFastBurn pages, over an hour (alerts/production/burn.yml).
-pub(crate) const FAST_BURN: f64 = 14.4;
+/// The share of requests that the promise lets fail.
+const BUDGET: f64 = AVAILABILITY.allowed;
+/// The rate at which ErrorBudgetFastBurn pages, over an hour.
+const FAST_BURN: f64 = AVAILABILITY.pages[0].factor;
 const USERS: &str = "GET /api/users";
 const STATUS: &str = "http_response_status_code";
 
@@ -195,12 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arithmetic_uses_the_numbers_of_the_alert_rules() {
-        let slo = include_str!("../../../../alerts/production/slo.yml");
-        let objective = format!("expr: vector({})", 1.0 - BUDGET);
-        assert!(slo.contains(&objective), "{objective}");
-        let burn = include_str!("../../../../alerts/production/burn.yml");
-        assert!(burn.contains(&FAST_BURN.to_string()));
+    fn a_share_of_twice_the_threshold_pages_after_half_an_hour_and_one_below_it_never() {
         let after = pages_after(0.072 * 2.0).map(|answer| answer.shown());
         assert_eq!(after.as_deref(), Ok("30"));
         assert!(pages_after(0.05).is_err());
