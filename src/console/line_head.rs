@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ids::{TraceId, parse_trace_id};
 use super::params::rfc3339;
+use crate::schema::{FAULT_ENDS, FAULT_SET};
 
 /// The levels, least urgent first, each with its names in other logging systems, among them syslog, Python
 /// and .NET.
@@ -48,6 +49,8 @@ pub(super) struct LineHead<'a> {
     pub(super) trace: Option<TraceId>,
     /// Nanoseconds since the epoch, where the line has a `timestamp` that is a time.
     pub(super) time: Option<u64>,
+    message: Cow<'a, str>,
+    fault: Cow<'a, str>,
 }
 
 impl<'a> LineHead<'a> {
@@ -57,6 +60,13 @@ impl<'a> LineHead<'a> {
         let head = reader.deserialize_map(HeadVisitor).ok()?;
         reader.end().ok()?;
         Some(head)
+    }
+
+    /// The fault that was set (`true`) or has ended at this line.
+    pub(super) fn fault(&self) -> Option<(bool, &str)> {
+        let set = self.message == FAULT_SET;
+        let told = set || FAULT_ENDS.contains(&&*self.message);
+        (told && !self.fault.is_empty()).then_some((set, &self.fault))
     }
 }
 
@@ -70,7 +80,8 @@ impl<'de> Visitor<'de> for HeadVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut head = LineHead { service: Cow::Borrowed(""), level: rank(""), trace: None, time: None };
+        let (service, message, fault) = Default::default();
+        let mut head = LineHead { service, level: rank(""), trace: None, time: None, message, fault };
         while let Some(key) = map.next_key_seed(AnyValue)? {
             let value = map.next_value_seed(AnyValue)?.unwrap_or_default();
             match key.as_deref() {
@@ -78,6 +89,8 @@ impl<'de> Visitor<'de> for HeadVisitor {
                 Some("level") => head.level = rank(&value),
                 Some("traceId") => head.trace = parse_trace_id(&value),
                 Some("timestamp") => head.time = rfc3339(&value),
+                Some("message") => head.message = value,
+                Some("fault") => head.fault = value,
                 _ => {}
             }
         }

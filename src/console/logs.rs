@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::fault_lines::FaultLines;
 use super::ids::TraceId;
 use super::line_head::{LEVELS, LineHead, rank};
 use super::params::now;
@@ -42,6 +43,8 @@ pub(super) struct LogStore {
     lines: VecDeque<Arc<StoredLine>>,
     /// Services whose lines are followed; their records are the same said twice.
     followed: BTreeSet<Box<str>>,
+    /// Those that say of a fault that it was set or has ended.
+    faults: FaultLines,
     pub(super) bytes: usize,
     pub(super) received: u64,
     pub(super) rejected: u64,
@@ -133,13 +136,17 @@ impl LogStore {
             return false;
         };
         self.received += 1;
+        let time = head.time.unwrap_or_else(now);
+        if let Some((set, fault)) = head.fault() {
+            self.faults.note(time, set, &head.service, fault);
+        }
         self.keep(StoredLine {
             number: self.received,
             json: text.into(),
             service: head.service.as_ref().into(),
             level: head.level,
             trace: head.trace,
-            time: head.time.unwrap_or_else(now),
+            time,
         });
         true
     }
@@ -154,6 +161,11 @@ impl LogStore {
         }
     }
 
+    /// When faults were set and have ended, as far as lines said so.
+    pub(super) fn faults(&self) -> &FaultLines {
+        &self.faults
+    }
+
     /// Adds to each trace that is there already the number of its lines.
     pub(super) fn count(&self, traces: &mut HashMap<TraceId, usize>) {
         for id in self.lines.iter().filter_map(|line| line.trace) {
@@ -166,6 +178,7 @@ impl LogStore {
     /// Removes the lines of a service, or all; how many.
     pub(super) fn remove(&mut self, service: Option<&str>) -> usize {
         let before = self.lines.len();
+        self.faults.remove(service);
         self.lines.retain(|line| service.is_some_and(|name| *line.service != *name));
         self.bytes = self.lines.iter().map(|line| line.weight()).sum();
         before - self.lines.len()

@@ -28,6 +28,7 @@ mod body;
 mod critical;
 mod dependencies;
 mod export;
+mod fault_lines;
 mod faults;
 mod filter;
 mod forward;

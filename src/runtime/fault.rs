@@ -22,7 +22,10 @@ use self::effects::Effects;
 use self::request::FaultRequest;
 pub use self::settings::FaultSettings;
 use super::Shutdown;
-use crate::schema::{Fault, Role, Route, names};
+use crate::schema::{FAULT_ENDS, FAULT_SET, Fault, Role, Route, names};
+
+const CLEARED: &str = FAULT_ENDS[0];
+const EXPIRED: &str = FAULT_ENDS[1];
 
 /// The faults of one process. Clones share them; the default can have none.
 #[derive(Clone, Default)]
@@ -54,10 +57,10 @@ impl ActiveFault {
         value
     }
 
-    /// Says that it ends: on the gauge, and in the log in the `past` form of how.
-    fn end(&self, past: &'static str) {
+    /// Says that it ends: on the gauge, and in the log with the words for how.
+    fn end(&self, words: &'static str) {
         metrics::gauge!(names::FAULT_ACTIVE, "fault" => self.fault.name).set(0.0);
-        tracing::warn!(fault = self.fault.name, "Fault {past}");
+        tracing::warn!(fault = self.fault.name, "{words}");
     }
 }
 
@@ -122,22 +125,22 @@ impl Faults {
         }
         inner.changed.notify_one();
         let settings = json!(settings).to_string();
-        tracing::warn!(fault = fault.name, seconds = lasts.as_secs(), settings, "Fault set");
+        tracing::warn!(fault = fault.name, seconds = lasts.as_secs(), settings, "{FAULT_SET}");
         Some(one)
     }
 
     /// Ends one fault, or all; returns the names of those that were active.
     fn clear(&self, name: Option<&str>) -> Vec<&'static str> {
-        self.end("cleared", |one| name.is_none_or(|name| name == one.fault.name))
+        self.end(CLEARED, |one| name.is_none_or(|name| name == one.fault.name))
     }
 
-    fn end(&self, past: &'static str, which: impl Fn(&ActiveFault) -> bool) -> Vec<&'static str> {
+    fn end(&self, words: &'static str, which: impl Fn(&ActiveFault) -> bool) -> Vec<&'static str> {
         let Some(inner) = &self.0 else { return Vec::new() };
         let mut active = inner.lock();
         let ended: Vec<_> = active.extract_if(.., |one| which(one)).collect();
         inner.any.store(!active.is_empty(), Ordering::Release);
         for one in &ended {
-            one.end(past);
+            one.end(words);
             inner.effects.changed(one.fault.name, None);
         }
         ended.iter().map(|one| one.fault.name).collect()
@@ -161,7 +164,7 @@ pub async fn expire(all: Faults, shutdown: Shutdown) {
     let Some(inner) = all.0.clone() else { return };
     loop {
         let now = Instant::now();
-        all.end("expired", |one| one.until <= now);
+        all.end(EXPIRED, |one| one.until <= now);
         let next = inner.lock().iter().map(|one| one.until).min();
         let expiry = async {
             match next {

@@ -11,6 +11,11 @@ pub use table::*;
 /// The attribute of a span that a fault has hit; its value is the fault's name, or names with commas.
 pub const FAULT_ATTRIBUTE: &str = "o11y_lab.fault";
 
+/// What a role logs when a fault is set; its name is the line's field `fault`.
+pub const FAULT_SET: &str = "Fault set";
+/// What it logs when one ends: cleared by somebody, or because its time was over.
+pub const FAULT_ENDS: [&str; 2] = ["Fault cleared", "Fault expired"];
+
 /// One row of the fault table.
 #[derive(Debug)]
 pub struct Fault {

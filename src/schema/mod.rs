@@ -9,7 +9,9 @@ mod otlp;
 pub mod registry;
 mod slo;
 
-pub use faults::{Checked, FAULT_ATTRIBUTE, FAULT_NAMES, FAULTS, Fault, Parameter, SECONDS, Values};
+pub use faults::{
+    Checked, FAULT_ATTRIBUTE, FAULT_ENDS, FAULT_NAMES, FAULT_SET, FAULTS, Fault, Parameter, SECONDS, Values,
+};
 pub use metrics::{Label, METRICS, Metric, MetricKind, PROCESS_HELP, names};
 pub use otlp::{INTEGER_KEYS, OTLP_METRICS, OtlpKind, OtlpMetric};
 pub use slo::{AVAILABILITY, BurnPage, Objective};

@@ -59,6 +59,7 @@ pub(in crate::console) async fn charts(console: web::Data<Console>, pairs: Pairs
     let (grid, service) = (Grid::new(from, now), params.get("service"));
     let mut read = Collected::new(service, grid);
     console.metrics().each(|series| read.take(series));
+    read.moments.tell(console.logs().faults(), service);
     HttpResponse::Ok().json(read.answer(&console))
 }
 

@@ -204,6 +204,43 @@ async fn a_fault_a_version_and_a_new_process_are_moments() {
 }
 
 #[actix_web::test]
+async fn a_fault_is_marked_when_its_log_line_says_and_not_at_the_next_export() {
+    let watched = Watched::new();
+    let fault = |name: &str| json!([{"key": "fault", "value": {"stringValue": name}}]);
+    for (tens, active) in [(9, 0.0), (8, 1.0), (6, 1.0), (5, 0.0)] {
+        watched.gauge("fault.active", tens, active, &fault("latency"));
+        watched.gauge("fault.active", tens, active, &fault("error"));
+    }
+    let line = |nanos: u64, message: &str, service: &str| {
+        let time = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
+        let line = json!({"timestamp": time.to_string(), "service": service, "message": message, "fault": "latency"});
+        watched.console.take_line(Some(&line.to_string()));
+    };
+    let (set, ended) = (watched.ago(9) + 250_000_000, watched.ago(6) + SECOND);
+    line(set, "Fault set", "shop");
+    line(ended, "Fault expired", "shop");
+    // Not yet exported; long ago; of another service.
+    line(watched.ago(1), "Fault set", "shop");
+    line(watched.ago(90), "Fault set", "shop");
+    line(watched.ago(2), "Fault cleared", "other");
+    let moments = |charts: &Value| -> Vec<(u64, String, String)> {
+        let text = |moment: &Value, key: &str| moment[key].as_str().unwrap().to_owned();
+        let moments = charts["moments"].as_array().unwrap().iter();
+        moments.map(|one| (one["time"].as_u64().unwrap(), text(one, "what"), text(one, "which"))).collect()
+    };
+    let told = [
+        (set, "fault set", "latency"),
+        (watched.ago(8), "fault set", "error"),
+        (ended, "fault ended", "latency"),
+        (watched.ago(5), "fault ended", "error"),
+        (watched.ago(1), "fault set", "latency"),
+    ]
+    .map(|(time, what, which)| (time / 1_000, what.to_owned(), which.to_owned()));
+    assert_eq!(moments(&watched.charts("since=5m&service=shop").await), told);
+    assert_eq!(moments(&watched.charts("since=5m").await).len(), told.len() + 1);
+}
+
+#[actix_web::test]
 async fn a_day_has_no_more_steps_than_a_quarter_of_an_hour_and_a_wrong_time_is_refused() {
     let watched = Watched::new();
     for tens in [200, 170, 140, 110, 80, 50, 20] {
