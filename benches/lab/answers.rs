@@ -14,7 +14,7 @@ use super::samples::{Samples, median};
 use crate::helpers::proc;
 
 /// At least as many as are kept: 50,000 of 308 bytes take more than the 64 MiB that are the default.
-const ROOM: [(&str, &str); 1] = [("CONSOLE_MAX_MEMORY_MIB", "160")];
+pub const ROOM: [(&str, &str); 1] = [("CONSOLE_MAX_MEMORY_MIB", "160")];
 const EXPORTS: u64 = 135;
 /// How often each is asked; the middle counts.
 const TIMES: usize = 9;

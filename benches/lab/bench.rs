@@ -8,6 +8,7 @@ use anyhow::bail;
 
 use super::answers;
 use super::calls::{self, PerRequest};
+use super::drawing;
 use super::intake;
 use super::load::{self, Cost};
 use super::machine;
@@ -38,7 +39,7 @@ pub struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: u16,
     /// Measure these parts alone
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["size", "memory", "load", "redis", "syscalls", "telemetry", "intake", "answers"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["size", "memory", "load", "redis", "syscalls", "telemetry", "intake", "answers", "drawing"])]
     only: Vec<Part>,
     /// Write all values to this file as well
     #[arg(long, value_name = "FILE")]
@@ -64,6 +65,8 @@ pub enum Part {
     Intake,
     /// The console's answers with 50,000 spans
     Answers,
+    /// How long its pages take to draw them, in Chromium
+    Drawing,
 }
 
 /// A program and what was measured of it.
@@ -95,6 +98,7 @@ impl Side {
             Part::Telemetry => telemetry::measure(&self.path, &mut self.samples),
             Part::Intake => intake::measure(&self.path, &mut self.samples),
             Part::Answers => answers::measure(&self.path, &mut self.samples),
+            Part::Drawing => drawing::measure(&self.path, &mut self.samples),
         }
     }
 

@@ -11,7 +11,8 @@
 //!
 //! The measured programs are given by path and run as processes of their own. This one only starts them,
 //! sends requests and reads /proc, so it is built in the dev profile, as the tests are. Needs Linux and wrk,
-//! for system calls strace, for Redis redis-server: `scripts/provision --bench`. What cannot be measured
+//! for system calls strace, for Redis redis-server: `scripts/provision --bench`; to draw, the browser of the tests
+//! (`scripts/provision`). What cannot be measured
 //! is said and ends it with 1; a goal that is missed is in the table only.
 
 #![allow(
@@ -29,6 +30,7 @@ mod answers;
 mod bench;
 mod calls;
 mod cold;
+mod drawing;
 mod exports;
 #[path = "../../tests/it/helpers/mod.rs"]
 #[allow(unused_imports, reason = "the tests use all of it")]

@@ -67,6 +67,11 @@ pub enum Measure {
     AnswerKeys,
     AnswerValues,
     ConsolePeak,
+    DrawList,
+    DrawSearch,
+    DrawMap,
+    DrawCharts,
+    DrawTrace,
 }
 
 /// One row of [`ROWS`].
@@ -130,4 +135,9 @@ pub static ROWS: &[Row] = &[
     row(Measure::AnswerKeys, "answer.keys", "- suggestions of keys", "ms", 1, Some(Goal::AtMost(50.0))),
     row(Measure::AnswerValues, "answer.values", "- suggestions of values", "ms", 1, Some(Goal::AtMost(50.0))),
     row(Measure::ConsolePeak, "answer.memory", "- the most memory it had, set to 160 MiB (RSS)", "MiB", 0, Some(Goal::AtMost(180.0))),
+    row(Measure::DrawList, "draw.list", "a page of the console with 50,000 spans drawn: list of traces", "ms", 0, Some(Goal::AtMost(200.0))),
+    row(Measure::DrawSearch, "draw.search", "- search by an attribute", "ms", 0, Some(Goal::AtMost(200.0))),
+    row(Measure::DrawMap, "draw.map", "- map", "ms", 0, Some(Goal::AtMost(200.0))),
+    row(Measure::DrawCharts, "draw.charts", "- charts", "ms", 0, Some(Goal::AtMost(200.0))),
+    row(Measure::DrawTrace, "draw.trace", "- one trace", "ms", 0, Some(Goal::AtMost(200.0))),
 ];

@@ -1,5 +1,7 @@
 //! The programs that are needed beside the lab, and what to do where one is missing.
 
+use std::path::Path;
+
 use anyhow::bail;
 
 use super::bench::Part;
@@ -19,9 +21,18 @@ pub fn missing(part: Part) -> Option<String> {
         // The helper that starts it gives it certificates.
         Part::Redis => &["redis-server", "openssl"],
         Part::Syscalls => &["strace"],
+        Part::Drawing => return no_browser(),
         _ => &[],
     };
     let absent: Vec<_> = names.iter().copied().filter(|name| on_path(name).is_none()).collect();
     let from = if part == Part::Syscalls { "scripts/provision --bench" } else { "scripts/provision" };
     (!absent.is_empty()).then(|| format!("{} not on the PATH; `{from}` gets it", absent.join(" and ")))
+}
+
+/// Why no page can be drawn here; the browsers are those of `tests/tools/browser.py`.
+fn no_browser() -> Option<String> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/venv/bin/python");
+    let browsers = ["chromium", "chromium-browser", "google-chrome"];
+    let absent = !python.exists() || browsers.iter().all(|name| on_path(name).is_none());
+    absent.then(|| "no Chromium or no .tools/venv to drive it; `scripts/provision` gets both".to_owned())
 }

@@ -8,7 +8,7 @@ the others, three health checks, and one failed trace with that id, `POST /buy`,
 expectation that does not hold (`FAILED: ...`) and exits 1, or `OK` and 0.
 
 What it needs from the page: data-testid trace-row (data-trace-id), filter-text, filter-time, filter-sort, filter-wrong,
-suggestion, scatter, scatter-dot (data-trace-id), fresh, background, page-next, page-previous, span-row, no-trace, no-span, attribute-only, data, data-traces, data-remove, data-service, data-upload, data-said.
+suggestion, scatter, scatter-dots (data-dots), fresh, background, page-next, page-previous, span-row, no-trace, no-span, attribute-only, data, data-traces, data-remove, data-service, data-upload, data-said.
 """
 
 import argparse
@@ -164,10 +164,11 @@ class TracesPage(WatchedPage):
         self.page.keyboard.press("2")
         self.appears(self.by_id("filter-level"))
         self.page.keyboard.press("1")
-        dot = self.page.locator(f'[data-testid="scatter-dot"][data-trace-id="{self.options.failed_id}"]')
-        if not self.expect(self.appears(dot), "the failed trace has no dot"):
+        dot = self.page.locator('[data-testid="scatter-dots"].failed')
+        if not self.expect(self.polled(dot.count, 5_000) == 1 and dot.get_attribute("data-dots") == "1", "the failed trace has no dot"):
             return
-        self.expect(self.by_id("scatter-dot").count() == 121, f"{self.by_id('scatter-dot').count()} dots")
+        dots = self.by_id("scatter-dots").evaluate_all("all => all.reduce((sum, path) => sum + Number(path.dataset.dots), 0)")
+        self.expect(dots == 121, f"{dots} dots")
         self.by_id("scatter").scroll_into_view_if_needed()
         place = dot.bounding_box()
         middle = (place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)

@@ -4,6 +4,9 @@
 import { clock, count, h, plural, svg, time } from "./dom.js";
 
 const NEAR = 14;
+// Dots of one size are one path, or the page would take thousands of elements; of several, so that those on each other are darker.
+const LAYERS = 4;
+const WIDE = 10_000;
 // Shares of the picture, so that it fits any width without distortion.
 const LEFT = 0.005;
 const RIGHT = 0.995;
@@ -29,16 +32,24 @@ export function scatter({ select, filter }) {
     const traces = points.reduce((sum, p) => sum + p[4], 0);
     const said = `${plural(traces, "trace")} from ${clock(new Date(scale.least / 1e3))} to ${clock(new Date(scale.most / 1e3))}, ${time(Math.exp(scale.low))} to ${time(Math.exp(scale.high))}`;
     picture.setAttribute("aria-label", said);
-    picture.replaceChildren(...grid(), ...points.map(dot), box);
+    picture.replaceChildren(...grid(), dots(), box);
   }
 
   const x = (start) => LEFT + ((start - scale.least) / (scale.most - scale.least || 1)) * (RIGHT - LEFT);
   const y = (length) => BOTTOM - ((Math.log(Math.max(1, length)) - scale.low) / (scale.high - scale.low || 1)) * (BOTTOM - TOP);
   const share = (part) => `${(part * 100).toFixed(2)}%`;
 
-  function dot([id, start, length, failed, traces]) {
-    return svg("circle", { cx: share(x(start)), cy: share(y(length)), r: traces > 1 ? Math.min(7, 3 + Math.log10(traces) * 1.5) : 3,
-      class: failed ? "scatter-dot failed" : "scatter-dot", "data-testid": "scatter-dot", "data-trace-id": id });
+  // A line without length that ends round is a dot, as wide as its stroke whatever the picture's size is.
+  function dots() {
+    const size = (traces) => Math.round(2 * Math.min(7, traces > 1 ? 3 + Math.log10(traces) * 1.5 : 3));
+    const paths = Map.groupBy(points.map((point, at) => ({ point, at })), ({ point: [, , , failed, traces], at }) => `${failed ? 1 : 0} ${size(traces)} ${at % LAYERS}`);
+    // What failed lies above.
+    const drawn = [...paths].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, all]) => {
+      const [failed, width] = key.split(" ").map(Number);
+      const place = ({ point: [, start, length] }) => `M${(x(start) * WIDE).toFixed()} ${(y(length) * WIDE).toFixed()}h0`;
+      return svg("path", { d: all.map(place).join(""), "stroke-width": width, class: failed ? "scatter-dots failed" : "scatter-dots", "data-testid": "scatter-dots", "data-dots": all.length });
+    });
+    return svg("svg", { viewBox: `0 0 ${WIDE} ${WIDE}`, preserveAspectRatio: "none", width: "100%", height: "100%" }, ...drawn);
   }
 
   function grid() {
