@@ -10,7 +10,7 @@ ALL := --all-features
 # The tests mostly wait, for brokers and deadlines.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws test-kubernetes test-release test-scale provision first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
+.PHONY: help up check fmt clippy doc deny test test-live test-kafka test-backends test-stack test-aws test-kubernetes test-release test-scale provision pictures first chaos bench bench-build bench-queue bench-cold-start measure bench-verify clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ test-release: ## The archive of a release in an empty root, up to a trace in the
 
 test-scale: provision ## Several instances of every role, each replaced under load, on Redis and on Kafka; on a machine at rest
 	$(CARGO) test $(ALL) --locked --test it scale:: -- --ignored --nocapture --test-threads 1
+
+pictures: provision ## The pictures of README and docs, each of a running lab; ARGS='--only console,map' makes some
+	$(CARGO) build --release --locked
+	.tools/venv/bin/python tests/tools/pictures.py --program target/release/o11y-lab $(ARGS)
 
 first: ## Build and start the lab, as the README's first commands do
 	scripts/first-command

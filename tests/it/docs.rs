@@ -4,6 +4,7 @@
 //! `<!-- end: NAME -->`. `UPDATE_DOCS=1 cargo test --test it docs` writes them; without it a
 //! difference fails.
 
+mod pictures;
 pub mod registry;
 mod scenarios;
 mod variables;

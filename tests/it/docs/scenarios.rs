@@ -24,12 +24,9 @@ fn the_guide_leads_through_the_first_eight_with_a_picture_of_each() {
         text.lines().filter_map(|line| line.strip_prefix("## ")?.split(". ").nth(1)).collect();
     let pictures: Vec<_> =
         text.lines().filter_map(|line| line.strip_suffix(".png)")?.split("(guide/").nth(1)).collect();
-    let tool = super::read("tests/tools/guide_pictures.py");
-    let taken: Vec<_> =
-        tool.lines().filter_map(|line| line.strip_prefix("    \"")?.strip_suffix("\",")).collect();
     let first: Vec<_> = SCENARIOS.iter().take(8).map(|scenario| scenario.name).collect();
     let titles: Vec<_> = titles.iter().filter_map(|title| title.split(':').next()).collect();
-    assert_eq!((&titles, &pictures, &taken), (&first, &first, &first));
+    assert_eq!((&titles, &pictures), (&first, &first));
 }
 
 fn section(scenario: &Scenario) -> String {
