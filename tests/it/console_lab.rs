@@ -44,7 +44,24 @@ fn a_role_or_a_console_that_hangs_is_named_on_the_page_and_nothing_is_done_in_it
     let lab = Lab::start();
     let console = child_named(lab.up.pid(), "console").expect("a console");
     let mut command = walk("browser_hung.py", &lab.console("/"));
-    command.args(["--order-pid", &lab.pid(Role::Order).to_string(), "--console-pid", &console.to_string()]);
+    for (name, pid) in [
+        ("--gateway-pid", lab.pid(Role::Gateway)),
+        ("--order-pid", lab.pid(Role::Order)),
+        ("--console-pid", console),
+    ] {
+        command.args([name, &pid.to_string()]);
+    }
+    assert_ok(command);
+}
+
+#[test]
+fn every_page_comes_whole_over_a_slow_line_and_at_80_percent() {
+    let metrics = [("OTEL_METRICS_EXPORTER", "otlp,prometheus"), ("OTEL_METRIC_EXPORT_INTERVAL", "500")];
+    let lab = Lab::start_with(&metrics);
+    let order = lab.order(lab.user());
+    lab.trace(&order.trace_id(), ORDER_TRACE.len());
+    let mut command = walk("browser_slow.py", &lab.console("/"));
+    command.args(["--trace-id", &order.trace_id()]);
     assert_ok(command);
 }
 

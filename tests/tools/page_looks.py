@@ -9,6 +9,14 @@ OVERLAPS = """([own, others]) => {
     return boxes(own).flatMap(([e, a]) => boxes(others).filter(([f, b]) => f !== e && hits(a, b)).map(([f]) => `${e.textContent} / ${f.textContent}`));
 }"""
 
+# What can be pressed or filled in, and lies on something else that can be.
+PRESSED = """() => {
+    const all = [...document.querySelectorAll('main :is(button, input, select, summary, a:not(svg a))')].map((e) => [e, e.getBoundingClientRect()]).filter(([, b]) => b.width && b.height);
+    const hits = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+    const said = (e) => `${e.tagName} ${e.textContent.slice(0, 40)}`;
+    return all.flatMap(([e, a], i) => all.slice(i + 1).filter(([f, b]) => !e.contains(f) && !f.contains(e) && hits(a, b)).map(([f]) => `${said(e)} / ${said(f)}`));
+}"""
+
 # Draws with the page's own functions: burn rates up to `most` with the limits of the burn rate, and the texts of the chart.
 DRAW = """async ([most, width]) => {
     const { chart } = await import('/assets/chart.js');
@@ -55,6 +63,25 @@ NEAREST = """async (lines) => {
     return nearest;
 }"""
 
+# Of a button that can be pressed and of one that cannot: its border, and how its words stand out from it.
+BUTTONS = """() => {
+    const pen = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const light = (colour) => {
+        pen.fillStyle = colour;
+        pen.fillRect(0, 0, 1, 1);
+        const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    return [false, true].map((disabled) => {
+        const button = Object.assign(document.createElement('button'), { disabled, textContent: 'Send' });
+        document.getElementById('main').append(button);
+        const { color, backgroundColor, borderTopStyle, cursor } = getComputedStyle(button);
+        const [a, b] = [light(color), light(backgroundColor)];
+        button.remove();
+        return { contrast: Math.max(a, b) / Math.min(a, b), border: borderTopStyle, cursor };
+    });
+}"""
+
 SERVICES = [("api-gateway", 262), ("user-service", 165), ("order-service", 65), ("notification-service", 330), ("order-validator", 215)]
 # Twelve lines, as many as a chart has: routes, services of the lab and others beside them, and names that wish for one hue.
 LINES = [
@@ -90,3 +117,18 @@ def check_charts(watched):
         for lines in LINES:
             far, *names = watched.page.evaluate(NEAREST, lines)
             watched.expect(far >= TOLD_APART, f"{scheme}: the lines {names} have nearly one colour ({far:.3f})")
+
+
+def check_disabled(watched):
+    """In both schemes a button that cannot be pressed differs by its border and its words, which can be read still."""
+    for scheme in ("dark", "light"):
+        watched.page.emulate_media(color_scheme=scheme)
+        able, disabled = watched.page.evaluate(BUTTONS)
+        differs = disabled["border"] != able["border"] and disabled["cursor"] != able["cursor"] and disabled["contrast"] < able["contrast"] / 2
+        watched.expect(differs and disabled["contrast"] >= 3, f"{scheme}: a disabled button looks like {disabled}, others like {able}")
+
+
+def check_pressed(watched, what):
+    """That nothing which can be pressed lies on something else that can."""
+    found = watched.page.evaluate(PRESSED)
+    watched.expect(not found, f"{what}: one lies on another: {found[:3]}")

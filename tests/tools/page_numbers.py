@@ -29,18 +29,18 @@ TIMES = [
 # One entry of /api/overview, and how its rate, its errors and its p95 are read.
 FIGURES = [
     ({"rate": None, "errorRatio": None, "p95": None}, ["–", "–", "–"]),
-    ({"rate": 0, "count": 0, "seconds": 55, "p95": None}, ["0/s", "–", "–"]),
+    ({"rate": 0, "count": 0, "seconds": 55, "p95": None}, ["0/min", "–", "–"]),
     (
         {"rate": 0.0494, "count": 2, "seconds": 40.5, "errorRatio": 0.5, "p95": {"ms": 803, "bound": "exact", "spans": 2}},
-        ["2 in 41 s", "50 %", "803 ms"],
+        ["2.96/min", "50 %", "803 ms"],
     ),
     (
         {"rate": 0.9, "count": 54, "seconds": 59.9, "errorRatio": 1 / 3, "p95": {"ms": 1500, "bound": "at most"}},
-        ["54 in 1 min", "33.3 %", "≤ 1.5 s"],
+        ["54/min", "33.3 %", "≤ 1.5 s"],
     ),
     (
         {"rate": 12.345, "count": 741, "seconds": 60, "errorRatio": 0, "p95": {"ms": 10_000, "bound": "more than"}},
-        ["12.3/s", "0 %", "> 10 s"],
+        ["741/min", "0 %", "> 10 s"],
     ),
 ]
 

@@ -41,14 +41,34 @@ export function exact(key, value, context) {
   return held ? value : context?.source ?? value;
 }
 
-// What does not come, or breaks off, is said as a person would say it; its status is 0.
+// Milliseconds without a byte after which the console is taken to be away: on a slow line an answer takes longer.
+const SILENCE = 10_000;
+
+// What does not come, or breaks off, is said as a person would say it; its status is 0. A caller that has a `signal` of its own
+// decides how long to wait.
 async function answer(path, options = {}) {
-  const away = () => { throw new Failure(0, "the console does not answer"); };
-  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(10_000) }).catch(away);
-  const text = await response.text().catch(away);
+  const away = (error) => { throw error instanceof Failure ? error : new Failure(0, "the console does not answer"); };
+  const silence = new AbortController();
+  let timer = 0;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => silence.abort(), SILENCE);
+  };
+  if (!options.signal) heard();
+  const response = await fetch(path, { signal: silence.signal, ...options }).catch(away);
+  const text = await read(response, options.signal ? () => {} : heard).catch(away).finally(() => clearTimeout(timer));
   const body = await Promise.resolve(text).then((text) => JSON.parse(text, exact)).catch(() => ({}));
   if (!response.ok) throw new Failure(response.status, body.errors?.[0]?.msg ?? `HTTP ${response.status}`);
   return body;
+}
+
+async function read(response, heard) {
+  const [decoder, parts, reader] = [new TextDecoder(), [], response.body?.getReader()];
+  for (let part = await reader?.read(); part && !part.done; part = await reader.read()) {
+    heard();
+    parts.push(decoder.decode(part.value, { stream: true }));
+  }
+  return parts.join("") + decoder.decode();
 }
 
 export async function getJson(path, params = {}) {
@@ -56,8 +76,8 @@ export async function getJson(path, params = {}) {
   return answer(query.size ? `${path}?${query}` : path);
 }
 
-export const postJson = (path, body, headers = {}) =>
-  answer(path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) });
+export const postJson = (path, body, headers = {}, signal = undefined) =>
+  answer(path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body), ...(signal && { signal }) });
 
 // Hues of the lab's own services, far apart; any other service gets one from its name.
 const HUES = {

@@ -101,8 +101,9 @@ export function mapView(root, { setQuery }) {
       tables.replaceChildren();
       return picture.replaceChildren(empty("No calls yet", h("p", {}, link("/", {}, "Send an order"), ", and the map draws itself.")));
     }
-    picture.replaceChildren(drawing(map, names, marked));
-    tables.replaceChildren(edgeTable(map, names), nodeTable(map, marked));
+    const { drawn, unsaid } = drawing(map, names, marked);
+    picture.replaceChildren(drawn);
+    tables.replaceChildren(...(unsaid.length ? [unsaidList(unsaid, names)] : []), edgeTable(map, names), nodeTable(map, marked));
     if (focused) root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
@@ -130,10 +131,17 @@ export function mapView(root, { setQuery }) {
     const places = placed(edges, map.nodes.flatMap((node) => taken(at.get(node.id), marked(node))));
     const arrow = (id) => s("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto" }, s("path", { d: "M0 0 8 4 0 8z" }));
     // All lines lie below all words.
-    return s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Map of the calls; the tables below say the same" },
+    const drawn = s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Map of the calls; the tables below say the same" },
       s("defs", {}, arrow("arrow"), arrow("arrow-bad")),
       s("g", { class: "lines", "aria-hidden": "true" }, edges.map(({ edge, d, thick }) => s("path", { d, class: isBad(edge) ? "line bad" : "line", "--thick": thick, "marker-end": `url(#arrow${isBad(edge) ? "-bad" : ""})` }))),
       edges.map((drawn, i) => drawnEdge(drawn, names, places[i])), nodes);
+    return { drawn, unsaid: edges.filter((_, i) => !places[i]) };
+  }
+
+  // Words that found no room at their line.
+  function unsaidList(unsaid, names) {
+    const row = ({ edge, words }) => h("li", { "data-testid": "map-unsaid" }, link(traces(edge.find), {}, `${names.get(edge.from).name} → ${names.get(edge.to).name}`), ` ${words}`);
+    return h("section", { class: "unsaid" }, h("h2", {}, "Without room on the map"), h("ul", {}, unsaid.map(row)));
   }
 
   // From the foot of the one to the head of the other; upwards where the calls go round in a circle.
@@ -166,7 +174,7 @@ export function mapView(root, { setQuery }) {
     const [from, to] = [names.get(edge.from), names.get(edge.to)];
     // What is seen is part of what is said.
     const title = `${from.name} to ${to.name}: ${words}; ${errors(edge)} failed${why(edge, to)}`;
-    // Words that find no room are in the title, and in the table.
+    // Words that find no room are in the title, and in a list below.
     return s("a", { href: traces(edge.find), class: isBad(edge) ? "edge bad" : "edge", "aria-label": title, "data-testid": "map-edge", "data-key": `${edge.from} ${edge.to}`, "data-from": from.name, "data-to": to.name, "--thick": thick },
       s("title", {}, title), s("path", { class: "hit", d }), s("path", { class: "over", d }),
       place && s("g", { "data-testid": "map-label" }, s("rect", { ...place, rx: 4 }), s("text", { x: place.x + place.width / 2, y: place.y + 12, class: "figures" }, words)));

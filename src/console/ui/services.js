@@ -4,12 +4,8 @@ import { calm, chip, columns, count, empty, getJson, h, hue, plural, scrolling, 
 
 const number = (value, digits = 3) => String(+value.toPrecision(digits));
 
-// Where less than one a second came, the requests themselves: two of them are no "0.0494/s".
-export function rate(s) {
-  if (s.rate == null) return "–";
-  if (s.rate >= 1) return `${number(s.rate)}/s`;
-  return s.count > 0 ? `${count(s.count)} in ${time(Math.round(s.seconds) * 1e6)}` : "0/s";
-}
+// A minute is what the figures are of: two requests are "2/min" and no "0.0333/s", and one column has one unit.
+export const rate = (s) => (s.rate == null ? "–" : `${count(+(s.rate * 60).toPrecision(3))}/min`);
 
 export const errors = (s) => (s.errorRatio == null ? "–" : `${number(s.errorRatio * 100)} %`);
 

@@ -1,6 +1,6 @@
 // Start: three buttons above the traces, and below them what became of each click.
 
-import { act, countdown } from "./act.js";
+import { act, countdown, patiently } from "./act.js";
 import { getJson, h, link, plural } from "./dom.js";
 
 // What "Break something" breaks, in turn: each ends by itself, and an order shows it.
@@ -49,7 +49,7 @@ export function startPanel() {
   }
 
   async function sendOrder(line) {
-    const sent = await act("/api/start/order");
+    const sent = await patiently("/api/start/order", {}, (seconds) => line.replaceChildren(`Sending an order… It takes long: the lab has not answered for ${seconds} s.`));
     const what = sent.status < 400 && sent.order ? `Order ${sent.order} is accepted (${sent.status}).` : `${sent.request} was answered with ${sent.status}.`;
     line.replaceChildren(`${what} `);
     if (!sent.trace) return line.append("Its trace is not recorded: it was not sampled.");
@@ -99,7 +99,8 @@ export function startPanel() {
     }
     for (const line of state.unanswered) line.remove();
     state.unanswered.clear();
-    element.hidden = !now.lab && !state.traffic?.running;
+    // What became of a click stays in sight.
+    element.hidden = !now.lab && !state.traffic?.running && !said.childElementCount;
     state.traffic = now.traffic;
     drawTraffic();
     if (trace && now.spans) {
