@@ -37,7 +37,7 @@ PICTURES = [
     "guide/retry-storm",
     "guide/database-or-network",
 ]
-WIDE = {"width": 1280, "height": 860}
+WIDE = {"width": 1280, "height": 945}
 SIZE = {"width": 1100, "height": 760}
 # The map is whole when the consumer, the last of all, is on it; its figures are of some traffic.
 LAST_NODE = "notification-service"
@@ -96,6 +96,9 @@ class PicturedPage(WatchedPage):
         self.goto("/map")
         last = self.page.locator(f'[data-testid="map-node"][data-name="{LAST_NODE}"]')
         self.expect(self.appears(last, STAGE_TIMEOUT), f"{name}: the map is not whole")
+        # Held as it is: it would be drawn anew while the picture is taken, once a second at most.
+        self.page.keyboard.press("p")
+        self.page.wait_for_timeout(3_000)
         self.save(name, self.page.locator('[data-testid="map"] svg'))
 
     def lesson(self, name):
