@@ -36,20 +36,13 @@ STEP = 10
 BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 TIMEOUT = 60_000
 
-# Notes when answers of the API have come, when what they changed is on the screen, and how long tasks were.
+# Notes when answers of the API have come whole, when what they changed is on the screen, and how long tasks were.
 WATCH = """
 window.arrived = [];
 window.drawn = [];
 window.tasks = [];
-for (const name of ['text', 'json']) {
-    const read = Response.prototype[name];
-    Response.prototype[name] = async function () {
-        const body = await read.call(this);
-        window.arrived.push([performance.now(), new URL(this.url).pathname + new URL(this.url).search]);
-        return body;
-    };
-}
 let waiting = false;
+new PerformanceObserver((list) => window.arrived.push(...list.getEntries().filter((one) => one.name.includes('/api/')).map((one) => [one.responseEnd, one.name]))).observe({ type: 'resource', buffered: true });
 new MutationObserver(() => {
     if (waiting) return;
     waiting = true;
