@@ -26,13 +26,15 @@ const EVERYTHING: [&str; 4] = ["--keep", "ratio=1,wait=1s", "--retain", "FOLDER"
 pub fn measure(program: &Path, samples: &mut Samples) -> anyhow::Result<()> {
     let console = cost(&Receiver::console(program, &[])?, true)?;
     samples.add(Measure::Intake, console);
-    samples.add(Measure::IntakeEverything, cost(&Receiver::console(program, &EVERYTHING)?, true)?);
+    let everything = cost(&Receiver::console(program, &EVERYTHING)?, true)?;
+    samples.add(Measure::IntakeEverything, everything);
     if !jaeger_program().exists() {
         bail!("no Jaeger to compare with; `scripts/provision --backends` builds it");
     }
     let jaeger = cost(&Receiver::jaeger()?, false)?;
     samples.add(Measure::IntakeJaeger, jaeger);
     samples.add(Measure::IntakeOfJaeger, console / jaeger);
+    samples.add(Measure::IntakeEverythingOfJaeger, everything / jaeger);
     Ok(())
 }
 

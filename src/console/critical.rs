@@ -25,9 +25,9 @@ pub(super) fn path(trace: &StoredTrace) -> Vec<PathSegment> {
     seen[root] = true;
     let mut segments = Vec::new();
     // A work list instead of recursion: outside input decides how deep a trace is.
-    let mut work = vec![(root, trace.spans[root].start, trace.spans[root].end)];
+    let mut work = vec![(root, trace.spans[root].start(), trace.spans[root].end())];
     while let Some((place, from, until)) = work.pop() {
-        let id = trace.spans[place].id;
+        let id = trace.spans[place].id();
         let mut cursor = until;
         for child in &children[place] {
             let (start, end) = clip(&trace.spans[*child], from, until);
@@ -55,14 +55,14 @@ fn children(trace: &StoredTrace) -> Vec<Vec<usize>> {
     }
     for list in &mut children {
         list.sort_unstable_by_key(|place| {
-            std::cmp::Reverse((trace.spans[*place].end, trace.spans[*place].start))
+            std::cmp::Reverse((trace.spans[*place].end(), trace.spans[*place].start()))
         });
     }
     children
 }
 
 fn clip(kept: &StoredSpan, from: u64, until: u64) -> (u64, u64) {
-    (kept.start.clamp(from, until), kept.end.clamp(from, until))
+    (kept.start().clamp(from, until), kept.end().clamp(from, until))
 }
 
 #[cfg(test)]

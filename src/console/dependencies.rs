@@ -49,7 +49,7 @@ fn links(traces: &[Arc<StoredTrace>], from: u64, until: u64) -> BTreeMap<(&str, 
     let mut links = BTreeMap::new();
     for trace in traces.iter().filter(|trace| from < trace.start && trace.end < until) {
         for kept in &trace.spans {
-            if let Some(parent) = trace.span(kept.parent) {
+            if let Some(parent) = trace.span(kept.parent()) {
                 let link = (trace.origin(parent).service.as_str(), trace.origin(kept).service.as_str());
                 *links.entry(link).or_default() += 1;
             }

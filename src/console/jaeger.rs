@@ -175,7 +175,7 @@ impl Serialize for SpansJson<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Self(trace, first) = self;
         let mut ordered: Vec<&StoredSpan> = trace.spans.iter().map(Arc::as_ref).collect();
-        ordered.sort_by_key(|kept| (kept.start, std::cmp::Reverse(kept.end)));
+        ordered.sort_by_key(|kept| (kept.start(), std::cmp::Reverse(kept.end())));
         let process = |kept: &StoredSpan| format!("p{}", first[kept.origin] + 1);
         to.collect_seq(ordered.into_iter().map(|kept| span_json(trace, kept, process(kept))))
     }
@@ -199,7 +199,7 @@ fn processes(trace: &StoredTrace) -> (Vec<usize>, Value) {
 }
 
 fn span_json(trace: &StoredTrace, kept: &StoredSpan, process: String) -> Value {
-    let missing = kept.parent != 0 && trace.span(kept.parent).is_none();
+    let missing = kept.parent() != 0 && trace.span(kept.parent()).is_none();
     let warnings = missing.then_some(["the parent span was not received"]);
     let span = kept.span.decode();
     let logs: Vec<_> = span
@@ -213,11 +213,11 @@ fn span_json(trace: &StoredTrace, kept: &StoredSpan, process: String) -> Value {
         .collect();
     json!({
         "traceID": trace_hex(trace.id),
-        "spanID": span_hex(kept.id),
+        "spanID": span_hex(kept.id()),
         "flags": span.flags & 0xff,
         "operationName": span.name,
         "references": references(trace, kept, &span),
-        "startTime": kept.start / 1_000,
+        "startTime": kept.start() / 1_000,
         "duration": kept.duration() / 1_000,
         "tags": tags(trace, kept, &span),
         "logs": logs,
@@ -227,7 +227,7 @@ fn span_json(trace: &StoredTrace, kept: &StoredSpan, process: String) -> Value {
 }
 
 fn references(trace: &StoredTrace, kept: &StoredSpan, span: &Span) -> Vec<Value> {
-    let parent = (kept.parent != 0).then_some(("CHILD_OF", trace.id, kept.parent));
+    let parent = (kept.parent() != 0).then_some(("CHILD_OF", trace.id, kept.parent()));
     let links = span.links.iter().filter_map(|link| {
         Some(("FOLLOWS_FROM", ids::trace_id(&link.trace_id)?, ids::span_id(&link.span_id)?))
     });

@@ -17,7 +17,7 @@ pub(super) fn linked_from(traces: &[Arc<StoredTrace>], id: TraceId) -> Vec<Value
         for kept in trace.spans.iter().filter(|kept| kept.span.has_links) {
             for link in kept.span.links().filter(|link| link.trace_id() == id) {
                 let to = (link.span_id() != 0).then(|| span_hex(link.span_id()));
-                found.push(json!({"traceID": trace_hex(trace.id), "spanID": span_hex(kept.id), "to": to,
+                found.push(json!({"traceID": trace_hex(trace.id), "spanID": span_hex(kept.id()), "to": to,
                     "service": trace.origin(kept).service, "name": kept.span.name()}));
                 if found.len() == MOST {
                     return found;

@@ -70,13 +70,13 @@ impl<'a> ServiceMap<'a> {
         for trace in traces.iter().filter(|trace| trace.end >= from) {
             callee.clear();
             callee.resize(trace.spans.len(), None);
-            let lately = trace.spans.iter().enumerate().filter(|(_, kept)| kept.end >= from);
+            let lately = trace.spans.iter().enumerate().filter(|(_, kept)| kept.end() >= from);
             for (_, kept) in lately.clone().filter(|(_, kept)| [SERVER, CONSUMER].contains(&kept.span.kind)) {
                 map.serve(trace, kept, &mut callee);
             }
             for (place, kept) in lately {
                 map.spans += 1;
-                map.began = Some(map.began.map_or(kept.start, |began| began.min(kept.start)));
+                map.began = Some(map.began.map_or(kept.start(), |began| began.min(kept.start())));
                 let service = short(&trace.origin(kept).service);
                 match kept.span.kind {
                     CLIENT => map.call(service, kept, callee[place]),
@@ -105,7 +105,7 @@ impl<'a> ServiceMap<'a> {
             return;
         }
         let Some(place) = trace.parent(kept) else {
-            if kept.parent == 0 || kept.end <= self.arrived {
+            if kept.parent() == 0 || kept.end() <= self.arrived {
                 self.edge(NodeKey::Callers, to, kept);
             }
             return;

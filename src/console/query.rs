@@ -67,7 +67,7 @@ impl Search {
 
     fn meets(&self, trace: &StoredTrace, kept: &StoredSpan) -> bool {
         (self.min_duration..=self.max_duration).contains(&kept.duration())
-            && (self.from..=self.until).contains(&kept.start)
+            && (self.from..=self.until).contains(&kept.start())
             && self.operation.as_ref().is_none_or(|name| *name == kept.span.name())
             && self.service.as_ref().is_none_or(|name| *name == trace.origin(kept).service)
             && self

@@ -17,13 +17,16 @@ use super::state::Console;
 
 /// The receiver's routes, each also with a slash at its end.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    let all = web::scope("")
-        .wrap(from_fn(no_page))
-        .service(web::resource(["/v1/traces", "/v1/traces/"]).route(web::post().to(spans)))
-        .service(web::resource(["/v1/logs", "/v1/logs/"]).route(web::post().to(records)))
-        .service(web::resource(["/v1/metrics", "/v1/metrics/"]).route(web::post().to(points)))
-        .default_service(web::to(HttpResponse::NotFound));
-    app.service(all);
+    let mut all = web::scope("").wrap(from_fn(no_page));
+    // One resource for each: several patterns of one are a regular expression that each request goes through.
+    for slash in ["", "/"] {
+        let at = |path: &str| web::resource(format!("{path}{slash}"));
+        all = all
+            .service(at("/v1/traces").route(web::post().to(spans)))
+            .service(at("/v1/logs").route(web::post().to(records)))
+            .service(at("/v1/metrics").route(web::post().to(points)));
+    }
+    app.service(all.default_service(web::to(HttpResponse::NotFound)));
 }
 
 /// A browser puts `Origin` on every POST of a page, also where the page has made its own name point

@@ -33,7 +33,7 @@ impl<'a> ServedDurations<'a> {
         let mut found = Self::default();
         for trace in traces.iter().filter(|trace| trace.end >= from) {
             for kept in
-                trace.spans.iter().filter(|kept| kept.end >= from && SERVING.contains(&kept.span.kind))
+                trace.spans.iter().filter(|kept| kept.end() >= from && SERVING.contains(&kept.span.kind))
             {
                 found.add(&trace.origin(kept).service, kept.span.name(), kept.duration(), kept.is_error());
             }

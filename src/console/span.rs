@@ -18,20 +18,12 @@ pub(super) const TOO_LARGE: &str = "a span must not be larger than 1 MiB";
 /// on the high side.
 const BESIDE: usize = 96;
 
-/// One stored span.
+/// One stored span. Its end is never before its start, and it is not its own parent.
 #[derive(Clone, Debug)]
 pub(super) struct StoredSpan {
-    pub(super) id: SpanId,
-    /// Zero for a root.
-    pub(super) parent: SpanId,
-    /// Nanoseconds since the epoch; `end` is never before `start`.
-    pub(super) start: u64,
-    pub(super) end: u64,
     pub(super) span: PackedSpan,
     /// Its origin's place among those of its trace.
     pub(super) origin: usize,
-    /// What it takes in memory, by estimate.
-    pub(super) weight: usize,
 }
 
 impl StoredSpan {
@@ -53,18 +45,41 @@ impl StoredSpan {
     }
 
     /// A span as it came in, with its trace; or why it cannot be kept.
-    pub(super) fn new(span: PackedSpan) -> Result<(TraceId, Self), &'static str> {
+    pub(super) fn new(mut span: PackedSpan) -> Result<(TraceId, Self), &'static str> {
         Self::check(&span)?;
-        let (trace, id) = (span.trace_id, span.span_id);
-        let parent = if span.parent_span_id == id { 0 } else { span.parent_span_id };
-        let (start, end) = (span.start, span.end.max(span.start));
-        let weight = size_of::<Self>() - size_of::<PackedSpan>() + span.packed_size() + BESIDE;
-        Ok((trace, Self { id, parent, start, end, span, origin: 0, weight }))
+        if span.parent_span_id == span.span_id {
+            span.parent_span_id = 0;
+        }
+        span.end = span.end.max(span.start);
+        Ok((span.trace_id, Self { span, origin: 0 }))
+    }
+
+    pub(super) fn id(&self) -> SpanId {
+        self.span.span_id
+    }
+
+    /// Zero for a root.
+    pub(super) fn parent(&self) -> SpanId {
+        self.span.parent_span_id
+    }
+
+    /// Nanoseconds since the epoch, as its end.
+    pub(super) fn start(&self) -> u64 {
+        self.span.start
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.span.end
+    }
+
+    /// What it takes in memory, by estimate.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>() - size_of::<PackedSpan>() + self.span.packed_size() + BESIDE
     }
 
     /// Nanoseconds.
     pub(super) fn duration(&self) -> u64 {
-        self.end - self.start
+        self.span.end - self.span.start
     }
 
     pub(super) fn is_error(&self) -> bool {

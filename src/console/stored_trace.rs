@@ -46,39 +46,39 @@ impl StoredTrace {
     /// Where in `spans` the one is that a span is part of: a server's that shares its client's id is part
     /// of that one.
     pub(super) fn parent(&self, kept: &StoredSpan) -> Option<usize> {
-        let client = if kept.span.kind == SERVER { self.index.get(kept.id, CLIENT) } else { None };
-        client.or_else(|| self.index.first(kept.parent))
+        let client = if kept.span.kind == SERVER { self.index.get(kept.id(), CLIENT) } else { None };
+        client.or_else(|| self.index.first(kept.parent()))
     }
 
     /// Where in `spans` the span is that stands for the trace: the first without a parent, else the
     /// first whose parent has not arrived, else the first. A trace is never empty.
     pub(super) fn root(&self) -> usize {
-        let rank = |kept: &StoredSpan| match kept.parent {
+        let rank = |kept: &StoredSpan| match kept.parent() {
             0 => 0,
             parent if self.span(parent).is_none() => 1,
             _ => 2,
         };
-        let by = |place: &usize| (rank(&self.spans[*place]), self.spans[*place].start);
+        let by = |place: &usize| (rank(&self.spans[*place]), self.spans[*place].start());
         (0..self.spans.len()).min_by_key(by).unwrap_or(0)
     }
 
     /// Whether a span is one too many, where a trace may take so many bytes. One that corrects another never is.
     pub(super) fn is_full_for(&self, kept: &StoredSpan, room: usize) -> bool {
-        (self.spans.len() >= MAX_SPANS_PER_TRACE || self.bytes + kept.weight > room)
-            && self.index.get(kept.id, kept.span.kind).is_none()
+        (self.spans.len() >= MAX_SPANS_PER_TRACE || self.bytes + kept.weight() > room)
+            && self.index.get(kept.id(), kept.span.kind).is_none()
     }
 
     /// Adds a span, or puts it in the place of the one that it corrects.
     pub(super) fn put(&mut self, origin: &Arc<Origin>, mut kept: StoredSpan) {
         self.bytes = self.bytes.max(TRACE_BYTES);
-        self.start = self.start.min(kept.start);
-        self.end = self.end.max(kept.end);
+        self.start = self.start.min(kept.start());
+        self.end = self.end.max(kept.end());
         kept.origin = self.origin_place(origin);
-        self.bytes += kept.weight;
-        match self.index.get_or_add(kept.id, kept.span.kind, self.spans.len()) {
+        self.bytes += kept.weight();
+        match self.index.get_or_add(kept.id(), kept.span.kind, self.spans.len()) {
             Some(place) => {
                 let corrected = std::mem::replace(&mut self.spans[place], kept.into());
-                self.bytes -= corrected.weight;
+                self.bytes -= corrected.weight();
                 self.shrink_from(&corrected);
             }
             None => self.spans.push(kept.into()),
@@ -87,11 +87,11 @@ impl StoredTrace {
 
     /// Its extent without a span that was replaced; the others are asked only where it was at an end.
     fn shrink_from(&mut self, gone: &StoredSpan) {
-        if gone.start == self.start {
-            self.start = self.spans.iter().map(|kept| kept.start).min().unwrap_or(gone.start);
+        if gone.start() == self.start {
+            self.start = self.spans.iter().map(|kept| kept.start()).min().unwrap_or(gone.start());
         }
-        if gone.end == self.end {
-            self.end = self.spans.iter().map(|kept| kept.end).max().unwrap_or(gone.end);
+        if gone.end() == self.end {
+            self.end = self.spans.iter().map(|kept| kept.end()).max().unwrap_or(gone.end());
         }
     }
 

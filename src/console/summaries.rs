@@ -173,7 +173,7 @@ fn summary(trace: &StoredTrace) -> Value {
         "traceID": trace_hex(trace.id),
         "name": root.span.name(),
         "service": trace.origin(root).service,
-        "rootReceived": root.parent == 0,
+        "rootReceived": root.parent() == 0,
         "httpStatus": http_status(root),
         "startTime": trace.start / 1_000,
         "duration": (trace.end - trace.start) / 1_000,

@@ -82,11 +82,7 @@ impl TraceStore {
 
     fn admit(&mut self, origin: &Arc<Origin>, span: PackedSpan) -> Result<(), &'static str> {
         let (id, kept) = StoredSpan::new(span)?;
-        if self.traces.get(&id).is_some_and(|trace| trace.is_full_for(&kept, self.room())) {
-            return Err(FULL);
-        }
-        self.place(id, origin, kept);
-        Ok(())
+        self.place(id, origin, kept, self.room())
     }
 
     /// The most bytes that one trace may have.
@@ -117,8 +113,18 @@ impl TraceStore {
         self.evict();
     }
 
-    fn place(&mut self, id: TraceId, origin: &Arc<Origin>, kept: StoredSpan) {
+    /// Puts a span into its trace, which may take so many bytes; the first has room.
+    fn place(
+        &mut self,
+        id: TraceId,
+        origin: &Arc<Origin>,
+        kept: StoredSpan,
+        room: usize,
+    ) -> Result<(), &'static str> {
         let trace = self.traces.entry(id).or_insert_with(|| StoredTrace::empty(id).into());
+        if !trace.spans.is_empty() && trace.is_full_for(&kept, room) {
+            return Err(FULL);
+        }
         // A copy, of references, only while an answer is made of it.
         let trace = Arc::make_mut(trace);
         let before = (trace.spans.len(), trace.bytes);
@@ -132,6 +138,7 @@ impl TraceStore {
             trace.order = self.next;
             self.order.insert(self.next, id);
         }
+        Ok(())
     }
 
     /// Removes the spans of a service, or all; how many. What is left of a trace counts as updated now.
@@ -149,7 +156,8 @@ impl TraceStore {
             let left =
                 |kept: &&Arc<StoredSpan>| service.is_some_and(|name| trace.origin(kept).service != name);
             for kept in trace.spans.iter().filter(left) {
-                self.place(id, &trace.origins[kept.origin], StoredSpan::clone(kept));
+                // It had room before.
+                _ = self.place(id, &trace.origins[kept.origin], StoredSpan::clone(kept), usize::MAX);
             }
         }
         before - self.stats.spans

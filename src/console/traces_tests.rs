@@ -69,7 +69,7 @@ fn a_span_sent_twice_is_kept_once() {
 fn a_span_that_is_its_own_parent_is_a_root() {
     let mut store = TraceStore::new(10, 1 << 20);
     store.insert(&sample::origin("a"), sample::span(1, 5, 5)).unwrap();
-    assert_eq!(store.get(1).unwrap().spans[0].parent, 0);
+    assert_eq!(store.get(1).unwrap().spans[0].parent(), 0);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn two_spans_with_one_id_and_different_kind_are_both_kept_and_each_is_corrected_
     let trace = store.get(1).unwrap();
     let names: Vec<_> = trace.spans.iter().map(|kept| kept.span.name()).collect();
     assert_eq!(names, ["client", "span 2", "span 3"]);
-    assert_eq!((trace.span(2).unwrap().id, trace.root()), (2, 0), "the third is their child");
+    assert_eq!((trace.span(2).unwrap().id(), trace.root()), (2, 0), "the third is their child");
 }
 
 #[test]

@@ -67,8 +67,8 @@ fn summary(trace: &StoredTrace) -> Value {
             filled([("name", json!(name)), ("spanCount", json!(spans)), ("errorSpanCount", json!(errors))])
         })
         .collect();
-    let root = Some(&trace.spans[trace.root()]).filter(|kept| kept.parent == 0);
-    let orphan = |kept: &&Arc<StoredSpan>| kept.parent != 0 && trace.span(kept.parent).is_none();
+    let root = Some(&trace.spans[trace.root()]).filter(|kept| kept.parent() == 0);
+    let orphan = |kept: &&Arc<StoredSpan>| kept.parent() != 0 && trace.span(kept.parent()).is_none();
     filled([
         ("traceId", json!(trace_hex(trace.id))),
         ("rootServiceName", root.map_or(json!(""), |root| json!(trace.origin(root).service))),
