@@ -22,6 +22,9 @@ function svg(tag, props, ...children) {
   return element;
 }
 
+// Made once, as the ones of a chart are asked hundreds of times.
+const [DIGITS, THREE] = [21, 3].map((maximumSignificantDigits) => new Intl.NumberFormat("en", { maximumSignificantDigits }));
+
 // A value with its unit, as a person reads it. A number that JavaScript cannot hold is shown by its digits.
 export function withUnit(value, unit, per = "") {
   if (value == null) return "–";
@@ -30,7 +33,7 @@ export function withUnit(value, unit, per = "") {
   const [scale] = [{ s: 1e6, ms: 1e3, us: 1, ns: 1e-3 }[unit]].filter(() => !per);
   if (scale && number >= 0) return time(number * scale);
   if (unit === "By" && Math.abs(number) >= 1_048_576) return `${(number / 1_048_576).toFixed(1)} MiB${per}`;
-  const text = typeof value === "string" ? value : new Intl.NumberFormat("en", { maximumSignificantDigits: Number.isInteger(number) && !per ? 21 : 3 }).format(number);
+  const text = typeof value === "string" ? value : (Number.isInteger(number) && !per ? DIGITS : THREE).format(number);
   const named = unit === "1" ? "" : unit.replace(/^\{(.*?)\}/, "$1");
   return `${text}${named ? (named.startsWith("/") ? named : ` ${named}`) : ""}${per}`;
 }

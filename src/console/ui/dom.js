@@ -135,7 +135,9 @@ export function budgetLeft(share) {
   return share < 0 ? `used up ${+(1 - share).toPrecision(3)} times over` : `${+(share * 100).toPrecision(3)} %`;
 }
 
-export const count = (number) => new Intl.NumberFormat("en").format(number);
+// Made once: making one takes longer than a whole row of the list.
+const whole = new Intl.NumberFormat("en");
+export const count = (number) => whole.format(number);
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 export const mebibytes = (bytes) => `${(bytes / 1_048_576).toFixed(1)} MiB`;
 
