@@ -166,6 +166,7 @@ fn parse(mut args: Vec<OsString>) -> Result<Cli, clap::Error> {
     let command = if asks_for_settings(&args) { variables::none(command) } else { command };
     let command = variables::flags_first(command, &mut args);
     let matches = command.try_get_matches_from(args)?;
+    settings::flags_stand_behind(&matches)?;
     let cli = Cli::from_arg_matches(&matches)?;
     if let Some(Err(missing)) = cli.command.queue().map(QueueConfig::check) {
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, format!("{missing}\n")));

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args as _};
 use serde_json::json;
@@ -67,9 +68,29 @@ pub(super) fn run(config: &DoctorConfig) -> anyhow::Result<()> {
         .collect();
     output(name, &settings).print(config.json)?;
     match source.refused.len() {
-        0 => Ok(()),
+        0 => source.parsed.check().map_err(|why| Invalid(format!("{name} would not start: {why}")).into()),
         many => Err(Invalid(format!("{name} would not start: {many} of its settings are refused")).into()),
     }
+}
+
+/// What the doctor has flags of its own for, the command whose settings are shown has too: those stand behind `--`.
+///
+/// # Errors
+/// One stands before.
+pub(super) fn flags_stand_behind(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some(("doctor", doctor)) = matches.subcommand() else { return Ok(()) };
+    let is_flag = |id: &str| doctor.value_source(id) == Some(ValueSource::CommandLine);
+    if !is_flag("settings") {
+        return Ok(());
+    }
+    let all = DoctorConfig::augment_args(clap::Command::new(super::NAME));
+    let mut others = all.get_arguments().filter(|arg| !["settings", "json"].contains(&arg.get_id().as_str()));
+    let other = others.find(|arg| is_flag(arg.get_id().as_str())).and_then(Arg::get_long);
+    let Some(other) = other else { return Ok(()) };
+    let why = format!(
+        "--{other} is the doctor's here: flags of the command whose settings are shown stand behind `--`\n"
+    );
+    Err(clap::Error::raw(ErrorKind::ArgumentConflict, why))
 }
 
 /// All that says what a setting is.

@@ -55,6 +55,10 @@ fn is_on(trace: &StoredTrace, kept: &StoredSpan, subject: &FilterSubject, test: 
         FilterSubject::Kind => of_text(query::kind(kept), test),
         FilterSubject::Status => of_text(query::status(kept).unwrap_or("unset"), test),
         FilterSubject::Duration => of_number(nanos(trace.end - trace.start), test),
+        FilterSubject::ParentService => {
+            let parent = trace.parent(kept).map(|place| trace.origin(&trace.spans[place]));
+            of_text(parent.map_or("", |origin| &origin.service), test)
+        }
         FilterSubject::SpanDuration => of_number(nanos(kept.duration()), test),
         FilterSubject::Attribute(key) => match test {
             Test::Equal(value) => WantedTag { key, value, any_case: true }.is_on(trace, kept),

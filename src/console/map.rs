@@ -225,11 +225,20 @@ impl<'a> ServiceMap<'a> {
             NodeKey::Named(name) if self.served.contains_key(name) => json!({ "text": has("service", name) }),
             _ => to.condition(),
         };
+        // What is asked of one span, which is the one of this call.
+        let on_it = |find: &Value, key: &str, service: &str| {
+            json!(format!("{} {}", find["text"].as_str().unwrap_or_default(), has(key, service)))
+        };
         match (from, to) {
-            (NodeKey::Named(service), _) => find["service"] = json!(service),
+            (NodeKey::Named(service), NodeKey::Named(name)) if self.served.contains_key(name) => {
+                (find["text"], find["service"]) = (on_it(&find, "parent.service", service), json!(service));
+            }
+            (NodeKey::Named(service), _) => {
+                (find["text"], find["service"]) = (on_it(&find, "service", service), json!(service));
+            }
             (NodeKey::Queue(_), NodeKey::Named(service)) => {
                 find = from.condition();
-                find["service"] = json!(service);
+                (find["text"], find["service"]) = (on_it(&find, "service", service), json!(service));
             }
             (_, NodeKey::Named(service)) => find = json!({ "service": service }),
             _ => {}

@@ -94,7 +94,7 @@ fn calls_messages_databases_and_foreign_callees_are_edges_between_those_that_the
         (&json!(0.2), &json!(0.5), &json!(10.0))
     );
     assert_eq!(edge["causes"], json!([{"type": "timeout", "count": 1}]));
-    assert_eq!(edge["find"], json!({"service": "gate", "text": r#"service="order""#}));
+    assert_eq!(edge["find"], json!({"service": "gate", "text": r#"service="order" parent.service="gate""#}));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn what_finds_the_traces_of_a_node_is_read_by_the_language_whatever_its_name() {
     let find = map["edges"][0]["find"].clone();
     assert_eq!(find["service"], "x");
     let found = crate::console::language::read(find["text"].as_str().unwrap()).unwrap();
-    assert_eq!(format!("{found:?}").matches("Equal").count(), 1, "{found:?}");
+    assert_eq!(format!("{found:?}").matches("Equal").count(), 2, "{found:?}");
     assert!(format!("{found:?}").contains(&format!("{name:?}")), "{found:?}");
 }
 

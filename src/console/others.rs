@@ -48,7 +48,7 @@ mod tests {
         let old = sample::span(9, 9, 0);
         console.take_spans(sample::received(&sample::export("shop", vec![old])));
         let traces = console.all_traces();
-        let served = ServedDurations::since(&traces, at - 1_000_000);
+        let served = ServedDurations::ended(&traces, at - 1_000_000..=u64::MAX);
         let found = report(&console.all_services(&traces), &served);
         let expected = json!([{"name": "shop", "count": 3, "seconds": 60.0, "rate": 0.05, "errorRatio": 1.0 / 3.0,
             "p95": {"ms": 5.0, "bound": "exact", "spans": 3}}]);

@@ -109,7 +109,7 @@ fn where_there_are_spans_the_p95_is_the_one_that_the_traces_show() {
         store.insert(&sample::origin("api-gateway"), span).unwrap();
     }
     let traces = store.all();
-    let served = ServedDurations::since(&traces, sample::START);
+    let served = ServedDurations::ended(&traces, sample::START..=u64::MAX);
     let mut services = ServiceHistories::default();
     let other = r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="other",http_response_status_code="404"}"#;
     let page = |n| format!("{}{other} {n}\n", page(n, 0).replace("0.1", "1.5"));

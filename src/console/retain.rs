@@ -1,8 +1,8 @@
 //! What came in, kept in a file, so that a console that starts again has it: a journal of exports and log lines, in the order
 //! in which they came, bounded by bytes and by age.
 //!
-//! At the start the journal is taken in again, by the same ways as what comes in: so the stores need no second form on
-//! disk, and their own bounds hold. A writer takes what waits twice a second; a console that is killed loses that much.
+//! At the start the journal is taken in again, by the same ways as what comes in and at the times when it came: so the
+//! stores need no second form on disk, their own bounds hold, and a tail sampler decides as it had decided. A writer takes what waits twice a second; a console that is killed loses that much.
 
 mod journal;
 
@@ -164,13 +164,15 @@ impl Retention {
     }
 }
 
-/// Takes an entry in as what it was. One that is refused now was refused before.
+/// Takes an entry in as what it was, and when: what was decided of a trace before it came is decided again. One that is
+/// refused now was refused before.
 fn take_again(console: &Console, entry: JournalEntry) {
-    let JournalEntry { kind, is_json, body, .. } = entry;
+    let JournalEntry { at, kind, is_json, body } = entry;
+    console.decide(at);
     let body = Bytes::from(body);
     let export = |signal| OtlpExport::read(signal, body.clone(), is_json).ok();
     match kind {
-        JournalKind::Spans => _ = export(&TRACES).map(|export| console.take_spans(export)),
+        JournalKind::Spans => _ = export(&TRACES).map(|export| console.take_spans_of(export, at)),
         JournalKind::Records => _ = export(&LOGS).map(|export| console.take_records(export)),
         JournalKind::Points => _ = export(&METRICS).map(|export| console.take_metrics(export)),
         JournalKind::Removal => {

@@ -4,7 +4,8 @@
 use prost::Message as _;
 
 use super::*;
-use crate::console::sample;
+use crate::config::KeepRules;
+use crate::console::sample::{self, START};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -109,6 +110,36 @@ async fn exports_that_follow_each_other_are_joined_and_come_back_whole() {
     Retention::new(&config(&folder)).unwrap().restore(&console).await.unwrap();
     let kept: Vec<_> = (1..=6).map(|id| console.trace(id).map_or(0, |trace| trace.spans.len())).collect();
     assert_eq!(kept, [1; 6]);
+}
+
+#[tokio::test]
+async fn what_a_tail_sampler_dropped_stays_dropped_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(&config(&folder)).unwrap();
+    let rules = KeepRules { error: true, slower: None, ratio: None, wait: Duration::from_secs(2) };
+    let spans = |trace, id, code| {
+        let mut span = sample::span(trace, id, 0);
+        span.status.get_or_insert_default().code = code;
+        sample::export("shop", vec![span]).encode_to_vec()
+    };
+    let at = |seconds: u64, body| JournalEntry {
+        at: START + seconds * SECOND,
+        kind: JournalKind::Spans,
+        is_json: false,
+        body,
+    };
+    // The first fails too late; the second in time; of the third nothing came after its wait.
+    let came = [at(0, spans(1, 1, 0)), at(1, spans(2, 1, 2)), at(3, spans(1, 2, 2)), at(3, spans(3, 1, 0))];
+    journal.append(came.into(), START).await.unwrap();
+    journal.close().await;
+    let console = sample::console_that_keeps(rules);
+    Retention::new(&RetainConfig { retain_age: Duration::from_secs(1 << 40), ..config(&folder) })
+        .unwrap()
+        .restore(&console)
+        .await
+        .unwrap();
+    console.decide(now());
+    assert_eq!([1, 2, 3].map(|id| console.trace(id).is_some()), [false, true, false]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Spans that served something lately: their durations and failures, by service and name.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -28,12 +29,14 @@ struct ServedService<'a> {
 }
 
 impl<'a> ServedDurations<'a> {
-    /// Of the spans kept that ended at `from` or later, in nanoseconds since the epoch.
-    pub(super) fn since(traces: &'a [Arc<StoredTrace>], from: u64) -> Self {
+    /// Of the spans kept that ended within these times, in nanoseconds since the epoch.
+    pub(super) fn ended(traces: &'a [Arc<StoredTrace>], times: RangeInclusive<u64>) -> Self {
         let mut found = Self::default();
-        for trace in traces.iter().filter(|trace| trace.end >= from) {
-            for kept in
-                trace.spans.iter().filter(|kept| kept.end() >= from && SERVING.contains(&kept.span.kind))
+        for trace in traces.iter().filter(|trace| trace.end >= *times.start()) {
+            for kept in trace
+                .spans
+                .iter()
+                .filter(|kept| times.contains(&kept.end()) && SERVING.contains(&kept.span.kind))
             {
                 found.add(&trace.origin(kept).service, kept.span.name(), kept.duration(), kept.is_error());
             }
@@ -95,10 +98,10 @@ impl ServedSpans {
         self.0.push_back(ServedSpan { origin, name, end, nanos, error }.into());
     }
 
-    /// Those that ended at `from` or later, in nanoseconds since the epoch.
-    pub(super) fn since(&self, from: u64) -> ServedDurations<'_> {
+    /// Those that ended within these times, in nanoseconds since the epoch.
+    pub(super) fn ended(&self, times: RangeInclusive<u64>) -> ServedDurations<'_> {
         let mut found = ServedDurations::default();
-        for span in self.0.iter().filter(|span| span.end >= from) {
+        for span in self.0.iter().filter(|span| times.contains(&span.end)) {
             found.add(&span.origin.service, &span.name, span.nanos, span.error);
         }
         found
@@ -126,10 +129,14 @@ mod tests {
             store.insert(&sample::origin("a"), span).unwrap();
         }
         let traces = store.all();
-        let served = ServedDurations::since(&traces, sample::START + 50_000_000);
+        let served = ServedDurations::ended(&traces, sample::START + 50_000_000..=u64::MAX);
         assert_eq!(served.of("a", "kind 2"), Some(Percentile::Exact(90_000_000, 1)));
         assert_eq!(served.of_all("a"), Some(Percentile::Exact(290_000_000, 2)));
         assert_eq!((served.of("a", "kind 3"), served.of_all("b")), (None, None));
+        // One of a clock that is ahead.
+        let until = sample::START + 200_000_000;
+        let served = ServedDurations::ended(&traces, sample::START..=until);
+        assert_eq!(served.counts("a"), (2, 0));
     }
 
     #[test]
@@ -140,8 +147,8 @@ mod tests {
             (span.kind, span.status.get_or_insert_default().code) = (kind, 2);
             served.note(&sample::origin("a"), &span.into(), sample::START + to * 1_000_000);
         }
-        assert_eq!(served.since(0).counts("a"), (1, 1));
-        assert_eq!(served.since(0).of_all("a"), Some(Percentile::Exact(69_990_000_000, 1)));
+        assert_eq!(served.ended(0..=u64::MAX).counts("a"), (1, 1));
+        assert_eq!(served.ended(0..=u64::MAX).of_all("a"), Some(Percentile::Exact(69_990_000_000, 1)));
         assert_eq!(served.services().into_iter().collect::<Vec<_>>(), ["a"]);
     }
 }

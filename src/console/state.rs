@@ -249,7 +249,11 @@ impl Console {
 
     /// Spans of an OTLP export; what is refused is counted in the answer, the rest is kept.
     pub(super) fn take_spans(&self, export: OtlpExport) -> ExportTraceServiceResponse {
-        let received = now();
+        self.take_spans_of(export, now())
+    }
+
+    /// The same of one that came at `received`, in nanoseconds since the epoch.
+    pub(super) fn take_spans_of(&self, export: OtlpExport, received: u64) -> ExportTraceServiceResponse {
         let refused = self.each_span(export, |origin, span| self.admit(origin, span, received));
         self.decide(received);
         self.changes.send_modify(|now| now.traces += 1);

@@ -12,6 +12,8 @@ pub(super) enum FilterSubject {
     /// Of the trace, from the first start to the last end.
     Duration,
     SpanDuration,
+    /// The service of the span that it is part of: who called it.
+    ParentService,
     Attribute(String),
 }
 
@@ -51,6 +53,7 @@ impl FilterSubject {
             "status" => Self::Status,
             "duration" => Self::Duration,
             "span.duration" => Self::SpanDuration,
+            "parent.service" => Self::ParentService,
             _ => Self::Attribute(key.to_owned()),
         }
     }

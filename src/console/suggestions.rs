@@ -16,7 +16,8 @@ use super::traces::StoredTrace;
 use super::{attributes, jaeger, query, tags};
 
 /// Fields of the query language that are no attributes.
-const OWN_KEYS: [&str; 6] = ["service", "name", "status", "duration", "kind", "span.duration"];
+const OWN_KEYS: [&str; 7] =
+    ["service", "name", "status", "duration", "kind", "span.duration", "parent.service"];
 /// Different keys or values that are counted; there may be one for each span.
 const MOST_COUNTED: usize = 10_000;
 /// The longest value that is suggested, in bytes.

@@ -118,7 +118,9 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         json!({"received": store.stats.received, "rejected": store.stats.rejected, "series": store.len(),
             "evictedSeries": store.stats.evicted_series, "bytes": store.bytes})
     };
-    let lately = now().saturating_sub(u64::try_from(red::WINDOW.as_nanos()).unwrap_or(u64::MAX));
+    let (now, window) = (now(), u64::try_from(red::WINDOW.as_nanos()).unwrap_or(u64::MAX));
+    // Another machine's clock may be ahead, but not by years.
+    let lately = now.saturating_sub(window)..=now.saturating_add(window);
     // Where a part of the traces is kept, figures are of all that came in.
     let (arrived, not_stored, waiting, keep) = match console.sampler() {
         Some(sampler) => {
@@ -127,8 +129,8 @@ pub(super) async fn overview(console: web::Data<Console>) -> HttpResponse {
         None => (None, 0, 0, None),
     };
     let served = match &arrived {
-        Some(arrived) => arrived.since(lately),
-        None => ServedDurations::since(&traces, lately),
+        Some(arrived) => arrived.ended(lately),
+        None => ServedDurations::ended(&traces, lately),
     };
     let mut seen = console.all_services(&traces);
     seen.extend(arrived.iter().flat_map(ServedSpans::services));

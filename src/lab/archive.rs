@@ -43,29 +43,19 @@ pub async fn run(action: ConsoleAction) -> anyhow::Result<()> {
     }
 }
 
+/// What is there stays as it is until all three signals have come whole.
 async fn export(config: &ConsoleExport) -> anyhow::Result<()> {
     let invalid = |why: std::io::Error| Invalid(format!("--out '{}': {why}", config.out.display()));
     fs::create_dir_all(&config.out).map_err(invalid)?;
-    let http = OneShot::new(WITHIN, LARGEST_FILE);
+    let mut parts = PartFiles::default();
     let mut counts = serde_json::Map::new();
     for signal in SIGNALS {
-        let path = config.out.join(format!("{signal}.jsonl"));
-        let mut file = BufWriter::new(File::create(&path).map_err(invalid)?);
-        let mut lines = 0;
-        let url = format!("{}/api/export/{signal}", config.console.url());
-        let status = http
-            .download(&url, |chunk| {
-                lines += chunk.iter().filter(|byte| **byte == b'\n').count();
-                file.write_all(chunk)
-            })
-            .await
-            .with_context(|| format!("the console's {signal}"))?;
-        if !status.is_success() {
-            bail!("the console answers {status} for its {signal}");
-        }
-        file.flush().with_context(|| path.display().to_string())?;
-        counts.insert(signal.to_owned(), json!(lines));
+        let path = config.out.join(format!("{signal}.{LINES}"));
+        let file = parts.create(path).map_err(invalid)?;
+        let lines = download(&format!("{}/api/export/{signal}", config.console.url()), file).await;
+        counts.insert(signal.to_owned(), json!(lines.with_context(|| format!("the console's {signal}"))?));
     }
+    parts.keep().map_err(invalid)?;
     let text = format!(
         "{} traces, {} log records, {} series in {}\n",
         counts["traces"],
@@ -74,6 +64,44 @@ async fn export(config: &ConsoleExport) -> anyhow::Result<()> {
         config.out.display()
     );
     CommandOutput { text, json: Value::Object(counts) }.print(config.json)
+}
+
+/// Writes an answer to a file; how many lines it has.
+async fn download(url: &str, file: File) -> anyhow::Result<usize> {
+    let (mut lines, mut file) = (0, BufWriter::new(file));
+    let take = |chunk: &[u8]| {
+        lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+        file.write_all(chunk)
+    };
+    let status = OneShot::new(WITHIN, LARGEST_FILE).download(url, take).await?;
+    if !status.is_success() {
+        bail!("the console answers {status}");
+    }
+    file.flush()?;
+    Ok(lines)
+}
+
+/// Files under names of their own, until they are whole; what is not kept is removed.
+#[derive(Default)]
+struct PartFiles(Vec<(PathBuf, PathBuf)>);
+
+impl PartFiles {
+    fn create(&mut self, path: PathBuf) -> std::io::Result<File> {
+        let part = path.with_extension(format!("{LINES}.part"));
+        let file = File::create(&part)?;
+        self.0.push((part, path));
+        Ok(file)
+    }
+
+    fn keep(mut self) -> std::io::Result<()> {
+        std::mem::take(&mut self.0).into_iter().try_for_each(|(part, path)| fs::rename(part, path))
+    }
+}
+
+impl Drop for PartFiles {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|(part, _)| _ = fs::remove_file(part));
+    }
 }
 
 async fn import(config: &ConsoleImport) -> anyhow::Result<()> {

@@ -105,3 +105,27 @@ fn a_folder_or_a_console_that_is_not_there_is_told_and_nothing_is_taken() {
     let silent = console(&["export", "--out", &dir, "--url", "http://127.0.0.1:1"]);
     assert!(!silent.status.success() && said(&silent).contains("the console's traces"), "{}", said(&silent));
 }
+
+#[test]
+fn an_export_that_fails_leaves_the_files_of_the_one_before() {
+    let lab = Console::start(&[]);
+    fill(&lab);
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("seen");
+    let base = lab.base.to_string();
+    let export = || console(&["export", "--out", &out.display().to_string(), "--port-base", &base]);
+    assert!(export().status.success());
+    let files = || {
+        let mut files: Vec<_> = std::fs::read_dir(&out)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").path())
+            .map(|path| (path.clone(), std::fs::read(path).expect("a file")))
+            .collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    drop(lab);
+    assert_eq!(export().status.code(), Some(1));
+    assert_eq!((before.len(), files()), (3, before));
+}

@@ -216,3 +216,38 @@ fn a_variable_that_a_role_refuses_is_shown_as_refused_and_one_that_it_does_not_r
     let (code, answer) = doctor(&["--settings", "lambda"], &[]);
     assert!(code == 0 && !answer.to_string().contains("--queue-concurrency"), "{answer:#}");
 }
+
+#[test]
+fn settings_are_asked_with_the_commands_flags_behind_the_dashes_and_need_what_their_transport_needs() {
+    let (code, _) = doctor(&["--settings", "order", "--", "--queue-transport", "embedded"], &[]);
+    assert_eq!(code, 0);
+    let run = |args: &[&str], env: &[(&str, &str)]| {
+        let output = bin().arg("doctor").args(args).envs(env.iter().copied()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&["--settings", "order", "--queue-transport", "embedded"], &[]);
+    assert!(code == Some(2) && said.contains("stand behind `--`"), "{said}");
+    let (code, said) = run(&["--settings", "order"], &[("QUEUE_TRANSPORT", "redis")]);
+    assert!(code == Some(2) && said.contains("would not start") && said.contains("REDIS_URL"), "{said}");
+    // The gateway talks to no queue.
+    assert_eq!(run(&["--settings", "gateway"], &[("QUEUE_TRANSPORT", "redis")]).0, Some(0));
+}
+
+#[test]
+fn a_receiver_is_not_asked_where_nothing_would_be_sent_to_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let endpoint = format!("http://127.0.0.1:{}", free_port());
+    let base = free_port_base().to_string();
+    let args = ["--data-dir", temp.path().to_str().unwrap(), "--port-base", &base];
+    let asked = |more: &[(&str, &str)]| {
+        let mut env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+        env.extend(more);
+        said(&doctor(&args, &env).1, "OTLP receiver", "fail").len()
+    };
+    assert_eq!(asked(&[]), 1);
+    assert_eq!(asked(&[("OTEL_TRACES_EXPORTER", "none")]), 1);
+    assert_eq!(asked(&[("OTEL_SDK_DISABLED", "true")]), 0);
+    let none =
+        ["OTEL_TRACES_EXPORTER", "OTEL_LOGS_EXPORTER", "OTEL_METRICS_EXPORTER"].map(|name| (name, "none"));
+    assert_eq!(asked(&none), 0);
+}

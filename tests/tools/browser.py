@@ -249,7 +249,7 @@ def walked(new_page, options):
             failures = page.failures
             page.walk()
         except Error as error:
-            failures.append(f"the page could not be used: {str(error).splitlines()[0]}")
+            failures.append(f"the page could not be used: {' | '.join(line.strip() for line in str(error).splitlines()[:12])}")
         finally:
             chromium.close()
     for failure in dict.fromkeys(failures):

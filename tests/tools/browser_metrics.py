@@ -47,7 +47,7 @@ class MetricsPage(WatchedPage):
         self.by_id("exemplar").first.focus()
         self.page.keyboard.press("Enter")
         self.expect(self.appears(self.by_id("span-row")), "Enter on the exemplar does not open its trace")
-        self.expect(self.page.url.endswith(self.options.trace_id), f"the exemplar led to {self.page.url}")
+        self.expect(f"/trace/{self.options.trace_id}#" in self.page.url, f"the exemplar led to {self.page.url}")
         self.check_policy()
 
     def check_filters(self):

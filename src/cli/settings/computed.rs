@@ -4,7 +4,7 @@ use clap::ArgMatches;
 use clap::FromArgMatches as _;
 
 use crate::config::{ConsoleConfig, OtelConfig, RoleConfig, UpConfig, VariableReader, computed_data_dir};
-use crate::schema::{SERVICES, Service};
+use crate::schema::{Role, SERVICES, Service};
 
 /// A command's arguments as they are after all defaults.
 pub(super) enum ParsedCommand {
@@ -25,6 +25,19 @@ impl ParsedCommand {
             None if name == "up" => Self::Up(Box::new(UpConfig::from_arg_matches(matches)?)),
             None => Self::Console(Box::new(ConsoleConfig::from_arg_matches(matches)?)),
         })
+    }
+
+    /// Whether the transport it talks to has what it needs.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Role(service, config) if [Role::Order, Role::Notify].contains(&service.role) => {
+                config.queue.check()
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The name by which telemetry knows it, and the settings of its exporters; `up` has none.

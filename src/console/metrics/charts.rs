@@ -34,8 +34,9 @@ pub(super) struct Grid {
 impl Grid {
     fn new(from: u64, now: u64) -> Self {
         let step = (now.saturating_sub(from) / MOST_STEPS).next_multiple_of(STEP).max(STEP);
-        let from = from / step * step;
-        Self { from, step, steps: now.saturating_sub(from) / step }
+        // It ends now, whatever its steps are: a day's are twelve minutes.
+        let (end, steps) = (now / STEP * STEP, now.saturating_sub(from).div_ceil(step));
+        Self { from: end.saturating_sub(steps * step), step, steps }
     }
 
     /// The ends of its steps.

@@ -129,7 +129,7 @@ pub(super) static PANELS: &[Panel] = &[
         )
     },
     Panel {
-        limits: &[(0.0, "used up")],
+        limits: &[(0.0, "left")],
         subject: PanelSubject::Only(GATEWAY),
         period: Some(AVAILABILITY.days * DAY),
         ..panel(

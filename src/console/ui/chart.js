@@ -196,5 +196,5 @@ const words = (x, y, anchor, text) => svg("text", { x, y, "text-anchor": anchor,
 function dot(one, x, y, format) {
   const said = `exemplar ${format(one.value)} at ${clock(new Date(one.time / 1e3))}, trace ${one.traceID}${one.kept ? "" : ", not kept here"}`;
   const mark = svg("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: 4.5 }, svg("title", {}, said));
-  return svg("a", { href: `/trace/${one.traceID}`, class: one.kept ? "exemplar" : "exemplar gone", "aria-label": said, "data-testid": "exemplar", "data-trace-id": one.traceID }, mark);
+  return svg("a", { href: `/trace/${one.traceID}${/[1-9a-f]/.test(one.spanID ?? "") ? `#${one.spanID}` : ""}`, class: one.kept ? "exemplar" : "exemplar gone", "aria-label": said, "data-testid": "exemplar", "data-trace-id": one.traceID }, mark);
 }

@@ -115,7 +115,10 @@ export function time(us) {
 }
 
 export function age(us) {
-  const seconds = Math.max(0, Math.round(Date.now() / 1_000 - us / 1_000_000));
+  const ahead = Math.round(us / 1_000_000 - Date.now() / 1_000);
+  // Another machine's clock: what is a minute ahead is not "now".
+  if (ahead > 60) return `in ${time(ahead * 1e6)}`;
+  const seconds = Math.max(0, -ahead);
   if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ago`;
@@ -128,6 +131,8 @@ export function clock(date) {
   if (Number.isNaN(date.getTime())) return "";
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${two(date.getMilliseconds(), 3)}`;
 }
+
+export const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 
 // Of an error budget, what is left as a share, or how often it is used up.
 export function budgetLeft(share) {

@@ -13,6 +13,7 @@ export const LANGUAGE = [
   ["http.route=/api/orders", "an attribute of a span; != is none with it"], ["error.message~timeout", "it contains the text; !~ is none with it"],
   ["http.response.status_code>=500", "numbers: > >= < <="], ["error.type exists", "!exists is none with it"],
   ["service=order-service duration>100ms", "also name, kind, status, span.duration"],
+  ["service=order-service parent.service=api-gateway", "calls of one by the other"],
 ];
 // What the page calls what the API calls otherwise.
 export const NAMES = { service: "Service", status: "Status", minDuration: "Longer than", maxDuration: "Shorter than", lookback: "Time", start: "Time", end: "Time", sort: "Order" };

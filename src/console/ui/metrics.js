@@ -116,7 +116,7 @@ export function metricsView(root, { setQuery }) {
     const [first] = found.series;
     if (!first) return detail.replaceChildren(empty("No such series", h("p", {}, "No series of this metric has that text.")));
     detail.dataset.shows = shows();
-    detail.replaceChildren(...[h("p", {}, link(`/metrics?${new URLSearchParams(Object.entries({ ...asked, name: "", of: "" }).filter(([, value]) => value))}`, { "data-testid": "to-board" }, "← all charts")), h("h2", {}, found.name), h("p", { class: "note" }, [first.description, WORDS[first.kind] ?? first.kind, first.unit && `in ${first.unit}`, `sent as ${first.temporality}`].filter(Boolean).join(" · ")),
+    detail.replaceChildren(...[h("p", {}, link(`/metrics?${new URLSearchParams(Object.entries({ ...asked, name: "", of: "" }).filter(([, value]) => value))}`, { "data-testid": "to-board" }, "← all charts")), h("h2", {}, found.name), h("p", { class: "note" }, [first.description, WORDS[first.kind] ?? first.kind, first.unit && `in ${first.unit}`, first.temporality && `sent as ${first.temporality}`].filter(Boolean).join(" · ")),
       isHistogram(first) && legend(linesOf(first)),
       isHistogram(first) && h("p", { class: "note" }, "upper bounds of buckets, of what came since the point before"),
       ...found.series.map((series) => seriesCard(found.name, series)),

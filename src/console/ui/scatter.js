@@ -1,7 +1,7 @@
 // Durations over time above the list: a click selects the trace nearest to it, a drag filters by the times and durations
 // that it covers. The list below is the same for the keyboard, with the filters "Time", "Longer than" and "Shorter than".
 
-import { clock, count, h, plural, svg, time } from "./dom.js";
+import { clock, count, day, h, plural, svg, time } from "./dom.js";
 
 const NEAR = 14;
 // Dots of one size are one path, or the page would take thousands of elements; of several, so that those on each other are darker.
@@ -30,11 +30,13 @@ export function scatter({ select, filter }) {
     const [starts, lengths] = [points.map((p) => p[1]), points.map((p) => Math.max(1, p[2]))];
     scale = { least: Math.min(...starts), most: Math.max(...starts), low: Math.log(Math.min(...lengths)), high: Math.log(Math.max(...lengths)) };
     const traces = points.reduce((sum, p) => sum + p[4], 0);
-    const said = `${plural(traces, "trace")} from ${clock(new Date(scale.least / 1e3))} to ${clock(new Date(scale.most / 1e3))}, ${time(Math.exp(scale.low))} to ${time(Math.exp(scale.high))}`;
+    const said = `${plural(traces, "trace")} from ${when(scale.least)} to ${when(scale.most)}, ${time(Math.exp(scale.low))} to ${time(Math.exp(scale.high))}`;
     picture.setAttribute("aria-label", said);
     picture.replaceChildren(...grid(), dots(), box);
   }
 
+  // With its day where the picture is of more than one.
+  const when = (us) => [scale.most - scale.least > 864e8 && day(new Date(us / 1e3)), clock(new Date(us / 1e3)).slice(0, 8)].filter(Boolean).join(" ");
   const x = (start) => LEFT + ((start - scale.least) / (scale.most - scale.least || 1)) * (RIGHT - LEFT);
   const y = (length) => BOTTOM - ((Math.log(Math.max(1, length)) - scale.low) / (scale.high - scale.low || 1)) * (BOTTOM - TOP);
   const share = (part) => `${(part * 100).toFixed(2)}%`;
@@ -57,8 +59,8 @@ export function scatter({ select, filter }) {
     const words = (text, at, anchor) => svg("text", { ...at, "text-anchor": anchor }, text);
     return [
       ...powers.flatMap((us) => [svg("line", { x1: 0, x2: "100%", y1: share(y(us)), y2: share(y(us)) }), words(time(us), { x: 2, y: share(y(us)), dy: -2 }, "start")]),
-      words(clock(new Date(scale.least / 1e3)).slice(0, 8), { x: 2, y: "98%" }, "start"),
-      words(clock(new Date(scale.most / 1e3)).slice(0, 8), { x: "99.8%", y: "98%" }, "end"),
+      words(when(scale.least), { x: 2, y: "98%" }, "start"),
+      words(when(scale.most), { x: "99.8%", y: "98%" }, "end"),
     ];
   }
 

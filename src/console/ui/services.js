@@ -119,7 +119,7 @@ export function servicesView(root) {
       const focused = document.activeElement?.dataset?.summary;
       body.replaceChildren(...now.services.map(card), ...now.others.map(other), ...called(map.nodes));
       if (focused) body.querySelector(`[data-summary="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-      if (!now.services.some((s) => s.up)) body.prepend(empty("No service answers", h("p", {}, "Start the lab:"), h("pre", {}, "o11y-lab up")));
+      if (!now.services.some((s) => s.up) && !now.others.length) body.prepend(empty("No service answers", h("p", {}, "Start the lab:"), h("pre", {}, "o11y-lab up")));
     } catch { /* the next change asks again */ }
   }
 

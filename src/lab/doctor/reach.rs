@@ -97,13 +97,22 @@ pub(super) async fn receivers(config: &DoctorConfig) -> Vec<Check> {
 /// Host and port of each endpoint: what else a URL has may be a secret.
 fn places(config: &DoctorConfig) -> BTreeSet<(String, u16)> {
     let otel = &config.otel;
-    let urls = [
-        otel.otel_exporter_otlp_endpoint.as_deref(),
-        otel.otel_exporter_otlp_traces_endpoint.as_deref(),
-        otel.logs.otel_exporter_otlp_logs_endpoint.as_deref(),
-        otel.metrics.otel_exporter_otlp_metrics_endpoint.as_deref(),
+    let is = |value: &Option<String>, word: &str| {
+        value.as_deref().is_some_and(|value| value.trim().eq_ignore_ascii_case(word))
+    };
+    if is(&otel.otel_sdk_disabled, "true") {
+        return BTreeSet::new();
+    }
+    let general = otel.otel_exporter_otlp_endpoint.as_deref();
+    // Of a signal that is not exported no endpoint is asked.
+    let signals = [
+        (&otel.otel_traces_exporter, &otel.otel_exporter_otlp_traces_endpoint),
+        (&otel.logs.otel_logs_exporter, &otel.logs.otel_exporter_otlp_logs_endpoint),
+        (&otel.metrics.otel_metrics_exporter, &otel.metrics.otel_exporter_otlp_metrics_endpoint),
     ];
-    let urls = urls.into_iter().flatten().filter_map(|url| Url::parse(url).ok());
+    let exported = signals.into_iter().filter(|(exporter, _)| !is(exporter, "none"));
+    let urls =
+        exported.filter_map(|(_, own)| own.as_deref().or(general)).filter_map(|url| Url::parse(url).ok());
     urls.filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?))).collect()
 }
 
