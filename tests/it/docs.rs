@@ -461,8 +461,8 @@ fn the_plan_for_growth_quotes_figures_that_were_measured_and_metrics_that_exist(
         ("order 0.34", "order 1.10 to 0.34", &measured),
         ("notify 0.17", "notify 0.63 to 0.17", &measured),
         ("1.23 times", "| 1.28 | 1.23 |", &measured),
-        ("console 2.1 us", "| 2.06 |", &measured),
-        ("memory store 5.8 us", "| 5.83 |", &measured),
+        ("console 1.4 us", "| 1.43 |", &measured),
+        ("memory store 6.5 us", "| 6.54 |", &measured),
         ("21,144/s", "| 21144 |", &queue),
     ] {
         assert!(plan.contains(figure) && source.contains(place), "{figure}: {place}");
