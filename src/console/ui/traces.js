@@ -176,7 +176,7 @@ export function tracesView(root, { go, setQuery }) {
     note.replaceChildren(answer.kept ? `${plural(answer.matched, "trace")}${filtered ? ` found in ${count(answer.kept)}` : ""}, ${order}` : "", ...polls(answer));
     // What `up` itself asks at the start is no use of the lab: that comes through the gateway.
     start.empty(!filtered && !answer.traces.some((trace) => trace.services.some((s) => s.name === "api-gateway")));
-    list.replaceChildren(...answer.traces.map((trace) => h("div", { role: "listitem" }, row(trace, longest))));
+    list.replaceChildren(...answer.traces.map((trace) => h("div", { role: "listitem", class: "row-of-trace" }, row(trace, longest))));
     list.setAttribute("role", answer.traces.length ? "list" : "group");
     drawPages(answer.matched);
     if (!answer.kept) teach(list);
