@@ -92,7 +92,7 @@ impl TraceStore {
 
     /// Keeps a whole trace that was put together elsewhere, of so many spans that came in. What is too much of it is
     /// counted as rejected.
-    pub(super) fn adopt(&mut self, trace: StoredTrace, received: u64) {
+    pub(super) fn adopt(&mut self, mut trace: StoredTrace, received: u64) {
         if trace.bytes > self.room() || self.traces.contains_key(&trace.id) {
             let repeated = received.saturating_sub(trace.spans.len() as u64);
             self.stats.received += repeated;
@@ -105,11 +105,10 @@ impl TraceStore {
         self.stats.received += received;
         self.stats.spans += trace.spans.len();
         self.stats.bytes += trace.bytes;
-        let id = trace.id;
-        let trace = self.traces.entry(id).insert_entry(trace.into()).into_mut();
         self.next += 1;
-        Arc::make_mut(trace).order = self.next;
-        self.order.insert(self.next, id);
+        trace.order = self.next;
+        self.order.insert(self.next, trace.id);
+        self.traces.insert(trace.id, trace.into());
         self.evict();
     }
 
